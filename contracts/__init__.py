@@ -1,0 +1,1 @@
+"""What crosses a topic or a socket: values and their encodings. No I/O, no clock, no settings."""

@@ -1,0 +1,27 @@
+"""Records of `noc.dead-letters`: the original key and value bytes, and headers that say what happened."""
+
+from contracts.feed import Header, record_id
+
+REASON_CHARACTERS_MAX = 300
+
+
+def dead_letter_headers(
+    *, topic: str, partition: int, offset: int, reason: str, detector: str, exception_class: str
+) -> list[Header]:
+    """Headers of a dead letter.
+
+    Args:
+        topic, partition, offset: where the original record is.
+        reason: what could not be read or computed; cut at 300 characters.
+        detector: which part gave up: `decode`, a detector's name, or the handler of the table.
+        exception_class: the class of the exception, such as `ValidationError`.
+    """
+    return [
+        ("source_topic", topic.encode()),
+        ("source_partition", b"%d" % partition),
+        ("source_offset", b"%d" % offset),
+        ("reason", reason[:REASON_CHARACTERS_MAX].encode()),
+        ("detector", detector.encode()),
+        ("exception_class", exception_class.encode()),
+        ("correlation_id", record_id(topic, str(partition), offset, detector).encode()),
+    ]

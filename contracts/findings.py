@@ -1,0 +1,56 @@
+"""Findings: what a detector says about one source event.
+
+Titles and descriptions hold placeholders (`{person_name}`, `{site_name}`) where a name belongs; the
+gateway fills them per viewer, so that a name never reaches somebody who may not see it.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Severity(StrEnum):
+    INFO = "INFO"
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+class Category(StrEnum):
+    ATTENDANCE = "ATTENDANCE"
+    TASK = "TASK"
+    LOCATION = "LOCATION"
+    TICKET = "TICKET"
+    WORK_ORDER = "WORK_ORDER"
+    DEVICE_HEALTH = "DEVICE_HEALTH"
+    DATA_QUALITY = "DATA_QUALITY"
+
+
+class FindingType(StrEnum):
+    """The finding types with a fixed name; learned ones are `ANOMALY_<SIGNAL>_BELOW` and `_ABOVE`."""
+
+    WRONG_PERSON = "WRONG_PERSON"
+    UNAUTHORIZED_SITE = "UNAUTHORIZED_SITE"
+
+
+Number = int | float
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with one source event.
+
+    `evidence` holds what an operator needs to redo the judgement: identifiers and numbers, never names.
+    """
+
+    id: str
+    finding_type: str
+    category: Category
+    severity: Severity
+    title: str
+    description: str
+    evidence: dict[str, Number | str | bool | None | list[int]]
+    created_at: str
+    """The commit time of the source row, ISO 8601 UTC: the log's clock, the same on a replay."""
+    fraud_score: float | None = None
+    """0..1 for attendance findings, None where fraud is not what the finding is about."""

@@ -1,0 +1,197 @@
+"""The rows of the captured tables, as the change envelopes carry them. Never judges a value.
+
+One struct a canonical table (contracts/schema.py). Only `id` and `tenant_id` are required: a column that
+was dropped, or that a customer never had, is None; a column that was added is ignored. A value of the
+wrong type raises `msgspec.ValidationError`, which the worker turns into a dead letter.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+UNAVAILABLE: Final = "__debezium_unavailable_value"
+"""Stands for the unchanged value of a long (TOASTed) text column of a table that does not log it.
+
+With `REPLICA IDENTITY FULL`, which the source schema sets, Debezium fills in the old value and this is
+not seen. Compare with `==`, or use `known`.
+"""
+
+Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""Always timezone-aware; Debezium writes UTC."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What every captured row has. Holds only scalars, so the garbage collector need not visit it."""
+
+    id: int
+    tenant_id: int
+
+
+class Tenant(Row, frozen=True, kw_only=True, gc=False):
+    """A customer. Its key is its id: `tenant_id` takes the id's value where the table has no such column."""
+
+    tenant_id: int = 0
+    name: str | None = None
+    timezone: str | None = None
+    max_events_per_second: int | None = None
+    """None: the default of the worker's settings."""
+
+    def __post_init__(self) -> None:
+        if not self.tenant_id:
+            msgspec.structs.force_setattr(self, "tenant_id", self.id)
+
+
+class Client(Row, frozen=True, kw_only=True, gc=False):
+    """Whom a tenant guards, cleans or repairs for."""
+
+    name: str | None = None
+
+
+class Site(Row, frozen=True, kw_only=True, gc=False):
+    """A place of a client."""
+
+    client_id: int | None = None
+    name: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    geofence_radius_m: float | None = None
+    geofence: str | None = None
+    """GeoJSON text, not decoded here."""
+    timezone: str | None = None
+
+
+class Person(Row, frozen=True, kw_only=True, gc=False):
+    """Somebody who works for a tenant."""
+
+    name: str | None = None
+    phone: str | None = None
+    email: str | None = None
+
+
+class Assignment(Row, frozen=True, kw_only=True, gc=False):
+    """A shift: this person is expected at this site between these times."""
+
+    person_id: int | None = None
+    site_id: int | None = None
+    shift_start: Timestamp | None = None
+    shift_end: Timestamp | None = None
+
+
+class Device(Row, frozen=True, kw_only=True, gc=False):
+    """A phone, camera or sensor at a site."""
+
+    site_id: int | None = None
+    name: str | None = None
+    status: str | None = None
+    last_seen: Timestamp | None = None
+    battery_percent: float | None = None
+
+
+class Attendance(Row, frozen=True, kw_only=True, gc=False):
+    """A check-in or check-out."""
+
+    site_id: int | None = None
+    person_id: int | None = None
+    verified_person_id: int | None = None
+    """Whom the face check recognised."""
+    device_id: int | None = None
+    event_type: str | None = None
+    occurred_at: Timestamp | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+
+
+class Jobneed(Row, frozen=True, kw_only=True, gc=False):
+    """A task, or a tour with checkpoints."""
+
+    site_id: int | None = None
+    person_id: int | None = None
+    job_type: str | None = None
+    title: str | None = None
+    status: str | None = None
+    planned_start: Timestamp | None = None
+    due_at: Timestamp | None = None
+    started_at: Timestamp | None = None
+    completed_at: Timestamp | None = None
+    checkpoints_expected: int | None = None
+    checkpoints_scanned: int | None = None
+
+
+class Location(Row, frozen=True, kw_only=True, gc=False):
+    """A GPS fix of a person's device."""
+
+    person_id: int | None = None
+    site_id: int | None = None
+    device_id: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    speed_mps: float | None = None
+    is_mock: bool | None = None
+    recorded_at: Timestamp | None = None
+
+
+class Ticket(Row, frozen=True, kw_only=True, gc=False):
+    """Something a client reported."""
+
+    site_id: int | None = None
+    ticket_no: str | None = None
+    status: str | None = None
+    priority: str | None = None
+    assigned_to: int | None = None
+    description: str | None = None
+    escalation_level: int | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
+
+
+class WorkOrder(Row, frozen=True, kw_only=True, gc=False):
+    """Work given to a vendor."""
+
+    site_id: int | None = None
+    status: str | None = None
+    vendor: str | None = None
+    due_at: Timestamp | None = None
+    created_at: Timestamp | None = None
+    updated_at: Timestamp | None = None
+
+
+AnyRow: TypeAlias = (
+    Tenant
+    | Client
+    | Site
+    | Person
+    | Assignment
+    | Device
+    | Attendance
+    | Jobneed
+    | Location
+    | Ticket
+    | WorkOrder
+)
+
+ROW_TYPES: Final[dict[str, type[AnyRow]]] = {
+    "tenant": Tenant,
+    "client": Client,
+    "site": Site,
+    "person": Person,
+    "assignment": Assignment,
+    "device": Device,
+    "attendance": Attendance,
+    "jobneed": Jobneed,
+    "location": Location,
+    "ticket": Ticket,
+    "work_order": WorkOrder,
+}
+"""The struct of each canonical table."""
+
+
+def known(text: str | None) -> str | None:
+    """The text, or None where the change did not carry it.
+
+    >>> known(UNAVAILABLE), known("door open")
+    (None, 'door open')
+    """
+    return None if text == UNAVAILABLE else text

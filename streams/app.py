@@ -1,0 +1,123 @@
+"""The topology: captured topics -> score -> anomalies, clean events, dead letters; tables on the side.
+
+    noc.public.<table> (11) --+                    +--> noc.anomalies     what operators see
+                              +--> score (agent) --+--> noc.processed     scored and found clean
+    noc.journal (re-runs) ----+        |           +--> noc.dead-letters  what could not be
+                                  tables <--> noc.state-changelog
+
+Everything is keyed by tenant, so a partition holds all of a tenant: its records, tables and messages.
+"""
+
+from collections.abc import AsyncIterable, Callable
+
+import faust
+
+from contracts.envelope import ChangeDecoder
+from contracts.feed import Fence, encode_record
+from contracts.topics import CAPTURED_TABLES, TopicNames
+from detectors.attendance import AttendancePolicy
+from detectors.registry import ATTENDANCE_DETECTORS
+from streams.engine.appender import Appender
+from streams.engine.engine import Application, Engine
+from streams.engine.fetcher import Fetcher
+from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
+from streams.metrics import WorkerMetrics
+from streams.outbox import Outbox
+from streams.reading import Reader
+from streams.scoring import Scorer
+from streams.tables import ALL_TABLES, TenantTables
+from watchfloor.kafka import aiokafka_config
+from watchfloor.settings import Settings
+
+GROUP = "watchfloor-worker"
+
+
+def build(
+    settings: Settings, metrics: WorkerMetrics, epoch: str, clock: Callable[[], float]
+) -> tuple[faust.App, Engine]:
+    """The application and its engine, not started.
+
+    Args:
+        settings: of this process.
+        metrics: where it counts.
+        epoch: identity of the feed's log, see `watchfloor.kafka.feed_epoch`.
+        clock: Unix seconds.
+    """
+    worker, kafka, names = settings.worker, settings.kafka, TopicNames(settings.kafka.topic_prefix)
+    sources = tuple(names.captured(table) for table in CAPTURED_TABLES)
+    topics = EngineTopics(sources, names.anomalies, (names.processed, names.dead_letters), names.journal, names.state)
+
+    app = faust.App(
+        f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP,
+        broker=f"watchfloor://{kafka.bootstrap_servers.replace(',', ';')}",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=kafka.partitions,
+        consumer_group_instance_id=worker.instance_id,
+        broker_session_timeout=worker.session_timeout_ms / 1e3,
+        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
+        # The consumer never polls, so aiokafka would think that it hangs and leave the group.
+        broker_max_poll_interval=1e9,
+        datadir=worker.data_dir,
+    )
+    engine = Engine(
+        app,
+        Application(
+            topics=topics,
+            tables=ALL_TABLES,
+            decode=Reader(
+                ChangeDecoder({name: mapping.columns for name, mapping in settings.source.tables.items()}),
+                CAPTURED_TABLES,
+                future_ms_max=worker.future_timestamp_ms_max,
+                metrics=metrics,
+            ).entry,
+            identity=lambda entry: str(entry.change.row.id),
+            make_fence=lambda generation: OutputRecord(
+                None, encode_record(Fence(generation=generation, epoch=epoch)), ()
+            ),
+        ),
+        Fetcher(
+            aiokafka_config(kafka),
+            fetch_bytes_max=worker.micro_batch_bytes_max,
+            partition_bytes_max=worker.partition_fetch_bytes_max,
+        ),
+        Appender(
+            aiokafka_config(kafka),
+            batch_bytes_max=worker.output_batch_bytes_max,
+            state_batch_bytes_max=worker.state_batch_bytes_max,
+        ),
+        worker,
+        metrics,
+        clock,
+    )
+    scorer = Scorer(
+        CAPTURED_TABLES,
+        ATTENDANCE_DETECTORS,
+        AttendancePolicy(),
+        events_max=worker.max_events_per_second * worker.rate_limit_window_ms // 1000,
+        window_ms=worker.rate_limit_window_ms,
+        shifts_per_person_max=worker.shifts_per_person_max,
+        outbox=Outbox(names, sources, epoch, clock, metrics),
+        metrics=metrics,
+    )
+
+    @app.agent(engine.batches)
+    async def score(batches: AsyncIterable[MicroBatch]) -> None:
+        """Score the micro-batches of the owned partitions.
+
+        Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.tables`.
+        Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its
+        effect exactly once, for readers by `contracts.readers`. On failure: dead letter, see `Scorer`.
+        """
+        async for batch in batches:
+            with batch:
+                scorer.process(batch, batch.state.derived(TenantTables))
+
+    @app.agent(app.topic(sources[0], key_serializer="raw", value_serializer="raw"))
+    async def membership(records: AsyncIterable[bytes]) -> None:
+        """Makes Faust join the group for the partitions; the engine reads, so no record comes here."""
+        async for _ in records:
+            raise RuntimeError("a record reached Faust's own consumer")
+
+    return app, engine

@@ -1,0 +1,94 @@
+"""Appends RecordBatches to the engine's own topics and says at which offset each landed.
+
+Records of one call stay together in as few RecordBatches as their size allows; a RecordBatch is stored
+whole or not at all. One idempotent producer keeps the order of calls per partition.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from streams.engine.model import OutputRecord
+
+BATCH_HEADER = "batch"
+"""On every output record: number of its micro-batch and index within it, `17/0`."""
+
+
+class BatchTooLarge(Exception):
+    """Records that must be stored in one RecordBatch do not fit into one."""
+
+    def __init__(self, topic: str, limit_bytes: int) -> None:
+        super().__init__(f"more than {limit_bytes} bytes for one RecordBatch on {topic}")
+        self.topic = topic
+        self.limit_bytes = limit_bytes
+
+
+@dataclass(slots=True)
+class Append:
+    """A RecordBatch on its way: `written` gives its metadata once the broker has acknowledged it."""
+
+    topic: str
+    count: int
+    written: "asyncio.Future[Any]"
+
+
+class Appender:
+    """A producer that thinks in whole RecordBatches."""
+
+    def __init__(self, client_config: Mapping[str, Any], *, batch_bytes_max: int, state_batch_bytes_max: int) -> None:
+        self._batch_bytes_max = batch_bytes_max
+        self._state_batch_bytes_max = state_batch_bytes_max
+        self._producer = AIOKafkaProducer(
+            **client_config,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=max(batch_bytes_max, state_batch_bytes_max),
+            max_request_size=2 * max(batch_bytes_max, state_batch_bytes_max),
+        )
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        await self._producer.stop()
+
+    async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
+        """Send records in order, split where a RecordBatch is full.
+
+        Raises:
+            BatchTooLarge: a single record is larger than a RecordBatch may be.
+        """
+        appends: list[Append] = []
+        builder, size = self._producer.create_batch(), 0
+        for key, value, headers in records:
+            length = len(value or b"") + len(key or b"") + 64 * (1 + len(headers))
+            if size and size + length > self._batch_bytes_max:
+                appends.append(await self._send(builder, topic, partition))
+                builder, size = self._producer.create_batch(), 0
+            if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                raise BatchTooLarge(topic, self._batch_bytes_max)
+            size += length
+        if size:
+            appends.append(await self._send(builder, topic, partition))
+        return appends
+
+    async def append_whole(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> Append:
+        """Send key-value records as exactly one RecordBatch.
+
+        Raises:
+            BatchTooLarge: they do not fit.
+        """
+        builder = self._producer.create_batch()
+        for key, value in records:
+            if builder.append(timestamp=None, key=key, value=value) is None:
+                raise BatchTooLarge(topic, self._state_batch_bytes_max)
+        return await self._send(builder, topic, partition)
+
+    async def _send(self, builder: Any, topic: str, partition: int) -> Append:
+        builder.close()
+        count = builder.record_count()
+        return Append(topic, count, await self._producer.send_batch(builder, topic, partition=partition))

@@ -1,0 +1,154 @@
+"""The engine's values: entries, micro-batches, journal records and positions. No I/O."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from streams.engine.tables import PartitionState
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RawRecord(Protocol):
+    """What the engine needs of a fetched Kafka record."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Poison(NamedTuple):
+    """Stands for a record that could not be decoded."""
+
+    reason: str
+    exception_class: str
+
+
+class Entry(NamedTuple):
+    """One source record in its place: sorts by commit order, then by topic rank and offset."""
+
+    commit_lsn: int
+    lsn: int
+    rank: int
+    """Index of its topic in the engine's list of source topics."""
+    offset: int
+    change: Any
+    """What the topic's decoder returned, or a Poison."""
+    record: RawRecord
+
+
+class OutputRecord(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class JournalEntry(msgspec.Struct, frozen=True, tag_field="type", tag="batch", omit_defaults=True):
+    """What one micro-batch consists of."""
+
+    generation: int
+    batch: int
+    spans: dict[str, tuple[int, int]]
+    """Source topic to its first offset and the offset after its last."""
+    tick_ms: int | None = None
+    """The clock's reading, Unix milliseconds, where the micro-batch advances the timers."""
+    late: int = 0
+    """Records that came after a later one of another topic had been processed."""
+
+
+class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence"):
+    """The start of a generation in the journal."""
+
+    generation: int
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """How far a partition's state has come; written with the state, in the same RecordBatch."""
+
+    batch: int
+    offsets: dict[str, int]
+    """Source topic to the next offset to process."""
+    journal_offset: int
+    output_offsets: dict[str, int]
+    """Output topic to the offset from which to look for outputs of later micro-batches."""
+    last_order: tuple[int, int]
+    """Commit order of the latest processed record."""
+    progress: dict[str, tuple[int, int, list[str]]]
+    """Source topic to the commit order of its latest record and the record identities at that order."""
+
+
+encode_journal = msgspec.json.Encoder().encode
+decode_journal = msgspec.json.Decoder(JournalEntry | JournalFence).decode
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTopics:
+    """The topics that the engine reads and writes."""
+
+    sources: tuple[str, ...]
+    feed: str
+    """The output topic whose readers follow fences."""
+    other_outputs: tuple[str, ...]
+    journal: str
+    state: str
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.feed, *self.other_outputs)
+
+    def all(self) -> list[str]:
+        return [*self.sources, *self.outputs, self.journal, self.state]
+
+
+class MicroBatch:
+    """The records of one partition, in commit order, that are processed and written as one.
+
+    An agent enters it (`with batch:`), reads `entries` and `tick_ms`, changes `state`, calls `emit` and sets
+    `wake_at_ms`. It must not await in between: nothing else may touch the state meanwhile.
+    """
+
+    __slots__ = ("entries", "late", "number", "outputs", "partition", "processed", "repeats", "spans", "state", "tick_ms", "wake_at_ms")
+
+    def __init__(
+        self,
+        partition: int,
+        number: int,
+        state: PartitionState,
+        entries: list[Entry],
+        spans: dict[str, tuple[int, int]],
+        tick_ms: int | None,
+    ) -> None:
+        self.partition = partition
+        self.number = number
+        """Counts the micro-batches of the partition, from 1, without holes."""
+        self.state = state
+        self.entries = entries
+        self.spans = spans
+        self.tick_ms = tick_ms
+        self.late = 0
+        self.repeats = 0
+        self.outputs: dict[str, list[OutputRecord]] = {}
+        self.wake_at_ms: int | None = None
+        """When the agent wants a tick, Unix milliseconds; None: not before new records come."""
+        self.processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def emit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+        """Append a record to an output topic, in the partition of the micro-batch."""
+        self.outputs.setdefault(topic, []).append(OutputRecord(key, value, headers))
+
+    def __enter__(self) -> "MicroBatch":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Tell the engine that processing ended. An error is a defect of the agent: the engine stops for it."""
+        if not self.processed.done():
+            if error is None:
+                self.processed.set_result(None)
+            else:
+                self.processed.set_exception(error)
+        return isinstance(error, Exception)

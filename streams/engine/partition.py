@@ -1,0 +1,196 @@
+"""One partition as a state machine: buffers in, micro-batches out. Pure but for the batch's future."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from streams.engine.merge import Order, cut, take_spans
+from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch, Position
+from streams.engine.tables import PartitionState
+
+Identity = Callable[[Entry], str]
+
+
+class Partition:
+    """Buffers and position of one partition that this worker owns.
+
+    Args:
+        number: the Kafka partition number, the same in every topic.
+        topics: the source topics, by rank.
+        identity: tells records of the same commit order apart, such as table and primary key.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        topics: Sequence[str],
+        state: PartitionState,
+        identity: Identity,
+        *,
+        generation: int = 0,
+    ) -> None:
+        self.number = number
+        self.topics = tuple(topics)
+        self.state = state
+        self.generation = generation
+        self.batch = 0
+        self.offsets = [0] * len(self.topics)
+        """Next offset to process, by rank."""
+        self.fetched = [0] * len(self.topics)
+        """Next offset to fetch, by rank."""
+        self.high_watermarks = [-1] * len(self.topics)
+        """End offsets as of the last fetch, by rank; -1 before the first."""
+        self.buffers: list[deque[Entry]] = [deque() for _ in self.topics]
+        self.buffered_bytes = [0] * len(self.topics)
+        self.replay: deque[JournalEntry] = deque()
+        """Journalled micro-batches that are to be run again before anything new."""
+        self.written: dict[str, tuple[int, int]] = {}
+        """Output topic to (micro-batch, index) of the last output that it already has."""
+        self.ends: dict[str, int] = {}
+        """Written topic to the offset at which our next record is expected."""
+        self.last_order: Order = (0, 0)
+        self.progress: dict[str, tuple[int, int, list[str]]] = {}
+        self.wake_at_ms: int | None = 0
+        """When a tick is wanted. A recovered partition wants one at once: its timers may be overdue."""
+        self.fenced = False
+        self.unsaved = False
+        """Whether a micro-batch was processed since the last snapshot."""
+        self._identity = identity
+
+    def resume_at(self, position: Position) -> None:
+        """Start after a recovered position."""
+        self.batch = position.batch
+        self.offsets = [position.offsets.get(topic, 0) for topic in self.topics]
+        self.fetched = list(self.offsets)
+        self.last_order = position.last_order
+        self.progress = dict(position.progress)
+
+    def position(self, topics: EngineTopics) -> Position:
+        """Where the state is now; valid to store once all outputs so far are acknowledged."""
+        return Position(
+            batch=self.batch,
+            offsets=dict(zip(self.topics, self.offsets, strict=True)),
+            journal_offset=self.ends[topics.journal],
+            output_offsets={topic: self.ends[topic] for topic in topics.outputs},
+            last_order=self.last_order,
+            progress=dict(self.progress),
+        )
+
+    @property
+    def lagging(self) -> list[bool]:
+        """Per topic whether the broker has records that were not fetched yet."""
+        return [end < 0 or have < end for have, end in zip(self.fetched, self.high_watermarks, strict=True)]
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that the broker had at the last fetch was processed."""
+        return not self.replay and not any(self.buffers) and not any(self.lagging)
+
+    @property
+    def lag_records(self) -> int:
+        """Offsets between what was processed and the end of the source topics, as of the last fetch."""
+        return sum(max(0, end - at) for at, end in zip(self.offsets, self.high_watermarks, strict=True))
+
+    def add(self, rank: int, entries: Sequence[Entry], next_offset: int, high_watermark: int, size_bytes: int) -> None:
+        """Take in what a fetch brought of one topic."""
+        self.buffers[rank].extend(entries)
+        self.buffered_bytes[rank] += size_bytes
+        self.fetched[rank] = next_offset
+        self.high_watermarks[rank] = high_watermark
+
+    def next_batch(self, now_ms: int, *, wait: bool) -> MicroBatch | None:
+        """The next micro-batch: exactly what the journal says while it has more, then what there is.
+
+        Args:
+            now_ms: the clock, Unix milliseconds; recorded in the journal where it fires a timer.
+            wait: whether to wait for topics that lag.
+        """
+        if self.replay:
+            return self._replayed_batch()
+        entries = cut(self.buffers, self.lagging, wait=wait)
+        # Timers follow the log: while records wait to be processed the tick would run ahead of them.
+        due = self.wake_at_ms is not None and now_ms >= self.wake_at_ms
+        tick_ms = now_ms if due and not any(self.buffers) and not any(self.lagging) else None
+        if not entries and tick_ms is None:
+            return None
+        return self._make_batch(entries, tick_ms)
+
+    def finish(self, batch: MicroBatch) -> None:
+        """Take over what the agent said about a processed micro-batch."""
+        self.wake_at_ms = batch.wake_at_ms
+
+    def skip_to(self, rank: int, offset: int) -> None:
+        """Go on at a later offset of a topic whose records before it are gone."""
+        self.fetched[rank] = offset
+        if not self.buffers[rank]:
+            self.offsets[rank] = offset
+
+    def touch(self, key: bytes) -> None:
+        """Write this changelog key again with the next snapshot."""
+        self.state.touch(key)
+        self.unsaved = True
+
+    def _replayed_batch(self) -> MicroBatch | None:
+        entry = self.replay[0]
+        ends = [entry.spans.get(topic, (0, at))[1] for topic, at in zip(self.topics, self.offsets, strict=True)]
+        if any(have < end for have, end in zip(self.fetched, ends, strict=True)):
+            return None  # not fetched yet
+        self.replay.popleft()
+        return self._make_batch(take_spans(self.buffers, ends), entry.tick_ms)
+
+    def _make_batch(self, entries: list[Entry], tick_ms: int | None) -> MicroBatch:
+        spans = self._advance(entries)
+        self.batch += 1
+        batch = MicroBatch(self.number, self.batch, self.state, [], spans, tick_ms)
+        batch.entries = self._without_repeats(entries, batch)
+        self.unsaved = True
+        return batch
+
+    def _advance(self, entries: list[Entry]) -> dict[str, tuple[int, int]]:
+        """Move the offsets past these entries; returns the span of each topic that has any."""
+        ends = list(self.offsets)
+        for entry in entries:
+            if entry.offset >= ends[entry.rank]:
+                ends[entry.rank] = entry.offset + 1
+        spans = {}
+        for rank, (start, end) in enumerate(zip(self.offsets, ends, strict=True)):
+            if end > start:
+                spans[self.topics[rank]] = (start, end)
+                if not self.buffers[rank]:
+                    self.buffered_bytes[rank] = 0
+        self.offsets = ends
+        return spans
+
+    def _without_repeats(self, entries: list[Entry], batch: MicroBatch) -> list[Entry]:
+        """Drop what a restarted Connect sent again, count what came late, note the commit order reached.
+
+        Records with LSN 0 have no place of their own (unreadable ones, snapshots of a fresh slot): never repeats.
+        """
+        kept: list[Entry] = []
+        append, topics, progress = kept.append, self.topics, self.progress
+        last = self.last_order
+        seen: tuple[int, int, list[str]] | None
+        for entry in entries:
+            order = entry[:2]
+            if order[1] == 0:
+                append(entry)
+                continue
+            topic = topics[entry.rank]
+            seen = progress.get(topic)
+            if seen is None or order > seen[:2]:
+                progress[topic] = (*order, [self._identity(entry)])
+            elif order < seen[:2]:
+                batch.repeats += 1
+                continue
+            else:  # one WAL record can hold many rows (COPY): the identity tells them apart
+                identity = self._identity(entry)
+                if identity in seen[2]:
+                    batch.repeats += 1
+                    continue
+                seen[2].append(identity)
+            if order < last:
+                batch.late += 1
+            else:
+                last = order
+            append(entry)
+        self.last_order = last
+        return kept

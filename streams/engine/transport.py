@@ -1,0 +1,32 @@
+"""The Faust transport of the micro-batch engine, chosen by a broker URL of scheme `watchfloor://`.
+
+Faust keeps group membership, agents and the application's life; it never fetches. Its consumer joins the
+group for one topic only, whose partitions stand for the partitions of all topics, so that any assignor
+keeps a tenant's topics together.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+
+_SLEEP_S = 3600.0
+
+
+class Consumer(driver.Consumer):
+    """A member of the consumer group that leaves reading to the engine."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        while not fetcher.should_stop:
+            await asyncio.sleep(_SLEEP_S)
+
+    def resume_partitions(self, tps: Iterable[Any]) -> None:
+        """Keep every partition paused: aiokafka would prefetch what nobody asks it for."""
+        self._active_partitions = None
+
+
+class Transport(driver.Transport):
+    """aiokafka's transport with a consumer that only holds partitions."""
+
+    Consumer = Consumer

@@ -1,0 +1,77 @@
+"""Every metric of the worker, in one typed list."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class WorkerMetrics:
+    """Metrics by Prometheus conventions: base units, `_total` for counters, few and bounded labels.
+
+    Args:
+        registry: where they are registered; a fresh one a process (and a test).
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.events = Counter(
+            "watchfloor_worker_events_total", "Source records processed.", ["table"], registry=registry
+        )
+        self.findings = Counter(
+            "watchfloor_worker_findings_total", "Findings written to the feed.", ["finding_type"], registry=registry
+        )
+        self.messages = Counter("watchfloor_worker_messages_total", "Feed records written.", ["type"], registry=registry)
+        self.batches = Counter("watchfloor_worker_batches_total", "Micro-batches processed.", registry=registry)
+        self.batch_size = Histogram(
+            "watchfloor_worker_batch_records", "Records in a micro-batch.", buckets=_BATCH_SIZES, registry=registry
+        )
+        self.process_seconds = Histogram(
+            "watchfloor_worker_process_seconds", "Scoring of one micro-batch.", buckets=_SECONDS, registry=registry
+        )
+        self.write_seconds = Histogram(
+            "watchfloor_worker_write_seconds",
+            "From the end of scoring to the acknowledgement of journal and outputs.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.detection_seconds = Histogram(
+            "watchfloor_worker_detection_seconds",
+            "From the commit in PostgreSQL to the end of scoring, per micro-batch (its oldest record).",
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
+            registry=registry,
+        )
+        self.rate_limited = Counter(
+            "watchfloor_worker_rate_limited_total", "Events over their tenant's limit, not scored.", registry=registry
+        )
+        self.dead_letters = Counter(
+            "watchfloor_worker_dead_letters_total", "Records sent to the dead-letter topic.", ["table"], registry=registry
+        )
+        self.repeats = Counter(
+            "watchfloor_worker_repeats_total", "Records that Connect had sent before, dropped.", registry=registry
+        )
+        self.late = Counter(
+            "watchfloor_worker_late_total", "Records processed after a later commit of another table.", registry=registry
+        )
+        self.clamped = Counter(
+            "watchfloor_worker_clamped_timestamps_total", "Commit times in the future, clamped.", registry=registry
+        )
+        self.lag_records = Gauge(
+            "watchfloor_worker_lag_records", "Source records not yet processed.", ["partition"], registry=registry
+        )
+        self.state_keys = Gauge("watchfloor_worker_state_keys", "Keys held in memory.", ["table"], registry=registry)
+        self.recoveries = Counter("watchfloor_worker_recoveries_total", "Partitions taken over.", registry=registry)
+        self.recovery_seconds = Gauge(
+            "watchfloor_worker_recovery_seconds", "Duration of the latest take-over of a partition.", registry=registry
+        )
+        self.fenced = Counter(
+            "watchfloor_worker_fenced_total", "Partitions lost to a newer generation.", registry=registry
+        )
+        self.ready = Gauge("watchfloor_worker_ready", "1 while all assigned partitions are processed.", registry=registry)
+        self.partitions = Gauge("watchfloor_worker_partitions", "Partitions owned.", registry=registry)
+        self.tick_delay_seconds = Gauge(
+            "watchfloor_worker_tick_delay_seconds", "How late the latest timer fired.", registry=registry
+        )
+        self.loop_delay_seconds = Gauge(
+            "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry
+        )

@@ -1,0 +1,131 @@
+"""Encodes what the scorer says, once, and puts it into the micro-batch's outputs.
+
+Owns identifiers, time formats and topics of the outputs. Feed bytes depend on the record alone; only the
+latencies of clean events know the clock, which is read once a micro-batch.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from contracts.dead_letters import dead_letter_headers
+from contracts.envelope import Change
+from contracts.feed import (
+    FeedRecord,
+    ProcessedBatch,
+    ProcessedEvent,
+    SourcePosition,
+    cloudevent_headers,
+    encode_record,
+    record_id,
+)
+from contracts.topics import TopicNames, tenant_key
+from streams.engine.model import Entry, MicroBatch
+from streams.metrics import WorkerMetrics
+
+
+class Outbox:
+    """Collects the outputs of the micro-batch that is being processed.
+
+    Args:
+        topics: topic names.
+        sources: source topics by rank, for the coordinates of dead letters.
+        epoch: identity of the feed's log.
+        clock: Unix seconds.
+        metrics: where it counts.
+    """
+
+    def __init__(
+        self,
+        topics: TopicNames,
+        sources: tuple[str, ...],
+        epoch: str,
+        clock: Callable[[], float],
+        metrics: WorkerMetrics,
+    ) -> None:
+        self.epoch = epoch
+        self._topics = topics
+        self._sources = sources
+        self._clock = clock
+        self._metrics = metrics
+        self._clean: dict[int, list[tuple[Change, str, int | None, int | None]]] = {}
+
+    def feed(self, batch: MicroBatch, record: FeedRecord) -> None:
+        """Append a record to the operators' feed."""
+        batch.emit(
+            self._topics.anomalies, tenant_key(record.tenant_id), encode_record(record), cloudevent_headers(record)  # type: ignore[arg-type]
+        )
+        self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
+
+    def clean(self, change: Change, event_type: str, site_id: int | None, client_id: int | None) -> None:
+        """Note an event that was scored and found clean; written by `flush`."""
+        self._clean.setdefault(change.row.tenant_id, []).append((change, event_type, site_id, client_id))
+
+    def dead_letter(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
+        """Append the original record to the dead letters, with its reason."""
+        headers = dead_letter_headers(
+            topic=self._sources[entry.rank],
+            partition=batch.partition,
+            offset=entry.offset,
+            reason=reason,
+            detector=detector,
+            exception_class=exception_class,
+        )
+        batch.emit(self._topics.dead_letters, entry.record.key, entry.record.value, headers)
+
+    def flush(self, batch: MicroBatch) -> None:
+        """Write the clean events of the micro-batch, one record a tenant."""
+        if not self._clean:
+            return
+        now_us = self._clock() * 1e6
+        for tenant_id, events in self._clean.items():
+            record = ProcessedBatch(
+                tenant_id=tenant_id,
+                batch=batch.number,
+                events=[
+                    ProcessedEvent(event_id(change), event_type, site_id, client_id, round((now_us - change.commit_us) / 1e3, 3))
+                    for change, event_type, site_id, client_id in events
+                ],
+            )
+            batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))
+        oldest_us = min(event[0].commit_us for events in self._clean.values() for event in events)
+        self._metrics.detection_seconds.observe((now_us - oldest_us) / 1e6)
+        self._clean = {}
+
+    @staticmethod
+    def source(change: Change) -> SourcePosition:
+        """Which row change a feed record is about."""
+        return SourcePosition(change.table, str(change.row.id), change.lsn, iso_us(change.commit_us))
+
+    @staticmethod
+    def burst_source(tenant_id: int, window: str) -> SourcePosition:
+        """A burst has no row; its source is the tenant's rate limit."""
+        return SourcePosition("tenant", str(tenant_id), 0, window)
+
+    @staticmethod
+    def burst_id(tenant_id: int, window_start_ms: int, dropped: int) -> str:
+        return record_id("rate_limit", str(tenant_id), window_start_ms, str(dropped))
+
+
+def event_id(change: Change) -> str:
+    """The identifier of a row change, such as `attendance:17:35141432`."""
+    return f"{change.table}:{change.row.id}:{change.lsn}"
+
+
+def feed_id(change: Change, kind: str) -> str:
+    """The deterministic identifier of what `kind` says about a row change."""
+    return record_id(change.table, str(change.row.id), change.lsn, kind)
+
+
+def iso_us(microseconds: int) -> str:
+    """Microseconds since 1970 as ISO 8601 UTC.
+
+    >>> iso_us(1_795_245_000_123_456)
+    '2026-11-21T07:10:00.123456Z'
+    """
+    seconds, rest = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+
+
+def iso_ms(milliseconds: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 UTC."""
+    return iso_us(milliseconds * 1000)

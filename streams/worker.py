@@ -1,0 +1,85 @@
+"""The worker process: starts the application, serves its metrics, stops it in order.
+
+Owns the process: signals, event loop, logs, exit. The topology is in `streams.app`.
+"""
+
+import asyncio
+import logging
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry, disable_created_metrics
+
+from streams.metrics import WorkerMetrics
+from streams.probes import Probes
+from watchfloor.errors import WatchfloorError
+from watchfloor.kafka import ensure_topics, feed_epoch
+from watchfloor.logs import configure_logs
+from watchfloor.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_LOOP_PROBE_S = 1.0
+
+
+def run_worker(settings: Settings) -> None:
+    """Run a worker until SIGTERM or SIGINT.
+
+    Raises:
+        WatchfloorError: Kafka cannot be reached, the metrics port is taken, or the engine failed.
+    """
+    configure_logs(settings.log.level, process="worker")
+    for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.transport"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    ensure_topics(settings.kafka)
+    epoch = feed_epoch(settings.kafka)
+    # Faust binds to the loop policy when it is imported, so uvloop comes first.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    with tempfile.TemporaryDirectory(prefix="watchfloor-faust-") as scratch:
+        worker = settings.worker
+        if worker.data_dir is None:
+            settings = settings.model_copy(update={"worker": worker.model_copy(update={"data_dir": Path(scratch)})})
+        asyncio.run(_serve(settings, epoch))
+
+
+async def _serve(settings: Settings, epoch: str) -> None:
+    from streams.app import build
+
+    disable_created_metrics()
+    metrics = WorkerMetrics(CollectorRegistry())
+    app, engine = build(settings, metrics, epoch, time.time)
+    probes = Probes(settings.worker.metrics_host, settings.worker.metrics_port, metrics.registry, lambda: engine.ready)
+    probes.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    try:
+        await app.start()
+        await app.add_runtime_dependency(engine)
+        log.info("worker started", epoch=epoch)
+        await _watch(stop, engine, metrics)
+    finally:
+        await app.stop()
+        probes.stop()
+    if engine.failure is not None:
+        raise WatchfloorError(
+            f"the worker stopped ({type(engine.failure).__name__}: {engine.failure})",
+            "start it again: it goes on where it was; the log says more",
+        )
+    log.info("worker stopped")
+
+
+async def _watch(stop: asyncio.Event, engine: "object", metrics: WorkerMetrics) -> None:
+    """Return when asked to stop or when the engine has failed; measure the loop's delay meanwhile."""
+    while not stop.is_set() and getattr(engine, "failure", None) is None:
+        started_s = time.monotonic()
+        try:
+            await asyncio.wait_for(stop.wait(), _LOOP_PROBE_S)
+        except TimeoutError:
+            metrics.loop_delay_seconds.set(max(0.0, time.monotonic() - started_s - _LOOP_PROBE_S))
+        metrics.ready.set(1 if getattr(engine, "ready", False) else 0)

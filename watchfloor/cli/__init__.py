@@ -1,0 +1,96 @@
+"""The `watchfloor` command: one module a command, and the boundary where failures become one line.
+
+Command modules import what they run inside their functions, so that `--help` and the small commands
+start at once.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from watchfloor import __version__
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import Settings, load_settings
+
+_COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "tail", "doctor")
+
+app = typer.Typer(
+    name="watchfloor",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Watches a facility-operations database and shows its NOC what goes wrong, as it is committed.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What stands before the command's name."""
+
+    config: Path | None
+    verbose: bool
+
+    def settings(self) -> Settings:
+        """The settings of this process; raises SettingsError."""
+        return load_settings(self.config)
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML settings file.", envvar="WATCHFLOOR_CONFIG")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the trace of a failure.")] = False,
+) -> None:
+    context.obj = Options(config, verbose)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; never returns.
+
+    Exit codes: 0 done, 1 a failure explained in one line, 2 wrong usage, 130 interrupted.
+    """
+    for name in _COMMAND_MODULES:
+        module: Any = import_module(f"watchfloor.cli.{name}")
+        module.register(app)
+    verbose = any(argument in ("--verbose", "-v") for argument in sys.argv[1:])
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as usage:
+        usage.show()
+        code = usage.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except WatchfloorError as failure:
+        if verbose:
+            raise
+        _say(str(failure))
+        code = 1
+    except Exception as defect:  # the one boundary: a defect, reported without its trace unless asked for
+        if verbose:
+            raise
+        _say(f"unexpected {type(defect).__name__}: {defect}: run again with --verbose and report the trace")
+        code = 1
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _say(line: str) -> None:
+    colour, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+    print(f"{colour}watchfloor:{plain} {line}", file=sys.stderr)

@@ -1,0 +1,23 @@
+"""`watchfloor worker`: one stream-processing process of the chain."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(worker)
+
+
+def worker(context: typer.Context) -> None:
+    """Score row changes and write the anomalies feed, until SIGTERM.
+
+    Run as many as there are cores; they share the partitions. Give each its own
+    `worker.instance_id` and `worker.metrics_port`.
+
+    [dim]watchfloor --config watchfloor.toml worker[/dim]
+
+    [dim]WATCHFLOOR_WORKER__METRICS_PORT=9102 watchfloor --config watchfloor.toml worker[/dim]
+    """
+    from streams.worker import run_worker
+
+    run_worker(context.obj.settings())

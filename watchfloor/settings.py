@@ -1,0 +1,259 @@
+"""Every setting of every process, typed, with its unit in its name.
+
+Values come from (strongest first) keyword arguments, environment variables
+(`WATCHFLOOR_<SECTION>__<NAME>`), and a TOML file (`--config`, or `WATCHFLOOR_CONFIG`).
+A name that no setting has is refused: a misspelt limit must not silently be the default.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from watchfloor.errors import SettingsError
+
+ENV_PREFIX = "WATCHFLOOR_"
+# Read by the launcher scripts, not settings of a process.
+_OTHER_VARIABLES = frozenset({"WATCHFLOOR_CONFIG", "WATCHFLOOR_VENV", "WATCHFLOOR_STATE_DIR", "WATCHFLOOR_CACHE_DIR"})
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are errors and values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
+    """The cluster that every process talks to."""
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = "noc"
+    partitions: Positive = 4
+    """The same for every tenant-keyed topic, so that a tenant lives in one partition everywhere."""
+    replication_factor: Positive = 1
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+    feed_retention_hours: Positive = 24 * 7
+    processed_retention_minutes: Positive = 60
+    long_retention_days: Positive = 90
+    """Of the audit trail and the dead letters."""
+
+
+class TableMapping(Section):
+    """Where a canonical table really is in a customer's database (R1.6)."""
+
+    table: str
+    """`schema.table`, or a table of the `public` schema."""
+    columns: dict[str, str] = {}
+    """Canonical column name to the customer's; columns not named here keep their name."""
+
+
+class SourceSettings(Section):
+    """The PostgreSQL database whose changes are watched."""
+
+    host: str = "127.0.0.1"
+    port: Port = 5432
+    database: str = "watchfloor"
+    user: str = "watchfloor_capture"
+    """The least-privileged role that Debezium signs in with."""
+    password: SecretStr = SecretStr("")
+    admin_dsn: SecretStr | None = None
+    """A PostgreSQL URL of a role that may create the schema, the publication and the capture role."""
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    ssl_ca_file: Path | None = None
+    """Certificate authority of the server; as Connect finds it where Connect runs elsewhere."""
+    connect_timeout_s: Positive = 5
+    lock_timeout_ms: Positive = 2_000
+    """How long `connect apply` waits for a lock on a captured table before it gives up."""
+    publication: str = "watchfloor"
+    slot: Annotated[str, Field(pattern="^[a-z0-9_]{1,63}$")] = "watchfloor"
+    tables: dict[str, TableMapping] = {}
+    """Canonical table name to where it is (R1.6). Where any is given, only these tables are captured."""
+
+
+class ConnectSettings(Section):
+    """Kafka Connect and the Debezium connector that it runs."""
+
+    url: str = "http://127.0.0.1:8083"
+    connector: str = "watchfloor"
+    poll_interval_ms: Positive = 20
+    """How often Debezium hands rows on. Lower is sooner and costs idle CPU (docs/operations)."""
+    queue_bytes_max: Positive = 16 * 1024 * 1024
+    """Changes read from the log and not yet handed on; over it Debezium stops reading."""
+    heartbeat_interval_ms: Positive = 10_000
+    offset_flush_interval_ms: Positive = 1_000
+    request_timeout_s: Positive = 10
+    start_timeout_s: Positive = 60
+    """How long `connect apply` waits for Connect to answer and for the task to run."""
+    source_password_reference: str | None = None
+    """Put into the connector's configuration instead of the password, such as `${env:SOURCE_PASSWORD}`:
+    Connect's configuration providers fill it in, and its REST interface does not show it."""
+
+
+class WorkerSettings(Section):
+    """The Faust worker: rate limit, engine, detectors."""
+
+    instance_id: str | None = None
+    """Static group membership: a restart under the same name keeps its partitions."""
+    max_events_per_second: Positive = 100
+    """Default limit of scored events per tenant; `tenant.max_events_per_second` overrides it (R2.1)."""
+    rate_limit_window_ms: Positive = 1_000
+    shifts_per_person_max: Positive = 200
+    micro_batch_bytes_max: Positive = 4 * 1024 * 1024
+    partition_fetch_bytes_max: Positive = 1024 * 1024
+    cycle_interval_ms: Annotated[int, Field(ge=0)] = 4
+    """At low rates at most one micro-batch per partition in this time: saves CPU, costs latency."""
+    idle_fetch_wait_ms: Positive = 200
+    merge_wait_ms_max: Positive = 500
+    """How long a micro-batch waits for a captured topic that lags behind its end offset."""
+    changelog_interval_ms: Annotated[int, Field(ge=0)] = 50
+    changelog_keys_max: Positive = 20_000
+    """Changed keys after which the changelog is written without waiting for its interval."""
+    large_batch_records: Positive = 1_000
+    """From this size on the next micro-batch is processed while this one is written."""
+    state_batch_bytes_max: Positive = 8 * 1024 * 1024
+    """The changed keys and the position must fit into one RecordBatch of this size."""
+    output_batch_bytes_max: Positive = 900_000
+    future_timestamp_ms_max: Positive = 60_000
+    """A commit time further than this ahead of the broker's append time is clamped and flagged."""
+    session_timeout_ms: Positive = 6_000
+    heartbeat_interval_ms: Positive = 2_000
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 9101
+    data_dir: Path | None = None
+    """Where Faust keeps its small local files; default a directory of the user's data directory."""
+
+
+class AuthSettings(Section):
+    """Who may sign in at the gateway."""
+
+    algorithm: Literal["HS256", "RS256", "ES256"] = "HS256"
+    hs256_secret: SecretStr | None = None
+    """Development only; at least 32 bytes."""
+    jwks_url: str | None = None
+    jwks_cache_s: Positive = 300
+    issuer: str = "watchfloor"
+    audience: str = "watchfloor"
+    clock_skew_s: Annotated[int, Field(ge=0)] = 5
+
+
+class GatewaySettings(Section):
+    """The WebSocket gateway."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    allowed_origins: list[str] = []
+    """Exact origins, such as `https://noc.example.com`. The gateway's own loopback address is added when it binds there."""
+    authenticate_timeout_s: Positive = 10
+    message_bytes_max: Positive = 64 * 1024
+    messages_per_minute_max: Positive = 100
+    connections_max: Positive = 10_000
+    queue_bytes_max: Positive = 1024 * 1024
+    """Per connection, not yet written; over it the connection is closed with 4409."""
+    heartbeat_interval_s: Positive = 25
+    filters_max: Positive = 100
+    """Sites and clients that one connection may narrow its subscription to."""
+    fetch_wait_ms_max: Positive = 100
+    poll_records_max: Positive = 2_000
+    """Feed records that are rendered in one go, before other connections get their turn."""
+    recent_messages_max: Positive = 10_000
+    """Per tenant, kept in memory for resuming clients."""
+    recent_bytes_max: Positive = 64 * 1024 * 1024
+    """Of all tenants together."""
+    tail_records_max: Positive = 100_000
+    """Per partition, read back at the start to know each tenant's position in the feed."""
+    broker_wait_s_max: Positive = 20
+    """How long the start waits for a broker before it fails."""
+    broker_silence_s_max: Positive = 5
+    """Without an answer from the broker for this long the gateway is not ready, and connects anew."""
+    close_timeout_s: Positive = 3
+    """How long a closing connection waits for the client's half of the handshake."""
+    drain_s_max: Positive = 10
+    """How long a stopping gateway waits for its connections."""
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All sections. Build it with `load_settings`, which explains what is wrong."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    source: SourceSettings = SourceSettings()
+    connect: ConnectSettings = ConnectSettings()
+    worker: WorkerSettings = WorkerSettings()
+    auth: AuthSettings = AuthSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    log: LogSettings = LogSettings()
+
+
+def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        config: a TOML file; where it is None the file that `WATCHFLOOR_CONFIG` names, if any.
+        environ: the environment; where it is None that of the process.
+
+    Raises:
+        SettingsError: a name is unknown, a value is out of range, or the file cannot be read.
+    """
+    environment = os.environ if environ is None else environ
+    if config is None and environment.get("WATCHFLOOR_CONFIG"):
+        config = Path(environment["WATCHFLOOR_CONFIG"])
+    if config is not None and not config.is_file():
+        raise SettingsError(f"the configuration file {config} is missing", "name an existing file with --config")
+    _refuse_unknown_variables(environment)
+
+    class FromHere(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = (TomlConfigSettingsSource(settings_cls, config),) if config is not None else ()
+            return (init_settings, env_settings, *file)
+
+    try:
+        return FromHere()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"unknown setting {name}", "see docs/settings.md for the names") from error
+        raise SettingsError(f"setting {name}: {first['msg']}", "correct it in the file or the environment") from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the configuration {config} cannot be read ({error})", "correct the file") from error
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    sections: dict[str, Any] = {name: field.annotation for name, field in Settings.model_fields.items()}
+    for variable in sorted(environment):
+        if not variable.startswith(ENV_PREFIX) or variable in _OTHER_VARIABLES:
+            continue
+        section, _, name = variable.removeprefix(ENV_PREFIX).lower().partition("__")
+        known = sections.get(section)
+        if known is None or (name and name.partition("__")[0] not in known.model_fields):
+            raise SettingsError(f"unknown setting {variable} in the environment", "see docs/settings.md for the names")
