@@ -11,7 +11,9 @@ def dead_letter_headers(
     """Headers of a dead letter.
 
     Args:
-        topic, partition, offset: where the original record is.
+        topic: where the original record is.
+        partition: its partition.
+        offset: its offset.
         reason: what could not be read or computed; cut at 300 characters.
         detector: which part gave up: `decode`, a detector's name, or the handler of the table.
         exception_class: the class of the exception, such as `ValidationError`.

@@ -114,7 +114,7 @@ decode_feed_record = msgspec.json.Decoder(AnyFeedRecord).decode
 decode_processed = msgspec.json.Decoder(ProcessedBatch).decode
 
 
-def encode_record(record: AnyFeedRecord | ProcessedBatch) -> bytes:
+def encode_record(record: FeedRecord | Fence | ProcessedBatch) -> bytes:
     """The record's value, UTF-8 JSON."""
     return _encode(record)
 

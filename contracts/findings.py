@@ -10,6 +10,8 @@ import msgspec
 
 
 class Severity(StrEnum):
+    """How soon somebody has to look."""
+
     INFO = "INFO"
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -18,6 +20,8 @@ class Severity(StrEnum):
 
 
 class Category(StrEnum):
+    """What a finding is about."""
+
     ATTENDANCE = "ATTENDANCE"
     TASK = "TASK"
     LOCATION = "LOCATION"
@@ -49,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     title: str
     description: str
-    evidence: dict[str, Number | str | bool | None | list[int]]
+    evidence: dict[str, Number | str | bool | list[int] | None]
     created_at: str
     """The commit time of the source row, ISO 8601 UTC: the log's clock, the same on a replay."""
     fraud_score: float | None = None

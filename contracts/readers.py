@@ -5,15 +5,19 @@ off, and a worker that takes over may repeat what its predecessor wrote last. A 
 rule to each partition from any offset on sees neither.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from contracts.feed import GENERATION_HEADER, Fence, FeedRecord
+from contracts.feed import GENERATION_HEADER, FeedRecord, Fence
 
 
-def generation_of(headers: Iterable[tuple[str, bytes]] | Sequence[tuple[str, bytes]]) -> int:
-    """The writer's generation of a record; 0 where the header is missing."""
-    for name, value in headers:
-        if name == GENERATION_HEADER:
+def generation_of(headers: Iterable[tuple[str, bytes | None]] | None) -> int:
+    """The writer's generation of a record; 0 where the header is missing.
+
+    Args:
+        headers: as the client gives them; some clients give None for a record without any.
+    """
+    for name, value in headers or ():
+        if name == GENERATION_HEADER and value is not None:
             return int(value)
     return 0
 

@@ -52,14 +52,17 @@ class TopicNames:
 
     @property
     def anomalies(self) -> str:
+        """The operators' feed."""
         return f"{self.prefix}.anomalies"
 
     @property
     def processed(self) -> str:
+        """Events that were scored and found clean."""
         return f"{self.prefix}.processed"
 
     @property
     def journal(self) -> str:
+        """What each micro-batch consisted of."""
         return f"{self.prefix}.journal"
 
     @property
@@ -69,6 +72,7 @@ class TopicNames:
 
     @property
     def dead_letters(self) -> str:
+        """Records that could not be read or processed."""
         return f"{self.prefix}.dead-letters"
 
     def all_specs(self) -> list[TopicSpec]:

@@ -40,7 +40,5 @@ class AttendanceDetector(Protocol):
 
     name: str
 
-    def __call__(
-        self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy
-    ) -> Judgement | None:
+    def __call__(self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy) -> Judgement | None:
         """What is wrong with the event, or None."""

@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 
-Evidence: TypeAlias = dict[str, int | float | str | bool | None | list[int]]
+Evidence: TypeAlias = dict[str, int | float | str | bool | list[int] | None]
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

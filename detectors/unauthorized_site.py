@@ -28,11 +28,14 @@ class UnauthorizedSite:
 
     name = "unauthorized_site"
 
-    def __call__(
-        self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy
-    ) -> Judgement | None:
+    def __call__(self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy) -> Judgement | None:
         """The finding where site, person and time are known and no shift covers them."""
-        if event.event_type != CHECK_IN or event.site_id is None or event.person_id is None or event.occurred_at is None:
+        if (
+            event.event_type != CHECK_IN
+            or event.site_id is None
+            or event.person_id is None
+            or event.occurred_at is None
+        ):
             return None
         at_s = event.occurred_at.timestamp()
         expected: set[int] = set()

@@ -19,9 +19,7 @@ class WrongPerson:
 
     name = "wrong_person"
 
-    def __call__(
-        self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy
-    ) -> Judgement | None:
+    def __call__(self, event: Attendance, context: AttendanceContext, policy: AttendancePolicy) -> Judgement | None:
         """The finding where the two persons are known and differ."""
         expected, observed = event.person_id, event.verified_person_id
         if expected is None or observed is None or expected == observed:

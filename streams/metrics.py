@@ -21,7 +21,9 @@ class WorkerMetrics:
         self.findings = Counter(
             "watchfloor_worker_findings_total", "Findings written to the feed.", ["finding_type"], registry=registry
         )
-        self.messages = Counter("watchfloor_worker_messages_total", "Feed records written.", ["type"], registry=registry)
+        self.messages = Counter(
+            "watchfloor_worker_messages_total", "Feed records written.", ["type"], registry=registry
+        )
         self.batches = Counter("watchfloor_worker_batches_total", "Micro-batches processed.", registry=registry)
         self.batch_size = Histogram(
             "watchfloor_worker_batch_records", "Records in a micro-batch.", buckets=_BATCH_SIZES, registry=registry
@@ -45,13 +47,18 @@ class WorkerMetrics:
             "watchfloor_worker_rate_limited_total", "Events over their tenant's limit, not scored.", registry=registry
         )
         self.dead_letters = Counter(
-            "watchfloor_worker_dead_letters_total", "Records sent to the dead-letter topic.", ["table"], registry=registry
+            "watchfloor_worker_dead_letters_total",
+            "Records sent to the dead-letter topic.",
+            ["table"],
+            registry=registry,
         )
         self.repeats = Counter(
             "watchfloor_worker_repeats_total", "Records that Connect had sent before, dropped.", registry=registry
         )
         self.late = Counter(
-            "watchfloor_worker_late_total", "Records processed after a later commit of another table.", registry=registry
+            "watchfloor_worker_late_total",
+            "Records processed after a later commit of another table.",
+            registry=registry,
         )
         self.clamped = Counter(
             "watchfloor_worker_clamped_timestamps_total", "Commit times in the future, clamped.", registry=registry
@@ -67,7 +74,9 @@ class WorkerMetrics:
         self.fenced = Counter(
             "watchfloor_worker_fenced_total", "Partitions lost to a newer generation.", registry=registry
         )
-        self.ready = Gauge("watchfloor_worker_ready", "1 while all assigned partitions are processed.", registry=registry)
+        self.ready = Gauge(
+            "watchfloor_worker_ready", "1 while all assigned partitions are processed.", registry=registry
+        )
         self.partitions = Gauge("watchfloor_worker_partitions", "Partitions owned.", registry=registry)
         self.tick_delay_seconds = Gauge(
             "watchfloor_worker_tick_delay_seconds", "How late the latest timer fired.", registry=registry

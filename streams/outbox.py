@@ -52,7 +52,10 @@ class Outbox:
     def feed(self, batch: MicroBatch, record: FeedRecord) -> None:
         """Append a record to the operators' feed."""
         batch.emit(
-            self._topics.anomalies, tenant_key(record.tenant_id), encode_record(record), cloudevent_headers(record)  # type: ignore[arg-type]
+            self._topics.anomalies,
+            tenant_key(record.tenant_id),
+            encode_record(record),
+            cloudevent_headers(record),
         )
         self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
 
@@ -82,7 +85,9 @@ class Outbox:
                 tenant_id=tenant_id,
                 batch=batch.number,
                 events=[
-                    ProcessedEvent(event_id(change), event_type, site_id, client_id, round((now_us - change.commit_us) / 1e3, 3))
+                    ProcessedEvent(
+                        event_id(change), event_type, site_id, client_id, round((now_us - change.commit_us) / 1e3, 3)
+                    )
                     for change, event_type, site_id, client_id in events
                 ],
             )
@@ -103,6 +108,7 @@ class Outbox:
 
     @staticmethod
     def burst_id(tenant_id: int, window_start_ms: int, dropped: int) -> str:
+        """The deterministic identifier of a burst's report."""
         return record_id("rate_limit", str(tenant_id), window_start_ms, str(dropped))
 
 

@@ -30,9 +30,7 @@ class BurstReport(msgspec.Struct, frozen=True):
     window_start_ms: int
 
 
-def admit(
-    state: RateState, commit_ms: int, limit: int, window_ms: int
-) -> tuple[RateState, bool, BurstReport | None]:
+def admit(state: RateState, commit_ms: int, limit: int, window_ms: int) -> tuple[RateState, bool, BurstReport | None]:
     """Count one event.
 
     An event whose commit time lies before the current window (a late merge) counts in the current one.

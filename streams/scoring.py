@@ -34,7 +34,7 @@ _EVENT_TYPES = {"jobneed": "task"}
 _ATTENDANCE_COLUMNS = ("person_id", "verified_person_id", "site_id", "event_type", "occurred_at")
 
 
-class Unjudgeable(Exception):
+class UnjudgeableError(Exception):
     """A row that can be read but not processed, and why."""
 
 
@@ -91,7 +91,7 @@ class Scorer:
                 continue
             try:
                 self._apply(batch, tables, entry, change)
-            except Exception as error:  # the one boundary: whatever one record does, its neighbours go on
+            except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
         if batch.tick_ms is not None:
             self._tick(batch, tables, batch.tick_ms)
@@ -197,7 +197,7 @@ class Scorer:
         for detector in self._detectors:
             try:
                 judgement = detector(row, context, self._policy)
-            except Exception as error:  # R3.9: the event's other detectors and the stream go on
+            except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
                 self._bury(batch, entry, detector.name, str(error), type(error).__name__)
                 failed = True
                 continue
@@ -209,7 +209,7 @@ class Scorer:
         """R4.8: a change of status only, never a creation and never an unchanged status."""
         after, before = cast(Ticket, change.row), cast(Ticket | None, change.before)
         if before is None:
-            raise Unjudgeable("an updated ticket without its old row: set REPLICA IDENTITY FULL on its table")
+            raise UnjudgeableError("an updated ticket without its old row: set REPLICA IDENTITY FULL on its table")
         if before.status == after.status or before.status is None or after.status is None:
             return
         site = None if after.site_id is None else tables.sites.get((after.tenant_id, after.site_id))

@@ -25,11 +25,15 @@ class TenantState(msgspec.Struct, array_like=True):
 
 
 class SiteState(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What messages say of a site."""
+
     name: str | None
     client_id: int | None
 
 
 class PersonState(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What messages say of a person."""
+
     name: str | None
 
 
@@ -52,7 +56,5 @@ class TenantTables:
         self.sites: Table[EntityKey, SiteState] = state["site"]
         self.persons: Table[EntityKey, PersonState] = state["person"]
         self.shifts: Table[EntityKey, list[Shift]] = state["shift"]
-        self.bursting: set[TenantKey] = {
-            tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped
-        }
+        self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
         """Tenants with an unreported burst; derived from the tables, so it needs no changelog."""

@@ -49,7 +49,7 @@ def run_worker(settings: Settings) -> None:
 async def _serve(settings: Settings, epoch: str) -> None:
     from streams.app import build
 
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = WorkerMetrics(CollectorRegistry())
     app, engine = build(settings, metrics, epoch, time.time)
     probes = Probes(settings.worker.metrics_host, settings.worker.metrics_port, metrics.registry, lambda: engine.ready)

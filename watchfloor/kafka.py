@@ -94,7 +94,10 @@ def ensure_topics(kafka: KafkaSettings, *, timeout_s: float = 15.0) -> None:
             created.result()
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
-                raise WatchfloorError(f"topic {name} cannot be created ({error.args[0].str()})", "check the broker's log and the rights of this user") from error
+                raise WatchfloorError(
+                    f"topic {name} cannot be created ({error.args[0].str()})",
+                    "check the broker's log and the rights of this user",
+                ) from error
 
 
 def feed_epoch(kafka: KafkaSettings, *, timeout_s: float = 10.0) -> str:

@@ -184,9 +184,14 @@ class GatewaySettings(Section):
     """How long a closing connection waits for the client's half of the handshake."""
     drain_s_max: Positive = 10
     """How long a stopping gateway waits for its connections."""
+    tls_certificate_file: Path | None = None
+    """PEM chain; with `tls_key_file` the gateway speaks https and wss itself."""
+    tls_key_file: Path | None = None
 
 
 class LogSettings(Section):
+    """What the processes write to standard error."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -194,7 +199,11 @@ class Settings(BaseSettings):
     """All sections. Build it with `load_settings`, which explains what is wrong."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, nested_model_default_partial_update=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -230,8 +239,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
             env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             file = (TomlConfigSettingsSource(settings_cls, config),) if config is not None else ()
             return (init_settings, env_settings, *file)

@@ -17,7 +17,7 @@ BATCH_HEADER = "batch"
 """On every output record: number of its micro-batch and index within it, `17/0`."""
 
 
-class BatchTooLarge(Exception):
+class BatchTooLargeError(Exception):
     """Records that must be stored in one RecordBatch do not fit into one."""
 
     def __init__(self, topic: str, limit_bytes: int) -> None:
@@ -51,16 +51,18 @@ class Appender:
         )
 
     async def start(self) -> None:
+        """Connect."""
         await self._producer.start()
 
     async def stop(self) -> None:
+        """Send what is queued and disconnect."""
         await self._producer.stop()
 
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
         """Send records in order, split where a RecordBatch is full.
 
         Raises:
-            BatchTooLarge: a single record is larger than a RecordBatch may be.
+            BatchTooLargeError: a single record is larger than a RecordBatch may be.
         """
         appends: list[Append] = []
         builder, size = self._producer.create_batch(), 0
@@ -70,7 +72,7 @@ class Appender:
                 appends.append(await self._send(builder, topic, partition))
                 builder, size = self._producer.create_batch(), 0
             if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                raise BatchTooLarge(topic, self._batch_bytes_max)
+                raise BatchTooLargeError(topic, self._batch_bytes_max)
             size += length
         if size:
             appends.append(await self._send(builder, topic, partition))
@@ -80,12 +82,12 @@ class Appender:
         """Send key-value records as exactly one RecordBatch.
 
         Raises:
-            BatchTooLarge: they do not fit.
+            BatchTooLargeError: they do not fit.
         """
         builder = self._producer.create_batch()
         for key, value in records:
             if builder.append(timestamp=None, key=key, value=value) is None:
-                raise BatchTooLarge(topic, self._state_batch_bytes_max)
+                raise BatchTooLargeError(topic, self._state_batch_bytes_max)
         return await self._send(builder, topic, partition)
 
     async def _send(self, builder: Any, topic: str, partition: int) -> Append:

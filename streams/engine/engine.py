@@ -7,7 +7,8 @@ start recovers. A newer owner's fence makes it give the partition up.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faust
@@ -15,17 +16,21 @@ import structlog
 from aiokafka.structs import TopicPartition
 from mode import Service
 
-from streams.engine.appender import BATCH_HEADER, Append, Appender
+from streams.engine.appender import Appender
 from streams.engine.fetcher import Fetched, Fetcher
-from streams.engine.fencing import Verdict, read_intruders
-from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch, OutputRecord, RawRecord, encode_journal
+from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
 from streams.engine.partition import Identity, Partition
-from streams.engine.recovery import GENERATION_HEADER, JOURNAL_HEADER, Recovery, encode_position
+from streams.engine.recovery import Recovery
+from streams.engine.snapshots import Snapshots
 from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.writer import Writer
 from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
+
+_STOP_S = 5.0
+"""How long a stop waits for the cycle that is under way."""
 
 Decode = Callable[[int, RawRecord], Entry]
 """(topic rank, record) -> its entry; a record that cannot be read becomes a Poison, never an exception."""
@@ -42,7 +47,7 @@ class Application:
     make_fence: Callable[[int], OutputRecord]
 
 
-class Engine(Service):  # type: ignore[misc]  # mode has no complete types
+class Engine(Service):
     """Runs the partitions that this worker owns.
 
     Args:
@@ -78,17 +83,21 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
+        self._writer = Writer(application.topics, appender, fetcher, metrics)
+        self._snapshots = Snapshots(application.topics, settings, clock)
         self._recovery = Recovery(
             application.topics, fetcher, appender, self._make_state, self._make_partition, application.make_fence
         )
         self._partitions: dict[int, Partition] = {}
         self._wanted: set[int] = set()
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
         self._assigned_once = False
         self._in_flight: asyncio.Task[None] | None = None
         self._last_cycle_s = 0.0
-        self._last_snapshot_s: dict[int, float] = {}
         self._waiting_since_s: dict[int, float] = {}
+        self._lost_until_s: dict[int, float] = {}
+        """Partitions that another worker fenced: not ours again before the group says so, or this time."""
         app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
 
@@ -99,6 +108,7 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
         self._wanted = {tp.partition for tp in assigned if tp.topic == self._topics.sources[0]}
+        self._lost_until_s.clear()
         self._changed.set()
 
     async def _on_revoked(self, _app: faust.App, revoked: set[TopicPartition], **_: object) -> None:
@@ -111,17 +121,21 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
         return Partition(number, self._topics.sources, state, self._application.identity)
 
     async def on_start(self) -> None:
+        """Connect the clients; called by mode."""
         await self._fetcher.start(self._topics.all())
         await self._appender.start()
 
     async def on_stop(self) -> None:
-        await self._settle()
+        """Write what is open and disconnect; called by mode."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), _STOP_S)
         if self.failure is None:
-            await self._write(self._partitions_to_save(force=True), [])
+            await self._settle()
+            await self._writer.write(self._snapshots.take(self._partitions.values(), force=True), [])
         await self._appender.stop()
         await self._fetcher.stop()
 
-    @Service.task  # type: ignore[misc]
+    @Service.task
     async def _run(self) -> None:
         try:
             while not self.should_stop:
@@ -130,9 +144,13 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
             raise
         except BaseException as error:  # the boundary: the process ends and says why
             self.failure = error
-            log.error("engine stopped", error=type(error).__name__, detail=str(error), exc_info=True)
+            log.error("engine stopped", error=type(error).__name__, detail=str(error))  # noqa: TRY400 - no trace by default
+            log.debug("trace", exc_info=error)
+        finally:
+            self._ended.set()
 
     async def _cycle(self) -> None:
+        self._drop_fenced()
         if self._changed.is_set():
             await self._take_over()
         if not self._partitions:
@@ -141,14 +159,27 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
         await self._pace()
         fetched = await self._fetch()
         # What the snapshot holds must not contain this cycle's changes: its outputs are not written yet.
-        to_save = self._partitions_to_save(force=not fetched)
-        snapshots = [(partition, self._snapshot(partition)) for partition in to_save]
+        snapshots = self._snapshots.take(self._partitions.values(), force=not fetched)
         batches = await self._process()
         await self._settle()
         if snapshots or batches:
-            self._in_flight = asyncio.create_task(self._write_all(snapshots, batches))
+            self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
             if sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records:
                 await self._settle()  # at low rates: let records gather at the broker meanwhile
+
+    def _drop_fenced(self) -> None:
+        """Give up what another worker took over; claim it again only if the group never takes it away.
+
+        A worker that was paused meets the fence before it hears of the rebalance. Recovering at once would
+        fence the rightful owner in turn.
+        """
+        now_s = self._clock()
+        for number in [number for number, partition in self._partitions.items() if partition.fenced]:
+            del self._partitions[number]
+            self._lost_until_s[number] = now_s + 2 * self._settings.session_timeout_ms / 1e3
+        for number in [number for number, until_s in self._lost_until_s.items() if now_s >= until_s]:
+            del self._lost_until_s[number]
+            self._changed.set()
 
     async def _wait_for_change(self) -> None:
         try:
@@ -160,8 +191,8 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
         """Drop what was revoked, recover what was assigned."""
         await self._settle()
         self._changed.clear()
-        wanted = set(self._wanted)
-        for number in [n for n, p in self._partitions.items() if n not in wanted or p.fenced]:
+        wanted = self._wanted - self._lost_until_s.keys()
+        for number in self._partitions.keys() - wanted:
             del self._partitions[number]
         for number in sorted(wanted - self._partitions.keys()):
             started_s = self._clock()
@@ -229,7 +260,12 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
             rank = self._topics.sources.index(tp.topic)
             first = await self._fetcher.earliest(tp)
             if first > partition.fetched[rank]:
-                log.error("records deleted before they were read", topic=tp.topic, partition=tp.partition, count=first - partition.fetched[rank])
+                log.error(
+                    "records deleted before they were read",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    count=first - partition.fetched[rank],
+                )
                 partition.skip_to(rank, first)
 
     async def _process(self) -> list[tuple[Partition, MicroBatch]]:
@@ -272,98 +308,8 @@ class Engine(Service):  # type: ignore[misc]  # mode has no complete types
             metrics.repeats.inc(batch.repeats)
         metrics.lag_records.labels(partition.number).set(partition.lag_records)
 
-    def _partitions_to_save(self, *, force: bool) -> list[Partition]:
-        """Partitions whose snapshot is due; none while journalled micro-batches are run again."""
-        now_s, interval_s = self._clock(), self._settings.changelog_interval_ms / 1e3
-        return [
-            partition
-            for partition in self._partitions.values()
-            if partition.unsaved
-            and not partition.fenced
-            and not partition.replay
-            and (
-                force
-                or now_s - self._last_snapshot_s.get(partition.number, 0.0) >= interval_s
-                or partition.state.dirty_count >= self._settings.changelog_keys_max
-            )
-        ]
-
-    def _snapshot(self, partition: Partition) -> list[tuple[bytes, bytes]]:
-        """The changelog records of what changed, with the position that it belongs to."""
-        self._last_snapshot_s[partition.number] = self._clock()
-        partition.unsaved = False
-        return [
-            encode_position(partition.generation, partition.position(self._topics)),
-            *partition.state.take_changes(partition.generation),
-        ]
-
     async def _settle(self) -> None:
         """Wait until everything that was sent is acknowledged."""
         if self._in_flight is not None:
             task, self._in_flight = self._in_flight, None
             await task
-
-    async def _write(self, partitions: Sequence[Partition], batches: list[tuple[Partition, MicroBatch]]) -> None:
-        await self._write_all([(partition, self._snapshot(partition)) for partition in partitions], batches)
-
-    async def _write_all(
-        self,
-        snapshots: Sequence[tuple[Partition, list[tuple[bytes, bytes]]]],
-        batches: Sequence[tuple[Partition, MicroBatch]],
-    ) -> None:
-        started_s = self._clock()
-        appends: list[tuple[Partition, Append]] = []
-        for partition, records in snapshots:
-            if not partition.fenced:
-                append = await self._appender.append_whole(self._topics.state, partition.number, records)
-                appends.append((partition, append))
-        for partition, batch in batches:
-            if not partition.fenced:
-                appends += [(partition, append) for append in await self._append_batch(partition, batch)]
-        for partition, append in appends:
-            await self._confirm(partition, append)
-        self._metrics.write_seconds.observe(self._clock() - started_s)
-
-    async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
-        """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
-        entry = encode_journal(
-            JournalEntry(partition.generation, batch.number, batch.spans, batch.tick_ms, batch.late)
-        )
-        appends = await self._appender.append(self._topics.journal, partition.number, [OutputRecord(None, entry, ())])
-        for topic, outputs in batch.outputs.items():
-            written = partition.written.get(topic, (0, 0))
-            records = [
-                OutputRecord(key, value, _with_headers(headers, partition.generation, batch.number, index))
-                for index, (key, value, headers) in enumerate(outputs)
-                if (batch.number, index) > written
-            ]
-            if records:
-                first = records[0]
-                records[0] = first._replace(headers=[*first.headers, (JOURNAL_HEADER, entry)])
-                appends += await self._appender.append(topic, partition.number, records)
-        return appends
-
-    async def _confirm(self, partition: Partition, append: Append) -> None:
-        """Wait for the acknowledgement; a gap before our record means that somebody else wrote."""
-        offset: int = (await append.written).offset
-        expected = partition.ends[append.topic]
-        partition.ends[append.topic] = offset + append.count
-        if offset > expected and not partition.fenced:
-            place = TopicPartition(append.topic, partition.number)
-            verdict, keys = await read_intruders(
-                self._fetcher, place, expected, offset, partition.generation, self._topics
-            )
-            if verdict is Verdict.FENCED:
-                partition.fenced = True
-                self._metrics.fenced.inc()
-                log.warning("partition taken over by another worker", partition=partition.number)
-                self._changed.set()
-            else:  # compaction would keep the late write of a fenced-off owner: write ours again
-                for key in keys:
-                    partition.touch(key)
-
-
-def _with_headers(
-    headers: Sequence[tuple[str, bytes]], generation: int, number: int, index: int
-) -> list[tuple[str, bytes]]:
-    return [*headers, (GENERATION_HEADER, b"%d" % generation), (BATCH_HEADER, b"%d/%d" % (number, index))]

@@ -15,6 +15,8 @@ from streams.engine.recovery import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, 
 
 
 class Verdict(Enum):
+    """Who wrote between our records."""
+
     FENCED = auto()
     """A newer generation has taken the partition over."""
     LATE_WRITES = auto()
@@ -33,18 +35,18 @@ async def read_intruders(
     async for record in fetcher.read(partition, start, end):
         if _generation(record, partition.topic, topics) > generation:
             return Verdict.FENCED, []
-        if partition.topic == topics.state and record.key is not None:
-            if record.key != POSITION_KEY and not record.key.startswith(FENCE_KEY):
-                keys.append(record.key)
+        key = record.key if partition.topic == topics.state else None
+        if key is not None and key != POSITION_KEY and not key.startswith(FENCE_KEY):
+            keys.append(key)
     return Verdict.LATE_WRITES, keys
 
 
 def _generation(record: RawRecord, topic: str, topics: EngineTopics) -> int:
     try:
         if topic == topics.state:
-            return decode_generation(record.value or b"")[0]
+            return int(decode_generation(record.value or b"")[0])
         if topic == topics.journal:
-            return decode_journal(record.value or b"").generation
+            return int(decode_journal(record.value or b"").generation)
         return int(dict(record.headers).get(GENERATION_HEADER, b"0"))
     except (msgspec.MsgspecError, ValueError):
         return 0  # not written by any worker

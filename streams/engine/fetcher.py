@@ -49,6 +49,7 @@ class Fetcher:
         await self._client.set_topics(topics)
 
     async def stop(self) -> None:
+        """Disconnect."""
         await self._client.close()
 
     async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
@@ -103,7 +104,9 @@ class Fetcher:
 
     async def _explain(self, partition: TopicPartition, offset: int, code: int) -> None:
         error = for_code(code)
-        log.warning("fetch refused", topic=partition.topic, partition=partition.partition, offset=offset, error=error.__name__)
+        log.warning(
+            "fetch refused", topic=partition.topic, partition=partition.partition, offset=offset, error=error.__name__
+        )
         if error is not OffsetOutOfRangeError:
             await self._refresh()
 
@@ -157,8 +160,6 @@ def _unpack_records(data: bytes, start: int) -> tuple[list[RawRecord], int]:
         if batch is None:
             break
         if not batch.is_control_batch:
-            for record in batch:
-                if record.offset >= start:
-                    records.append(record)
+            records.extend(record for record in batch if record.offset >= start)
         next_offset = max(next_offset, batch.next_offset)
     return records, next_offset

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -43,6 +43,8 @@ class Entry(NamedTuple):
 
 
 class OutputRecord(NamedTuple):
+    """A record that a micro-batch writes."""
+
     key: bytes | None
     value: bytes | None
     headers: Headers
@@ -99,9 +101,11 @@ class EngineTopics:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """Topics that micro-batches write to."""
         return (self.feed, *self.other_outputs)
 
     def all(self) -> list[str]:
+        """Every topic that the engine touches."""
         return [*self.sources, *self.outputs, self.journal, self.state]
 
 
@@ -112,7 +116,19 @@ class MicroBatch:
     `wake_at_ms`. It must not await in between: nothing else may touch the state meanwhile.
     """
 
-    __slots__ = ("entries", "late", "number", "outputs", "partition", "processed", "repeats", "spans", "state", "tick_ms", "wake_at_ms")
+    __slots__ = (
+        "entries",
+        "late",
+        "number",
+        "outputs",
+        "partition",
+        "processed",
+        "repeats",
+        "spans",
+        "state",
+        "tick_ms",
+        "wake_at_ms",
+    )
 
     def __init__(
         self,
@@ -141,7 +157,7 @@ class MicroBatch:
         """Append a record to an output topic, in the partition of the micro-batch."""
         self.outputs.setdefault(topic, []).append(OutputRecord(key, value, headers))
 
-    def __enter__(self) -> "MicroBatch":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:

@@ -11,17 +11,14 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
-_SLEEP_S = 3600.0
-
 
 class Consumer(driver.Consumer):
     """A member of the consumer group that leaves reading to the engine."""
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        while not fetcher.should_stop:
-            await asyncio.sleep(_SLEEP_S)
+        await fetcher.wait(asyncio.Event().wait())  # until the fetcher is stopped
 
-    def resume_partitions(self, tps: Iterable[Any]) -> None:
+    def resume_partitions(self, tps: Iterable[Any]) -> None:  # noqa: ARG002 - Faust's signature
         """Keep every partition paused: aiokafka would prefetch what nobody asks it for."""
         self._active_partitions = None
 

@@ -93,4 +93,4 @@ def main() -> None:
 
 def _say(line: str) -> None:
     colour, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
-    print(f"{colour}watchfloor:{plain} {line}", file=sys.stderr)
+    typer.echo(f"{colour}watchfloor:{plain} {line}", err=True)

@@ -1,0 +1,110 @@
+"""Writes what micro-batches changed, and notices when another worker wrote in between.
+
+Order of things: journal entry and outputs of a micro-batch are sent at once and acknowledged before any
+snapshot that contains its changes is sent.
+"""
+
+import time
+from collections.abc import Sequence
+
+import structlog
+from aiokafka.structs import TopicPartition
+
+from streams.engine.appender import BATCH_HEADER, Append, Appender
+from streams.engine.fencing import Verdict, read_intruders
+from streams.engine.fetcher import Fetcher
+from streams.engine.model import EngineTopics, JournalEntry, MicroBatch, OutputRecord, encode_journal
+from streams.engine.partition import Partition
+from streams.engine.recovery import GENERATION_HEADER, JOURNAL_HEADER
+from streams.metrics import WorkerMetrics
+
+log = structlog.get_logger(__name__)
+
+Snapshot = tuple[Partition, list[tuple[bytes, bytes]]]
+"""A partition and its changelog records: the position first, then every changed key."""
+
+
+class Writer:
+    """Appends journal, outputs and snapshots of the owned partitions.
+
+    Args:
+        topics: where to.
+        appender: the producer.
+        fetcher: reads what another worker wrote in between.
+        metrics: where it counts.
+    """
+
+    def __init__(self, topics: EngineTopics, appender: Appender, fetcher: Fetcher, metrics: WorkerMetrics) -> None:
+        self._topics = topics
+        self._appender = appender
+        self._fetcher = fetcher
+        self._metrics = metrics
+
+    async def write(
+        self,
+        snapshots: Sequence[tuple[Partition, list[tuple[bytes, bytes]]]],
+        batches: Sequence[tuple[Partition, MicroBatch]],
+    ) -> None:
+        """Send snapshots and micro-batches, and wait until the broker has acknowledged all of them.
+
+        Args:
+            snapshots: of earlier micro-batches, whose outputs are acknowledged.
+            batches: processed ones, in order.
+
+        Raises:
+            KafkaError: the broker did not acknowledge; the worker must stop and recover.
+            BatchTooLargeError: a record or a snapshot is larger than the settings allow.
+        """
+        started_s = time.monotonic()
+        appends: list[tuple[Partition, Append]] = []
+        for partition, records in snapshots:
+            if not partition.fenced:
+                append = await self._appender.append_whole(self._topics.state, partition.number, records)
+                appends.append((partition, append))
+        for partition, batch in batches:
+            if not partition.fenced:
+                appends += [(partition, append) for append in await self._append_batch(partition, batch)]
+        for partition, append in appends:
+            await self._confirm(partition, append)
+        self._metrics.write_seconds.observe(time.monotonic() - started_s)
+
+    async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
+        """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
+        entry = encode_journal(JournalEntry(partition.generation, batch.number, batch.spans, batch.tick_ms, batch.late))
+        appends = await self._appender.append(self._topics.journal, partition.number, [OutputRecord(None, entry, ())])
+        for topic, outputs in batch.outputs.items():
+            written = partition.written.get(topic, (0, 0))
+            records = [
+                OutputRecord(key, value, _with_headers(headers, partition.generation, batch.number, index))
+                for index, (key, value, headers) in enumerate(outputs)
+                if (batch.number, index) > written
+            ]
+            if records:
+                first = records[0]
+                records[0] = first._replace(headers=[*first.headers, (JOURNAL_HEADER, entry)])
+                appends += await self._appender.append(topic, partition.number, records)
+        return appends
+
+    async def _confirm(self, partition: Partition, append: Append) -> None:
+        """Wait for the acknowledgement; a gap before our record means that somebody else wrote."""
+        offset: int = (await append.written).offset
+        expected = partition.ends[append.topic]
+        partition.ends[append.topic] = offset + append.count
+        if offset > expected and not partition.fenced:
+            place = TopicPartition(append.topic, partition.number)
+            verdict, keys = await read_intruders(
+                self._fetcher, place, expected, offset, partition.generation, self._topics
+            )
+            if verdict is Verdict.FENCED:
+                partition.fenced = True
+                self._metrics.fenced.inc()
+                log.warning("partition taken over by another worker", partition=partition.number)
+            else:  # compaction would keep the late write of a fenced-off owner: write ours again
+                for key in keys:
+                    partition.touch(key)
+
+
+def _with_headers(
+    headers: Sequence[tuple[str, bytes]], generation: int, number: int, index: int
+) -> list[tuple[str, bytes]]:
+    return [*headers, (GENERATION_HEADER, b"%d" % generation), (BATCH_HEADER, b"%d/%d" % (number, index))]

@@ -1,0 +1,60 @@
+"""What the small commands know of the stack on this machine: its settings and its addresses.
+
+Owns reading a state directory. Never starts, stops or writes anything.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from watchfloor.errors import WatchfloorError
+from watchfloor.paths import CONFIG_FILE, ENDPOINTS_FILE, default_state_dir
+from watchfloor.settings import Settings, load_settings
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """`endpoints.json` of contract v1: the addresses of a stack that is ready."""
+
+    postgres: str
+    kafka: str
+    connect: str
+    gateway: str
+    websocket: str
+    metrics: dict[str, str]
+    pids: Mapping[str, Any] = {}
+
+
+def find_settings(config: Path | None, state_dir: Path | None) -> Settings:
+    """The settings of a state directory where one is named, else of `--config`, else of the default directory.
+
+    Raises:
+        WatchfloorError: the directory holds no stack, or there is none of the three.
+        SettingsError: what was found is wrong.
+    """
+    if state_dir is None and config is not None:
+        return load_settings(config)
+    where = state_dir or default_state_dir()
+    file = where / CONFIG_FILE
+    if not file.is_file():
+        raise WatchfloorError(
+            f"there is no stack in {where}",
+            "start one with `watchfloor up`, or name its directory with --state-dir (or a file with --config)",
+        )
+    return load_settings(file)
+
+
+def read_endpoints(state_dir: Path) -> Endpoints | None:
+    """The addresses of the running stack of this directory; None where none is ready.
+
+    Raises:
+        WatchfloorError: the file cannot be read.
+    """
+    file = state_dir / ENDPOINTS_FILE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Endpoints)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise WatchfloorError(f"{file} cannot be read ({error})", "stop the stack and start it again") from error
