@@ -1,0 +1,139 @@
+"""Builds changes and micro-batches by hand: the outside of the scorer, as values."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from contracts.envelope import Change
+from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
+from contracts.rows import ROW_TYPES
+from contracts.topics import CAPTURED_TABLES, TopicNames
+from detectors.attendance import AttendanceDetector, AttendancePolicy
+from detectors.registry import ATTENDANCE_DETECTORS
+from streams.engine.model import Entry, MicroBatch
+from streams.engine.tables import PartitionState
+from streams.metrics import WorkerMetrics
+from streams.outbox import Outbox
+from streams.scoring import Scorer
+from streams.tables import ALL_TABLES, TenantTables
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NOW_US = int(NOW.timestamp() * 1e6)
+TOPICS = TopicNames()
+FEED = TOPICS.anomalies
+
+
+@dataclass
+class Record:
+    """What the scorer sees of a Kafka record."""
+
+    offset: int = 0
+    timestamp: int = NOW_US // 1000
+    key: bytes | None = b'{"tenant_id":1}'
+    value: bytes | None = b"{}"
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def change(
+    table: str,
+    after: dict[str, Any] | None,
+    before: dict[str, Any] | None = None,
+    *,
+    op: str | None = None,
+    lsn: int = 100,
+    at_us: int = NOW_US,
+) -> Change:
+    """One committed change; the operation follows from which rows there are."""
+    row_type = ROW_TYPES[table]
+    operation = op or ("d" if after is None else "u" if before is not None else "c")
+    return Change(
+        table,
+        operation,
+        None if before is None else row_type(**before),
+        None if after is None else row_type(**after),
+        lsn - 1,
+        lsn,
+        at_us,
+        operation == "r",
+        7,
+    )
+
+
+def entries(changes: Iterable[Any]) -> list[Entry]:
+    """Entries in the order given, each at the LSN of its change."""
+    made = []
+    for offset, each in enumerate(changes):
+        rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else 6
+        lsn = each.lsn if isinstance(each, Change) else 0
+        made.append(Entry(max(0, lsn - 1), lsn, rank, offset, each, Record(offset)))
+    return made
+
+
+@dataclass
+class Worker:
+    """A scorer with the tables of one partition."""
+
+    limit: int = 100
+    window_ms: int = 1_000
+    detectors: Sequence[AttendanceDetector] = ATTENDANCE_DETECTORS
+    state: PartitionState = field(default_factory=lambda: PartitionState(ALL_TABLES))
+    batch: int = 0
+    wake_at_ms: int | None = None
+    outputs: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        metrics = WorkerMetrics(CollectorRegistry())
+        sources = tuple(TOPICS.captured(table) for table in CAPTURED_TABLES)
+        self.scorer = Scorer(
+            CAPTURED_TABLES,
+            self.detectors,
+            AttendancePolicy(),
+            events_max=self.limit,
+            window_ms=self.window_ms,
+            shifts_per_person_max=200,
+            outbox=Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics),
+            metrics=metrics,
+        )
+
+    def run(self, changes: Iterable[Any], *, tick_ms: int | None = None) -> list[Any]:
+        """Process one micro-batch; returns the feed records that it wrote."""
+        return asyncio.run(self._run(list(changes), tick_ms))
+
+    async def _run(self, changes: list[Any], tick_ms: int | None) -> list[Any]:
+        self.batch += 1
+        batch = MicroBatch(0, self.batch, self.state, entries(changes), {}, tick_ms)
+        self.scorer.process(batch, self.state.derived(TenantTables))
+        self.wake_at_ms = batch.wake_at_ms
+        for topic, records in batch.outputs.items():
+            self.outputs.setdefault(topic, []).extend(records)
+        return [decode_feed_record(record.value or b"") for record in batch.outputs.get(FEED, [])]
+
+    def feed(self) -> list[AnomalyDetected | TicketUpdated | RateLimited]:
+        """Every feed record so far."""
+        return [decode_feed_record(record.value) for record in self.outputs.get(FEED, [])]  # type: ignore[misc]
+
+
+def check_in(
+    number: int = 1, *, tenant: int = 1, person: int = 17, site: int = 4, lsn: int = 100, **more: Any
+) -> Change:
+    """A check-in that nobody objects to unless `more` says otherwise."""
+    at_us = more.pop("at_us", NOW_US)
+    row = {"id": number, "tenant_id": tenant, "person_id": person, "site_id": site, "event_type": "CHECK_IN"}
+    return change("attendance", row | {"occurred_at": NOW, "verified_person_id": person} | more, lsn=lsn, at_us=at_us)
+
+
+def shift(*, tenant: int = 1, person: int = 17, site: int = 4, lsn: int = 10, number: int = 1) -> Change:
+    """An assignment that covers NOW."""
+    row = {
+        "id": number,
+        "tenant_id": tenant,
+        "person_id": person,
+        "site_id": site,
+        "shift_start": datetime(2026, 3, 2, 8, 0, tzinfo=UTC),
+        "shift_end": datetime(2026, 3, 2, 16, 0, tzinfo=UTC),
+    }
+    return change("assignment", row, lsn=lsn)

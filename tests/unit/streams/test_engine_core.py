@@ -1,0 +1,186 @@
+"""Merge, partition and tables: the pure part of the engine."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.changes import Record
+
+from streams.engine.merge import cut, take_spans
+from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch
+from streams.engine.partition import Partition
+from streams.engine.tables import PartitionState, TableSpec
+
+TOPICS = EngineTopics(("a", "b", "c"), "feed", ("clean",), "journal", "state")
+COUNTERS = (TableSpec("count", int, int),)
+
+
+def entry(lsn: int, rank: int, offset: int, identity: str = "") -> Entry:
+    return Entry(lsn, lsn, rank, offset, identity or f"{rank}:{offset}", Record(offset))
+
+
+def partition() -> Partition:
+    made = Partition(0, TOPICS.sources, PartitionState(COUNTERS), lambda each: str(each.change))
+    made.wake_at_ms = None
+    return made
+
+
+def next_batch(of: Partition, *, wait: bool = True, now_ms: int = 0) -> MicroBatch | None:
+    async def cut_one() -> MicroBatch | None:
+        return of.next_batch(now_ms, wait=wait)
+
+    return asyncio.run(cut_one())
+
+
+def fill(of: Partition, rank: int, lsns: list[int], *, start: int = 0, more: int = 0) -> None:
+    new = [entry(lsn, rank, start + index) for index, lsn in enumerate(lsns)]
+    end = start + len(lsns)
+    of.add(rank, new, end, end + more, 100 * len(new))
+
+
+def lsns(batch: MicroBatch | None) -> list[int]:
+    assert batch is not None
+    return [each.lsn for each in batch.entries]
+
+
+def test_caught_up_topics_are_merged_by_commit_order() -> None:
+    of = partition()
+    fill(of, 0, [1, 5, 9])
+    fill(of, 1, [2, 6])
+    fill(of, 2, [])
+    assert lsns(next_batch(of)) == [1, 2, 5, 6, 9]
+
+
+def test_a_lagging_topic_is_waited_for_as_far_as_it_could_still_bring_something_earlier() -> None:
+    of = partition()
+    fill(of, 0, [1, 5, 9])
+    fill(of, 1, [2, 6], more=1)
+    fill(of, 2, [])
+    assert lsns(next_batch(of)) == [1, 2, 5, 6]
+    fill(of, 1, [8], start=2)
+    assert lsns(next_batch(of)) == [8, 9]
+
+
+def test_a_topic_that_was_not_fetched_yet_is_waited_for_but_not_for_ever() -> None:
+    of = partition()
+    fill(of, 0, [1])
+    fill(of, 1, [])
+    assert next_batch(of) is None
+    assert lsns(next_batch(of, wait=False)) == [1]
+
+
+def test_a_late_record_is_counted_and_processed() -> None:
+    of = partition()
+    for rank, numbers in ((0, [9]), (1, []), (2, [])):
+        fill(of, rank, numbers)
+    next_batch(of)
+    fill(of, 1, [5])
+    batch = next_batch(of)
+    assert lsns(batch) == [5]
+    assert batch is not None
+    assert batch.late == 1
+
+
+def test_what_a_restarted_connect_sends_again_is_dropped() -> None:
+    of = partition()
+    for rank in range(3):
+        fill(of, rank, [1, 2, 3] if rank == 0 else [])
+    next_batch(of)
+    of.add(0, [entry(2, 0, 3, "0:1"), entry(3, 0, 4, "0:2"), entry(4, 0, 5)], 6, 6, 1)
+    batch = next_batch(of)
+    assert lsns(batch) == [4]
+    assert batch is not None
+    assert (batch.repeats, batch.spans) == (2, {"a": (3, 6)})
+
+
+def test_rows_of_one_wal_record_are_told_apart_by_their_identity() -> None:
+    of = partition()
+    for rank in range(3):
+        of.add(rank, [entry(7, 0, 0, "x"), entry(7, 0, 1, "y"), entry(7, 0, 2, "x")] if rank == 0 else [], 3, 3, 1)
+    batch = next_batch(of)
+    assert batch is not None
+    assert [each.change for each in batch.entries] == ["x", "y"]
+
+
+def test_a_timer_waits_until_the_records_before_it_are_processed() -> None:
+    of = partition()
+    for rank in range(3):
+        fill(of, rank, [])
+    of.wake_at_ms = 1_000
+    assert next_batch(of, now_ms=999) is None
+    fill(of, 0, [1], more=1)
+    batch = next_batch(of, now_ms=1_000)
+    assert batch is not None
+    assert batch.tick_ms is None
+    fill(of, 0, [2], start=1)
+    batch = next_batch(of, now_ms=1_001)
+    assert batch is not None
+    assert (lsns(batch), batch.tick_ms) == ([2], 1_001)
+
+
+def test_journalled_micro_batches_are_run_again_exactly() -> None:
+    of = partition()
+    of.replay.extend([JournalEntry(1, 1, {"a": (0, 1), "b": (0, 2)}, 77), JournalEntry(1, 2, {"a": (1, 3)})])
+    fill(of, 0, [1, 5, 9])
+    assert next_batch(of) is None
+    fill(of, 1, [2, 6])
+    fill(of, 2, [])
+    first, second = next_batch(of), next_batch(of)
+    assert (lsns(first), lsns(second)) == ([1, 2, 6], [5, 9])
+    assert first is not None
+    assert (first.number, first.tick_ms) == (1, 77)
+    assert not of.replay
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
+    count = data.draw(st.integers(0, 40))
+    ranks = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    log: list[list[int]] = [[], [], []]
+    for lsn, rank in enumerate(ranks, start=1):
+        log[rank].append(lsn)
+    of, seen = partition(), []
+    done = [0, 0, 0]
+    while any(done[rank] < len(log[rank]) for rank in range(3)):
+        for rank in range(3):
+            take = data.draw(st.integers(0, 5))
+            part = log[rank][done[rank] : done[rank] + take]
+            fill(of, rank, part, start=done[rank], more=len(log[rank]) - done[rank] - len(part))
+            done[rank] += len(part)
+        batch = next_batch(of)
+        if batch is not None:
+            seen += lsns(batch)
+            assert batch.late == 0
+    assert seen == list(range(1, count + 1))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-9, 9) | st.none()), max_size=60))
+def test_a_table_survives_its_changelog(operations: list[tuple[int, int | None]]) -> None:
+    state, restored = PartitionState(COUNTERS), PartitionState(COUNTERS)
+    for index, (key, value) in enumerate(operations):
+        if value is None:
+            state["count"].delete(key)
+        else:
+            state["count"].put(key, value)
+        if index % 7 == 0:
+            for changed, stored in state.take_changes(3):
+                restored.load(changed, stored)
+    for changed, stored in state.take_changes(3):
+        restored.load(changed, stored)
+    assert restored["count"].data == state["count"].data
+    assert state.dirty_count == 0
+
+
+def test_a_table_that_no_longer_exists_is_an_error_of_its_own() -> None:
+    with pytest.raises(KeyError):
+        PartitionState(COUNTERS).load(b"gone:1", b"")
+
+
+def test_cut_takes_nothing_from_nothing() -> None:
+    empty: list[deque[Entry]] = [deque(), deque()]
+    assert cut(empty, [True, False]) == []
+    assert take_spans(empty, [5, 5]) == []

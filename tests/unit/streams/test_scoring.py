@@ -1,0 +1,185 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.changes import NOW_US, TOPICS, Worker, change, check_in, shift
+
+from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_processed
+from detectors.wrong_person import WrongPerson
+from streams.engine.model import Poison
+
+
+def ticket(status: str, *, number: int = 3, lsn: int = 500, **more: Any) -> dict[str, Any]:
+    return {"id": number, "tenant_id": 1, "status": status, "site_id": 4, "priority": "HIGH"} | more
+
+
+def test_somebody_elses_face_is_a_finding_with_the_names_beside_it() -> None:
+    worker = Worker()
+    site = change("site", {"id": 4, "tenant_id": 1, "name": "Harbour", "client_id": 9}, lsn=1)
+    person = change("person", {"id": 17, "tenant_id": 1, "name": "Ann"}, lsn=2)
+    (record,) = worker.run([site, person, shift(), check_in(verified_person_id=23)])
+    assert isinstance(record, AnomalyDetected)
+    assert (record.seq, record.site_name, record.person_name, record.client_id) == (1, "Harbour", "Ann", 9)
+    (finding,) = record.findings
+    assert finding.finding_type == "WRONG_PERSON"
+    assert finding.evidence == {"expected_person_id": 17, "observed_person_id": 23}
+    assert "Ann" not in finding.title + finding.description
+
+
+def test_two_findings_of_one_event_are_one_record_and_their_scores_combine() -> None:
+    (record,) = Worker().run([check_in(verified_person_id=23)])
+    assert isinstance(record, AnomalyDetected)
+    assert [finding.finding_type for finding in record.findings] == ["WRONG_PERSON", "UNAUTHORIZED_SITE"]
+    assert {finding.fraud_score for finding in record.findings} == {0.95}
+
+
+def test_a_clean_event_is_reported_as_processed() -> None:
+    worker = Worker()
+    assert worker.run([shift(), check_in(5)]) == []
+    (output,) = worker.outputs[TOPICS.processed]
+    processed = decode_processed(output.value)
+    assert [event.event_id for event in processed.events] == ["attendance:5:100"]
+
+
+def test_a_snapshot_teaches_and_never_alerts() -> None:
+    worker = Worker()
+    seen = change("attendance", {"id": 1, "tenant_id": 1, "person_id": 1, "verified_person_id": 2}, op="r")
+    taught = change("person", {"id": 17, "tenant_id": 1, "name": "Ann"}, op="r")
+    assert worker.run([seen, taught]) == []
+    assert worker.state["person"].get((1, 17)).name == "Ann"
+
+
+def test_an_update_is_judged_only_when_a_judged_column_changed() -> None:
+    row = {"id": 1, "tenant_id": 1, "person_id": 17, "event_type": "CHECK_OUT"}
+    same = change("attendance", row | {"verified_person_id": 23}, row | {"verified_person_id": 23}, lsn=1)
+    late = change("attendance", row | {"verified_person_id": 23}, row | {"verified_person_id": None}, lsn=2)
+    assert [record.source.lsn for record in Worker().run([same, late])] == [2]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "messages"),
+    [("NEW", "OPEN", 1), ("NEW", "NEW", 0), (None, "NEW", 0)],
+    ids=["changed status", "unchanged status", "creation"],
+)
+def test_ticket_updated_is_a_change_of_status_only(before: str | None, after: str, messages: int) -> None:
+    old = None if before is None else ticket(before)
+    records = Worker().run([change("ticket", ticket(after, description="x" * 300), old)])
+    assert len(records) == messages
+    for record in records:
+        assert isinstance(record, TicketUpdated)
+        assert (record.old_status, record.new_status, len(record.description)) == (before, after, 200)
+
+
+def test_a_ticket_update_without_its_old_row_is_a_dead_letter_that_says_what_to_do() -> None:
+    worker = Worker()
+    assert worker.run([change("ticket", ticket("OPEN"), op="u")]) == []
+    (letter,) = worker.outputs[TOPICS.dead_letters]
+    assert b"REPLICA IDENTITY FULL" in dict(letter.headers)["reason"]
+
+
+def test_over_the_limit_events_are_dropped_but_ticket_status_and_reference_data_count() -> None:
+    worker = Worker(limit=2)
+    flood = [check_in(number, lsn=100 + number, verified_person_id=23) for number in range(5)]
+    status = change("ticket", ticket("OPEN"), ticket("NEW"), lsn=200)
+    person = change("person", {"id": 8, "tenant_id": 1, "name": "Bo"}, lsn=201)
+    records = worker.run([*flood, status, person])
+    assert [type(record) for record in records] == [AnomalyDetected, AnomalyDetected, TicketUpdated]
+    assert worker.state["person"].get((1, 8)).name == "Bo"
+
+
+def test_a_burst_is_reported_once_when_it_is_over_also_without_another_event() -> None:
+    worker = Worker(limit=2)
+    worker.run([check_in(number, lsn=100 + number) for number in range(5)])
+    due_ms = worker.wake_at_ms
+    assert due_ms is not None
+    assert worker.run([], tick_ms=due_ms - 1) == []
+    (report,) = worker.run([], tick_ms=due_ms)
+    assert isinstance(report, RateLimited)
+    assert (report.dropped, report.limit) == (3, 2)
+    assert worker.run([], tick_ms=due_ms + 10_000) == []
+    assert worker.wake_at_ms is None
+
+
+def test_one_tenants_flood_does_not_touch_another() -> None:
+    worker = Worker(limit=2)
+    flood = [check_in(number, lsn=100 + number) for number in range(50)]
+    other = [check_in(99, tenant=2, lsn=999, verified_person_id=23)]
+    records = worker.run([*flood, *other])
+    assert [(record.tenant_id, record.seq) for record in records if record.tenant_id == 2] == [(2, 1)]
+
+
+def test_a_tenants_own_limit_comes_from_its_row_and_goes_back_to_the_default() -> None:
+    worker = Worker(limit=100)
+    tenant = {"id": 1, "tenant_id": 1}
+    worker.run([change("tenant", tenant | {"max_events_per_second": 1}, lsn=1)])
+    assert len(worker.run([check_in(number, lsn=10 + number) for number in range(3)])) == 1
+    worker.run([change("tenant", tenant | {"max_events_per_second": None}, tenant, lsn=50)])
+    later = [check_in(number, lsn=60 + number, at_us=NOW_US + 5_000_000) for number in range(3)]
+    assert sum(isinstance(record, AnomalyDetected) for record in worker.run(later)) == 3
+
+
+class Raising:
+    name = "raising"
+
+    def __call__(self, event: Any, context: Any, policy: Any) -> None:
+        raise ZeroDivisionError("a defect")
+
+
+def test_a_detector_that_raises_stops_neither_the_others_nor_the_stream() -> None:
+    worker = Worker(detectors=(Raising(), WrongPerson()))
+    first, second = worker.run([check_in(1, lsn=1, verified_person_id=2), check_in(2, lsn=2, verified_person_id=2)])
+    assert [first.source.key, second.source.key] == ["1", "2"]
+    headers = [dict(letter.headers) for letter in worker.outputs[TOPICS.dead_letters]]
+    assert [header["detector"] for header in headers] == [b"raising", b"raising"]
+    assert headers[0]["exception_class"] == b"ZeroDivisionError"
+    assert headers[0]["reason"] == b"a defect"
+
+
+def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_are_processed() -> None:
+    worker = Worker()
+    records = worker.run([check_in(1, lsn=1), Poison("not JSON", "DecodeError"), check_in(2, lsn=2)])
+    assert [record.source.key for record in records] == ["1", "2"]
+    (letter,) = worker.outputs[TOPICS.dead_letters]
+    assert dict(letter.headers)["reason"] == b"not JSON"
+    assert letter.value == b"{}"
+
+
+def test_a_removed_shift_no_longer_authorizes() -> None:
+    worker = Worker()
+    gone = change("assignment", None, {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4}, lsn=20)
+    (record,) = worker.run([shift(), gone, check_in()])
+    assert record.findings[0].finding_type == "UNAUTHORIZED_SITE"
+
+
+def _company(draw_events: list[tuple[int, int, bool]]) -> list[Any]:
+    changes: list[Any] = [shift(tenant=tenant, lsn=tenant) for tenant in (1, 2, 3)]
+    for index, (tenant, millisecond, wrong) in enumerate(draw_events):
+        at_us = NOW_US + (index * 40 + millisecond) * 1000
+        verified = 23 if wrong else 17
+        changes.append(check_in(index, tenant=tenant, lsn=100 + index, at_us=at_us, verified_person_id=verified))
+    return changes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 30), st.booleans()), max_size=60),
+    st.lists(st.integers(1, 20), max_size=20),
+)
+def test_any_split_into_micro_batches_gives_the_same_feed_and_state(
+    events: list[tuple[int, int, bool]], sizes: list[int]
+) -> None:
+    changes = _company(events)
+    whole, split = Worker(limit=3), Worker(limit=3)
+    whole.run(changes)
+    rest = list(changes)
+    for size in [*sizes, len(changes)]:
+        part, rest = rest[:size], rest[size:]
+        split.run(part)
+    assert [each.value for each in split.outputs.get(TOPICS.anomalies, [])] == [
+        each.value for each in whole.outputs.get(TOPICS.anomalies, [])
+    ]
+    assert split.state["tenant"].data == whole.state["tenant"].data
+    for tenant in (1, 2, 3):
+        numbers = [record.seq for record in whole.feed() if record.tenant_id == tenant]
+        assert numbers == list(range(1, len(numbers) + 1))
