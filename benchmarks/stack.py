@@ -1,0 +1,74 @@
+"""Starts the embedded stack for a benchmark, or uses one that runs."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_S_MAX = 300.0
+STOP_S_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack: its addresses and its configuration."""
+
+    endpoints: dict[str, Any]
+    state_dir: Path
+    seconds_to_ready: float
+
+
+def start(
+    command: Sequence[str], state_dir: Path, environ: dict[str, str] | None = None
+) -> tuple[Stack, "subprocess.Popen[bytes]"]:
+    """Run a command that starts the stack and wait for its endpoints.
+
+    Raises:
+        SystemExit: it ended, or was not ready in time; its log is named.
+    """
+    log = state_dir.parent / f"{state_dir.name}.log"
+    started_s = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environ, start_new_session=True)
+    endpoints = state_dir / "endpoints.json"
+    while not endpoints.exists():
+        if process.poll() is not None or time.monotonic() - started_s > START_S_MAX:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            raise SystemExit(f"the stack did not get ready, see {log}:\n{log.read_text()[-2000:]}")
+        time.sleep(0.02)
+    return Stack(json.loads(endpoints.read_text()), state_dir, time.monotonic() - started_s), process
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Stop it as Ctrl-C does, and wait."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_S_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def running_stack(state_dir: Path | None) -> Iterator[Stack]:
+    """The stack in `state_dir` where one runs there, otherwise a fresh one for this time."""
+    if state_dir is not None and (state_dir / "endpoints.json").exists():
+        yield Stack(json.loads((state_dir / "endpoints.json").read_text()), state_dir, 0.0)
+        return
+    with tempfile.TemporaryDirectory(prefix="watchfloor-bench-") as scratch:
+        directory = state_dir or Path(scratch) / "state"
+        command = [sys.executable, "-m", "watchfloor", "up", "--state-dir", str(directory)]
+        stack, process = start(command, directory, dict(os.environ))
+        try:
+            yield stack
+        finally:
+            stop(process)

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Every test, fast ones first; the first stage that fails ends the run. Called by `./run test` and by CI,
+# with the environment's programs on the PATH. `./run test unit` runs one stage: lint, unit, chain, browser, chaos.
+set -eu
+cd "$(dirname -- "$0")/.."
+stages="${*:-lint unit chain browser chaos}"
+code='watchfloor contracts detectors streams gateway connect deploy benchmarks'
+
+for stage in $stages; do
+    printf '\n== %s\n' "$stage" >&2
+    case "$stage" in
+        lint)
+            ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo >/dev/null ||
+                { printf 'watchfloor: the lint stage failed\n' >&2; exit 1; } ;;
+        unit) pytest tests/unit contracts detectors streams ;;
+        chain) pytest tests/chain ;;
+        browser)
+            if command -v chromium >/dev/null; then pytest tests/browser
+            else printf 'watchfloor: browser tests left out: no chromium (Debian: apt-get install chromium)\n' >&2
+            fi ;;
+        chaos) pytest tests/chaos ;;
+        *) printf 'watchfloor: unknown stage %s: lint, unit, chain, browser or chaos\n' "$stage" >&2; exit 2 ;;
+    esac
+done
