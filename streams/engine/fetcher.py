@@ -160,6 +160,9 @@ def _unpack_records(data: bytes, start: int) -> tuple[list[RawRecord], int]:
         if batch is None:
             break
         if not batch.is_control_batch:
-            records.extend(record for record in batch if record.offset >= start)
+            if batch.base_offset >= start:
+                records.extend(batch)
+            else:  # only the first batch can begin before the offset that was asked for
+                records.extend([record for record in batch if record.offset >= start])
         next_offset = max(next_offset, batch.next_offset)
     return records, next_offset

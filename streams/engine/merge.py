@@ -8,6 +8,7 @@ journal gives them.
 
 from collections import deque
 from collections.abc import Sequence
+from operator import attrgetter
 
 from streams.engine.model import Entry
 
@@ -29,16 +30,16 @@ def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool 
     bound = _bound(buffers, lagging) if wait else None
     if bound is None:
         if len(filled) == 1:
-            taken = list(filled[0])
+            taken = list(filled[0])  # a topic's own order is the commit order
             filled[0].clear()
-            return _in_order(taken)
+            return taken
         taken = [entry for buffer in filled for entry in buffer]
         for buffer in filled:
             buffer.clear()
     else:
         taken = []
         for buffer in filled:
-            while buffer and buffer[0][:2] <= bound:
+            while buffer and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
                 taken.append(buffer.popleft())
     return _in_order(taken)
 
@@ -57,16 +58,14 @@ def _bound(buffers: Sequence[deque[Entry]], lagging: Sequence[bool]) -> Order | 
     bound: Order | None = None
     for buffer, lags in zip(buffers, lagging, strict=True):
         if lags:
-            reach = buffer[-1][:2] if buffer else (-1, -1)
+            reach = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else (-1, -1)
             bound = reach if bound is None or reach < bound else bound
     return bound
 
 
 def _in_order(entries: list[Entry]) -> list[Entry]:
-    # rank and offset are unique together, so the comparison never reaches the change
-    entries.sort(key=_key)
+    entries.sort(key=_place)
     return entries
 
 
-def _key(entry: Entry) -> tuple[int, int, int, int]:
-    return entry[:4]
+_place = attrgetter("commit_lsn", "lsn", "rank", "offset")

@@ -163,34 +163,62 @@ class Partition:
     def _without_repeats(self, entries: list[Entry], batch: MicroBatch) -> list[Entry]:
         """Drop what a restarted Connect sent again, count what came late, note the commit order reached.
 
-        Records with LSN 0 have no place of their own (unreadable ones, snapshots of a fresh slot): never repeats.
+        Records with LSN 0 have no place of their own (unreadable ones, snapshot rows): never repeats.
         """
         kept: list[Entry] = []
-        append, topics, progress = kept.append, self.topics, self.progress
+        append = kept.append
+        frontier = [_Frontier(*self.progress.get(topic, _NOWHERE)) for topic in self.topics]
         last = self.last_order
-        seen: tuple[int, int, list[str]] | None
         for entry in entries:
-            order = entry[:2]
-            if order[1] == 0:
-                append(entry)
-                continue
-            topic = topics[entry.rank]
-            seen = progress.get(topic)
-            if seen is None or order > seen[:2]:
-                progress[topic] = (*order, [self._identity(entry)])
-            elif order < seen[:2]:
-                batch.repeats += 1
-                continue
-            else:  # one WAL record can hold many rows (COPY): the identity tells them apart
-                identity = self._identity(entry)
-                if identity in seen[2]:
+            lsn = entry.lsn
+            if lsn:
+                order = (entry.commit_lsn, lsn)
+                reached = frontier[entry.rank]
+                if order > reached.order:
+                    reached.order, reached.newest, reached.identities = order, entry, None
+                elif order < reached.order or reached.holds(entry, self._identity):
                     batch.repeats += 1
                     continue
-                seen[2].append(identity)
-            if order < last:
-                batch.late += 1
-            else:
-                last = order
+                if order < last:
+                    batch.late += 1
+                else:
+                    last = order
             append(entry)
         self.last_order = last
+        for topic, reached in zip(self.topics, frontier, strict=True):
+            if reached.order != _NOWHERE[:2]:
+                self.progress[topic] = (*reached.order, reached.known(self._identity))
         return kept
+
+
+_NOWHERE: tuple[int, int, list[str]] = (-1, -1, [])
+
+
+class _Frontier:
+    """How far a topic has come: the order reached, and the identities of its records at that order.
+
+    One WAL record can hold many rows (COPY), all at one order; only their identities tell a repeat from a
+    neighbour. They are worked out when they are asked for, which for most orders is never.
+    """
+
+    __slots__ = ("identities", "newest", "order")
+
+    def __init__(self, commit_lsn: int, lsn: int, identities: list[str]) -> None:
+        self.order = (commit_lsn, lsn)
+        self.identities: list[str] | None = identities
+        self.newest: Entry | None = None
+
+    def known(self, identity: Identity) -> list[str]:
+        """Identities at the order reached."""
+        if self.identities is None:
+            assert self.newest is not None  # noqa: S101 - set together with the order
+            self.identities = [identity(self.newest)]
+        return self.identities
+
+    def holds(self, entry: Entry, identity: Identity) -> bool:
+        """Whether an entry at the order reached is there already; afterwards it is."""
+        known, own = self.known(identity), identity(entry)
+        if own in known:
+            return True
+        self.identities = [*known, own]
+        return False

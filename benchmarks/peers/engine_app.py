@@ -1,0 +1,116 @@
+"""The work on Watchfloor's engine: a Faust agent over micro-batches, state and outputs exact."""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterable
+
+import uvloop
+from meter import Meter, settings_from_argv
+from work import PersonTrack, TenantCount, admit, decode, finding, track
+
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+import faust  # noqa: E402 - binds to the loop policy when it is imported
+from prometheus_client import CollectorRegistry  # noqa: E402
+
+from streams.engine.appender import Appender  # noqa: E402
+from streams.engine.engine import Application, Engine  # noqa: E402
+from streams.engine.fetcher import Fetcher  # noqa: E402
+from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
+from streams.engine.tables import TableSpec  # noqa: E402
+from streams.metrics import WorkerMetrics  # noqa: E402
+from watchfloor.settings import WorkerSettings  # noqa: E402
+
+FENCE = OutputRecord(None, b'{"type":"fence"}', ())
+KEYS = [b'{"tenant_id":%d}' % tenant for tenant in range(1000)]
+
+
+def entry(rank: int, record: RawRecord) -> Entry:
+    """Decode a record and place it."""
+    event = decode(record.value or b"")
+    lsn = event.source.lsn
+    return Entry(lsn, lsn, rank, record.offset, event, record)
+
+
+async def main() -> None:
+    """Run until all events were processed, then until told to stop."""
+    run = settings_from_argv(sys.argv)
+    meter = Meter(run)
+    logging.getLogger().setLevel(logging.WARNING)
+    names = EngineTopics((run.source,), run.output, (), f"{run.group}-journal", f"{run.group}-state")
+    worker = WorkerSettings(instance_id=run.instance)
+    metrics = WorkerMetrics(CollectorRegistry())
+    app = faust.App(
+        run.group, broker=f"watchfloor://{run.broker}", web_enabled=False, topic_allow_declare=False, topic_disable_leader=True,
+        consumer_group_instance_id=worker.instance_id, broker_session_timeout=6, broker_heartbeat_interval=2,
+        broker_max_poll_interval=1e9, datadir=run.directory,
+    )  # fmt: skip
+    config = {"bootstrap_servers": run.broker}
+    engine = Engine(
+        app,
+        Application(
+            names,
+            (TableSpec("tenant", int, tuple), TableSpec("person", int, tuple)),
+            entry,
+            lambda each: str(each.change.after.id),
+            lambda _: FENCE,
+        ),
+        Fetcher(config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max),
+        Appender(config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max),
+        worker,
+        metrics,
+        time.time,
+    )
+
+    @app.agent(engine.batches)
+    async def score(batches: AsyncIterable[MicroBatch]) -> None:
+        async for batch in batches:
+            with batch:
+                meter.start()
+                process(batch, run.output, meter)
+                meter.add(len(batch.entries))
+
+    @app.agent(app.topic(run.source, key_serializer="raw", value_serializer="raw"))
+    async def membership(records: AsyncIterable[bytes]) -> None:
+        async for _ in records:
+            raise RuntimeError("a record reached Faust's own consumer")
+
+    await app.start()
+    await app.add_runtime_dependency(engine)
+    await meter.stopped()
+    await app.stop()
+    if engine.failure is not None:
+        raise SystemExit(f"engine failed: {engine.failure!r}")
+
+
+def process(batch: MicroBatch, output: str, meter: Meter) -> None:
+    """Fold a micro-batch into the tables."""
+    tenants, persons = batch.state["tenant"], batch.state["person"]
+    get_tenant, put_tenant, get_person, put_person = tenants.get, tenants.put, persons.get, persons.put
+    for each in batch.entries:
+        event = each.change
+        row = event.after
+        at_s = row.ts.timestamp()
+        count, scored = admit(_count(get_tenant(row.tenant_id)), at_s)
+        put_tenant(row.tenant_id, count)
+        if not scored:
+            meter.dropped += 1
+            continue
+        moved, verdict = track(_track(get_person(row.person_id)), row.lat, row.lon, at_s)
+        put_person(row.person_id, moved)
+        if verdict is not None:
+            meter.findings += 1
+            batch.emit(output, KEYS[row.tenant_id], finding(row, verdict, event.ts_us))
+
+
+def _count(stored: tuple[int, ...] | None) -> TenantCount | None:
+    return None if stored is None else stored if type(stored) is TenantCount else TenantCount(*stored)
+
+
+def _track(stored: tuple[float, ...] | None) -> PersonTrack | None:
+    return None if stored is None else stored if type(stored) is PersonTrack else PersonTrack(*stored)  # type: ignore[arg-type]
+
+
+asyncio.run(main())
