@@ -18,7 +18,8 @@ from contracts.topics import CAPTURED_TABLES, TopicNames
 from detectors.attendance import AttendancePolicy
 from detectors.registry import ATTENDANCE_DETECTORS
 from streams.engine.appender import Appender
-from streams.engine.engine import Application, Engine
+from streams.engine.cycle import Application
+from streams.engine.engine import Engine
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.metrics import WorkerMetrics

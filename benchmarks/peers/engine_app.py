@@ -16,7 +16,8 @@ import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
 from streams.engine.appender import Appender  # noqa: E402
-from streams.engine.engine import Application, Engine  # noqa: E402
+from streams.engine.cycle import Application  # noqa: E402
+from streams.engine.engine import Engine  # noqa: E402
 from streams.engine.fetcher import Fetcher  # noqa: E402
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
 from streams.engine.tables import TableSpec  # noqa: E402

@@ -21,6 +21,7 @@ from streams.engine.model import RawRecord
 
 log = structlog.get_logger(__name__)
 
+_LATEST = -1
 _EARLIEST = -2
 _READ_UNCOMMITTED = 0
 _RETRY_S = 0.2
@@ -55,8 +56,8 @@ class Fetcher:
     async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
         """Records from the given offsets on; waits up to `wait_ms` where there are none.
 
-        A partition without a reachable leader is left out, and so is one whose offset has been deleted
-        by retention (logged): ask `earliest` and go on from there.
+        A partition without a reachable leader is left out. Where an offset is no longer in the log, that is
+        logged, and `next_offset` says where the log begins.
         """
         by_leader: dict[int, list[TopicPartition]] = {}
         for partition in offsets:
@@ -83,47 +84,52 @@ class Fetcher:
             )
         request = FetchRequest(wait_ms, 1, self._fetch_bytes_max, _READ_UNCOMMITTED, list(by_topic.items()))
         try:
-            response = await self._client.send(node, request)
+            return await self._unpack(await self._client.send(node, request), offsets)
         except KafkaError as error:
             log.warning("fetch failed", broker=node, error=type(error).__name__)
             await self._refresh()
             return {}
-        return await self._unpack(response, offsets)
 
     async def _unpack(self, response: Any, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
         result: dict[TopicPartition, Fetched] = {}
+        stale = False
         for topic, parts in response.topics:
             for number, code, high_watermark, *rest in parts:
                 partition = TopicPartition(topic, number)
-                if code:
-                    await self._explain(partition, offsets[partition], code)
-                    continue
-                data = rest[-1]
-                result[partition] = Fetched(*_unpack_records(data, offsets[partition]), high_watermark, len(data))
+                if code == OffsetOutOfRangeError.errno:
+                    result[partition] = await self._restart_point(partition, offsets[partition])
+                elif code:
+                    stale = True
+                    log.warning("fetch refused", topic=topic, partition=number, error=for_code(code).__name__)
+                else:
+                    data = rest[-1]
+                    result[partition] = Fetched(*_unpack_records(data, offsets[partition]), high_watermark, len(data))
+        if stale:
+            await self._refresh()
         return result
 
-    async def _explain(self, partition: TopicPartition, offset: int, code: int) -> None:
-        error = for_code(code)
-        log.warning(
-            "fetch refused", topic=partition.topic, partition=partition.partition, offset=offset, error=error.__name__
+    async def _restart_point(self, partition: TopicPartition, offset: int) -> Fetched:
+        """Where to go on when an offset is not in the log: retention was faster than we, or the topic is new."""
+        first, end = await self._offset_at(partition, _EARLIEST), await self._offset_at(partition, _LATEST)
+        log.error(
+            "records were deleted before they were read",
+            topic=partition.topic,
+            partition=partition.partition,
+            offset=offset,
+            first_offset=first,
         )
-        if error is not OffsetOutOfRangeError:
-            await self._refresh()
+        return Fetched([], first, end, 0)
 
     async def _refresh(self) -> None:
         await asyncio.sleep(_RETRY_S)
         await self._client.force_metadata_update()
 
-    async def earliest(self, partition: TopicPartition) -> int:
-        """The first offset that the log still has.
-
-        Raises:
-            KafkaError: the leader does not answer or refuses.
-        """
+    async def _offset_at(self, partition: TopicPartition, time: int) -> int:
+        """The first offset of the log, or the one after its last."""
         leader = self._client.cluster.leader_for_partition(partition)
         if leader is None or leader == -1:
             raise NotLeaderForPartitionError(f"no leader for {partition}")
-        request = OffsetRequest(-1, _READ_UNCOMMITTED, [(partition.topic, [(partition.partition, _EARLIEST)])])
+        request = OffsetRequest(-1, _READ_UNCOMMITTED, [(partition.topic, [(partition.partition, time)])])
         response = await self._client.send(leader, request)
         _, code, _, offset, *_ = response.topics[0][1][0]
         if code:
@@ -136,16 +142,13 @@ class Fetcher:
         while end is None or offset < end:
             fetched = (await self.fetch({partition: offset}, 0)).get(partition)
             if fetched is None:
-                offset = max(offset, await self.earliest(partition))
-                continue
+                continue  # no leader for now; the fetch has waited and asked for the metadata again
             for record in fetched.records:
                 if end is None or record.offset < end:
                     yield record
-            if fetched.next_offset == offset:  # an empty answer: the log ends here, or starts later
-                if offset >= fetched.high_watermark:
-                    return
-                offset = max(offset, await self.earliest(partition))
-            offset = max(offset, fetched.next_offset)
+            offset = fetched.next_offset
+            if not fetched.records and offset >= fetched.high_watermark:
+                return
             if end is None and offset >= fetched.high_watermark:
                 return
 

@@ -90,10 +90,22 @@ class Partition:
         """Offsets between what was processed and the end of the source topics, as of the last fetch."""
         return sum(max(0, end - at) for at, end in zip(self.offsets, self.high_watermarks, strict=True))
 
+    def wants(self, rank: int, bytes_max: int) -> bool:
+        """Whether to fetch more of a topic: its buffer has room, or a micro-batch that is run again needs more.
+
+        The fetches of the first run may have been cut differently, so a journalled micro-batch can be larger
+        than the buffer; without the exception it would be waited for for ever.
+        """
+        if self.buffered_bytes[rank] < bytes_max:
+            return True
+        return bool(self.replay) and self.fetched[rank] < self.replay[0].spans.get(self.topics[rank], (0, 0))[1]
+
     def add(self, rank: int, entries: Sequence[Entry], next_offset: int, high_watermark: int, size_bytes: int) -> None:
         """Take in what a fetch brought of one topic."""
+        if not entries and not self.buffers[rank]:
+            self.offsets[rank] = next_offset  # records that nobody will see: deleted, or control records
         self.buffers[rank].extend(entries)
-        self.buffered_bytes[rank] += size_bytes
+        self.buffered_bytes[rank] += size_bytes if entries else 0
         self.fetched[rank] = next_offset
         self.high_watermarks[rank] = high_watermark
 
@@ -117,12 +129,6 @@ class Partition:
     def finish(self, batch: MicroBatch) -> None:
         """Take over what the agent said about a processed micro-batch."""
         self.wake_at_ms = batch.wake_at_ms
-
-    def skip_to(self, rank: int, offset: int) -> None:
-        """Go on at a later offset of a topic whose records before it are gone."""
-        self.fetched[rank] = offset
-        if not self.buffers[rank]:
-            self.offsets[rank] = offset
 
     def touch(self, key: bytes) -> None:
         """Write this changelog key again with the next snapshot."""

@@ -135,6 +135,17 @@ def test_journalled_micro_batches_are_run_again_exactly() -> None:
     assert not of.replay
 
 
+def test_a_journalled_micro_batch_larger_than_the_buffer_is_still_fetched() -> None:
+    of = partition()
+    of.replay.append(JournalEntry(1, 1, {"a": (0, 3)}))
+    assert of.wants(0, 100)
+    fill(of, 0, [1, 2], more=1)
+    assert of.buffered_bytes[0] >= 100
+    assert of.wants(0, 100)
+    fill(of, 0, [3], start=2)
+    assert not of.wants(0, 100)
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:

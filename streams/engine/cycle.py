@@ -1,0 +1,173 @@
+"""The cycle of the engine: fetch, cut micro-batches, have them processed, write what they changed.
+
+Reads: the source topics of the partitions that the group gave to this worker.
+Writes: journal, outputs and changelog, in the order that makes state and outputs exact (see the package).
+On failure: a fetch is tried again; a failed write or a defect in the processing leaves the cycle as an
+exception, and the next start recovers. A newer owner's fence makes it give the partition up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streams.engine.appender import Appender
+from streams.engine.fetcher import Fetcher
+from streams.engine.intake import Decode, Intake
+from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
+from streams.engine.ownership import Ownership
+from streams.engine.partition import Identity, Partition
+from streams.engine.recovery import Recovery
+from streams.engine.snapshots import Snapshots
+from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.writer import Writer
+from streams.metrics import WorkerMetrics
+from watchfloor.settings import WorkerSettings
+
+_IDLE_S = 1.0
+"""How long a worker without partitions waits before it looks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What the engine needs to know of the application that it runs."""
+
+    topics: EngineTopics
+    tables: tuple[TableSpec, ...]
+    decode: Decode
+    identity: Identity
+    make_fence: Callable[[int], OutputRecord]
+
+
+class Cycle:
+    """Runs the owned partitions, one round at a time.
+
+    Args:
+        application: topics, tables and codecs.
+        process: has a micro-batch processed; returns when its outputs and state changes are complete.
+        fetcher: reads; started by the caller.
+        appender: writes; started by the caller.
+        settings: limits and intervals.
+        metrics: where it counts.
+        clock: Unix time in seconds; the one place where the wall clock enters.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        process: Callable[[MicroBatch], Awaitable[None]],
+        fetcher: Fetcher,
+        appender: Appender,
+        settings: WorkerSettings,
+        metrics: WorkerMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        topics = application.topics
+        self._process_batch = process
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._writer = Writer(topics, appender, fetcher, metrics)
+        self._snapshots = Snapshots(topics, settings, clock)
+        self._intake = Intake(topics.sources, application.decode, fetcher, settings, clock)
+        self.ownership = Ownership(
+            Recovery(
+                topics,
+                fetcher,
+                appender,
+                lambda: PartitionState(application.tables),
+                lambda number, state: Partition(number, topics.sources, state, application.identity),
+                application.make_fence,
+            ),
+            metrics,
+            clock,
+            reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
+        )
+        self._in_flight: asyncio.Task[None] | None = None
+        self._last_small_cycle_s = 0.0
+        self._waiting_since_s: dict[int, float] = {}
+
+    async def run_once(self) -> None:
+        """One round.
+
+        Raises:
+            KafkaError: a write was not acknowledged, or a recovery failed.
+            BatchTooLargeError: a record or a snapshot is larger than the settings allow.
+            Exception: whatever the processing raised.
+        """
+        self.ownership.drop_fenced()
+        if self.ownership.changed:
+            await self._settle()
+            await self.ownership.take_over()
+        partitions = self.ownership.partitions
+        if not partitions:
+            await self.ownership.wait_for_change(_IDLE_S)
+            return
+        await self._pace()
+        fetched = await self._intake.fetch(partitions)
+        # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
+        snapshots = self._snapshots.take(partitions.values(), force=not fetched)
+        batches = await self._process()
+        await self._settle()
+        if snapshots or batches:
+            self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
+            if self._is_small(batches):
+                await self._settle()  # at low rates: let records gather at the broker meanwhile
+
+    async def close(self) -> None:
+        """Write what is open, so that the next owner has nothing to run again."""
+        await self._settle()
+        await self._writer.write(self._snapshots.take(self.ownership.partitions.values(), force=True), [])
+
+    async def _pace(self) -> None:
+        """At most one round in `cycle_interval_ms` while batches are small; a lone record goes at once."""
+        if self._last_small_cycle_s:
+            left_s = self._settings.cycle_interval_ms / 1e3 - (self._clock() - self._last_small_cycle_s)
+            if left_s > 0:
+                await asyncio.sleep(left_s)
+
+    async def _process(self) -> list[tuple[Partition, MicroBatch]]:
+        """Cut the next micro-batch of each partition and have it processed."""
+        now_s = self._clock()
+        done: list[tuple[Partition, MicroBatch]] = []
+        for partition in self.ownership.partitions.values():
+            batch = partition.next_batch(int(now_s * 1e3), wait=self._may_wait(partition, now_s))
+            if batch is None:
+                continue
+            started_s = self._clock()
+            await self._process_batch(batch)
+            partition.finish(batch)
+            self._count(partition, batch, self._clock() - started_s)
+            done.append((partition, batch))
+        self._last_small_cycle_s = now_s if done and self._is_small(done) else 0.0
+        return done
+
+    def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
+        return sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records
+
+    def _may_wait(self, partition: Partition, now_s: float) -> bool:
+        """Whether a lagging topic is still waited for; not longer than `merge_wait_ms_max`."""
+        if not any(partition.buffers) or not any(partition.lagging):
+            self._waiting_since_s.pop(partition.number, None)
+            return True
+        since_s = self._waiting_since_s.setdefault(partition.number, now_s)
+        if now_s - since_s < self._settings.merge_wait_ms_max / 1e3:
+            return True
+        self._waiting_since_s.pop(partition.number, None)
+        return False
+
+    def _count(self, partition: Partition, batch: MicroBatch, seconds: float) -> None:
+        metrics = self._metrics
+        metrics.batches.inc()
+        metrics.batch_size.observe(len(batch.entries))
+        metrics.process_seconds.observe(seconds)
+        if batch.late:
+            metrics.late.inc(batch.late)
+        if batch.repeats:
+            metrics.repeats.inc(batch.repeats)
+        metrics.lag_records.labels(partition.number).set(partition.lag_records)
+
+    async def _settle(self) -> None:
+        """Wait until everything that was sent is acknowledged."""
+        if self._in_flight is not None:
+            task, self._in_flight = self._in_flight, None
+            await task
