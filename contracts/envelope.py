@@ -7,13 +7,20 @@ built once a table; columns and fields that nobody reads are skipped, not built.
 PostgreSQL decodes a transaction when it commits, so Debezium sees whole transactions in commit order;
 `lsn` is where the row was written in the log, which for a transaction that started early and commits late
 lies before rows of transactions that committed in between. Alone it is not an order of commits.
-Debezium's `source.sequence` is `["<commit LSN of the transaction before this one>","<lsn>"]`: the first
-number grows from one transaction to the next and is the same for all rows of one, and inside one
-transaction the second follows the statements. Together they are the total order, and the same again when
-a restarted connector repeats a record, so that `(order, table, id)` also recognises repeats.
-Equal pairs are possible in two cases, and neither leaves a choice: rows of one COPY page are of one table
-and stand in their topic in order; rows of a snapshot (`op` r) share one pair over all tables, and
-`contracts.topics.CAPTURED_TABLES` names the tables in the order in which they refer to each other.
+Debezium's `source.sequence` is `["<end of the commit before this transaction>","<lsn>"]`: the first number
+grows from one transaction to the next and is the same for all rows of one, and inside one transaction the
+second follows the statements. Together they are the total order, and the same again when a restarted
+connector repeats a record.
+
+The first number is null until a connector without a position has seen a commit: in a snapshot, and in the
+one transaction after it. `lsn` stands in for it there, which keeps the order: a snapshot's is the log's end
+when it was taken, and the rows of that transaction lie after it and before its own commit.
+
+Equal pairs are possible in three cases, and none leaves a choice: rows of one COPY page are of one table
+and stand in their topic in order; rows of a snapshot share one pair over all tables, and
+`contracts.topics.CAPTURED_TABLES` names the tables in the order in which they refer to each other; an
+update that moves a row to another tenant is a delete in the one and a create in the other, with one pair.
+So `(tenant, order, table, id)` recognises a repeat.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +28,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from contracts.rows import ROW_TYPES, AnyRow, Row
+from contracts.rows import ROW_TYPES, AnyRow
 
 Operation: TypeAlias = Literal["c", "u", "d", "r"]
 """create, update, delete, read by a snapshot."""
@@ -37,11 +44,12 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """Canonical table name."""
     op: Operation
     before: AnyRow | None
-    """The old row; None for c and r, and for u where the table does not log old rows."""
+    """The old row; None for c and r, and for u where the table does not log old rows or the old one is
+    malformed (so that the update which repairs a row is not refused with it)."""
     after: AnyRow | None
     """The new row; None for d."""
     commit_lsn: int
-    """Commit LSN of the transaction before this one, 0 for the first: see the module's text on order."""
+    """End of the commit before this change's transaction: see the module's text on order."""
     lsn: int
     """Where the row's record stands in PostgreSQL's log."""
     commit_us: int
@@ -59,16 +67,16 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     def row(self) -> AnyRow:
         """The row as it is now, or as it last was when it is deleted."""
         row = self.before if self.after is None else self.after
-        assert row is not None  # decode_change refuses an envelope without either
+        if row is None:
+            raise ValueError("a change has a row")  # never from decode_change, which refuses such envelopes
         return row
 
 
-class _Source(msgspec.Struct, gc=False):
+class _Source(msgspec.Struct, gc=False, rename={"txid": "txId"}):
     ts_us: int
     sequence: str
     lsn: int
-    snapshot: str = "false"
-    txId: int | None = None  # noqa: N815 - Debezium's name
+    txid: int | None = None
 
 
 class _Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,19 +91,20 @@ class ChangeDecoder:
 
     Args:
         columns: for tables whose columns are named otherwise: canonical table name to
-            {canonical column: the customer's column}. Columns that are not named keep their name.
+            {canonical column: the customer's column}. Columns that are not named keep their name. Rows of
+            such a table are of a subclass: tell rows apart by `isinstance` or `Change.table`.
 
     Raises:
         KeyError: `columns` names a table or a column that is not canonical.
     """
 
     def __init__(self, columns: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        renamed = dict(columns or {})
-        self._decoders: dict[str, Callable[[bytes], Any]] = {
-            table: _envelope_decoder(row_type, renamed.pop(table, {})) for table, row_type in ROW_TYPES.items()
-        }
-        if renamed:
-            raise KeyError(next(iter(renamed)))
+        columns = columns or {}
+        for table in columns:
+            ROW_TYPES[table]  # KeyError: not canonical
+        rows = {table: _renamed(row_type, columns.get(table, {})) for table, row_type in ROW_TYPES.items()}
+        self._decoders = {table: _envelope_decoder(row, row) for table, row in rows.items()}
+        self._without_before = {table: _envelope_decoder(msgspec.Raw, row) for table, row in rows.items()}
 
     def decode(self, table: str, value: bytes | None) -> Change | None:
         """The change that a record's value describes; None where it describes none.
@@ -109,35 +118,35 @@ class ChangeDecoder:
         Raises:
             msgspec.ValidationError: a field is missing or of the wrong type.
             msgspec.DecodeError: the value is not JSON.
+            ValueError: `source.sequence` is not what Debezium writes.
             KeyError: the table is not canonical.
         """
         decode = self._decoders[table]
         if value is None:
             return None
-        envelope = decode(value)
+        try:
+            envelope = decode(value)
+        except msgspec.ValidationError:
+            envelope = self._without_before[table](value)
+            if envelope.op != "u":
+                raise
+            envelope.before = None
         op = envelope.op
         source = envelope.source
-        if source is None or op in _SKIPPED:
-            if source is None:
-                _decode_heartbeat(value)
+        if source is None:
+            _decode_heartbeat(value)
+            return None
+        if op in _SKIPPED:
             return None
         before = envelope.before
         after = envelope.after
         if (before if op == "d" else after) is None:
             raise msgspec.ValidationError(f"Object missing the row that operation `{op}` needs - at `$`")
-        # '["35141432","35141560"]' or '[null,"35141560"]': two splits are a third of the cost of a JSON decoder.
+        lsn = source.lsn
+        # '["35141432","35141560"]' or '[null,"35141560"]': splitting costs a third of a JSON decoder.
         parts = source.sequence.split('"', 2)
-        return Change(
-            table,
-            op,
-            before,
-            after,
-            int(parts[1]) if parts[0] == "[" else 0,
-            source.lsn,
-            source.ts_us,
-            op == "r",
-            source.txId,
-        )
+        commit_lsn = int(parts[1]) if parts[0] == "[" else lsn
+        return Change(table, op, before, after, commit_lsn, lsn, source.ts_us, op == "r", source.txid)
 
 
 def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]:
@@ -148,8 +157,8 @@ def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]
     for column in columns:
         fields[column]  # KeyError: not canonical
     theirs = dict(columns)
-    if issubclass(row_type, Row) and theirs.get("tenant_id") == theirs.get("id", "id"):
-        # Only Tenant: its key is its id, and one JSON field cannot fill two struct fields.
+    if theirs.get("tenant_id") == theirs.get("id", "id"):
+        # Only Tenant, whose key is its id: one JSON field cannot fill two of a struct.
         theirs["tenant_id"] = ""
     definition: list[Any] = [
         (name, field.type) if field.required else (name, field.type, field.default) for name, field in fields.items()
@@ -160,20 +169,19 @@ def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]
     return renamed  # type: ignore[no-any-return]
 
 
-def _envelope_decoder(row_type: type[AnyRow], columns: Mapping[str, str]) -> Callable[[bytes], Any]:
-    row = _renamed(row_type, columns)
+def _envelope_decoder(before: Any, after: Any) -> Callable[[bytes], Any]:
+    """One decoder for an envelope and its rows together; what it does not name is skipped, not built."""
     envelope = msgspec.defstruct(
-        f"{row_type.__name__}Envelope",
+        "Envelope",
         [
             ("op", Literal["c", "u", "d", "r", "t", "m", ""], ""),
-            ("before", row | None, None),
-            ("after", row | None, None),
+            ("before", before if before is msgspec.Raw else before | None, None),
+            ("after", after | None, None),
             ("source", _Source | None, None),
         ],
         gc=False,
     )
-    # Lax: a customer's numeric columns come as strings, which a canonical number accepts.
-    return msgspec.json.Decoder(envelope, strict=not columns).decode
+    return msgspec.json.Decoder(envelope).decode
 
 
 _canonical = ChangeDecoder()

@@ -21,16 +21,22 @@ Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """Always timezone-aware; Debezium writes UTC."""
 
 
+TenantId: TypeAlias = Annotated[int, msgspec.Meta(gt=0)]
+"""Never 0: Debezium writes 0 for an integer that it does not know but that may not be null, as in the
+delete of a table which does not log its old rows."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every captured row has. Holds only scalars, so the garbage collector need not visit it."""
 
     id: int
-    tenant_id: int
+    tenant_id: TenantId
 
 
 class Tenant(Row, frozen=True, kw_only=True, gc=False):
     """A customer. Its key is its id: `tenant_id` takes the id's value where the table has no such column."""
 
+    id: TenantId
     tenant_id: int = 0
     name: str | None = None
     timezone: str | None = None
@@ -159,17 +165,7 @@ class WorkOrder(Row, frozen=True, kw_only=True, gc=False):
 
 
 AnyRow: TypeAlias = (
-    Tenant
-    | Client
-    | Site
-    | Person
-    | Assignment
-    | Device
-    | Attendance
-    | Jobneed
-    | Location
-    | Ticket
-    | WorkOrder
+    Tenant | Client | Site | Person | Assignment | Device | Attendance | Jobneed | Location | Ticket | WorkOrder
 )
 
 ROW_TYPES: Final[dict[str, type[AnyRow]]] = {

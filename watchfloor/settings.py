@@ -79,6 +79,11 @@ class SourceSettings(Section):
     connect_timeout_s: Positive = 5
     lock_timeout_ms: Positive = 2_000
     """How long `connect apply` waits for a lock on a captured table before it gives up."""
+    text_characters_max: Annotated[int, Field(ge=200)] = 32_768
+    """Longer texts are cut when they are captured: one huge row must not be too large for Kafka, at which the
+    connector would stop for every tenant."""
+    json_characters_max: Annotated[int, Field(ge=1_000)] = 500_000
+    """The same for JSON, which is no JSON any more when it is cut: a geofence of that size is then ignored."""
     publication: str = "watchfloor"
     slot: Annotated[str, Field(pattern="^[a-z0-9_]{1,63}$")] = "watchfloor"
     tables: dict[str, TableMapping] = {}

@@ -1,0 +1,1 @@
+"""Change capture: the watched database's preparation, the connector's configuration and its registration."""

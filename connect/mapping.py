@@ -1,0 +1,90 @@
+"""Which tables are captured, and what they and their columns are called in this database (R1.6).
+
+Without a mapping the canonical tables of schema `public` are captured. With one (`source.tables`), exactly
+the tables that it lists: a customer without work orders leaves that table out.
+"""
+
+import re
+from dataclasses import dataclass
+
+from contracts.schema import TABLES, Table
+from watchfloor.errors import SettingsError
+from watchfloor.settings import SourceSettings
+
+# Names stand in Debezium's regular expressions and lists, where other characters have a meaning.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedTable:
+    """A canonical table and where it is in the watched database."""
+
+    canonical: Table
+    schema: str
+    name: str
+    columns: dict[str, str]
+    """Canonical column name to the database's, where they differ."""
+    mapped: bool = False
+    """Whether the configuration names it: then it is a customer's, and we do not create it."""
+
+    @property
+    def qualified(self) -> str:
+        """`schema.table`, for messages and for Debezium's lists."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def tenant_column(self) -> str:
+        """The column that holds the tenant's id, and that the table's change records are keyed by."""
+        return self.column("tenant_id")
+
+    def column(self, canonical: str) -> str:
+        """What a canonical column is called here."""
+        return self.columns.get(canonical, canonical)
+
+
+def captured_tables(source: SourceSettings) -> list[CapturedTable]:
+    """The captured tables, reference data first.
+
+    Raises:
+        SettingsError: the mapping names a table or column that is not canonical, one table twice, or has
+            a name that is not an identifier.
+    """
+    if not source.tables:
+        return [CapturedTable(table, "public", table.name, {}) for table in TABLES.values()]
+    for canonical in source.tables:
+        if canonical not in TABLES:
+            raise SettingsError(
+                f"setting source.tables: {canonical} is not a table that can be captured",
+                f"use one of {', '.join(TABLES)}",
+            )
+    mapped = [_mapped(source, name) for name in TABLES if name in source.tables]
+    seen: dict[str, str] = {}
+    for table in mapped:
+        # One change record cannot go to two topics.
+        if other := seen.get(table.qualified):
+            raise SettingsError(
+                f"setting source.tables: {table.qualified} stands for both {other} and {table.canonical.name}",
+                "give each its own table or a copy",
+            )
+        seen[table.qualified] = table.canonical.name
+    return mapped
+
+
+def _mapped(source: SourceSettings, canonical: str) -> CapturedTable:
+    setting = f"setting source.tables.{canonical}"
+    mapping = source.tables[canonical]
+    schema, dot, name = mapping.table.rpartition(".")
+    table = CapturedTable(TABLES[canonical], schema if dot else "public", name, dict(mapping.columns), mapped=True)
+    for part in (table.schema, table.name, *table.columns.values()):
+        if not _NAME.fullmatch(part):
+            raise SettingsError(
+                f"{setting}: {part!r} is not a name",
+                'write "schema.table" and plain column names of letters, digits, _, $ and -',
+            )
+    for column in table.columns:
+        if column not in table.canonical.column_names:
+            raise SettingsError(
+                f"{setting}.columns: {column} is not a column of {canonical}",
+                f"use one of {', '.join(table.canonical.column_names)}",
+            )
+    return table

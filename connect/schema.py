@@ -1,0 +1,207 @@
+"""Makes a PostgreSQL database ready for capture: tables, publication, heartbeat, capture role.
+
+In a database of our own it creates the canonical tables; where `source.tables` maps a customer's tables it
+touches no table but their replica identity. Everything is idempotent. Locks on captured tables are taken
+for moments and given up after `source.lock_timeout_ms`: writers never queue behind us (R1.2).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import Connection, sql
+
+from connect.check import (
+    capture_dsn,
+    check_server,
+    check_source,
+    check_tables,
+    connect_to,
+    published_tables,
+    without_full_identity,
+)
+from connect.mapping import CapturedTable, captured_tables
+from contracts.schema import Column
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import SourceSettings
+
+__all__ = ["HEARTBEAT_TABLE", "apply_schema", "check_source", "schema_sql"]
+
+HEARTBEAT_TABLE = ("watchfloor", "heartbeat")
+"""Schema and name. Debezium writes one row in it from time to time, so that its position in the log moves
+on, and PostgreSQL can free the log, while no captured table changes."""
+
+_ADVISORY_LOCK = 0x57617463  # "Watc": two launchers on one database make its objects one after the other
+
+
+def apply_schema(source: SourceSettings) -> None:
+    """Bring the database to what capture needs; does nothing where it already is.
+
+    Args:
+        source: `admin_dsn` signs in with a role that may create tables, roles and publications, and owns
+            the captured tables (or is a superuser).
+
+    Raises:
+        WatchfloorError: `admin_dsn` is missing or refused, `wal_level` is not logical, a mapped table or
+            its tenant column is missing, the role may not do this, or a table stayed locked by others.
+    """
+    tables = captured_tables(source)
+    if source.admin_dsn is None:
+        raise WatchfloorError(
+            "source.admin_dsn is not set, so the publication and the capture role cannot be made",
+            "set it, or have the database's owner run the output of watchfloor connect sql",
+        )
+    with connect_to(source.admin_dsn.get_secret_value(), source) as connection:
+        check_server(connection)
+        check_tables(connection, tables, missing_allowed=not source.tables)
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{source.lock_timeout_ms}ms",))
+        connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would tell of each table
+        connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+        try:
+            _apply(connection, source, tables)
+        except psycopg.errors.LockNotAvailable as error:
+            raise WatchfloorError(
+                f"a captured table is locked by another session for more than {source.lock_timeout_ms} ms",
+                "run this again when the long transaction has ended",
+            ) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise WatchfloorError(
+                f"the role of source.admin_dsn may not prepare the database ({error.diag.message_primary})",
+                "use the owner of the captured tables with CREATEROLE and REPLICATION, or a superuser",
+            ) from error
+
+
+def schema_sql(source: SourceSettings) -> str:
+    """The statements of `apply_schema` for a database administrator to read and run; without a password."""
+    tables = captured_tables(source)
+    statements = [*_statements(source, tables), _create_publication(source, tables), _create_role(source)]
+    statements += [_full_identity(table.schema, table.name) for table in tables]
+    statements += _grants(source, tables)
+    return "".join(f"{statement.as_string()};\n" for statement in statements)
+
+
+def _apply(connection: Connection[Any], source: SourceSettings, tables: Sequence[CapturedTable]) -> None:
+    for statement in _statements(source, tables):
+        connection.execute(statement)
+    check_tables(connection, tables)
+    for table in tables:
+        for schema, name in without_full_identity(connection, table):
+            connection.execute(_full_identity(schema, name))
+    published = published_tables(connection, source.publication)
+    wanted = {(table.schema, table.name) for table in tables} | {HEARTBEAT_TABLE}
+    if published is None:
+        connection.execute(_create_publication(source, tables))
+    elif missing := wanted - published:
+        # Added, never set: the publication may be the customer's own, and others may read from it.
+        members = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(missing))
+        connection.execute(
+            sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(source.publication), members)
+        )
+    _ensure_role(connection, source)
+    for grant in _grants(source, tables):
+        connection.execute(grant)
+
+
+def _statements(source: SourceSettings, tables: Sequence[CapturedTable]) -> Iterator[sql.SQL | sql.Composed]:
+    if not source.tables:
+        for table in tables:
+            yield _create_table(table)
+        # A tenant's key is its own id, whether or not whoever writes it says so.
+        yield sql.SQL(
+            "CREATE OR REPLACE FUNCTION public.tenant_is_its_own_key() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN NEW.tenant_id := NEW.id; RETURN NEW; END'"
+        )
+        yield sql.SQL(
+            "CREATE OR REPLACE TRIGGER tenant_is_its_own_key BEFORE INSERT OR UPDATE ON public.tenant"
+            " FOR EACH ROW EXECUTE FUNCTION public.tenant_is_its_own_key()"
+        )
+    schema, _ = HEARTBEAT_TABLE
+    heartbeat = sql.Identifier(*HEARTBEAT_TABLE)
+    yield sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
+    yield sql.SQL(
+        "CREATE TABLE IF NOT EXISTS {} (id integer PRIMARY KEY CHECK (id = 1), beat_at timestamptz NOT NULL)"
+    ).format(heartbeat)
+
+
+def _create_table(table: CapturedTable) -> sql.Composed:
+    columns = sql.SQL(", ").join(_column(column) for column in table.canonical.columns)
+    return sql.SQL("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY (id))").format(
+        sql.Identifier(table.schema, table.name), columns
+    )
+
+
+def _column(column: Column) -> sql.Composed:
+    types: dict[str, LiteralString] = {
+        "bigint": "bigint",
+        "integer": "integer",
+        "boolean": "boolean",
+        "double precision": "double precision",
+        "text": "text",
+        "timestamptz": "timestamptz",
+        "jsonb": "jsonb",
+    }
+    parts: list[sql.Composable] = [sql.Identifier(column.name), sql.SQL(types[column.type])]
+    if column.name == "id":
+        # A writer may bring its own identifiers.
+        parts.append(sql.SQL("GENERATED BY DEFAULT AS IDENTITY"))
+    if column.required:
+        parts.append(sql.SQL("NOT NULL"))
+    if column.default == "now()":
+        parts.append(sql.SQL("DEFAULT now()"))
+    return sql.SQL(" ").join(parts)
+
+
+def _full_identity(schema: str, name: str) -> sql.Composed:
+    # Deletes must tell their tenant, updates their old values, and a long text that did not change its text.
+    return sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(sql.Identifier(schema, name))
+
+
+def _create_publication(source: SourceSettings, tables: Sequence[CapturedTable]) -> sql.Composed:
+    # TRUNCATE is left out: it says nothing about rows. Partitions are published under their parent's name.
+    return sql.SQL(
+        "CREATE PUBLICATION {} FOR TABLE {} WITH"
+        " (publish = 'insert, update, delete', publish_via_partition_root = true)"
+    ).format(
+        sql.Identifier(source.publication),
+        sql.SQL(", ").join(
+            [*(sql.Identifier(table.schema, table.name) for table in tables), sql.Identifier(*HEARTBEAT_TABLE)]
+        ),
+    )
+
+
+def _create_role(source: SourceSettings) -> sql.Composed:
+    return sql.SQL("CREATE ROLE {} LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE").format(
+        sql.Identifier(source.user)
+    )
+
+
+def _grants(source: SourceSettings, tables: Sequence[CapturedTable]) -> Iterator[sql.Composed]:
+    role = sql.Identifier(source.user)
+    for schema in sorted({table.schema for table in tables} | {HEARTBEAT_TABLE[0]}):
+        yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(schema), role)
+    yield sql.SQL("GRANT SELECT ON {} TO {}").format(
+        sql.SQL(", ").join(sql.Identifier(table.schema, table.name) for table in tables), role
+    )
+    yield sql.SQL("GRANT SELECT, INSERT, UPDATE ON {} TO {}").format(sql.Identifier(*HEARTBEAT_TABLE), role)
+
+
+def _ensure_role(connection: Connection[Any], source: SourceSettings) -> None:
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (source.user,)).fetchone()
+    if not known:
+        connection.execute(_create_role(source))
+    password = source.password.get_secret_value()
+    if not password or (known and _signs_in(source)):
+        return
+    # Only the verifier goes over the wire: a password in a statement can end in the server's log.
+    verifier = connection.pgconn.encrypt_password(password.encode(), source.user.encode(), b"scram-sha-256")
+    connection.execute(
+        sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(source.user), sql.Literal(verifier.decode()))
+    )
+
+
+def _signs_in(source: SourceSettings) -> bool:
+    try:
+        connect_to(capture_dsn(source), source).close()
+    except WatchfloorError:
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""The replication slot: PostgreSQL's note of how far the connector has read its log."""
+
+import time
+from typing import Final
+
+import psycopg
+
+from connect.check import capture_dsn, connect_to
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import SourceSettings
+
+_POLL_S: Final = 0.1
+
+
+def drop_slot(source: SourceSettings) -> None:
+    """Drop the slot if there is one; a reader that has just gone may hold it for a moment more.
+
+    Raises:
+        WatchfloorError: the database does not answer, or the slot stays in use for `connect_timeout_s`.
+    """
+    deadline = time.monotonic() + source.connect_timeout_s
+    with connect_to(capture_dsn(source), source) as connection:
+        while True:
+            try:
+                connection.execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+                    (source.slot,),
+                )
+            except psycopg.errors.ObjectInUse as error:
+                if time.monotonic() > deadline:
+                    raise WatchfloorError(
+                        f"replication slot {source.slot} is in use by another connector",
+                        "stop that connector, or give this one its own name in source.slot",
+                    ) from error
+                time.sleep(_POLL_S)
+            else:
+                return

@@ -1,0 +1,91 @@
+"""`watchfloor connect`: prepare the watched database, register the connector, show its tasks."""
+
+from typing import Annotated
+
+import typer
+
+_EPILOG = "Connect's address and the database are settings: connect.url and the source section."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the `connect` group to the command line."""
+    group = typer.Typer(
+        no_args_is_help=True, rich_markup_mode="rich", help="Change capture: register the connector, show its tasks."
+    )
+    group.command("apply", epilog=_EPILOG)(_apply)
+    group.command("status", epilog=_EPILOG)(_status)
+    group.command("sql", epilog=_EPILOG)(_sql)
+    app.add_typer(group, name="connect")
+
+
+def _apply(
+    context: typer.Context,
+    skip_schema: Annotated[
+        bool, typer.Option("--skip-schema", help="The database was prepared by hand (see watchfloor connect sql).")
+    ] = False,
+    new_snapshot: Annotated[
+        bool, typer.Option("--new-snapshot", help="Forget the position in PostgreSQL's log and read all rows again.")
+    ] = False,
+) -> None:
+    """Prepare the watched database and register the connector on any Kafka Connect cluster.
+
+    Does nothing that is already done. Example: [bold]watchfloor --config watchfloor.toml connect apply[/bold]
+    """
+    from rich.console import Console
+
+    from connect.apply import apply_connector
+    from connect.schema import apply_schema, check_source
+    from watchfloor.kafka import ensure_topics
+
+    settings = context.obj.settings()
+    console = Console(stderr=True)
+    with console.status("checking the watched database") as status:
+        if not skip_schema and settings.source.admin_dsn is not None:
+            apply_schema(settings.source)
+        check_source(settings.source)
+        status.update("provisioning topics")
+        ensure_topics(settings.kafka)
+        state = apply_connector(settings, new_snapshot=new_snapshot, on_wait=status.update)
+    console.print(f"[green]running[/green]: connector {state.name}, {len(state.tasks)} task")
+
+
+def _status(context: typer.Context) -> None:
+    """Show the connector and its tasks; exits with 1 when one does not run.
+
+    Example: [bold]watchfloor connect status && echo capturing[/bold]
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from connect.apply import connector_state
+    from watchfloor.errors import WatchfloorError
+
+    settings = context.obj.settings()
+    state = connector_state(settings)
+    if state is None:
+        raise WatchfloorError(
+            f"connector {settings.connect.connector} is not registered at {settings.connect.url}",
+            "run watchfloor connect apply",
+        )
+    table = Table("part", "state", "worker", "reason")
+    table.add_row(f"connector {state.name}", _coloured(state.connector.state), state.connector.worker_id, "")
+    for task in state.tasks:
+        table.add_row(f"task {task.id}", _coloured(task.state), task.worker_id, task.reason or "")
+    Console().print(table)
+    if not state.running:
+        raise typer.Exit(1)
+
+
+def _sql(context: typer.Context) -> None:
+    """Print the SQL that prepares the watched database, for its administrator to read and run.
+
+    Example: [bold]watchfloor connect sql | psql -d facility[/bold]
+    """
+    from connect.schema import schema_sql
+
+    typer.echo(schema_sql(context.obj.settings().source), nl=False)
+
+
+def _coloured(state: str) -> str:
+    colour = {"RUNNING": "green", "FAILED": "red"}.get(state, "yellow")
+    return f"[{colour}]{state}[/{colour}]"
