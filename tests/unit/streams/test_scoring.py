@@ -122,7 +122,7 @@ def test_a_tenants_own_limit_comes_from_its_row_and_goes_back_to_the_default() -
 class Raising:
     name = "raising"
 
-    def __call__(self, event: Any, context: Any, policy: Any) -> None:
+    def __call__(self, *_: Any) -> None:
         raise ZeroDivisionError("a defect")
 
 

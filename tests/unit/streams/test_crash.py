@@ -1,0 +1,207 @@
+"""Whatever dies wherever: the feed is the plain fold of the log, without a hole and without a repeat."""
+
+import asyncio
+import contextlib
+import json
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
+
+from streams.engine.cycle import Application, Cycle
+from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
+from streams.engine.tables import TableSpec
+from streams.metrics import WorkerMetrics
+from watchfloor.settings import WorkerSettings
+
+TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
+SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1, merge_wait_ms_max=60_000)
+Event = dict[str, Any]
+
+
+def decode(rank: int, record: RawRecord) -> Entry:
+    event = json.loads(record.value or b"")
+    return Entry(event["lsn"], event["lsn"], rank, record.offset, event, record)
+
+
+def plain_fold(events: list[Event]) -> list[Event]:
+    """What the feed must say: every third event of a key, with the key's own numbers."""
+    counts: dict[int, int] = {}
+    seqs: dict[int, int] = {}
+    said = []
+    for event in sorted(events, key=lambda each: each["lsn"]):
+        key = event["key"]
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] % 3 == 0:
+            seqs[key] = seqs.get(key, 0) + 1
+            said.append({"key": key, "seq": seqs[key], "lsn": event["lsn"]})
+    return said
+
+
+def process(batch: MicroBatch) -> None:
+    table = batch.state["count"]
+    for entry in batch.entries:
+        key = entry.change["key"]
+        count, seq = table.get(key) or (0, 0)
+        count += 1
+        if count % 3 == 0:
+            seq += 1
+            body = {"key": key, "seq": seq, "lsn": entry.lsn}
+            batch.emit("feed", b"%d" % key, json.dumps(body).encode())
+        else:
+            batch.emit("clean", b"%d" % key, b"%d" % entry.lsn)
+        table.put(key, (count, seq))
+
+
+class Life:
+    """One process: runs until everything is processed, or dies."""
+
+    def __init__(self, log: MemoryLog, draws: random.Random, lives: int | None, *, stores_last: bool) -> None:
+        async def run_agent(batch: MicroBatch) -> None:
+            process(batch)
+
+        self.cycle = Cycle(
+            Application(
+                TOPICS,
+                (TableSpec("count", int, tuple[int, int]),),
+                decode,
+                lambda entry: str(entry.change["lsn"]),
+                lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
+            ),
+            run_agent,
+            MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
+            MemoryAppender(log, lives, stores_last=stores_last),  # type: ignore[arg-type]
+            SETTINGS,
+            WorkerMetrics(CollectorRegistry()),
+            self._clock,
+        )
+        self._now_s = 1_000.0
+
+    def _clock(self) -> float:
+        self._now_s += 0.001
+        return self._now_s
+
+    async def run(self, rounds: int) -> None:
+        self.cycle.ownership.assign({0})
+        for _ in range(rounds):
+            await self.cycle.run_once()
+        await self.cycle.close()
+
+    @property
+    def done(self) -> bool:
+        return all(partition.caught_up for partition in self.cycle.ownership.partitions.values())
+
+
+def feed_of(log: MemoryLog) -> list[Event]:
+    return [json.loads(record.value or b"") for record in log.topics["feed", 0] if record.key is not None]
+
+
+def log_with(keys: list[tuple[int, int]]) -> tuple[MemoryLog, list[Event]]:
+    log, events = MemoryLog(), []
+    for lsn, (rank, key) in enumerate(keys, start=1):
+        event = {"lsn": lsn, "key": key}
+        events.append(event)
+        log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+    return log, events
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=50),
+    crashes=st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=8),
+    seed=st.integers(0, 10_000),
+    compacts=st.booleans(),
+)
+def test_any_crash_point_and_any_cut_give_the_plain_fold(
+    keys: list[tuple[int, int]], crashes: list[tuple[int, bool]], seed: int, *, compacts: bool
+) -> None:
+    log, events = log_with(keys)
+    draws = random.Random(seed)
+    for lives, stores_last in crashes:
+        life = Life(log, draws, lives, stores_last=stores_last)
+        with contextlib.suppress(CrashError):
+            asyncio.run(life.run(rounds=draws.randrange(1, 30)))
+        if compacts:
+            log.compact("state", 0)
+    last = Life(log, draws, None, stores_last=False)
+    asyncio.run(last.run(rounds=400))
+    assert last.done
+    assert feed_of(log) == plain_fold(events)
+    clean = [int(record.value or b"") for record in log.topics["clean", 0]]
+    assert clean == sorted({event["lsn"] for event in events} - {said["lsn"] for said in plain_fold(events)})
+    table = last.cycle.ownership.partitions[0].state["count"].data
+    assert sum(count for count, _ in table.values()) == len(events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=40),
+    repeat=st.integers(1, 40),
+    seed=st.integers(0, 10_000),
+)
+def test_a_suffix_that_connect_sends_again_changes_nothing(keys: list[tuple[int, int]], repeat: int, seed: int) -> None:
+    log, events = log_with(keys)
+    draws = random.Random(seed)
+    asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=draws.randrange(1, 40)))
+    for event, (rank, _) in list(zip(events, keys, strict=True))[-repeat:]:
+        log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+    asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=400))
+    assert feed_of(log) == plain_fold(events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=40),
+    pause_after=st.integers(1, 20),
+    seed=st.integers(0, 10_000),
+)
+def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
+    keys: list[tuple[int, int]], pause_after: int, seed: int
+) -> None:
+    log, events = log_with(keys)
+    draws = random.Random(seed)
+
+    async def both() -> Life:
+        paused, owner = (Life(log, draws, None, stores_last=False) for _ in range(2))
+        paused.cycle.ownership.assign({0})
+        for _ in range(pause_after):
+            await paused.cycle.run_once()
+        owner.cycle.ownership.assign({0})
+        for _ in range(draws.randrange(0, 10)):
+            await owner.cycle.run_once()
+        for _ in range(20):  # the paused one knows nothing of it and goes on
+            if paused.cycle.ownership.partitions:
+                await paused.cycle.run_once()
+                paused.cycle.ownership.drop_fenced()
+            if draws.randrange(2):
+                await owner.cycle.run_once()
+        for _ in range(400):
+            await owner.cycle.run_once()
+        await owner.cycle.close()
+        return owner
+
+    owner = asyncio.run(both())
+    assert owner.done
+    assert by_the_rule(log) == plain_fold(events)
+    successor = Life(log, draws, None, stores_last=False)
+    asyncio.run(successor.run(rounds=20))
+    table = successor.cycle.ownership.partitions[0].state["count"].data
+    assert sum(count for count, _ in table.values()) == len(events)
+
+
+def by_the_rule(log: MemoryLog) -> list[Event]:
+    """What a reader sees that skips fenced-off generations and repeated numbers."""
+    fence, last, seen = 0, {}, []
+    for record in log.topics["feed", 0]:
+        generation = int(dict(record.headers)["generation"])
+        if record.key is None:
+            fence = max(fence, generation)
+            continue
+        event = json.loads(record.value or b"")
+        if generation >= fence and event["seq"] > last.get(event["key"], 0):
+            last[event["key"]] = event["seq"]
+            seen.append(event)
+    return seen
