@@ -1,0 +1,224 @@
+"""Who a token says its bearer is: verification of JWTs, and minting of development ones.
+
+Owns the claims, the capabilities and the mapping of a bad token to a close code. Never touches a
+socket and never logs a token. Keys of an identity provider come from `gateway.jwks`.
+
+Claims: `sub` (str), `tenant_id` (int), `capabilities` (list of str), `clients` and `sites` (lists of int,
+optional: absent means not limited, empty means none), `iss`, `aud`, `iat`, `exp`.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import jwt
+import msgspec
+
+from contracts.messages import CloseCode
+from watchfloor.errors import SettingsError
+from watchfloor.settings import AuthSettings
+
+SECRET_BYTES_MIN = 32
+_REQUIRED = ["sub", "iss", "aud", "iat", "exp"]
+
+
+class Capability(StrEnum):
+    """What a bearer may do (R5.3)."""
+
+    VIEW = "noc:view"
+    VIEW_ALL_CLIENTS = "noc:view_all_clients"
+    VIEW_PII = "noc:view_pii"
+    ACK_ALERTS = "noc:ack_alerts"
+    ASSIGN_INCIDENTS = "noc:assign_incidents"
+    CONFIGURE_ALERTS = "noc:configure_alerts"
+    VIEW_AUDIT_LOGS = "noc:view_audit_logs"
+
+
+class AccessRefusedError(Exception):
+    """The token does not open the door.
+
+    Args:
+        code: the close code that tells the client what to do.
+        reason: for the client and the log; never holds a part of the token.
+    """
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A verified bearer.
+
+    `clients` and `sites` are None where they do not limit what is seen; a record must pass both.
+    """
+
+    subject: str
+    tenant_id: int
+    capabilities: frozenset[str]
+    clients: frozenset[int] | None
+    sites: frozenset[int] | None
+    expires_at: float
+    """Seconds since 1970, the allowed clock skew included."""
+
+    def may(self, capability: Capability) -> bool:
+        """Whether the bearer has a capability."""
+        return capability in self.capabilities
+
+
+class Keys(Protocol):
+    """Where public keys come from."""
+
+    async def key(self, kid: str | None) -> jwt.PyJWK:
+        """The key that `kid` names; raises AccessRefusedError where there is none."""
+        ...
+
+
+class _Claims(msgspec.Struct):
+    sub: str
+    exp: float
+    tenant_id: int | None = None
+    capabilities: list[str] = []
+    clients: list[int] | None = None
+    sites: list[int] | None = None
+
+
+class TokenVerifier:
+    """Turns tokens into identities.
+
+    Args:
+        auth: the settings; the algorithm is pinned there, a token cannot choose it.
+        keys: the identity provider's keys; needed for RS256 and ES256 only.
+
+    Raises:
+        SettingsError: there is no usable secret or no source of keys for the algorithm.
+    """
+
+    def __init__(self, auth: AuthSettings, keys: Keys | None = None) -> None:
+        self._auth = auth
+        self._keys = keys
+        self._secret = _secret(auth) if auth.algorithm == "HS256" else None
+        if self._secret is None and keys is None:
+            raise SettingsError(
+                f"auth.algorithm is {auth.algorithm} and auth.jwks_url is not set",
+                "set auth.jwks_url to the identity provider's key set",
+            )
+
+    async def verify(self, token: str) -> Identity:
+        """The identity of a token's bearer.
+
+        Raises:
+            AccessRefusedError: with 4401 where the token is malformed, forged, expired or for somebody
+                else, with 4403 where it names no tenant or lacks `noc:view`.
+        """
+        try:
+            key: Any = self._secret
+            if self._keys is not None and self._auth.algorithm != "HS256":
+                key = await self._public_key(self._keys, token)
+            payload = jwt.decode(
+                token,
+                key,
+                algorithms=[self._auth.algorithm],
+                audience=self._auth.audience,
+                issuer=self._auth.issuer,
+                leeway=self._auth.clock_skew_s,
+                options={"require": _REQUIRED},
+            )
+            claims = msgspec.convert(payload, _Claims)
+        except jwt.ExpiredSignatureError as error:
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "the token has expired") from error
+        except jwt.PyJWTError as error:
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, f"the token is not valid ({_kind(error)})") from error
+        except msgspec.ValidationError as error:
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "a claim of the token has a wrong type") from error
+        return _identity(claims, self._auth.clock_skew_s)
+
+    async def _public_key(self, keys: Keys, token: str) -> jwt.PyJWK:
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") != self._auth.algorithm:  # before the key set is asked: a forger costs no fetch
+            raise jwt.InvalidAlgorithmError
+        kid = header.get("kid")
+        return await keys.key(kid if isinstance(kid, str) else None)
+
+
+def mint_token(
+    auth: AuthSettings,
+    *,
+    tenant_id: int | None,
+    user: str,
+    capabilities: Sequence[str],
+    clients: Sequence[int] | None = None,
+    sites: Sequence[int] | None = None,
+    lifetime_s: int = 12 * 3600,
+) -> str:
+    """A development token, signed with the shared secret.
+
+    Args:
+        auth: the settings of the gateway that shall accept it.
+        tenant_id: the tenant; None makes a token without one, which the gateway refuses.
+        user: who acts, the `sub` claim.
+        capabilities: such as `noc:view`.
+        clients: the clients that the bearer may see; None for all.
+        sites: the sites that the bearer may see; None for all.
+        lifetime_s: seconds until it expires; not positive makes an expired one.
+
+    Raises:
+        SettingsError: the gateway takes its tokens from an identity provider, or there is no secret.
+    """
+    if auth.algorithm != "HS256":
+        raise SettingsError(
+            f"auth.algorithm is {auth.algorithm}: tokens come from your identity provider",
+            "ask it for one, or set auth.algorithm to HS256 for development",
+        )
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "sub": user,
+        "capabilities": list(capabilities),
+        "iss": auth.issuer,
+        "aud": auth.audience,
+        "iat": now,
+        "exp": now + lifetime_s,
+    }
+    if tenant_id is not None:
+        claims["tenant_id"] = tenant_id
+    if clients is not None:
+        claims["clients"] = list(clients)
+    if sites is not None:
+        claims["sites"] = list(sites)
+    return jwt.encode(claims, _secret(auth), algorithm="HS256")
+
+
+def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
+    if claims.tenant_id is None:
+        raise AccessRefusedError(CloseCode.FORBIDDEN, "the token names no tenant")
+    capabilities = frozenset(claims.capabilities)
+    if Capability.VIEW not in capabilities:
+        raise AccessRefusedError(CloseCode.FORBIDDEN, f"the token lacks {Capability.VIEW}")
+    everything = Capability.VIEW_ALL_CLIENTS in capabilities
+    return Identity(
+        subject=claims.sub,
+        tenant_id=claims.tenant_id,
+        capabilities=capabilities,
+        clients=None if everything or claims.clients is None else frozenset(claims.clients),
+        sites=None if everything or claims.sites is None else frozenset(claims.sites),
+        expires_at=claims.exp + clock_skew_s,
+    )
+
+
+def _secret(auth: AuthSettings) -> str:
+    secret = auth.hs256_secret.get_secret_value() if auth.hs256_secret else ""
+    if len(secret.encode()) < SECRET_BYTES_MIN:
+        raise SettingsError(
+            f"auth.hs256_secret is missing or shorter than {SECRET_BYTES_MIN} bytes",
+            "set it to a long random text, for example from `openssl rand -hex 32`",
+        )
+    return secret
+
+
+def _kind(error: jwt.PyJWTError) -> str:
+    # The class name says what is wrong; the message may quote the token.
+    return type(error).__name__.removesuffix("Error")

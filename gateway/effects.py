@@ -1,0 +1,91 @@
+"""What a session gives and what it is told: the words between `gateway.protocol` and its shell.
+
+Values only; nothing here acts.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import UnsetType
+
+from contracts.messages import AnswerMessage, CloseCode
+from contracts.requests import RequestId
+from gateway.access import Identity
+from gateway.scope import Scope
+
+Requested = RequestId | UnsetType
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write this answer."""
+
+    message: AnswerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Check this token, then call `admitted` or `refused`. No message is taken in between."""
+
+    token: str
+
+    def __repr__(self) -> str:  # a token must not reach a log through a trace
+        return "Verify(token=…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """From here on write the tenant's feed as far as `scope` shows it; repeated when the scope changes."""
+
+    identity: Identity
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close with this code; nothing follows."""
+
+    code: CloseCode
+    reason: str
+
+
+Effect = Send | Verify | Subscribe | Close
+
+
+class Facts(Protocol):
+    """What the answers are made of; reads of memory, no I/O."""
+
+    server_version: str
+    max_events_per_second: int
+    heartbeat_interval_s: int
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the feed's log."""
+        ...
+
+    def position(self, tenant_id: int) -> int:
+        """The seq of the tenant's last message, 0 where none is known."""
+        ...
+
+    def events_processed(self, tenant_id: int) -> int:
+        """Source events of the tenant that this process was told of."""
+        ...
+
+    def connections(self, tenant_id: int) -> int:
+        """Connections of the tenant at this process."""
+        ...
+
+    def uptime_s(self, now: float) -> float:
+        """Seconds since the process started."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one connection."""
+
+    authenticate_timeout_s: float
+    message_bytes_max: int
+    messages_per_minute_max: int
+    filters_max: int

@@ -1,0 +1,99 @@
+"""Log records in, entries for the hub out: decoding, the readers' rule, positions and holes.
+
+Owns what the gateway knows of each tenant's sequence. No I/O; the consumer is `gateway.feed`.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from contracts.feed import Fence, ProcessedBatch, decode_feed_record, decode_processed
+from contracts.readers import FeedRule, generation_of
+from gateway.history import History, Past
+from gateway.metrics import GatewayMetrics
+from gateway.protocol import iso
+from gateway.rendering import Entry
+
+Headers = Sequence[tuple[str, bytes]]
+
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """The feed's log as this gateway has read it so far.
+
+    Args:
+        history: remembers what was accepted.
+        metrics: counts records by what became of them.
+    """
+
+    def __init__(self, history: History, metrics: GatewayMetrics) -> None:
+        self._history = history
+        self._metrics = metrics
+        self._rule = FeedRule()
+        self._batches: dict[tuple[int, int], int] = {}
+
+    def clear(self) -> None:
+        """The log is another one: no position of the old one means anything."""
+        self._rule = FeedRule()
+        self._batches.clear()
+        self._history.clear()
+
+    def anomaly(self, partition: int, offset: int, headers: Headers, value: bytes, timestamp_ms: int) -> Entry | None:
+        """A record of `noc.anomalies`; None where it is not to be shown.
+
+        Args:
+            partition: where it was read from, with `offset`.
+            offset: for the log line about a record that cannot be read.
+            headers: of the record.
+            value: its JSON.
+            timestamp_ms: when it was appended, milliseconds since 1970.
+        """
+        try:
+            record = decode_feed_record(value)
+            generation = generation_of(headers)
+            commit_time = 0.0 if isinstance(record, Fence) else _seconds(record.source.commit_time)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._unreadable("anomalies", partition, offset, error)
+            return None
+        before = 0 if isinstance(record, Fence) else self._rule.last_seq(record.tenant_id)
+        if not self._rule.accepts(partition, generation, record):
+            self._metrics.records.labels("fence" if isinstance(record, Fence) else "skipped").inc()
+            return None
+        if isinstance(record, Fence):  # never accepted; for the type checker
+            return None
+        self._metrics.records.labels("shown").inc()
+        hole = before > 0 and record.seq != before + 1
+        if hole:
+            self._metrics.holes.inc()
+            _log.error("the feed skips numbers", tenant_id=record.tenant_id, last=before, next=record.seq)
+        prev_seq = record.seq - 1 if hole else before
+        self._history.add(record.tenant_id, Past(record.seq, prev_seq, timestamp_ms, value))
+        latency_ms = round(max(0.0, timestamp_ms - commit_time * 1000), 3)
+        return Entry(record, iso(timestamp_ms / 1000), latency_ms, commit_time, prev_seq, hole)
+
+    def processed(self, partition: int, offset: int, value: bytes) -> ProcessedBatch | None:
+        """A record of `noc.processed`; None where it repeats one or cannot be read."""
+        try:
+            batch = decode_processed(value)
+        except (msgspec.DecodeError, ValueError) as error:
+            self._unreadable("processed", partition, offset, error)
+            return None
+        key = (partition, batch.tenant_id)
+        if batch.batch <= self._batches.get(key, -1):
+            self._metrics.records.labels("skipped").inc()
+            return None
+        self._batches[key] = batch.batch
+        return batch
+
+    def _unreadable(self, topic: str, partition: int, offset: int, error: Exception) -> None:
+        # Newer workers may write types that this gateway does not know; the sequence goes on without them.
+        self._metrics.records.labels("unreadable").inc()
+        _log.error("a feed record cannot be read", topic=topic, partition=partition, offset=offset, error=str(error))
+
+
+def _seconds(commit_time: str) -> float:
+    moment = datetime.fromisoformat(commit_time)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,75 @@
+"""Every metric of the gateway, in one place, with its help text.
+
+Owns a registry of its own: nothing is registered at import, and two gateways in one process do not meet.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+_LATENCY_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+_DELAY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class GatewayMetrics:
+    """The metrics of one gateway."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.connections = Gauge(
+            "noc_gateway_connections", "Signed-in connections.", ["endpoint"], registry=self.registry
+        )
+        self.sockets = Gauge(
+            "noc_gateway_sockets", "WebSockets that are open, signed in or not.", registry=self.registry
+        )
+        self.refused = Counter(
+            "noc_gateway_handshakes_refused", "Handshakes that were refused.", ["reason"], registry=self.registry
+        )
+        self.sign_ins = Counter("noc_gateway_sign_ins", "Tokens that were checked.", ["result"], registry=self.registry)
+        self.closes = Counter(
+            "noc_gateway_closes", "Connections that the gateway closed.", ["code"], registry=self.registry
+        )
+        self.received = Counter(
+            "noc_gateway_client_messages", "Messages received from clients.", registry=self.registry
+        )
+        self.errors = Counter(
+            "noc_gateway_client_errors", "Client messages answered with an error.", ["code"], registry=self.registry
+        )
+        self.sent = Counter(
+            "noc_gateway_messages_sent", "Feed messages written to clients.", ["endpoint"], registry=self.registry
+        )
+        self.sent_bytes = Counter(
+            "noc_gateway_sent_bytes", "Bytes of feed messages written to clients.", registry=self.registry
+        )
+        self.queue_bytes = Gauge(
+            "noc_gateway_queue_bytes", "Largest queue of a connection at the last heartbeat.", registry=self.registry
+        )
+        self.records = Counter(
+            "noc_gateway_feed_records", "Records read from the feed's log.", ["result"], registry=self.registry
+        )
+        self.holes = Counter(
+            "noc_gateway_feed_holes", "Places where a tenant's sequence skipped numbers.", registry=self.registry
+        )
+        self.lag = Gauge("noc_gateway_feed_lag_records", "Feed records not read yet.", registry=self.registry)
+        self.ready = Gauge("noc_gateway_ready", "1 while the gateway is caught up and serving.", registry=self.registry)
+        self.reconnects = Counter(
+            "noc_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.", registry=self.registry
+        )
+        self.history_bytes = Gauge(
+            "noc_gateway_history_bytes", "Size of the recent past kept in memory.", registry=self.registry
+        )
+        self.commit_to_write = Histogram(
+            "noc_gateway_commit_to_write_seconds",
+            "From the commit in PostgreSQL to the write to the sockets.",
+            buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+        self.loop_delay = Histogram(
+            "noc_gateway_event_loop_delay_seconds",
+            "How much later than due the event loop ran a timer.",
+            buckets=_DELAY_S,
+            registry=self.registry,
+        )
+
+    def text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self.registry)

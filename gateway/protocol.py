@@ -1,0 +1,256 @@
+"""One connection as a state machine without I/O: messages and clock values in, effects out.
+
+Owns sign-in, the message rate, the subscription and the answers. Never touches a socket, verifies no
+token and reads no clock: the shell carries out the effects in order and reports what came of them.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum, auto
+
+import msgspec
+from msgspec import UNSET
+
+from contracts.messages import (
+    ADVICE,
+    CloseCode,
+    ConnectionEstablished,
+    ErrorCode,
+    ErrorMessage,
+    Pong,
+    Stats,
+    Subscribed,
+)
+from contracts.requests import (
+    CLIENT_TYPES,
+    Authenticate,
+    ClientHead,
+    ClientHeartbeat,
+    ClientMessage,
+    GetStats,
+    Ping,
+    SubscribeClient,
+    SubscribeSite,
+    Unsubscribe,
+    decode_client_head,
+    decode_client_message,
+)
+from gateway.access import Identity
+from gateway.effects import Close, Effect, Facts, Limits, Requested, Send, Subscribe, Verify
+from gateway.ratelimit import TokenBucket
+from gateway.scope import Scope
+
+
+class _State(Enum):
+    WAITING = auto()
+    VERIFYING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class Session:
+    """The protocol of one connection. Every `now` is seconds since 1970.
+
+    Args:
+        limits: of this connection.
+        facts: about the gateway and the feed.
+        new_id: makes correlation ids.
+        now: when the connection was opened.
+    """
+
+    def __init__(self, limits: Limits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
+        self._limits = limits
+        self._facts = facts
+        self._new_id = new_id
+        self._bucket = TokenBucket(limits.messages_per_minute_max, now)
+        self._state = _State.WAITING
+        self._deadline: float | None = now + limits.authenticate_timeout_s
+        self._request_id: Requested = UNSET
+        self._identity: Identity | None = None
+        self._scope = Scope()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `timeout` is to be called; None once closed."""
+        return self._deadline
+
+    @property
+    def closed(self) -> bool:
+        """Whether a `Close` was given; then nothing has an effect any more."""
+        return self._state is _State.CLOSED
+
+    def open(self, token: str | None) -> list[Effect]:
+        """The connection stands; `token` came with its subprotocols."""
+        return [] if token is None else self._verify(token)
+
+    def receive(self, data: str | bytes, now: float) -> list[Effect]:
+        """One message of the client, text or binary."""
+        if self._state is _State.CLOSED:
+            return []
+        raw = data.encode() if isinstance(data, str) else data
+        refused = self._over_a_limit(raw, now)
+        if refused:
+            return refused
+        head = _head(raw) if isinstance(data, str) else None
+        if self._identity is None:
+            return self._before_sign_in(head, raw, now)
+        if head is None:
+            return self._error(ErrorCode.MALFORMED, "a message is a text frame with one JSON object and its type", now)
+        return self._signed_in(head, raw, self._identity, now)
+
+    def admitted(self, identity: Identity, now: float) -> list[Effect]:
+        """The token was good. The session ends when the token does."""
+        if self._state is not _State.VERIFYING:
+            return []
+        self._state = _State.OPEN
+        self._identity = identity
+        self._scope = Scope.of(identity)
+        self._deadline = identity.expires_at
+        established = ConnectionEstablished(
+            timestamp=iso(now),
+            request_id=self._request_id,
+            tenant_id=identity.tenant_id,
+            max_events_per_second=self._facts.max_events_per_second,
+            epoch=self._facts.epoch,
+            seq=self._facts.position(identity.tenant_id),
+            capabilities=sorted(identity.capabilities),
+            server_version=self._facts.server_version,
+            heartbeat_interval_s=self._facts.heartbeat_interval_s,
+        )
+        return [Send(established), Subscribe(identity, self._scope)]
+
+    def refused(self, code: CloseCode, reason: str, now: float) -> list[Effect]:
+        """The token was not good."""
+        if self._state is not _State.VERIFYING:
+            return []
+        kind = ErrorCode.FORBIDDEN if code is CloseCode.FORBIDDEN else ErrorCode.NOT_AUTHENTICATED
+        return [*self._error(kind, reason, now, self._request_id), self._close(code, reason)]
+
+    def timeout(self, now: float) -> list[Effect]:
+        """The deadline may have come; an early call has no effect."""
+        if self._deadline is None or now < self._deadline:
+            return []
+        if self._state is _State.OPEN:
+            return [self._close(CloseCode.NOT_AUTHENTICATED, "the token has expired")]
+        return [self._close(CloseCode.AUTHENTICATION_LATE)]
+
+    def _over_a_limit(self, raw: bytes, now: float) -> list[Effect]:
+        if not self._bucket.take(now):
+            problem = f"a connection sends at most {self._limits.messages_per_minute_max} messages a minute"
+            return [*self._error(ErrorCode.TOO_MANY, problem, now), self._close(CloseCode.TOO_MANY)]
+        if len(raw) > self._limits.message_bytes_max:
+            problem = f"a message has at most {self._limits.message_bytes_max} bytes"
+            return [*self._error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
+        return []
+
+    def _before_sign_in(self, head: ClientHead | None, raw: bytes, now: float) -> list[Effect]:
+        request_id = UNSET if head is None else head.request_id
+        if head is not None and head.type == "authenticate":
+            try:
+                message = decode_client_message(raw)
+            except msgspec.ValidationError:  # its text may quote the token
+                message = None
+            if isinstance(message, Authenticate):
+                self._request_id = request_id
+                return self._verify(message.token)
+        problem = "the first message is authenticate with a token"
+        return [
+            *self._error(ErrorCode.NOT_AUTHENTICATED, problem, now, request_id),
+            self._close(CloseCode.NOT_AUTHENTICATED, problem),
+        ]
+
+    def _verify(self, token: str) -> list[Effect]:
+        self._state = _State.VERIFYING
+        return [Verify(token)]
+
+    def _signed_in(self, head: ClientHead, raw: bytes, identity: Identity, now: float) -> list[Effect]:
+        if head.type not in CLIENT_TYPES:
+            problem = "this gateway does not know the message's type"
+            return self._error(ErrorCode.UNKNOWN_TYPE, problem, now, head.request_id)
+        try:
+            message = decode_client_message(raw)
+        except msgspec.ValidationError as error:
+            return self._error(ErrorCode.INVALID, str(error), now, head.request_id)
+        return self._answer(message, identity, now)
+
+    def _answer(self, message: ClientMessage, identity: Identity, now: float) -> list[Effect]:
+        asked = message.request_id
+        match message:
+            case Ping() | ClientHeartbeat():
+                return [Send(Pong(timestamp=iso(now), request_id=asked))]
+            case GetStats():
+                return [Send(self._stats(identity, asked, now))]
+            case Authenticate():
+                return self._error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
+            case SubscribeClient() | SubscribeSite() | Unsubscribe():
+                return self._resubscribe(message, identity, now)
+
+    def _resubscribe(
+        self, message: SubscribeClient | SubscribeSite | Unsubscribe, identity: Identity, now: float
+    ) -> list[Effect]:
+        asked = message.request_id
+        match message:
+            case SubscribeClient(client_id=client_id):
+                allowed, scope = self._scope.allows_client(client_id), self._scope.with_client(client_id)
+            case SubscribeSite(site_id=site_id):
+                allowed, scope = self._scope.allows_site(site_id), self._scope.with_site(site_id)
+            case Unsubscribe():
+                allowed, scope = True, self._scope.widened()
+        if not allowed:
+            return self._error(ErrorCode.FORBIDDEN, "the token does not allow this client or site", now, asked)
+        return self._narrow(scope, identity, asked, now)
+
+    def _narrow(self, scope: Scope, identity: Identity, asked: Requested, now: float) -> list[Effect]:
+        if scope.filters > self._limits.filters_max:
+            problem = f"a connection names at most {self._limits.filters_max} clients and sites"
+            return self._error(ErrorCode.TOO_MANY_FILTERS, problem, now, asked)
+        self._scope = scope
+        subscribed = Subscribed(
+            timestamp=iso(now),
+            request_id=asked,
+            seq=self._facts.position(identity.tenant_id),
+            client_ids=sorted(scope.wanted_clients),
+            site_ids=sorted(scope.wanted_sites),
+        )
+        return [Send(subscribed), Subscribe(identity, scope)]
+
+    def _stats(self, identity: Identity, asked: Requested, now: float) -> Stats:
+        return Stats(
+            timestamp=iso(now),
+            request_id=asked,
+            uptime_seconds=round(self._facts.uptime_s(now), 3),
+            events_processed=self._facts.events_processed(identity.tenant_id),
+            tenant_id=identity.tenant_id,
+            group_name=f"noc_tenant_{identity.tenant_id}",
+            connections=self._facts.connections(identity.tenant_id),
+        )
+
+    def _error(self, code: ErrorCode, message: str, now: float, asked: Requested = UNSET) -> list[Effect]:
+        return [
+            Send(
+                ErrorMessage(
+                    timestamp=iso(now), request_id=asked, code=code, message=message, correlation_id=self._new_id()
+                )
+            )
+        ]
+
+    def _close(self, code: CloseCode, reason: str | None = None) -> Close:
+        self._state = _State.CLOSED
+        self._deadline = None
+        return Close(code, reason or ADVICE[code].meaning)
+
+
+def iso(now: float) -> str:
+    """Seconds since 1970 as ISO 8601 UTC with milliseconds.
+
+    >>> iso(0.25)
+    '1970-01-01T00:00:00.250Z'
+    """
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _head(raw: bytes) -> ClientHead | None:
+    try:
+        return decode_client_head(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None

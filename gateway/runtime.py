@@ -1,0 +1,143 @@
+"""The parts of one gateway process, put together: what the sockets need, without the sockets.
+
+Owns the lifetime of the feed's reader and of the heartbeat, readiness, and the facts that sessions
+answer with.
+"""
+
+import asyncio
+import time
+import uuid
+
+import structlog
+
+from gateway.access import TokenVerifier
+from gateway.effects import Limits
+from gateway.feed import FeedReader
+from gateway.history import History
+from gateway.hub import Hub
+from gateway.intake import Intake
+from gateway.jwks import JwksKeys
+from gateway.metrics import GatewayMetrics
+from gateway.protocol import Session, iso
+from gateway.rendering import Endpoint, Frame
+from gateway.visitor import Visitor, Wire
+from gateway.web_files import Readiness, WebFiles
+from watchfloor import __version__
+from watchfloor.settings import Settings
+
+_DELAY_PROBE_S = 0.25
+
+_log = structlog.get_logger(__name__)
+
+
+class Runtime:
+    """One gateway; also the `Facts` of its sessions.
+
+    Args:
+        settings: of the process.
+        frame: makes a text frame of a payload.
+
+    Raises:
+        SettingsError: there is no way to verify tokens.
+    """
+
+    def __init__(self, settings: Settings, frame: Frame) -> None:
+        limits = settings.gateway
+        self.server_version = __version__
+        self.max_events_per_second = settings.worker.max_events_per_second
+        self.heartbeat_interval_s = limits.heartbeat_interval_s
+        self.metrics = GatewayMetrics()
+        self.draining = False
+        self._started_at = time.time()
+        self._frame = frame
+        auth = settings.auth
+        keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
+        self._verifier = TokenVerifier(auth, keys)
+        self._limits = Limits(
+            authenticate_timeout_s=limits.authenticate_timeout_s,
+            message_bytes_max=limits.message_bytes_max,
+            messages_per_minute_max=limits.messages_per_minute_max,
+            filters_max=limits.filters_max,
+        )
+        self._history = History(limits.recent_messages_max, limits.recent_bytes_max)
+        self.hub = Hub(frame, self.metrics, limits.queue_bytes_max, time.time)
+        self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self._history, self.metrics), self.metrics)
+        self.web = WebFiles(self.readiness, self._metrics_text)
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the feed's log."""
+        return self.feed.epoch
+
+    def position(self, tenant_id: int) -> int:
+        """The seq of the tenant's last message."""
+        return self.hub.position(tenant_id)
+
+    def events_processed(self, tenant_id: int) -> int:
+        """Source events of the tenant that this process was told of."""
+        return self.hub.events_processed(tenant_id)
+
+    def connections(self, tenant_id: int) -> int:
+        """Connections of the tenant at this process."""
+        return self.hub.connections(tenant_id)
+
+    def uptime_s(self, now: float) -> float:
+        """Seconds since the process started."""
+        return max(0.0, now - self._started_at)
+
+    def readiness(self) -> Readiness:
+        """Whether traffic may be sent here."""
+        if self.draining:
+            return Readiness(ready=False, reason="stopping")
+        if not self.feed.positions_known:
+            return Readiness(ready=False, reason="reading the feed's past")
+        if not self.feed.ready:
+            return Readiness(ready=False, reason="the Kafka broker does not answer")
+        return Readiness(ready=True, reason="caught up")
+
+    def visitor(self, wire: Wire, endpoint: Endpoint) -> Visitor:
+        """A new connection on an endpoint."""
+        session = Session(self._limits, self, new_id=lambda: uuid.uuid4().hex, now=time.time())
+        return Visitor(
+            session,
+            wire,
+            endpoint,
+            hub=self.hub,
+            verifier=self._verifier,
+            metrics=self.metrics,
+            frame=self._frame,
+            clock=time.time,
+        )
+
+    async def run(self) -> None:
+        """Read the feed and keep the hearts beating until cancelled.
+
+        Raises:
+            WatchfloorError: the feed cannot be read at the start.
+        """
+        try:
+            await self.feed.open()
+            _log.info("caught up with the feed", epoch=self.feed.epoch)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.feed.run())
+                tasks.create_task(self._beat())
+                tasks.create_task(self._probe_delay())
+        finally:
+            await self.feed.close()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.heartbeat_interval_s)
+            self.hub.heartbeat(iso(time.time()))
+
+    async def _probe_delay(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _DELAY_PROBE_S
+            await asyncio.sleep(_DELAY_PROBE_S)
+            self.metrics.loop_delay.observe(max(0.0, loop.time() - due))
+
+    def _metrics_text(self) -> bytes:
+        self.metrics.ready.set(self.readiness().ready)
+        self.metrics.history_bytes.set(self._history.bytes)
+        return self.metrics.text()

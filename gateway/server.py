@@ -1,0 +1,257 @@
+"""The sockets: the only file that knows the WebSocket library.
+
+Owns the listening port, HTTP answers, handshakes, reading from clients, closing in bounded time, and the
+order of stopping. What is said on a connection is decided by `gateway.protocol`.
+"""
+
+import asyncio
+import errno
+import logging
+import signal
+import ssl
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import structlog
+import uvloop
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+
+from contracts.messages import CloseCode
+from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
+from gateway.metrics import GatewayMetrics
+from gateway.runtime import Runtime
+from gateway.visitor import closing_reason
+from gateway.web_files import SECURITY_HEADERS, Answer, text
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import GatewaySettings, Settings
+
+# A message between the limit and this many times the limit is answered with an error and 4413; what is
+# larger still is not read at all, and the library closes with 1009.
+_READ_LIMIT_FACTOR = 4
+_RETRY_AFTER_S = "2"
+
+_log = structlog.get_logger(__name__)
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then close every connection and return.
+
+    Raises:
+        WatchfloorError: the port cannot be had, no broker answers, or tokens cannot be verified.
+    """
+    # At debug the library logs handshake headers, and a token may be among them.
+    logging.getLogger("websockets").setLevel(logging.WARNING)
+    # Its retries are told by the feed's reader, once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    uvloop.run(_Gateway(settings).run())
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A payload as one complete, unmasked text frame."""
+    return Frame(Opcode.TEXT, payload).serialize(mask=False)
+
+
+class _SocketWire:
+    """A connection as the hub and the visitor see it."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        close_timeout_s: float,
+        closing: set[asyncio.Task[None]],
+        metrics: GatewayMetrics,
+    ) -> None:
+        self._connection = connection
+        self._metrics = metrics
+        self._close_timeout_s = close_timeout_s
+        self._closing = closing
+        self._closed = False
+        self.id = connection.id.hex
+
+    def write(self, frames: bytes) -> None:
+        if not self._closed and self._connection.state is State.OPEN:
+            self._connection.transport.write(frames)
+
+    def buffered_bytes(self) -> int:
+        return self._connection.transport.get_write_buffer_size()
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._metrics.closes.labels(str(int(code))).inc()
+        _log.info("closing", connection=self.id, code=int(code), reason=reason)
+        task = asyncio.get_running_loop().create_task(self._close(code, closing_reason(reason)))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, code: CloseCode, reason: str) -> None:
+        # The library's own timeout starts when its close frame has left; a frozen reader never lets it.
+        try:
+            async with asyncio.timeout(self._close_timeout_s):
+                await self._connection.close(code, reason)
+        except TimeoutError:
+            self._connection.transport.abort()
+
+
+class _Gateway:
+    def __init__(self, settings: Settings) -> None:
+        self._limits: GatewaySettings = settings.gateway
+        self._tls = _tls(settings.gateway)
+        self._runtime = Runtime(settings, text_frame)
+        self._origins = allowed_origins(
+            self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
+        )
+        self._wires: set[_SocketWire] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Listen, read the feed, wait for a signal, stop in order."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        server = await self._listen()
+        _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
+        feed = loop.create_task(self._runtime.run())
+        waiting = loop.create_task(stop.wait())
+        try:
+            await asyncio.wait([feed, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._runtime.draining = True
+            waiting.cancel()
+            await self._drain(server)
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
+        if not feed.cancelled():
+            feed.result()  # raises what ended it
+        _log.info("stopped")
+
+    async def _listen(self) -> Server:
+        limits = self._limits
+        try:
+            return await serve(
+                self._handle,
+                limits.host,
+                limits.port,
+                ssl=self._tls,
+                compression=None,  # 64 KiB a connection otherwise, and a frame would not be the same for all
+                select_subprotocol=_select_subprotocol,
+                process_request=self._answer,
+                server_header=None,
+                open_timeout=limits.authenticate_timeout_s,
+                ping_interval=limits.heartbeat_interval_s,
+                ping_timeout=limits.heartbeat_interval_s,
+                close_timeout=limits.close_timeout_s,
+                max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
+            )
+        except OSError as error:
+            where = f"{limits.host}:{limits.port}"
+            if error.errno == errno.EADDRINUSE:
+                raise WatchfloorError(
+                    f"the gateway's port is taken ({where})", "stop what listens there, or choose another with --port"
+                ) from error
+            raise WatchfloorError(
+                f"the gateway cannot listen at {where} ({error.strerror or error})",
+                "correct gateway.host and gateway.port",
+            ) from error
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """An HTTP answer, or None where a WebSocket may be opened."""
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:
+            return _response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+        if endpoint_of(request.path) is None:
+            return _response(self._runtime.web.answer(request.method, path))
+        refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
+        if refusal is not None:
+            return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
+        later = {"Retry-After": _RETRY_AFTER_S}
+        if self._runtime.draining or not self._runtime.feed.positions_known:
+            sentence = self._runtime.readiness().reason
+            return self._refuse(connection, "not_ready", text(HTTPStatus.SERVICE_UNAVAILABLE, sentence, later))
+        if len(self._wires) >= self._limits.connections_max:
+            full = text(HTTPStatus.SERVICE_UNAVAILABLE, "this gateway has all the connections it can take", later)
+            return self._refuse(connection, "full", full)
+        return None
+
+    def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
+        self._runtime.metrics.refused.labels(kind).inc()
+        _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
+        return _response(answer)
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        request = connection.request
+        endpoint = endpoint_of(request.path) if request is not None else None
+        if endpoint is None:  # cannot be: `_answer` lets nothing else through
+            return
+        wire = _SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        visitor = self._runtime.visitor(wire, endpoint)
+        self._wires.add(wire)
+        self._runtime.metrics.sockets.set(len(self._wires))
+        offered = request.headers.get_all("Sec-WebSocket-Protocol") if request is not None else []
+        try:
+            await visitor.arrive(_offered_token(offered))
+            while not visitor.closed:
+                await visitor.hear(await connection.recv())
+            await connection.wait_closed()
+        except ConnectionClosed:
+            pass  # by whom and why is in the log already, or is the client's affair
+        finally:
+            visitor.leave()
+            self._wires.discard(wire)
+            self._runtime.metrics.sockets.set(len(self._wires))
+
+    async def _drain(self, server: Server) -> None:
+        """Take nobody new, send everybody away, wait for them as long as the settings say."""
+        server.close(close_connections=False)
+        for wire in tuple(self._wires):
+            wire.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
+        try:
+            async with asyncio.timeout(self._limits.drain_s_max):
+                await server.wait_closed()
+        except TimeoutError:
+            _log.warning("connections did not close in time", left=len(self._wires))
+
+
+def _response(answer: Answer) -> Response:
+    headers = Headers(
+        {
+            **SECURITY_HEADERS,
+            **answer.headers,
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            "Connection": "close",
+        }
+    )
+    return Response(answer.status.value, answer.status.phrase, headers, answer.body)
+
+
+def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    chosen, _ = chosen_subprotocol(offered)
+    return Subprotocol(chosen) if chosen else None
+
+
+def _offered_token(headers: list[str]) -> str | None:
+    return chosen_subprotocol([name.strip() for header in headers for name in header.split(",")])[1]
+
+
+def _tls(limits: GatewaySettings) -> ssl.SSLContext | None:
+    if limits.tls_certificate_file is None and limits.tls_key_file is None:
+        return None
+    if limits.tls_certificate_file is None or limits.tls_key_file is None:
+        raise WatchfloorError("only one of gateway.tls_certificate_file and gateway.tls_key_file is set", "set both")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(limits.tls_certificate_file, limits.tls_key_file)
+    except OSError as error:
+        raise WatchfloorError(f"the gateway's certificate cannot be read ({error})", "check both files") from error
+    return context

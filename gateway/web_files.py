@@ -1,0 +1,107 @@
+"""What the gateway answers over plain HTTP: the page, its files, health, readiness and metrics.
+
+Pure: a path in, an answer out. The files are read once at the start; a path never reaches the disk.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+WEB_DIR = Path(__file__).parent / "web"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+SECURITY_HEADERS: dict[str, str] = {
+    # No inline script or style, nothing from elsewhere, not in a frame. 'self' includes the WebSocket.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer without its transport."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether traffic may be sent here, and if not, why."""
+
+    ready: bool
+    reason: str
+
+
+class WebFiles:
+    """Answers requests that are not WebSockets.
+
+    Args:
+        readiness: asked by `/readyz`.
+        metrics: gives the text of `/metrics`.
+        directory: of the page.
+    """
+
+    def __init__(
+        self, readiness: Callable[[], Readiness], metrics: Callable[[], bytes], directory: Path = WEB_DIR
+    ) -> None:
+        self._readiness = readiness
+        self._metrics = metrics
+        self._files = {
+            f"/{path.name}": (_TYPES[path.suffix], path.read_bytes())
+            for path in sorted(directory.iterdir())
+            if path.suffix in _TYPES
+        }
+        self._files["/"] = self._files["/index.html"]
+
+    def answer(self, method: str, path: str) -> Answer:
+        """The answer to a request.
+
+        Args:
+            method: of the request; only GET and HEAD are answered.
+            path: without the query.
+        """
+        if method not in {"GET", "HEAD"}:
+            return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
+        found = self._find(path)
+        return found if method == "GET" else Answer(found.status, found.content_type, b"", found.headers)
+
+    def _find(self, path: str) -> Answer:
+        if path == "/healthz":
+            return text(HTTPStatus.OK, "ok")
+        if path == "/readyz":
+            return self._ready()
+        if path == "/metrics":
+            return Answer(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
+        file = self._files.get(path)
+        if file is None:
+            return text(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+        return Answer(HTTPStatus.OK, file[0], file[1], {"Cache-Control": "no-cache"})
+
+    def _ready(self) -> Answer:
+        state = self._readiness()
+        status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        body = json.dumps({"ready": state.ready, "reason": state.reason}).encode()
+        return Answer(status, "application/json", body, {"Cache-Control": "no-store"})
+
+
+def text(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """A short plain answer."""
+    return Answer(status, "text/plain; charset=utf-8", f"{sentence}\n".encode(), headers or {})

@@ -1,0 +1,194 @@
+"""What an operator sees."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from chain.gateway.gateway_process import GatewayProcess
+from playwright.sync_api import Page, expect
+from support.stack import RunningStack
+from unit.gateway.gateway_values import anomaly, limited, ticket
+
+from contracts.messages import CloseCode
+
+LIVE_MS = 10_000
+SLOW_MS = 20_000
+tenants = itertools.count(8_800)
+
+
+def open_signed_in(page: Page, address: str, token: str) -> None:
+    page.goto(f"{address}/#token={token}")
+    expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator("#feed li .title").all_text_contents()
+
+
+def test_a_row_committed_in_postgresql_appears_on_the_page(
+    page: Page, stack: RunningStack, connection: "psycopg.Connection[Any]", make_token: Callable[..., str]
+) -> None:
+    tenant = next(tenants)
+    site, person, other, row = (tenant * 10 + number for number in range(4))
+    connection.execute("INSERT INTO tenant (id, name, timezone) VALUES (%s, 'Page', 'UTC')", (tenant,))
+    connection.execute("INSERT INTO client (id, tenant_id, name) VALUES (%s, %s, 'Client')", (tenant, tenant))
+    connection.execute(
+        "INSERT INTO site (id, tenant_id, client_id, name, timezone) VALUES (%s, %s, %s, 'Harbour Tower', 'UTC')",
+        (site, tenant, tenant),
+    )
+    for number, name in ((person, "Valerie Ondo"), (other, "Kofi Mensah")):
+        connection.execute("INSERT INTO person (id, tenant_id, name) VALUES (%s, %s, %s)", (number, tenant, name))
+    connection.execute(
+        "INSERT INTO assignment (id, tenant_id, person_id, site_id, shift_start, shift_end) "
+        "VALUES (%s, %s, %s, %s, now() - interval '1 hour', now() + interval '7 hours')",
+        (tenant, tenant, person, site),
+    )
+    open_signed_in(
+        page, stack.endpoints["gateway"], make_token(tenant=tenant, capabilities=("noc:view", "noc:view_pii"))
+    )
+    expect(page.locator("#empty")).to_be_visible()
+    connection.execute(
+        "INSERT INTO attendance (id, tenant_id, site_id, person_id, verified_person_id, event_type, occurred_at) "
+        "VALUES (%s, %s, %s, %s, %s, 'CHECK_IN', now())",
+        (row, tenant, site, person, other),
+    )
+    found = page.locator("#feed li", has_text="WRONG_PERSON")
+    expect(found).to_have_count(1, timeout=LIVE_MS)
+    expect(found).to_contain_text("Harbour Tower")
+    expect(found).to_contain_text("Valerie Ondo")
+    expect(page.locator("#empty")).to_be_hidden()
+
+
+def test_the_token_leaves_the_address_bar_and_is_never_sent_in_an_address(
+    page: Page, own_gateway: GatewayProcess
+) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("websocket", lambda socket: requested.append(socket.url))
+    token = own_gateway.token()
+    open_signed_in(page, own_gateway.http, token)
+    assert page.url == f"{own_gateway.http}/"
+    assert any(url.startswith("ws://") for url in requested)
+    # The browser's own record of what was navigated to has the fragment; what goes out on the wire has not.
+    assert not any(token in url.split("#", 1)[0] for url in requested)
+    assert token not in own_gateway.words()
+    page.reload()
+    expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#sign-in")).to_be_visible()
+    assert page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+def test_a_pasted_token_signs_in_and_a_bad_one_is_explained(page: Page, own_gateway: GatewayProcess) -> None:
+    page.goto(own_gateway.http)
+    page.get_by_label("Token").fill("nonsense")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Not signed in", timeout=LIVE_MS)
+    page.get_by_label("Token").fill(own_gateway.token(4))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+    expect(page.locator("#fact-tenant")).to_have_text("4")
+
+
+def test_a_token_that_may_not_view_is_not_tried_again(page: Page, own_gateway: GatewayProcess) -> None:
+    page.goto(f"{own_gateway.http}/#token={own_gateway.token(None)}")
+    expect(page.locator("#state")).to_have_text("Refused", timeout=LIVE_MS)
+    expect(page.locator("#banner")).to_contain_text("tenant")
+    closes = f'noc_gateway_closes_total{{code="{int(CloseCode.FORBIDDEN)}"}}'
+    time.sleep(3)  # longer than the first delays of a reconnecting client
+    assert own_gateway.metric(closes) == 1
+
+
+def test_messages_of_each_kind_are_listed_newest_first(page: Page, own_gateway: GatewayProcess) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token())
+    own_gateway.feed.write(anomaly(1, 1, findings=2), ticket(1, 2), limited(1, 3))
+    expect(page.locator("#feed li")).to_have_count(4, timeout=LIVE_MS)
+    assert titles(page) == [
+        "50 events were not scored",
+        "T-2: open → resolved",
+        "Somebody else checked in as Va***o",
+        "Somebody else checked in as Va***o",
+    ]
+    assert page.locator("#feed .badge").all_text_contents() == ["LIMIT", "TICKET", "CRITICAL", "HIGH"]
+    expect(page.locator("#fact-seq")).to_have_text("3")
+    expect(page.locator("#announcer")).to_contain_text("Somebody else checked in")
+    tickets = page.get_by_role("button", name="Tickets")
+    tickets.press("Space")
+    expect(tickets).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#feed li:visible")).to_have_count(3)
+
+
+def test_a_stopped_gateway_shows_and_the_page_comes_back_by_itself(page: Page, own_gateway: GatewayProcess) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token())
+    own_gateway.feed.write(anomaly(1, 1))
+    expect(page.locator("#feed li")).to_have_count(1, timeout=LIVE_MS)
+    assert own_gateway.stop() == 0
+    expect(page.locator("#state")).to_have_text("Disconnected", timeout=LIVE_MS)
+    expect(page.locator("#banner")).to_contain_text("Not live")
+    expect(page.get_by_role("button", name="Connect now")).to_be_visible()
+    own_gateway.feed.write(anomaly(1, 2), anomaly(1, 3))
+    own_gateway.start()
+    expect(page.locator("#state")).to_have_text("Live", timeout=SLOW_MS)
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator("#feed .between")).to_have_text("2 messages passed while this page was not connected")
+    own_gateway.feed.write(anomaly(1, 4))
+    expect(page.locator("#feed li")).to_have_count(3, timeout=LIVE_MS)
+
+
+def test_names_are_text_and_never_markup(page: Page, own_gateway: GatewayProcess) -> None:
+    hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    open_signed_in(page, own_gateway.http, own_gateway.token(1, "noc:view", "noc:view_pii"))
+    own_gateway.feed.write(anomaly(1, 1, person_name=hostile, site_name=hostile), ticket(1, 2, description=hostile))
+    expect(page.locator("#feed li")).to_have_count(2, timeout=LIVE_MS)
+    assert titles(page)[1] == f"Somebody else checked in as {hostile}"
+    assert page.locator("#feed img, #feed script").count() == 0
+    assert page.title() == "Watchfloor"
+
+
+def test_the_list_is_bounded(page: Page, own_gateway: GatewayProcess) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token())
+    own_gateway.feed.write(*(anomaly(1, seq) for seq in range(1, 801)))
+    expect(page.locator("#fact-seq")).to_have_text("800", timeout=LIVE_MS)
+    expect(page.locator("#window")).to_have_text("newest 300 of 800", timeout=LIVE_MS)
+    expect(page.locator("#feed li")).to_have_count(300)
+
+
+def test_a_loss_in_the_feed_is_shown(page: Page, own_gateway: GatewayProcess) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token())
+    own_gateway.feed.write(anomaly(1, 1))
+    expect(page.locator("#feed li")).to_have_count(1, timeout=LIVE_MS)
+    own_gateway.feed.write(anomaly(1, 5))
+    expect(page.locator("#feed .between")).to_have_text("Messages 2 to 4 did not arrive", timeout=LIVE_MS)
+
+
+def test_the_page_reads_well_in_both_colour_schemes(page: Page, own_gateway: GatewayProcess) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token())
+    own_gateway.feed.write(anomaly(1, 1, findings=2), ticket(1, 2), limited(1, 3))
+    expect(page.locator("#feed li")).to_have_count(4, timeout=LIVE_MS)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for selector in (".title", ".detail", ".badge", ".time", ".chip", ".window", "#state-text", ".facts dt"):
+            for ratio in page.locator(selector).evaluate_all(CONTRAST):
+                assert ratio >= 4.5, f"{selector} in {scheme} has a contrast of {ratio:.2f}"
+
+
+CONTRAST = """elements => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const rgba = colour => {
+        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data];
+    };
+    const luminance = ([r, g, b]) => {
+        const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+    };
+    return elements.filter(element => element.checkVisibility()).map(element => {
+        let ground = element;
+        while (rgba(getComputedStyle(ground).backgroundColor)[3] < 255 && ground.parentElement) ground = ground.parentElement;
+        const pair = [luminance(rgba(getComputedStyle(element).color)),
+                      luminance(rgba(getComputedStyle(ground).backgroundColor))].sort((a, b) => b - a);
+        return (pair[0] + 0.05) / (pair[1] + 0.05);
+    });
+}"""

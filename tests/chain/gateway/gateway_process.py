@@ -1,0 +1,225 @@
+"""A gateway process on a real broker, a writer of its feed, and clients."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from support.stack import wait_for
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from contracts.feed import (
+    FeedRecord,
+    Fence,
+    ProcessedBatch,
+    ProcessedEvent,
+    encode_record,
+    feed_headers,
+)
+from contracts.topics import TopicNames, partition_of, tenant_key
+from gateway.access import mint_token
+from watchfloor.settings import AuthSettings, KafkaSettings
+
+SECRET = "the secret of the gateway's chain tests"
+AUTH = AuthSettings(hs256_secret=SECRET)
+READY_S = 30.0
+
+
+class FeedWriter:
+    """Writes a feed as a worker does, into topics under a prefix of its own."""
+
+    def __init__(self, kafka_address: str) -> None:
+        self.kafka = KafkaSettings(bootstrap_servers=kafka_address, topic_prefix=f"t{uuid.uuid4().hex[:8]}")
+        # Quiet: the stack's broker stops before this process does, and the client would say so for ever.
+        client = {"bootstrap.servers": kafka_address, "log_level": 0}
+        self.names = TopicNames(self.kafka.topic_prefix)
+        self._admin = AdminClient(client)
+        self._create(self.names.anomalies, self.names.processed)
+        self._producer = Producer(client | {"linger.ms": 0})
+        self._batches = 0
+
+    def write(self, *records: FeedRecord, generation: int = 1) -> None:
+        for record in records:
+            self._send(self.names.anomalies, record.tenant_id, encode_record(record), feed_headers(record, generation))
+        self._producer.flush(10)
+
+    def fence(self, tenant: int, generation: int) -> None:
+        fence = Fence(generation=generation, epoch="of the tests")
+        self._send(self.names.anomalies, tenant, encode_record(fence), [("generation", b"%d" % generation)])
+        self._producer.flush(10)
+
+    def clean(self, tenant: int, *events: ProcessedEvent) -> None:
+        self._batches += 1
+        batch = ProcessedBatch(tenant_id=tenant, batch=self._batches, events=list(events))
+        self._send(self.names.processed, tenant, encode_record(batch), [])
+        self._producer.flush(10)
+
+    def recreate(self) -> None:
+        """Delete the feed's topic and make it anew, empty."""
+        name = self.names.anomalies
+        self._admin.delete_topics([name])[name].result(10)
+        wait_for(lambda: name not in self._admin.list_topics(timeout=5).topics, "the topic is gone")
+        self._create(name)
+
+    def raw(self, tenant: int, value: bytes) -> None:
+        self._send(self.names.anomalies, tenant, value, [])
+        self._producer.flush(10)
+
+    def _create(self, *names: str) -> None:
+        for created in self._admin.create_topics([NewTopic(name, self.kafka.partitions, 1) for name in names]).values():
+            created.result(15)
+
+    def _send(self, topic: str, tenant: int, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        partition = partition_of(tenant, self.kafka.partitions)
+        self._producer.produce(topic, value, tenant_key(tenant), partition, headers=list(headers))
+
+
+class GatewayProcess:
+    """`watchfloor gateway`, started as production starts it."""
+
+    def __init__(self, feed: FeedWriter, directory: Path) -> None:
+        self.feed = feed
+        self.port = _free_port()
+        self.log = directory / "gateway.log"
+        self._config = directory / "watchfloor.toml"
+        self._config.write_text(
+            f"""
+            [kafka]
+            bootstrap_servers = "{feed.kafka.bootstrap_servers}"
+            topic_prefix = "{feed.kafka.topic_prefix}"
+            [gateway]
+            port = {self.port}
+            allowed_origins = ["https://noc.example.com"]
+            authenticate_timeout_s = 2
+            queue_bytes_max = 200000
+            [auth]
+            hs256_secret = "{SECRET}"
+            """,
+            "utf-8",
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        arguments = [sys.executable, "-m", "watchfloor", "--config", str(self._config), "gateway"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for(self.ready, f"the gateway is ready:\n{self.words()}", READY_S)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it and return its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.http}/readyz", timeout=2).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def words(self) -> str:
+        return self.log.read_text("utf-8") if self.log.exists() else ""
+
+    def metric(self, sample: str) -> float:
+        for line in httpx.get(f"{self.http}/metrics", timeout=5).text.splitlines():
+            if line.startswith(f"{sample} "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+    def token(self, tenant: int | None = 1, *capabilities: str, lifetime_s: int = 600, **limits: Sequence[int]) -> str:
+        return mint_token(
+            AUTH,
+            tenant_id=tenant,
+            user="tester",
+            capabilities=capabilities or ("noc:view",),
+            lifetime_s=lifetime_s,
+            **limits,
+        )
+
+    def connect(self, path: str = "/ws/noc/dashboard/", **options: Any) -> "Client":
+        return Client(f"ws://127.0.0.1:{self.port}{path}", **options)
+
+    def sign_in(
+        self,
+        tenant: int = 1,
+        path: str = "/ws/noc/dashboard/",
+        capabilities: Sequence[str] = (),
+        **limits: Sequence[int],
+    ) -> "Client":
+        """A client that has had its connection_established; it is kept as `client.established`."""
+        client = self.connect(path)
+        client.say(type="authenticate", token=self.token(tenant, *capabilities, **limits))
+        client.established = client.hear()
+        assert client.established["type"] == "connection_established", client.established
+        return client
+
+
+class Client:
+    """A WebSocket client that speaks JSON."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        self._open = ExitStack()
+        self.connection: ClientConnection = self._open.enter_context(connect(address, open_timeout=10, **options))
+        self.established: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def say(self, **message: Any) -> None:
+        self.connection.send(json.dumps(message))
+
+    def hear(self, timeout_s: float = 5.0) -> dict[str, Any]:
+        """The next message; raises TimeoutError where none comes."""
+        message: dict[str, Any] = json.loads(self.connection.recv(timeout_s))
+        return message
+
+    def hear_all(self, quiet_s: float = 0.5) -> list[dict[str, Any]]:
+        """What comes until it is quiet."""
+        heard: list[dict[str, Any]] = []
+        while True:
+            try:
+                heard.append(self.hear(quiet_s))
+            except TimeoutError:
+                return heard
+
+    def close_code(self, timeout_s: float = 10.0) -> int | None:
+        """The code that the gateway closes with; messages before it are passed over."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            while time.monotonic() < deadline:
+                self.connection.recv(max(0.01, deadline - time.monotonic()))
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+        raise AssertionError("the connection was not closed")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,58 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.history import History, Past
+
+
+def past(seq: int, size: int = 10, prev: int | None = None) -> Past:
+    return Past(seq, seq - 1 if prev is None else prev, 0, b"x" * size)
+
+
+def seqs(records: list[Past] | None) -> list[int] | None:
+    return None if records is None else [record.seq for record in records]
+
+
+def test_the_whole_gap_or_none() -> None:
+    history = History(3, 1000)
+    for seq in range(1, 6):
+        history.add(1, past(seq))
+    assert seqs(history.since(1, 2)) == [3, 4, 5]
+    assert seqs(history.since(1, 4)) == [5]
+    assert seqs(history.since(1, 5)) == []
+    assert history.since(1, 1) is None
+    assert seqs(history.since(2, 0)) == []
+
+
+def test_after_a_restart_the_past_reaches_back_to_the_first_record_that_was_read() -> None:
+    history = History(10, 1000)
+    history.add(1, past(7, prev=0))
+    history.add(1, past(8))
+    assert seqs(history.since(1, 7)) == [8]
+    assert seqs(history.since(1, 0)) == [7, 8]
+
+
+def test_clearing_forgets() -> None:
+    history = History(3, 1000)
+    history.add(1, past(1))
+    history.clear()
+    assert (history.bytes, history.messages, history.since(1, 0)) == (0, 0, [])
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.integers(1, 60)), max_size=200), st.integers(1, 5), st.integers(60, 300)
+)
+def test_it_is_bounded_and_forgets_the_oldest_first(
+    adds: list[tuple[int, int]], messages_max: int, bytes_max: int
+) -> None:
+    history = History(messages_max, bytes_max)
+    last: dict[int, int] = {}
+    for tenant, size in adds:
+        last[tenant] = last.get(tenant, 0) + 1
+        history.add(tenant, past(last[tenant], size))
+        assert history.bytes <= bytes_max
+        assert len(history._arrivals) <= 2 * history.messages + 1
+    kept = {tenant: [record.seq for record in records] for tenant, records in history._of.items()}
+    assert sum(len(numbers) for numbers in kept.values()) == history.messages
+    for tenant, numbers in kept.items():
+        assert numbers == list(range(last[tenant] - len(numbers) + 1, last[tenant] + 1))
+        assert len(numbers) <= messages_max

@@ -1,0 +1,266 @@
+import json
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.gateway.gateway_values import NOW, anomaly, instant, limited, ticket
+
+from contracts.feed import FeedRecord, ProcessedEvent
+from contracts.messages import CloseCode
+from gateway.hub import Hub, Subscriber
+from gateway.metrics import GatewayMetrics
+from gateway.rendering import Endpoint, Entry, Variant
+from gateway.scope import Scope
+
+END = b"\x00"
+
+
+class Wire:
+    """A sink that keeps what it was given; frames end with a zero byte, which JSON never holds."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.backlog = 0
+        self.closed: CloseCode | None = None
+        self.writes = 0
+
+    def write(self, frames: bytes) -> None:
+        assert self.closed is None
+        self.data += frames
+        self.writes += 1
+
+    def buffered_bytes(self) -> int:
+        return self.backlog
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        assert reason
+        self.closed = code
+
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(frame) for frame in self.data.split(END)[:-1]]
+
+
+class World:
+    """A hub with a log of records behind it."""
+
+    def __init__(self, queue_bytes_max: int = 10_000) -> None:
+        self.encodings = 0
+        self.metrics = GatewayMetrics()
+        self.hub = Hub(self._frame, self.metrics, queue_bytes_max, lambda: NOW)
+        self._last: dict[int, int] = defaultdict(int)
+
+    def _frame(self, payload: bytes) -> bytes:
+        self.encodings += 1
+        return payload + END
+
+    def join(
+        self, tenant: int, endpoint: Endpoint = Endpoint.DASHBOARD, scope: Scope | None = None, *, masked: bool = False
+    ) -> tuple[Subscriber, Wire]:
+        wire = Wire()
+        subscriber = Subscriber(tenant, Variant(endpoint, masked), scope or Scope(), wire)
+        self.hub.join(subscriber)
+        return subscriber, wire
+
+    def entry(self, record: FeedRecord, *, hole: bool = False) -> Entry:
+        before = record.seq - 1 if hole else self._last[record.tenant_id]
+        self._last[record.tenant_id] = record.seq
+        return Entry(record, instant(), 12.5, NOW, before, hole)
+
+    def publish(self, *records: FeedRecord) -> None:
+        self.hub.publish([self.entry(record) for record in records])
+
+
+def test_one_record_is_one_dashboard_message_a_finding_and_one_stream_message() -> None:
+    world = World()
+    _, dashboard = world.join(1)
+    _, stream = world.join(1, Endpoint.ANOMALY_STREAM)
+    world.publish(anomaly(1, 1, findings=2), ticket(1, 2))
+    first, second, status = dashboard.messages()
+    assert [message["type"] for message in dashboard.messages()] == ["anomaly_detected"] * 2 + ["ticket_updated"]
+    assert (first["seq"], first["part"], first["prev_seq"]) == (1, {"index": 0, "of": 2}, 0)
+    assert (second["seq"], second["part"], second["prev_seq"]) == (1, {"index": 1, "of": 2}, 0)
+    assert (status["seq"], status["prev_seq"]) == (2, 1)
+    whole, status = stream.messages()
+    assert (whole["findings_count"], len(whole["findings"]), whole["prev_seq"]) == (2, 2, 0)
+    assert (status["type"], status["prev_seq"]) == ("ticket_updated", 1)
+
+
+def test_a_batch_is_encoded_once_and_written_once_to_each() -> None:
+    world = World()
+    wires = [world.join(1)[1] for _ in range(50)]
+    world.publish(*(anomaly(1, seq) for seq in range(1, 11)))
+    assert world.encodings == 10
+    assert {wire.writes for wire in wires} == {1}
+    assert len({wire.data for wire in wires}) == 1
+
+
+def test_names_are_masked_for_who_may_not_see_them_also_in_titles() -> None:
+    world = World()
+    _, plain = world.join(1)
+    _, masked = world.join(1, masked=True)
+    _, masked_stream = world.join(1, Endpoint.ANOMALY_STREAM, masked=True)
+    world.publish(anomaly(1, 1))
+    assert plain.messages()[0]["title"] == "Somebody else checked in as Valerie Ondo"
+    assert masked.messages()[0]["title"] == "Somebody else checked in as Va***o"
+    assert masked.messages()[0]["person_name"] == "Va***o"
+    assert b"Valerie" not in masked.data + masked_stream.data
+
+
+def test_a_filtering_subscriber_has_a_chain_of_its_own() -> None:
+    world = World()
+    _, wire = world.join(1, scope=Scope().with_site(4))
+    world.publish(anomaly(1, 1), anomaly(1, 2, site_id=4), anomaly(1, 3), limited(1, 4), anomaly(1, 5, site_id=4))
+    assert [(message["seq"], message["prev_seq"]) for message in wire.messages()] == [(2, 0), (4, 2), (5, 4)]
+
+
+def test_a_new_filter_starts_where_the_feed_stands() -> None:
+    world = World()
+    subscriber, wire = world.join(1)
+    world.publish(anomaly(1, 1), anomaly(1, 2))
+    world.hub.rescope(subscriber, Scope().with_site(4))
+    world.publish(anomaly(1, 3), anomaly(1, 4, site_id=4))
+    world.hub.rescope(subscriber, Scope())
+    world.publish(anomaly(1, 5))
+    assert [(m["seq"], m["prev_seq"]) for m in wire.messages()] == [(1, 0), (2, 1), (4, 2), (5, 4)]
+
+
+def test_a_hole_in_the_log_shows_to_everybody() -> None:
+    world = World()
+    _, broad = world.join(1)
+    _, narrow = world.join(1, scope=Scope().with_site(3))
+    world.publish(anomaly(1, 1))
+    world.hub.publish([world.entry(anomaly(1, 9), hole=True)])
+    assert [(m["seq"], m["prev_seq"]) for m in broad.messages()] == [(1, 0), (9, 8)]
+    assert [(m["seq"], m["prev_seq"]) for m in narrow.messages()] == [(1, 0), (9, 8)]
+
+
+def test_clean_events_reach_the_anomaly_streams_of_the_tenant_only() -> None:
+    world = World()
+    _, dashboard = world.join(1)
+    _, stream = world.join(1, Endpoint.ANOMALY_STREAM)
+    _, masked = world.join(1, Endpoint.ANOMALY_STREAM, masked=True)
+    _, narrow = world.join(1, Endpoint.ANOMALY_STREAM, Scope(sites=frozenset({4})))
+    _, foreign = world.join(2, Endpoint.ANOMALY_STREAM)
+    events = [
+        ProcessedEvent("attendance:1", "attendance", 3, 2, 8.5),
+        ProcessedEvent("location:2", "location", 4, 2, 9.0),
+    ]
+    world.hub.publish_processed(1, events, instant())
+    assert stream.messages() == [
+        {
+            "type": "event_processed",
+            "timestamp": instant(),
+            "event_id": event.event_id,
+            "event_type": event.event_type,
+            "anomalies_found": False,
+            "detection_latency_ms": event.detection_latency_ms,
+        }
+        for event in events
+    ]
+    assert masked.data == stream.data
+    assert [message["event_id"] for message in narrow.messages()] == ["location:2"]
+    assert dashboard.data == foreign.data == b""
+    assert (world.hub.events_processed(1), world.hub.events_processed(2)) == (2, 0)
+
+
+def test_a_slow_subscriber_is_closed_with_4409_and_costs_the_others_nothing() -> None:
+    world = World(queue_bytes_max=5_000)
+    _, slow = world.join(1)
+    _, quick = world.join(1)
+    slow.backlog = 4_900
+    world.publish(anomaly(1, 1))
+    world.publish(anomaly(1, 2))
+    assert slow.closed is CloseCode.TOO_SLOW
+    assert slow.data == b""
+    assert [message["seq"] for message in quick.messages()] == [1, 2]
+    assert world.hub.connections(1) == 1
+
+
+def test_a_large_batch_does_not_close_who_keeps_up() -> None:
+    world = World(queue_bytes_max=100)
+    _, wire = world.join(1)
+    world.publish(*(anomaly(1, seq) for seq in range(1, 30)))
+    assert wire.closed is None
+    assert len(wire.messages()) == 29
+
+
+def test_who_left_gets_nothing_more() -> None:
+    world = World()
+    subscriber, wire = world.join(1)
+    world.hub.leave(subscriber)
+    world.hub.leave(subscriber)
+    world.publish(anomaly(1, 1))
+    world.hub.heartbeat(instant())
+    assert wire.data == b""
+    assert "noc_gateway_connections" in world.metrics.text().decode()
+    assert 'noc_gateway_connections{endpoint="dashboard"} 0.0' in world.metrics.text().decode()
+
+
+def test_a_new_log_sends_everybody_away_and_forgets_positions() -> None:
+    world = World()
+    _, wire = world.join(1)
+    world.publish(anomaly(1, 5))
+    world.hub.close_all(CloseCode.RESTARTING, "new")
+    assert wire.closed is CloseCode.RESTARTING
+    assert world.hub.position(1) == 0
+
+
+tenants = st.integers(1, 3)
+places = st.integers(1, 3)
+scopes = st.builds(
+    Scope,
+    clients=st.none() | st.frozensets(places),
+    sites=st.none() | st.frozensets(places),
+    wanted_clients=st.frozensets(places, max_size=2),
+    wanted_sites=st.frozensets(places, max_size=2),
+)
+viewers = st.tuples(tenants, st.sampled_from(Endpoint), scopes, st.booleans())
+kinds = st.sampled_from(["anomaly", "ticket", "limited"])
+changes = st.lists(st.tuples(kinds, tenants, st.none() | places, st.none() | places, st.integers(1, 3)), max_size=25)
+
+
+@given(st.lists(viewers, max_size=8), changes, st.integers(1, 5))
+def test_every_viewer_gets_exactly_what_it_may_see_in_order(
+    who: list[tuple[int, Endpoint, Scope, bool]],
+    log: list[tuple[str, int, int | None, int | None, int]],
+    batch: int,
+) -> None:
+    world = World(queue_bytes_max=10**9)
+    wires = [(viewer, world.join(viewer[0], viewer[1], viewer[2], masked=viewer[3])[1]) for viewer in who]
+    seqs: dict[int, int] = defaultdict(int)
+    records: list[FeedRecord] = []
+    for kind, tenant, client, site, findings in log:
+        seqs[tenant] += 1
+        place = {"client_id": client, "site_id": site}
+        match kind:
+            case "anomaly":
+                records.append(anomaly(tenant, seqs[tenant], findings, **place))
+            case "ticket":
+                records.append(ticket(tenant, seqs[tenant], **place))
+            case _:
+                records.append(limited(tenant, seqs[tenant]))
+    for start in range(0, len(records), batch):
+        world.publish(*records[start : start + batch])
+    for (tenant, _, scope, masked), wire in wires:
+        expected = [
+            record.seq
+            for record in records
+            if record.tenant_id == tenant and (type(record).__name__ == "RateLimited" or _may_see(scope, record))
+        ]
+        got = wire.messages()
+        assert list(dict.fromkeys(message["seq"] for message in got)) == expected
+        chain = dict(zip(expected, [0, *expected], strict=False))
+        if scope.everything:
+            assert all(message["prev_seq"] == message["seq"] - 1 for message in got)
+        else:
+            assert all(message["prev_seq"] == chain[message["seq"]] for message in got)
+        assert not (masked and b"Valerie" in wire.data)
+
+
+def _may_see(scope: Scope, record: FeedRecord) -> bool:
+    allowed = (scope.clients is None or record.client_id in scope.clients) and (
+        scope.sites is None or record.site_id in scope.sites
+    )
+    unfiltered = not (scope.wanted_clients or scope.wanted_sites)
+    return allowed and (unfiltered or record.client_id in scope.wanted_clients or record.site_id in scope.wanted_sites)

@@ -1,0 +1,129 @@
+import msgspec
+import pytest
+from unit.gateway.gateway_values import NOW, anomaly, instant, ticket
+
+from contracts.feed import FeedRecord, Fence, ProcessedBatch, ProcessedEvent, encode_record, feed_headers
+from gateway.history import History
+from gateway.intake import Intake
+from gateway.metrics import GatewayMetrics
+from gateway.rendering import Entry
+
+
+class Reader:
+    def __init__(self) -> None:
+        self.metrics = GatewayMetrics()
+        self.history = History(100, 10**6)
+        self.intake = Intake(self.history, self.metrics)
+        self.offset = 0
+
+    def read(self, record: FeedRecord | Fence, generation: int = 1, *, written_after_ms: int = 0) -> Entry | None:
+        headers = (
+            [("generation", b"%d" % generation)] if isinstance(record, Fence) else feed_headers(record, generation)
+        )
+        return self.raw(encode_record(record), headers, int(NOW * 1000) + written_after_ms)
+
+    def raw(self, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int = 0) -> Entry | None:
+        self.offset += 1
+        return self.intake.anomaly(0, self.offset, headers, value, timestamp_ms)
+
+    def counted(self, result: str) -> float:
+        return self.metrics.registry.get_sample_value("noc_gateway_feed_records_total", {"result": result}) or 0.0
+
+
+def test_an_entry_tells_how_long_detection_took_by_the_log_s_clock() -> None:
+    entry = Reader().read(anomaly(1, 1, committed=NOW - 0.25), written_after_ms=30)
+    assert entry is not None
+    assert entry.latency_ms == pytest.approx(280.0)
+    assert entry.timestamp == instant(NOW + 0.03).replace("030000Z", "030Z")
+    assert entry.commit_time == NOW - 0.25
+
+
+def test_a_writer_s_clock_behind_the_database_s_is_no_negative_latency() -> None:
+    entry = Reader().read(anomaly(1, 1, committed=NOW + 1))
+    assert entry is not None
+    assert entry.latency_ms == 0.0
+
+
+def test_fences_repeats_and_fenced_off_generations_are_not_shown() -> None:
+    reader = Reader()
+    shown = [
+        reader.read(Fence(generation=1, epoch="e")),
+        reader.read(anomaly(1, 1)),
+        reader.read(Fence(generation=2, epoch="e")),
+        reader.read(anomaly(1, 2), 1),  # a writer that was paused
+        reader.read(anomaly(1, 1), 2),  # a repeat by its successor
+        reader.read(ticket(1, 2), 2),
+        reader.read(anomaly(2, 1), 2),
+    ]
+    assert [None if entry is None else (entry.record.tenant_id, entry.record.seq) for entry in shown] == [
+        None,
+        (1, 1),
+        None,
+        None,
+        None,
+        (1, 2),
+        (2, 1),
+    ]
+    assert (reader.counted("fence"), reader.counted("skipped"), reader.counted("shown")) == (2, 2, 3)
+
+
+def test_each_entry_knows_the_one_before_it() -> None:
+    reader = Reader()
+    entries = [reader.read(anomaly(1, seq)) for seq in (7, 8, 9)]
+    assert [entry and (entry.prev_seq, entry.after_hole) for entry in entries] == [(0, False), (7, False), (8, False)]
+
+
+def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
+    reader = Reader()
+    reader.read(anomaly(1, 7))
+    entry = reader.read(anomaly(1, 12))
+    assert entry is not None
+    assert (entry.prev_seq, entry.after_hole) == (11, True)
+    assert reader.metrics.registry.get_sample_value("noc_gateway_feed_holes_total") == 1
+    assert reader.history.since(1, 7) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"{}",
+        b'{"type":"a_type_of_the_future","tenant_id":1,"seq":1}',
+        encode_record(msgspec.structs.replace(anomaly(1, 1), tenant_id="1")),
+        encode_record(
+            msgspec.structs.replace(
+                anomaly(1, 1), source=msgspec.structs.replace(anomaly(1, 1).source, commit_time="yesterday")
+            )
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_counted_and_the_feed_goes_on(value: bytes) -> None:
+    reader = Reader()
+    assert reader.raw(value, []) is None
+    assert reader.counted("unreadable") == 1
+    assert reader.read(anomaly(1, 1)) is not None
+
+
+def test_a_generation_that_is_no_number_is_unreadable() -> None:
+    reader = Reader()
+    assert reader.raw(encode_record(anomaly(1, 1)), [("generation", b"x")]) is None
+    assert reader.counted("unreadable") == 1
+
+
+def test_a_repeated_batch_of_clean_events_is_told_once() -> None:
+    intake = Reader().intake
+    event = ProcessedEvent("attendance:1", "attendance", 3, 2, 8.5)
+
+    def told(tenant: int, batch: int) -> bool:
+        value = encode_record(ProcessedBatch(tenant_id=tenant, batch=batch, events=[event]))
+        return intake.processed(0, 0, value) is not None
+
+    assert [told(1, 0), told(1, 0), told(1, 1), told(2, 1), told(1, 0)] == [True, False, True, True, False]
+    assert intake.processed(0, 0, b"nonsense") is None
+
+
+def test_a_new_log_starts_from_nothing() -> None:
+    reader = Reader()
+    reader.read(anomaly(1, 50), 9)
+    reader.intake.clear()
+    assert reader.read(anomaly(1, 1), 1) is not None

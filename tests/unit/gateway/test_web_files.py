@@ -1,0 +1,85 @@
+import json
+import re
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from contracts.messages import ADVICE
+from gateway.web_files import SECURITY_HEADERS, WEB_DIR, Readiness, WebFiles
+
+DOCS = Path(__file__).parents[3] / "docs" / "protocol.md"
+SCRIPTS = sorted(WEB_DIR.glob("*.js"))
+
+
+def files(*, ready: bool = True) -> WebFiles:
+    return WebFiles(lambda: Readiness(ready=ready, reason="because"), lambda: b"metric 1\n")
+
+
+def test_the_page_and_its_files() -> None:
+    page = files().answer("GET", "/")
+    assert (page.status, page.content_type) == (HTTPStatus.OK, "text/html; charset=utf-8")
+    for linked in re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode()):
+        assert files().answer("GET", linked).status is HTTPStatus.OK
+    for script in SCRIPTS:
+        for imported in re.findall(r'from "([^"]+)"', script.read_text()):
+            assert files().answer("GET", imported).status is HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/../access.py", "/web/app.js", "/%2e%2e/access.py", "//", "/index.html/"]
+)
+def test_other_paths_are_not_found(path: str) -> None:
+    assert files().answer("GET", path).status is HTTPStatus.NOT_FOUND
+
+
+def test_readiness_and_health_are_different_questions() -> None:
+    assert files(ready=False).answer("GET", "/healthz").status is HTTPStatus.OK
+    answer = files(ready=False).answer("GET", "/readyz")
+    assert (answer.status, json.loads(answer.body)) == (
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        {"ready": False, "reason": "because"},
+    )
+    assert files().answer("GET", "/readyz").status is HTTPStatus.OK
+
+
+def test_metrics_and_methods() -> None:
+    assert files().answer("GET", "/metrics").body == b"metric 1\n"
+    assert files().answer("HEAD", "/").body == b""
+    assert files().answer("POST", "/").status is HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
+    policy = dict(part.strip().split(" ", 1) for part in SECURITY_HEADERS["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert set(policy.values()) == {"'none'", "'self'"}
+
+
+def test_the_page_has_nothing_inline_and_nothing_from_elsewhere() -> None:
+    page = (WEB_DIR / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+    for file in (WEB_DIR / "index.html", WEB_DIR / "style.css", *SCRIPTS):
+        assert not re.search(r"https?://|url\(|@import|data:", file.read_text()), file
+
+
+def test_text_from_messages_never_becomes_markup() -> None:
+    for script in SCRIPTS:
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script.read_text()
+        )
+
+
+def test_the_page_follows_the_same_close_code_advice_as_the_contract() -> None:
+    table = re.search(r"export const ADVICE = (\{.*?\n\});", (WEB_DIR / "closing.js").read_text(), re.DOTALL)
+    assert table is not None
+    assert json.loads(table[1]) == {
+        str(int(code)): {"reconnect": advice.reconnect, "delay_s_min": advice.delay_s_min, "meaning": advice.meaning}
+        for code, advice in ADVICE.items()
+    }
+
+
+def test_the_docs_tell_the_same_close_code_advice_as_the_contract() -> None:
+    rows = re.findall(r"^\| (\d{4}) \| ([^|]+) \| (\w+) \| (\d+) s \|$", DOCS.read_text(), re.MULTILINE)
+    assert {int(code): (meaning.strip(), reconnect, int(delay)) for code, meaning, reconnect, delay in rows} == {
+        int(code): (advice.meaning, advice.reconnect.value, advice.delay_s_min) for code, advice in ADVICE.items()
+    }

@@ -1,0 +1,38 @@
+"""`watchfloor gateway`: one gateway process, for production and for the embedded stack."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="gateway")(_gateway)
+
+
+def _gateway(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen at; default gateway.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default gateway.port.")] = None,
+) -> None:
+    """Serve the live feed to browsers and programs, until Ctrl-C or SIGTERM.
+
+    Reads the feed from Kafka, keeps nothing of its own, and can be run as often as needed.
+
+    [bold]Examples[/bold]
+
+        watchfloor gateway
+
+        watchfloor --config /etc/watchfloor.toml gateway --port 8443
+
+        WATCHFLOOR_AUTH__HS256_SECRET="$(openssl rand -hex 32)" watchfloor gateway
+    """
+    from gateway.server import run_gateway
+    from watchfloor.logs import configure_logs
+
+    settings = context.obj.settings()
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if given:
+        settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})
+    configure_logs(settings.log.level, process="gateway")
+    run_gateway(settings)
