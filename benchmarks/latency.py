@@ -52,7 +52,7 @@ class Rows:
         tenant = self._random.choice(TENANTS)
         table = self._random.choice(CAPTURED_TABLES)
         wrong = self._random.random() < 0.2
-        columns: dict[str, Any] = {
+        rows: dict[str, dict[str, Any]] = {
             "attendance": {
                 "site_id": 1,
                 "person_id": 1,
@@ -67,7 +67,8 @@ class Rows:
             "device": {"site_id": 1, "name": "d", "status": "ONLINE", "last_seen": now},
             "assignment": {"person_id": 1, "site_id": 1, "shift_start": now, "shift_end": now + timedelta(hours=8)},
             "tenant": {"name": "n"},
-        }.get(table, {"name": "n"})
+        }
+        columns = rows.get(table, {"name": "n"})
         names = ["id", "tenant_id", *columns]
         marks = ", ".join(["%s"] * len(names))
         # the names are ours, from the lists above; values are parameters
@@ -88,7 +89,7 @@ def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float],
                 time.sleep(left_s)
             table, number, statements = rows.draw()
             for statement, values in statements:
-                connection.execute(statement, values)  # type: ignore[call-overload]
+                connection.execute(statement, values)
             connection.commit()
             committed[f"{table}:{number}"] = time.time()
 
@@ -165,11 +166,11 @@ def hops(stack: Stack, settings: Settings, events: dict[str, float], seen: dict[
             if change is not None:
                 captured[f"{change.table}:{change.row.id}"] = (change.commit_us / 1e3, timestamp_ms)
     result: dict[str, list[float]] = {"commit_to_kafka": [], "kafka_to_anomaly": [], "anomaly_to_client": []}
-    for event in events.keys() & captured.keys() & scored.keys() & seen.keys():
-        commit_ms, kafka_ms = captured[event]
+    for name in events.keys() & captured.keys() & scored.keys() & seen.keys():
+        commit_ms, kafka_ms = captured[name]
         result["commit_to_kafka"].append(kafka_ms - commit_ms)
-        result["kafka_to_anomaly"].append(scored[event] - kafka_ms)
-        result["anomaly_to_client"].append(seen[event] * 1e3 - scored[event])
+        result["kafka_to_anomaly"].append(scored[name] - kafka_ms)
+        result["anomaly_to_client"].append(seen[name] * 1e3 - scored[name])
     return result
 
 

@@ -1,8 +1,11 @@
-"""What all tests share: quiet logs, so that a failure shows what failed."""
+"""What all tests share: one real stack, started when the first test asks for it, and quiet logs."""
 
 import pytest
+from support.stack_fixtures import connection, make_token, stack
 
 from watchfloor.logs import configure_logs
+
+__all__ = ["connection", "make_token", "quiet_logs", "stack"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import resource
 import signal
 import time
@@ -66,7 +65,7 @@ class Meter:
     def _write(self, body: dict[str, float]) -> None:
         scratch = self._run.stats.with_suffix(".tmp")
         scratch.write_text(json.dumps(body))
-        os.replace(scratch, self._run.stats)
+        scratch.replace(self._run.stats)
 
     async def stopped(self) -> None:
         """Wait for SIGTERM."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from chain.gateway.conftest import kafka_address, own_gateway
 from playwright.sync_api import Browser, Page, sync_playwright
-from support.stack_fixtures import connection, make_token, stack
 
-__all__ = ["connection", "kafka_address", "make_token", "own_gateway", "stack"]
+__all__ = ["kafka_address", "own_gateway"]
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [

@@ -1,0 +1,1 @@
+"""Configuration files that the embedded stack and docker compose share; no code."""

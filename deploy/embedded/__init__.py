@@ -1,0 +1,1 @@
+"""The whole chain on one machine: PostgreSQL, Kafka, Connect, worker and gateway as child processes."""

@@ -1,0 +1,116 @@
+"""Where everything of a stack listens: ports asked for, kept from the last start, or free.
+
+Owns the choice for one start and the settings that follow from it. A server that the user named gets none.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from deploy.embedded.options import StackOptions
+from deploy.embedded.ports import LOOPBACK, asked_for, choose
+from deploy.embedded.state import Memory
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import Settings
+
+SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a password
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The ports of one start; None for a server of the user's own."""
+
+    gateway: int
+    metrics: tuple[int, ...]
+    """One a worker."""
+    postgres: int | None
+    kafka: int | None
+    controller: int | None
+    connect: int | None
+
+
+def choose_addresses(options: StackOptions, base: Settings, memory: Memory) -> Addresses:
+    """Choose the ports and put them into `memory`, so that the next start keeps them.
+
+    Raises:
+        WatchfloorError: a port that the user named is taken.
+    """
+    taken: set[int] = set()
+    kept = memory.ports
+
+    def port(name: str, option: str | None = None, asked: int | None = None) -> int:
+        if asked is not None:
+            taken.add(asked_for(asked, option or name))
+            kept[name] = asked
+        else:
+            kept[name] = choose([kept.get(name)], taken)
+        return kept[name]
+
+    from_settings = base.gateway.port if "port" in base.gateway.model_fields_set else None
+    # Those that the user named come first: a chosen one must not take their place.
+    gateway = port("gateway", "--gateway-port", options.gateway_port or from_settings)
+    metrics = [port("metrics-1", "--metrics-port", options.metrics_port)]
+    postgres = None if options.postgres_url else port("postgres", "--postgres-port", options.postgres_port)
+    kafka = None if options.kafka else port("kafka", "--kafka-port", options.kafka_port)
+    connect = None if options.connect_url else port("connect", "--connect-port", options.connect_port)
+    controller = None if options.kafka else port("controller")
+    metrics += [port(f"metrics-{number}") for number in range(2, options.workers + 1)]
+    return Addresses(gateway, tuple(metrics), postgres, kafka, controller, connect)
+
+
+def settings_overrides(
+    options: StackOptions,
+    base: Settings,
+    memory: Memory,
+    addresses: Addresses,
+    *,
+    embedded_postgres_url: str | None,
+    secrets_file: Path,
+    worker_dir: Path,
+) -> dict[str, dict[str, Any]]:
+    """The settings that the launcher decides, by section."""
+    connect: dict[str, Any] = {"url": options.connect_url}
+    if addresses.connect is not None:
+        connect["url"] = f"http://{LOOPBACK}:{addresses.connect}"
+        connect["source_password_reference"] = f"${{file:{secrets_file}:{SOURCE_PASSWORD}}}"
+    auth: dict[str, Any] = {}
+    if base.auth.algorithm == "HS256" and base.auth.hs256_secret is None:
+        auth["hs256_secret"] = memory.hs256_secret
+    source = _source(embedded_postgres_url or options.postgres_url or "", base.source.user)
+    return {
+        "kafka": {"bootstrap_servers": options.kafka or f"{LOOPBACK}:{addresses.kafka}"},
+        "source": source | {"password": _capture_password(base, memory)},
+        "connect": connect,
+        "worker": {"metrics_port": addresses.metrics[0], "data_dir": str(worker_dir)},
+        "auth": auth,
+        "gateway": {"port": addresses.gateway},
+    }
+
+
+def _capture_password(base: Settings, memory: Memory) -> str:
+    given: SecretStr = base.source.password
+    return given.get_secret_value() or memory.capture_password
+
+
+def _source(url: str, user: str) -> dict[str, Any]:
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise WatchfloorError("the address of PostgreSQL is not a URL", _URL_ADVICE) from error
+    host, database = str(parts.get("host") or ""), str(parts.get("dbname") or "")
+    if not url.startswith(("postgresql://", "postgres://")) or not host or not database:
+        raise WatchfloorError("the address of PostgreSQL names no host or no database", _URL_ADVICE)
+    return {
+        "host": host.partition(",")[0],
+        "port": int(str(parts.get("port") or 5432).partition(",")[0]),
+        "database": database,
+        "user": user,
+        "admin_dsn": url,
+    }
+
+
+_URL_ADVICE = "write it as --postgres postgresql://user:password@host:5432/database"

@@ -1,0 +1,159 @@
+"""One child process: what it is, starting it, its last words, stopping it.
+
+Owns a `Popen` and its log. Knows nothing of restarts (supervisor) and of what the program is.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from deploy.embedded.logfiles import last_lines, open_log
+from deploy.embedded.processes import RecordFile, identify
+from watchfloor.errors import WatchfloorError
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The unprivileged user that a child runs as."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How to start and stop a child. Secrets stand in files that it reads, never in `argv`."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    stop_rank: int
+    """Lower ranks stop first."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    account: Account | None = None
+    stop_signal: int = signal.SIGTERM
+    stop_timeout_s: float = 20.0
+    log_bytes_max: int = 16 << 20
+
+
+class Child:
+    """A running, or ended, process of a spec."""
+
+    def __init__(self, spec: ChildSpec, records: RecordFile) -> None:
+        self.spec = spec
+        self._records = records
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+        self._lock = threading.Lock()
+        self._stopping = False
+        self.started_monotonic_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, of the last start."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process; it is recorded before this returns. Does nothing once `stop` was called.
+
+        Raises:
+            WatchfloorError: the program cannot be executed.
+        """
+        with self._lock:
+            if self._stopping:
+                return
+            spec = self.spec
+            account = spec.account
+            with open_log(spec.log, spec.log_bytes_max) as log:
+                self._log_start = os.fstat(log.fileno()).st_size
+                try:
+                    self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                        spec.argv,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        cwd=spec.cwd,
+                        env=dict(spec.env),
+                        # Ctrl-C in the terminal reaches the launcher alone, which stops the children in order.
+                        start_new_session=True,
+                        user=account.uid if account else None,
+                        group=account.gid if account else None,
+                        extra_groups=[] if account else None,
+                        # Rows are personal data: what a child writes is its owner's alone.
+                        umask=0o077,
+                    )
+                except OSError as error:
+                    raise WatchfloorError(
+                        f"{spec.name} cannot be started ({error.strerror}: {spec.argv[0]})",
+                        "check that the installation is complete: ./run sync",
+                    ) from error
+            self.started_monotonic_s = time.monotonic()
+            self._record(self._process.pid)
+
+    def _record(self, pid: int) -> None:
+        spec = self.spec
+        try:
+            record = identify(
+                spec.name,
+                pid,
+                stop_rank=spec.stop_rank,
+                stop_signal=spec.stop_signal,
+                stop_timeout_s=spec.stop_timeout_s,
+            )
+        except psutil.NoSuchProcess:
+            return  # it ended at once: nothing to clean up after
+        self._records.put(record)
+
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs or before the first start."""
+        return self._process.poll() if self._process else None
+
+    def running(self) -> bool:
+        """Whether the process runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    def last_words(self, count: int) -> list[str]:
+        """The last lines that this start of the process logged."""
+        return last_lines(self.spec.log, count, self._log_start)
+
+    def stop(self, *, hard: bool = False) -> None:
+        """Stop the process and wait for it; past its time, or when `hard`, it is killed. Never starts again."""
+        self._stopping = True
+        with self._lock:
+            process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGKILL if hard else self.spec.stop_signal)
+        try:
+            process.wait(self.spec.stop_timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """Kill the process without waiting; safe to call while another thread waits in `stop`."""
+        self._stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words.
+
+    >>> describe_exit(-9), describe_exit(1)
+    ('was killed by SIGKILL', 'ended with code 1')
+    """
+    if code < 0:
+        try:
+            return f"was killed by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was killed by signal {-code}"
+    return f"ended with code {code}"

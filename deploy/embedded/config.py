@@ -1,0 +1,103 @@
+"""The settings of the processes that the launcher starts: the user's own, with the launcher's addresses.
+
+Owns `watchfloor.toml` in the state directory and the environment of the children. A secret is only ever in
+that file, which its owner alone can read.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from watchfloor.settings import Settings
+
+
+def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Settings:
+    """Write the user's settings with the launcher's on top to `file`; returns them as the children will read them.
+
+    Args:
+        base: the settings from the user's file and environment.
+        overrides: section name to setting names and values; None leaves a setting out.
+        file: where the TOML goes, mode 0600.
+    """
+    from deploy.embedded.state import write_private
+
+    sections = _plain(base)
+    for section, values in overrides.items():
+        sections.setdefault(section, {}).update({name: value for name, value in values.items() if value is not None})
+    head = "# Written by `watchfloor up` at each start: the settings of the running stack. Holds secrets.\n"
+    write_private(file, head + to_toml(sections))
+    # As arguments they win over the environment, which has been read into `base` already.
+    return Settings(**sections)
+
+
+def _plain(model: BaseModel) -> dict[str, Any]:
+    """The settings that differ from their defaults, secrets in clear text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(inner) for name, inner in value.items()}
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        return str(value) if isinstance(value, Path) else value
+
+    dumped = plain(model.model_dump(exclude_defaults=True))
+    return {section: values for section, values in dumped.items() if values}
+
+
+def to_toml(tree: Mapping[str, Any], prefix: str = "") -> str:
+    """TOML of nested tables with strings, numbers, booleans and lists of these; None is left out.
+
+    >>> print(to_toml({"kafka": {"partitions": 4, "topic_prefix": "noc"}}), end="")
+    [kafka]
+    partitions = 4
+    topic_prefix = "noc"
+    """
+    tables = {name: value for name, value in tree.items() if isinstance(value, Mapping)}
+    leaves = {name: value for name, value in tree.items() if name not in tables and value is not None}
+    text = f"[{prefix}]\n" if prefix and (leaves or not tables) else ""
+    text += "".join(f"{_key(name)} = {_value(value)}\n" for name, value in leaves.items())
+    for name, table in tables.items():
+        text += to_toml(table, f"{prefix}.{_key(name)}" if prefix else _key(name))
+    return text
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "a").isalnum() and name.isascii() else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    # JSON's strings, numbers and booleans are TOML's, but for one character that JSON leaves unescaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def child_environment(**settings: str) -> dict[str, str]:
+    """The environment of a worker or gateway: this process's, its settings only from the file and `settings`.
+
+    The launcher has already read the user's variables into the file; left in place they would win over the
+    addresses that it chose.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
+    return inherited | {f"WATCHFLOOR_{name}": value for name, value in settings.items()}
+
+
+def keep_loopback_direct() -> None:
+    """Exempt this machine from a proxy that the environment names, for this process and its children.
+
+    A proxy for the outside world knows nothing of servers on loopback; Connect would never seem to answer.
+    """
+    listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    exempt = [name for name in listed.split(",") if name.strip()]
+    # Both spellings: the lower one wins where a library reads both.
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*exempt, "127.0.0.1", "localhost"])
+
+
+def server_environment(**more: str) -> dict[str, str]:
+    """The environment of PostgreSQL and Java: nothing that would change their configuration behind our back."""
+    passed = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in passed if name in os.environ} | {"LC_ALL": "C"} | more

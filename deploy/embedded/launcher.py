@@ -1,0 +1,125 @@
+"""The children of one launcher: started one by one, stopped together in order, guarded against its death.
+
+Owns the list of children, their record file and the guard. Knows no component.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from deploy.embedded.child import Child, ChildSpec
+from deploy.embedded.diagnosis import ended_while_starting
+from deploy.embedded.options import StackOptions
+from deploy.embedded.processes import RecordFile
+from deploy.embedded.progress import Reporter
+from deploy.embedded.state import StateDir
+from deploy.embedded.waiting import wait_until
+from watchfloor.errors import WatchfloorError
+
+_GUARD_TIMEOUT_S = 10
+
+
+class Launcher:
+    """Starts and stops children.
+
+    Args:
+        state: where logs and records are.
+        options: limits.
+        reporter: gets the last lines of a child that ended during the start.
+        called_off: set when the start or the stack is to end.
+    """
+
+    def __init__(self, state: StateDir, options: StackOptions, reporter: Reporter, called_off: threading.Event) -> None:
+        self.state = state
+        self.options = options
+        self.reporter = reporter
+        self.called_off = called_off
+        self.records = RecordFile(state.run / f"launcher-{os.getpid()}.json")
+        self._children: list[Child] = []
+        self._lock = threading.Lock()
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def children(self) -> list[Child]:
+        """The children that were started so far."""
+        with self._lock:
+            return list(self._children)
+
+    def start_guard(self) -> None:
+        """Start the process that stops the children, should this one be killed."""
+        self._guard = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            [sys.executable, "-m", "deploy.embedded.guard", str(self.records.path), str(self.state.endpoints_file)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def start(self, spec: ChildSpec) -> Child:
+        """Start a child; raises WatchfloorError when its program cannot be executed."""
+        child = Child(spec, self.records)
+        with self._lock:
+            if self.called_off.is_set():
+                return child
+            self._children.append(child)
+        child.start()
+        return child
+
+    def launch(self, spec: ChildSpec, ready: Callable[[], bool]) -> Child:
+        """Start a child and wait until `ready`; raises as `wait` does."""
+        child = self.start(spec)
+        self.wait(spec.name, ready, child)
+        return child
+
+    def wait(self, what: str, ready: Callable[[], bool], child: Child | None = None) -> None:
+        """Wait until `ready` returns true.
+
+        Raises:
+            WatchfloorError: the child ended meanwhile, or the time for a start is over.
+            StartCalledOff: the start was called off.
+        """
+
+        def alive() -> None:
+            if child is not None and not child.running() and not self.called_off.is_set():
+                lines = child.last_words(self.options.shown_log_lines)
+                self.reporter.event(f"the last lines of {child.spec.log}:", lines)
+                raise ended_while_starting(child, lines)
+
+        wait_until(
+            ready, what=what, timeout_s=self.options.start_timeout_s, called_off=self.called_off.is_set, alive=alive
+        )
+
+    def first_death(self) -> WatchfloorError | None:
+        """The failure of the lowest component that ended by itself: the cause where several things fail."""
+        for child in sorted(self.children, key=lambda child: -child.spec.stop_rank):
+            if child.exit_code() is not None:
+                return ended_while_starting(child, child.last_words(self.options.shown_log_lines))
+        return None
+
+    def stop_all(self) -> None:
+        """Stop every child, lower ranks first, equal ranks at the same time; ends the guard."""
+        children = self.children
+        for rank in sorted({child.spec.stop_rank for child in children}):
+            group = [child for child in children if child.spec.stop_rank == rank]
+            stops = [threading.Thread(target=child.stop, name=f"stop-{child.spec.name}") for child in group]
+            for one in stops:
+                one.start()
+            for one in stops:
+                one.join()
+        self.records.delete()
+        if self._guard is not None and self._guard.stdin is not None:
+            self._guard.stdin.close()
+            try:
+                self._guard.wait(_GUARD_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._guard.kill()
+            self._guard = None
+
+    def kill_all(self) -> None:
+        """Kill every child at once; may be called while `stop_all` runs, from a signal handler too."""
+        # Without the lock: the thread that holds it may be the one that the signal interrupted.
+        for child in self._children.copy():
+            child.kill()

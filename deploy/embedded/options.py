@@ -1,0 +1,55 @@
+"""What a caller of the embedded stack may choose, with every limit that the launcher keeps.
+
+Owns the options and their defaults. Never reads the environment or a file.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from watchfloor.paths import default_cache_dir, default_state_dir
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """Options of one embedded stack. Where an address is given, that server is used instead of an own one."""
+
+    state_dir: Path = field(default_factory=default_state_dir)
+    cache_dir: Path = field(default_factory=default_cache_dir)
+    postgres_url: str | None = None
+    """`postgresql://…` of a role that may create the publication and the capture role."""
+    kafka: str | None = None
+    """`host:port[,host:port]` of a cluster."""
+    connect_url: str | None = None
+    gateway_port: int | None = None
+    postgres_port: int | None = None
+    kafka_port: int | None = None
+    connect_port: int | None = None
+    metrics_port: int | None = None
+    """Of the first worker; further workers take free ports."""
+    workers: int = 1
+
+    start_timeout_s: float = 60.0
+    """How long one component may take until it answers."""
+    stop_timeout_s: float = 20.0
+    """How long one component may take to stop before it is killed."""
+    restart_delay_s_min: float = 0.5
+    restart_delay_s_max: float = 30.0
+    """A component that keeps dying is restarted after 0.5, 1, 2, … seconds, at most this."""
+    healthy_after_s: float = 30.0
+    """A component that ran this long counts as well again: its next restart is prompt."""
+    connector_poll_s: float = 5.0
+    """How often the connector's tasks are looked at."""
+    free_disk_mib_min: int = 1024
+    """A start needs this much: a start that ends with a full disk leaves more to repair."""
+    free_disk_mib_stop: int = 128
+    """Below this the running stack is stopped while it still can be stopped in order."""
+    log_mib_max: int = 16
+    """Per component; the file before it is kept as `.1`."""
+    shown_log_lines: int = 12
+    kafka_heap_mib: int = 320
+    connect_heap_mib: int = 256
+
+    @property
+    def log_bytes_max(self) -> int:
+        """`log_mib_max` in bytes."""
+        return self.log_mib_max << 20

@@ -1,0 +1,221 @@
+"""The embedded stack: starts everything in the order that it needs, keeps it running, stops it in order.
+
+    with a terminal:   Stack(options, settings).run_until_signal(on_ready)
+    in a program:      stack = Stack(options, settings); stack.start(); …; stack.stop()
+
+Owns the life of a stack. The steps of a start are in `startup`, what a user sees in `progress`.
+"""
+
+import errno
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import psycopg
+
+from deploy.embedded.addresses import SOURCE_PASSWORD, choose_addresses, settings_overrides
+from deploy.embedded.broker import Broker
+from deploy.embedded.components import endpoints_of, write_secrets
+from deploy.embedded.config import keep_loopback_direct, merged
+from deploy.embedded.connect_worker import ConnectWorker
+from deploy.embedded.connector_watch import ConnectorWatch
+from deploy.embedded.jars import JarCache, read_lock
+from deploy.embedded.java import Java
+from deploy.embedded.launcher import Launcher
+from deploy.embedded.options import StackOptions
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.processes import stop_leftovers
+from deploy.embedded.progress import Reporter, reporter_for_stderr
+from deploy.embedded.startup import Startup
+from deploy.embedded.state import StateDir, disk_full
+from deploy.embedded.steps import Steps
+from deploy.embedded.supervisor import Supervisor
+from deploy.embedded.waiting import StartCalledOff
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import Settings, load_settings
+
+_WAIT_POLL_S = 0.5
+
+
+class Stack:
+    """One embedded stack in one state directory; started and stopped once.
+
+    Args:
+        options: where and how; the limits of the launcher.
+        base: the user's settings; the launcher puts its addresses and secrets on top.
+        reporter: what the user sees; standard error where it is None.
+    """
+
+    def __init__(self, options: StackOptions, base: Settings | None = None, reporter: Reporter | None = None) -> None:
+        self.options = options
+        self.state = StateDir(options.state_dir)
+        self._base = base if base is not None else load_settings()
+        self._reporter = reporter or reporter_for_stderr()
+        self._over = threading.Event()
+        self._launcher = Launcher(self.state, options, self._reporter, self._over)
+        self._settings: Settings | None = None
+        self._failure: WatchfloorError | None = None
+        self._supervisor: Supervisor | None = None
+        self._connector_watch: ConnectorWatch | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the running stack, as in its `watchfloor.toml`; after `start`."""
+        if self._settings is None:
+            raise RuntimeError("the stack was not started")
+        return self._settings
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        """What `endpoints.json` says, with the process ids of now; after `start`."""
+        return endpoints_of(self.settings, self._launcher.children)
+
+    def start(self) -> None:
+        """Start everything; returns when a row committed in PostgreSQL reaches an operator.
+
+        Raises:
+            WatchfloorError: something is missing or wrong; whatever was started is stopped again.
+            StartCalledOff: `request_stop` was called meanwhile; whatever was started is stopped again.
+        """
+        keep_loopback_direct()
+        self.state.open()
+        try:
+            Steps(self._prepare().steps(), self._over).run()
+            self._write_endpoints()
+        except BaseException as failure:
+            self._reporter.close()
+            cause = self._cause(failure)
+            self.stop()
+            if cause is not None:
+                raise cause from failure
+            raise
+        self._reporter.close()
+        self._watch()
+
+    def wait(self) -> None:
+        """Wait until `request_stop` is called.
+
+        Raises:
+            WatchfloorError: the stack cannot go on, such as on a full disk; call `stop` then.
+        """
+        # With a limit, so that the main thread gets to run its signal handlers.
+        while not self._over.wait(_WAIT_POLL_S):
+            pass
+        if self._failure is not None:
+            raise self._failure
+
+    def request_stop(self) -> None:
+        """End `start` or `wait`; safe in a signal handler and from any thread."""
+        self._over.set()
+
+    def stop(self) -> None:
+        """Stop gateway, worker, Connect, Kafka and PostgreSQL, in this order; a second call does nothing."""
+        self._over.set()
+        if self._connector_watch:
+            self._connector_watch.stop()
+        if self._supervisor:
+            self._supervisor.stop()
+        self.state.remove_endpoints()
+        self._launcher.stop_all()
+        self.state.close()
+
+    def run_until_signal(self, on_ready: Callable[["Stack"], None]) -> None:
+        """Start, call `on_ready`, wait for Ctrl-C, SIGTERM or SIGHUP, stop. For the main thread.
+
+        A second signal kills what has not stopped yet.
+
+        Raises:
+            WatchfloorError: the start failed, or the stack could not go on; everything is stopped.
+        """
+        received = 0
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            nonlocal received
+            received += 1
+            self.request_stop()
+            if received > 1:
+                self._launcher.kill_all()
+
+        handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, on_signal) for number in handled}
+        try:
+            self.start()
+            try:
+                on_ready(self)
+                self.wait()
+            finally:
+                self._reporter.event("stopping")
+                self.stop()
+        except StartCalledOff:
+            self._reporter.event("the start was called off; everything is stopped")
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _prepare(self) -> Startup:
+        """All that needs no server: leftovers, disk, ports, settings."""
+        state, options = self.state, self.options
+        for name in stop_leftovers(state.run):
+            self._reporter.event(f"{name} was left running by a launcher that was killed; it was stopped")
+        state.check_disk(options.free_disk_mib_min)
+        addresses = choose_addresses(options, self._base, state.memory)
+        state.remember()
+        postgres = Postgres(state, addresses.postgres) if addresses.postgres else None
+        secrets_file = state.config / "secrets.properties"
+        overrides = settings_overrides(
+            options,
+            self._base,
+            state.memory,
+            addresses,
+            embedded_postgres_url=postgres.url() if postgres else None,
+            secrets_file=secrets_file,
+            worker_dir=state.root / "worker",
+        )
+        settings = self._settings = merged(self._base, overrides, state.settings_file)
+        write_secrets(secrets_file, SOURCE_PASSWORD, settings.source.password.get_secret_value())
+        self._launcher.start_guard()
+        jars = JarCache(options.cache_dir, read_lock())
+        java = Java(jars)
+        broker = connect = None
+        if addresses.kafka and addresses.controller:
+            file = state.config / "kafka.properties"
+            broker = Broker(java, state.kafka, file, addresses.kafka, addresses.controller)
+        if addresses.connect:
+            connect = ConnectWorker(java, state.config / "connect.properties", addresses.connect)
+        return Startup(self._launcher, settings, addresses, jars, java, postgres, broker, connect)
+
+    def _cause(self, failure: BaseException) -> WatchfloorError | None:
+        """A better explanation of a failed start than the failure itself; None where there is none."""
+        if isinstance(failure, StartCalledOff | KeyboardInterrupt):
+            return None
+        if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
+            return disk_full(self.state.root, "nothing can be written there")
+        if isinstance(failure, psycopg.errors.DiskFull):
+            return disk_full(self.state.root, "PostgreSQL cannot write")
+        # Whoever talked to a server that ended sees only a refused connection.
+        return self._launcher.first_death()
+
+    def _watch(self) -> None:
+        from connect.apply import restart_failed_tasks
+
+        self._supervisor = Supervisor(
+            self.options,
+            self._reporter,
+            on_restart=self._write_endpoints,
+            on_fatal=self._fail,
+            housekeeping=lambda: self.state.check_disk(self.options.free_disk_mib_stop),
+        )
+        self._supervisor.start(self._launcher.children)
+        self._connector_watch = ConnectorWatch(
+            self.options, self._reporter, lambda: restart_failed_tasks(self.settings)
+        )
+        self._connector_watch.start()
+
+    def _write_endpoints(self) -> None:
+        self.state.write_endpoints(self.endpoints)
+
+    def _fail(self, failure: WatchfloorError) -> None:
+        self._failure = failure
+        self._over.set()

@@ -1,0 +1,190 @@
+"""The steps of a start and what each needs: the order of things on one page.
+
+PostgreSQL starts while the archives arrive and Kafka starts; worker and gateway do not wait for Connect.
+Owns the steps. How they run side by side is in `steps`, what a component is in its own module.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+
+from deploy.embedded.addresses import Addresses
+from deploy.embedded.broker import Broker, accepts_connections_at
+from deploy.embedded.child import Child
+from deploy.embedded.components import answers_ready, gateway_spec, worker_spec
+from deploy.embedded.connect_worker import ConnectWorker
+from deploy.embedded.jars import JarCache
+from deploy.embedded.java import Java
+from deploy.embedded.launcher import Launcher
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.steps import Step
+from deploy.embedded.training import is_trained, train
+from deploy.embedded.waiting import StartCalledOff
+from watchfloor.errors import WatchfloorError
+from watchfloor.settings import Settings
+
+_SLOT_QUERY = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active"
+
+
+@dataclass(slots=True)
+class Startup:
+    """One start. `postgres`, `broker` and `connect` are None where the user has their own."""
+
+    launcher: Launcher
+    settings: Settings
+    addresses: Addresses
+    jars: JarCache
+    java: Java
+    postgres: Postgres | None
+    broker: Broker | None
+    connect: ConnectWorker | None
+
+    def steps(self) -> dict[str, Step]:
+        """The graph of a start."""
+        steps: dict[str, Step] = {}
+        if self.broker or self.connect:
+            steps["archives"] = Step(self._fetch_archives)
+        if self.postgres:
+            steps["postgres"] = Step(partial(self._start_postgres, self.postgres))
+        if self.broker:
+            steps["kafka"] = Step(partial(self._start_kafka, self.broker), ("archives",))
+        if self.connect:
+            needs = ("archives", "kafka") if self.broker else ("archives",)
+            steps["connect"] = Step(partial(self._start_connect, self.connect), needs)
+        steps["schema"] = Step(self._apply_schema, ("postgres",) if self.postgres else ())
+        steps["topics"] = Step(self._ensure_topics, ("kafka",) if self.broker else ())
+        steps["connector"] = Step(self._apply_connector, ("schema", "topics", *(("connect",) if self.connect else ())))
+        steps["worker"] = Step(self._start_workers, ("topics",))
+        steps["gateway"] = Step(self._start_gateway, ("topics",))
+        return steps
+
+    def _fetch_archives(self) -> None:
+        reporter, called_off = self.launcher.reporter, self.launcher.called_off
+        missing = self.jars.missing()
+        if missing:
+            total = sum(pin.size_bytes for pin in missing)
+            arrived = 0
+
+            def advance(count: int) -> None:
+                nonlocal arrived
+                if called_off.is_set():
+                    raise StartCalledOff
+                arrived += count
+                reporter.download("archives", arrived, total)
+
+            reporter.download("archives", 0, total)
+            self.jars.ensure(advance)
+        if not is_trained(self.java):
+            reporter.step("java", "preparing quick starts, once")
+            try:
+                train(self.java, self.jars, self.launcher.records, called_off.is_set)
+            except (WatchfloorError, OSError) as failure:
+                reporter.event(f"starts stay slower than they could be: {failure}")
+            reporter.done("java", "prepared")
+
+    def _start_postgres(self, postgres: Postgres) -> None:
+        self.launcher.reporter.step("postgres", "starting")
+        postgres.prepare(self.launcher.called_off.is_set)
+        options, log = self.launcher.options, self.launcher.state.log("postgres")
+        spec = postgres.spec(log, stop_timeout_s=options.stop_timeout_s, log_bytes_max=options.log_bytes_max)
+        self.launcher.launch(spec, postgres.answers)
+        postgres.ensure_database()
+        self.launcher.reporter.done("postgres")
+
+    def _start_kafka(self, broker: Broker) -> None:
+        self.launcher.reporter.step("kafka", "starting")
+        options, state = self.launcher.options, self.launcher.state
+        broker.prepare(cluster_id(state.memory.identity), self.launcher.called_off.is_set)
+        spec = broker.spec(
+            state.log("kafka"),
+            heap_mib=options.kafka_heap_mib,
+            stop_timeout_s=options.stop_timeout_s,
+            log_bytes_max=options.log_bytes_max,
+        )
+        self.launcher.launch(spec, broker.answers)
+        self.launcher.reporter.done("kafka")
+
+    def _start_connect(self, connect: ConnectWorker) -> None:
+        self.launcher.reporter.step("connect", "starting")
+        options, state, settings = self.launcher.options, self.launcher.state, self.settings
+        flush_ms = settings.connect.offset_flush_interval_ms
+        connect.prepare(settings.kafka, self.jars.plugin_path(), flush_ms, state.config)
+        spec = connect.spec(
+            state.log("connect"),
+            heap_mib=options.connect_heap_mib,
+            stop_timeout_s=options.stop_timeout_s,
+            log_bytes_max=options.log_bytes_max,
+        )
+        self.launcher.launch(spec, connect.healthy)
+        self.launcher.reporter.done("connect")
+
+    def _apply_schema(self) -> None:
+        from connect.check import check_source
+        from connect.schema import apply_schema
+
+        self.launcher.reporter.step("schema", "applying")
+        apply_schema(self.settings.source)
+        check_source(self.settings.source)
+        self.launcher.reporter.done("schema", "checked")
+
+    def _ensure_topics(self) -> None:
+        from watchfloor.kafka import ensure_topics, unreachable
+
+        self.launcher.reporter.step("topics", "checking")
+        # Looked at first: a client would tell of every vain attempt on standard error.
+        if not any(map(accepts_connections_at, self.settings.kafka.bootstrap_servers.split(","))):
+            raise unreachable(self.settings.kafka)
+        ensure_topics(self.settings.kafka)
+        self.launcher.reporter.done("topics", "checked")
+
+    def _apply_connector(self) -> None:
+        from connect.apply import apply_connector
+
+        reporter = self.launcher.reporter
+        reporter.step("connector", "registering")
+        apply_connector(self.settings, on_wait=lambda text: reporter.step("connector", text))
+        self.launcher.wait("the connector's replication slot", self._slot_is_active)
+        reporter.done("connector")
+
+    def _slot_is_active(self) -> bool:
+        admin = self.settings.source.admin_dsn
+        try:
+            with psycopg.connect(admin.get_secret_value() if admin else "", connect_timeout=5) as session:
+                return session.execute(_SLOT_QUERY, (self.settings.source.slot,)).fetchone() is not None
+        except psycopg.OperationalError:
+            return False
+
+    def _start_workers(self) -> None:
+        launcher = self.launcher
+        launcher.reporter.step("worker", "starting")
+        ports = self.addresses.metrics
+        specs = [worker_spec(n, port, launcher.state, launcher.options) for n, port in enumerate(ports, start=1)]
+        # All at once: the group then settles in one rebalance.
+        children = [launcher.start(spec) for spec in specs]
+        for child, port in zip(children, ports, strict=True):
+            self._wait_ready(child.spec.name, port, child)
+        launcher.reporter.done("worker")
+
+    def _wait_ready(self, name: str, port: int, child: Child) -> None:
+        self.launcher.wait(name, lambda: answers_ready(port), child)
+
+    def _start_gateway(self) -> None:
+        launcher = self.launcher
+        launcher.reporter.step("gateway", "starting")
+        child = launcher.start(gateway_spec(launcher.state, launcher.options))
+        self._wait_ready("gateway", self.addresses.gateway, child)
+        launcher.reporter.done("gateway")
+
+
+def cluster_id(identity: str) -> str:
+    """Kafka's id of a state directory: 16 bytes in URL-safe base64, as the format asks for.
+
+    >>> cluster_id("00ff")
+    'FokJzeL0EahOhuejnIo5Fg'
+    """
+    # A leading "-" would be read as an option by Kafka's tools.
+    digest = b"\x16" + hashlib.sha256(identity.encode()).digest()[:15]
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,0 +1,174 @@
+"""The state directory: its layout, its lock, what is remembered from one start to the next.
+
+Owns `state.json` (ports, secrets, identity) and `endpoints.json`. Everything in it that holds a secret is
+readable by its owner only. Never starts anything.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from watchfloor.errors import WatchfloorError
+from watchfloor.paths import CONFIG_FILE, ENDPOINTS_FILE
+
+_VERSION = 1
+NO_SPACE = "No space left on device"
+"""What every program says of a full disk."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What `state.json` keeps."""
+
+    version: int = _VERSION
+    identity: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Names this state directory where a part of it must live elsewhere."""
+    ports: dict[str, int] = field(default_factory=dict)
+    hs256_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    capture_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+
+class StateDir:
+    """A state directory that this process holds the lock of, between `open` and `close`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+        self.config = self.root / "config"
+        self.kafka = self.root / "kafka"
+        self.postgres = self.root / "postgres"
+        self.settings_file = self.root / CONFIG_FILE
+        self.endpoints_file = self.root / ENDPOINTS_FILE
+        self._memory_file = self.root / "state.json"
+        self._lock: int | None = None
+        self.memory = Memory()
+
+    def open(self) -> None:
+        """Create the directory where it is missing, take its lock and read what is remembered.
+
+        Raises:
+            WatchfloorError: it cannot be written, another launcher holds it, or `state.json` is damaged.
+        """
+        try:
+            # Started by root, PostgreSQL runs as another user and must be able to pass through.
+            self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            for directory in (self.logs, self.run, self.config):
+                directory.mkdir(mode=0o700, exist_ok=True)
+            self._take_lock()
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        try:
+            self.memory = self._read_memory()
+            self.remember()
+            # Left behind by a launcher that was killed: nothing answers at those addresses.
+            self.endpoints_file.unlink(missing_ok=True)
+        except OSError as error:
+            self.close()
+            raise _unwritable(self.root, error) from error
+        except WatchfloorError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise WatchfloorError(
+                f"another watchfloor (process {holder or 'unknown'}) runs on {self.root}",
+                "stop it, or give this one another --state-dir",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+        self._lock = descriptor
+
+    def _read_memory(self) -> Memory:
+        try:
+            stored = json.loads(self._memory_file.read_text("utf-8"))
+        except FileNotFoundError:
+            return Memory()
+        except ValueError as error:
+            raise damaged(self._memory_file, "it is not JSON") from error
+        known = {one.name for one in fields(Memory)}
+        if not isinstance(stored, dict) or stored.get("version") != _VERSION or stored.keys() != known:
+            raise damaged(self._memory_file, f"it is not of version {_VERSION}")
+        texts_right = all(isinstance(stored[name], str) and stored[name] for name in known - {"version", "ports"})
+        ports_right = isinstance(stored["ports"], dict) and all(type(v) is int for v in stored["ports"].values())
+        if not (texts_right and ports_right):
+            raise damaged(self._memory_file, "a value has another type")
+        return Memory(**stored)
+
+    def remember(self) -> None:
+        """Write `state.json`."""
+        write_private(self._memory_file, json.dumps(asdict(self.memory), indent=1) + "\n")
+
+    def write_endpoints(self, endpoints: dict[str, Any]) -> None:
+        """Write `endpoints.json`, whole: a reader never sees half of it."""
+        write_private(self.endpoints_file, json.dumps(endpoints, indent=1) + "\n")
+
+    def remove_endpoints(self) -> None:
+        """Remove `endpoints.json`: nothing answers any more."""
+        self.endpoints_file.unlink(missing_ok=True)
+
+    def log(self, name: str) -> Path:
+        """The log file of a component."""
+        return self.logs / f"{name}.log"
+
+    def free_mib(self) -> int:
+        """Free space of its file system."""
+        return shutil.disk_usage(self.root).free >> 20
+
+    def check_disk(self, free_mib_min: int) -> None:
+        """Raises WatchfloorError where less space is free."""
+        free = self.free_mib()
+        if free < free_mib_min:
+            raise disk_full(self.root, f"{free} MiB are free below {self.root}, {free_mib_min} are needed")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    scratch = path.with_name(f".{path.name}.new")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def damaged(path: Path, why: str) -> WatchfloorError:
+    """The failure to report for a state directory that cannot be used."""
+    return WatchfloorError(
+        f"the state directory is damaged: {path} cannot be used ({why})",
+        "restore it from a copy, or move the directory away and start with an empty one",
+    )
+
+
+def disk_full(root: Path, problem: str) -> WatchfloorError:
+    """The failure to report when the disk below the state directory is full."""
+    return WatchfloorError(f"the disk is full: {problem}", f"free space there, or move {root} to a larger disk")
+
+
+def _unwritable(root: Path, error: OSError) -> WatchfloorError:
+    if error.errno == errno.ENOSPC:
+        return disk_full(root, f"nothing can be written below {root}")
+    return WatchfloorError(
+        f"the state directory {root} cannot be written ({error.strerror})",
+        "give this user the right to write there, or name another with --state-dir",
+    )

@@ -1,0 +1,118 @@
+"""The state directory: one launcher at a time, secrets kept and private, damage told."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.state import StateDir, write_private
+from watchfloor.errors import WatchfloorError
+
+
+def opened(root: Path) -> StateDir:
+    state = StateDir(root)
+    state.open()
+    return state
+
+
+def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
+    first = opened(tmp_path / "s")
+    first.memory.ports["gateway"] = 20_500
+    first.remember()
+    first.close()
+    second = opened(tmp_path / "s")
+    second.close()
+    assert second.memory == first.memory
+    assert len(second.memory.hs256_secret) >= 32
+    assert len({second.memory.hs256_secret, second.memory.postgres_password, second.memory.capture_password}) == 3
+
+
+def test_only_the_owner_reads_what_holds_secrets(tmp_path: Path) -> None:
+    state = opened(tmp_path / "s")
+    state.write_endpoints({"postgres": "postgresql://u:secret@127.0.0.1/d"})
+    state.close()
+    for name in ("state.json", "endpoints.json", "lock"):
+        assert stat.S_IMODE((tmp_path / "s" / name).stat().st_mode) == 0o600, name
+    for name in ("logs", "run", "config"):
+        assert stat.S_IMODE((tmp_path / "s" / name).stat().st_mode) == 0o700, name
+
+
+def test_a_second_launcher_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    first = opened(tmp_path / "s")
+    program = (
+        "import sys, pathlib; from deploy.embedded.state import StateDir; from watchfloor.errors import *\n"
+        "try: StateDir(pathlib.Path(sys.argv[1])).open()\n"
+        "except WatchfloorError as error: print(error); sys.exit(1)\n"
+    )
+    argv = [sys.executable, "-c", program, str(tmp_path / "s")]
+    second = subprocess.run(argv, capture_output=True, text=True, check=False)
+    first.close()
+    third = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert f"another watchfloor (process {os.getpid()}) runs on" in second.stdout
+    assert third.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "garbage",
+        "[]",
+        '{"version": 2}',
+        json.dumps({"version": 1, "identity": "x"}),
+        json.dumps(
+            {
+                "version": 1,
+                "identity": "x",
+                "ports": {"gateway": "80"},
+                "hs256_secret": "s",
+                "postgres_password": "p",
+                "capture_password": "c",
+            }
+        ),
+    ],
+)
+def test_a_damaged_memory_is_told_and_the_lock_given_back(tmp_path: Path, text: str) -> None:
+    opened(tmp_path / "s").close()
+    (tmp_path / "s" / "state.json").write_text(text)
+    for _ in range(2):
+        with pytest.raises(WatchfloorError, match=r"state directory is damaged: .*state\.json"):
+            opened(tmp_path / "s")
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WatchfloorError, match=r"cannot be written .*--state-dir"):
+        opened(tmp_path / "file" / "s")
+
+
+def test_too_little_disk_is_told_with_both_numbers(tmp_path: Path) -> None:
+    state = opened(tmp_path / "s")
+    state.check_disk(0)
+    with pytest.raises(WatchfloorError, match=r"the disk is full: \d+ MiB are free .* 999999999 are needed"):
+        state.check_disk(999_999_999)
+    state.close()
+
+
+def test_endpoints_of_a_killed_launcher_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    first = opened(tmp_path / "s")
+    first.write_endpoints({})
+    first.close()
+    second = opened(tmp_path / "s")
+    second.close()
+    assert not second.endpoints_file.exists()
+
+
+def test_a_private_file_replaces_an_open_one_and_stays_private(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,79 @@
+"""`watchfloor up`: the whole chain on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchfloor.paths import default_cache_dir, default_state_dir
+
+if TYPE_CHECKING:
+    from deploy.embedded.stack import Stack
+
+_EXAMPLES = """
+Starts PostgreSQL, Kafka, Kafka Connect with Debezium, a worker and the gateway, and stops them on Ctrl-C.
+
+The first start downloads 63 MB; later ones need no network. All listens on 127.0.0.1 only.
+
+Examples:
+
+  watchfloor up
+
+  watchfloor up --state-dir ./state --gateway-port 8080
+
+  watchfloor up --postgres postgresql://owner:secret@db.example.com/facility
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(help=_EXAMPLES)(up)
+
+
+def up(
+    context: typer.Context,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where data, logs and addresses are kept.", show_default="the user's data directory"),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
+    ] = None,
+    postgres: Annotated[
+        str | None, typer.Option(help="Watch this database (postgresql://…) instead of an own one.", metavar="URL")
+    ] = None,
+    kafka: Annotated[str | None, typer.Option(help="Use this Kafka cluster.", metavar="HOST:PORT")] = None,
+    connect: Annotated[str | None, typer.Option(help="Use this Kafka Connect.", metavar="URL")] = None,
+    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page and the WebSockets.")] = None,
+    postgres_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    kafka_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    connect_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first worker.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers share the partitions.")] = 1,
+    start_timeout: Annotated[float, typer.Option(min=1, help="Seconds that one component may take.")] = 60.0,
+    free_disk_mib: Annotated[int, typer.Option(min=0, help="Free disk space that a start needs.")] = 1024,
+) -> None:
+    """Start the chain and keep it running until a signal."""
+    from deploy.embedded.options import StackOptions
+    from deploy.embedded.stack import Stack
+
+    options = StackOptions(
+        state_dir=state_dir or default_state_dir(),
+        cache_dir=cache_dir or default_cache_dir(),
+        postgres_url=postgres,
+        kafka=kafka,
+        connect_url=connect,
+        gateway_port=gateway_port,
+        postgres_port=postgres_port,
+        kafka_port=kafka_port,
+        connect_port=connect_port,
+        metrics_port=metrics_port,
+        workers=workers,
+        start_timeout_s=start_timeout,
+        free_disk_mib_min=free_disk_mib,
+    )
+    Stack(options, context.obj.settings()).run_until_signal(_say_ready)
+
+
+def _say_ready(stack: "Stack") -> None:
+    typer.echo(f"ready: {stack.endpoints['gateway']}/")
