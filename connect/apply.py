@@ -132,7 +132,8 @@ def restart_failed_tasks(settings: Settings) -> list[str]:
 @contextmanager
 def _client(connect: ConnectSettings) -> Iterator[httpx.Client]:
     try:
-        with httpx.Client(base_url=connect.url, timeout=connect.request_timeout_s) as client:
+        # Connect is a neighbour, not a site on the internet: proxies of the environment are not for it.
+        with httpx.Client(base_url=connect.url, timeout=connect.request_timeout_s, trust_env=False) as client:
             yield client
     except httpx.InvalidURL as error:
         raise WatchfloorError(f"connect.url {connect.url} is not an address", "write http://host:port") from error

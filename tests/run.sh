@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 stages="${*:-lint unit chain browser chaos}"
-code='watchfloor contracts detectors streams gateway connect deploy benchmarks'
+code='watchfloor contracts detectors streams gateway connect deploy'
 
 for stage in $stages; do
     printf '\n== %s\n' "$stage" >&2
@@ -12,7 +12,7 @@ for stage in $stages; do
         lint)
             ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo >/dev/null ||
                 { printf 'watchfloor: the lint stage failed\n' >&2; exit 1; } ;;
-        unit) pytest tests/unit contracts detectors streams ;;
+        unit) pytest tests/unit $code ;;
         chain) pytest tests/chain ;;
         browser)
             if command -v chromium >/dev/null; then pytest tests/browser

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from contracts.topics import Retention, TopicNames, TopicSpec
@@ -17,7 +17,7 @@ def librdkafka_config(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": kafka.security_protocol,
-        "log_level": 3,
+        "log_level": 0,  # what fails is raised; librdkafka's own lines on standard error would say it again
     }
     if kafka.security_protocol.startswith("SASL"):
         config |= {"sasl.mechanism": kafka.sasl_mechanism, "sasl.username": kafka.sasl_username}
@@ -112,6 +112,8 @@ def feed_epoch(kafka: KafkaSettings, *, timeout_s: float = 10.0) -> str:
     try:
         described = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)[name].result()
     except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise WatchfloorError(f"topic {name} is missing", "start a worker once, it makes the topics") from error
         raise unreachable(kafka) from error
     return str(described.topic_id)
 

@@ -58,3 +58,27 @@ def read_endpoints(state_dir: Path) -> Endpoints | None:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise WatchfloorError(f"{file} cannot be read ({error})", "stop the stack and start it again") from error
+
+
+def gateway_addresses(settings: Settings) -> tuple[str, str]:
+    """Where the gateway of these settings answers on this machine: its HTTP and its WebSocket address.
+
+    >>> gateway_addresses(Settings())
+    ('http://127.0.0.1:8080', 'ws://127.0.0.1:8080')
+    """
+    gateway = settings.gateway
+    where = f"{reachable_host(gateway.host)}:{gateway.port}"
+    return (
+        (f"https://{where}", f"wss://{where}") if gateway.tls_certificate_file else (f"http://{where}", f"ws://{where}")
+    )
+
+
+def reachable_host(host: str) -> str:
+    """Where a process that listens at this address is reached from this machine, as part of a URL.
+
+    >>> reachable_host("0.0.0.0"), reachable_host("::"), reachable_host("10.1.2.3")
+    ('127.0.0.1', '[::1]', '10.1.2.3')
+    """
+    if host in ("", "0.0.0.0"):
+        return "127.0.0.1"
+    return "[::1]" if host == "::" else f"[{host}]" if ":" in host else host

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -243,12 +244,14 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
             cls,
             settings_cls: type[BaseSettings],
             init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by `environment`
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             file = (TomlConfigSettingsSource(settings_cls, config),) if config is not None else ()
-            return (init_settings, env_settings, *file)
+            variables = EnvSettingsSource(settings_cls)
+            variables.env_vars = {name.lower(): value for name, value in environment.items()}
+            return (init_settings, variables, *file)
 
     try:
         return FromHere()

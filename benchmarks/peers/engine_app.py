@@ -58,8 +58,12 @@ async def main() -> None:
             lambda each: str(each.change.after.id),
             lambda _: FENCE,
         ),
-        Fetcher(config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max),
-        Appender(config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max),
+        Fetcher(
+            config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max
+        ),
+        Appender(
+            config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max
+        ),
         worker,
         metrics,
         time.time,

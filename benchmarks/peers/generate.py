@@ -66,7 +66,9 @@ class World:
             second += 1
 
 
-def envelope(number: int, tenant: int, person: int, at_s: float, latitude: float, longitude: float, sent_us: int) -> bytes:
+def envelope(
+    number: int, tenant: int, person: int, at_s: float, latitude: float, longitude: float, sent_us: int
+) -> bytes:
     """A Debezium envelope of 614 bytes on average."""
     at = datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     lsn = 35_141_432 + number
@@ -118,7 +120,9 @@ def fill(broker: str, topic: str, count: int, seed: int = 7) -> Expected:
             rounded_s = round(at_s * 1e6) / 1e6  # what the timestamp in the envelope can hold
             tenants[tenant], scored = admit(tenants.get(tenant), datetime.fromtimestamp(at_s, UTC).timestamp())
             if scored:
-                persons[person], verdict = track(persons.get(person), latitude, longitude, datetime.fromtimestamp(at_s, UTC).timestamp())
+                persons[person], verdict = track(
+                    persons.get(person), latitude, longitude, datetime.fromtimestamp(at_s, UTC).timestamp()
+                )
                 if verdict is not None:
                     expected.findings.add(number)
             else:

@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from watchfloor import __version__
@@ -69,11 +68,11 @@ def main() -> None:
     verbose = any(argument in ("--verbose", "-v") for argument in sys.argv[1:])
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.Exit as stop:
+    except typer.exceptions.Exit as stop:
         code = stop.exit_code
-    except click.exceptions.Abort:
+    except typer.exceptions.Abort:
         code = 130
-    except click.ClickException as usage:
+    except typer.exceptions.TyperException as usage:
         usage.show()
         code = usage.exit_code
     except KeyboardInterrupt:

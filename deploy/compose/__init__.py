@@ -1,0 +1,1 @@
+"""The chain in containers: what docker-compose.kafka.yml builds and mounts."""

@@ -1,0 +1,201 @@
+"""The simulated company's reference data: tenants, clients, sites, persons, devices.
+
+A pure function of the seed: the same seed gives the same rows, and identifiers depend only on the
+place in the structure, so that another seed renames what is there instead of colliding with it.
+Never touches a connection, and knows no time.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from deploy.demo.geometry import moved
+from deploy.demo.operations import Insert
+from deploy.demo.vocabulary import (
+    CITIES,
+    CLIENT_NAMES,
+    FAMILY_NAMES,
+    GIVEN_NAMES,
+    SITE_KINDS,
+    TENANT_NAMES,
+    City,
+)
+
+TENANTS_MAX = len(TENANT_NAMES)
+CLIENTS_PER_TENANT = 3
+SITES_PER_TENANT = 8
+PERSONS_PER_TENANT = 60
+DEVICES_PER_SITE = 2
+_POLYGON_SHARE = 0.5
+"""Of the sites have a polygon beside their circle."""
+_CITY_SPREAD_M = 7_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A guarded place; the geofence is a circle, at some sites also a polygon within it."""
+
+    id: int
+    tenant_id: int
+    client_id: int
+    name: str
+    latitude: float
+    longitude: float
+    geofence_radius_m: int
+    geofence: str | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who works at two sites and at no other; that makes a visit elsewhere a finding."""
+
+    id: int
+    tenant_id: int
+    name: str
+    phone: str
+    email: str
+    sites: tuple[Site, Site]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A reader or telephone that belongs to a site."""
+
+    id: int
+    tenant_id: int
+    site_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer of the system with all that belongs to it."""
+
+    id: int
+    name: str
+    timezone: str
+    clients: tuple[tuple[int, str], ...]
+    sites: tuple[Site, ...]
+    persons: tuple[Person, ...]
+    devices: tuple[Device, ...]
+
+    def rows(self) -> Iterator[Insert]:
+        """The reference rows, each after the rows it refers to."""
+        yield Insert("tenant", {"id": self.id, "tenant_id": self.id, "name": self.name, "timezone": self.timezone})
+        for client_id, name in self.clients:
+            yield Insert("client", {"id": client_id, "tenant_id": self.id, "name": name})
+        for site in self.sites:
+            yield Insert("site", {field: getattr(site, field) for field in Site.__slots__})
+        for person in self.persons:
+            yield Insert("person", {field: getattr(person, field) for field in Person.__slots__ if field != "sites"})
+        for device in self.devices:
+            values = {field: getattr(device, field) for field in Device.__slots__}
+            yield Insert("device", values | {"status": "ONLINE", "battery_percent": 100})
+
+
+def build_company(seed: int, tenants: int) -> tuple[Tenant, ...]:
+    """The tenants 1 to `tenants` of this seed.
+
+    Args:
+        seed: any integer; a tenant is the same however many tenants there are.
+        tenants: 1 to TENANTS_MAX.
+
+    Raises:
+        ValueError: more tenants than there are names for, or none.
+    """
+    if not 1 <= tenants <= TENANTS_MAX:
+        raise ValueError(f"a company of {tenants} tenants: 1 to {TENANTS_MAX} are possible")
+    # Chance that can be repeated, and no secret.
+    return tuple(_tenant(Random(f"{seed}/{number}"), number) for number in range(1, tenants + 1))  # noqa: S311
+
+
+def _tenant(rng: Random, number: int) -> Tenant:
+    cities = rng.sample(CITIES, 2)
+    clients = tuple(
+        (number * 100 + place, name) for place, name in enumerate(rng.sample(CLIENT_NAMES, CLIENTS_PER_TENANT), 1)
+    )
+    sites = _sites(rng, number, cities, clients)
+    name = TENANT_NAMES[number - 1]
+    return Tenant(
+        id=number,
+        name=name,
+        timezone=cities[0].timezone,
+        clients=clients,
+        sites=sites,
+        persons=_persons(rng, number, name, sites),
+        devices=_devices(number, sites),
+    )
+
+
+def _sites(rng: Random, tenant_id: int, cities: list[City], clients: tuple[tuple[int, str], ...]) -> tuple[Site, ...]:
+    kinds = rng.sample(SITE_KINDS, SITES_PER_TENANT)
+    sites = []
+    for place, kind in enumerate(kinds):
+        # Both halves of the list lie in one city each: nobody commutes between cities.
+        city = cities[place * 2 // SITES_PER_TENANT]
+        client_id, client_name = clients[place % len(clients)]
+        spread = (rng.uniform(-_CITY_SPREAD_M, _CITY_SPREAD_M), rng.uniform(-_CITY_SPREAD_M, _CITY_SPREAD_M))
+        latitude, longitude = moved(city.latitude, city.longitude, *spread)
+        radius_m = rng.randrange(90, 260, 10)
+        sites.append(
+            Site(
+                id=tenant_id * 1_000 + place + 1,
+                tenant_id=tenant_id,
+                client_id=client_id,
+                name=f"{client_name} {kind}, {city.name}",
+                latitude=latitude,
+                longitude=longitude,
+                geofence_radius_m=radius_m,
+                geofence=_polygon(latitude, longitude, radius_m) if rng.random() < _POLYGON_SHARE else None,
+                timezone=city.timezone,
+            )
+        )
+    return tuple(sites)
+
+
+def _polygon(latitude: float, longitude: float, radius_m: int) -> str:
+    """A GeoJSON octagon on the circle, closed as RFC 7946 wants it: counterclockwise, first point repeated."""
+    diagonal = radius_m * 0.7071
+    offsets = [
+        (radius_m, 0), (diagonal, diagonal), (0, radius_m), (-diagonal, diagonal),
+        (-radius_m, 0), (-diagonal, -diagonal), (0, -radius_m), (diagonal, -diagonal), (radius_m, 0),
+    ]  # fmt: skip
+    ring = [list(reversed(moved(latitude, longitude, east, north))) for east, north in offsets]
+    return json.dumps({"type": "Polygon", "coordinates": [ring]})
+
+
+def _persons(rng: Random, tenant_id: int, company: str, sites: tuple[Site, ...]) -> tuple[Person, ...]:
+    domain = "".join(letter for letter in company.partition(" ")[0].lower() if letter.isalpha()) + ".example"
+    half = len(sites) // 2
+    persons = []
+    for place in range(PERSONS_PER_TENANT):
+        given, family = rng.choice(GIVEN_NAMES), rng.choice(FAMILY_NAMES)
+        local = sites[:half] if place % 2 == 0 else sites[half:]
+        home, other = rng.sample(local, 2)
+        persons.append(
+            Person(
+                id=tenant_id * 10_000 + place + 1,
+                tenant_id=tenant_id,
+                name=f"{given} {family}",
+                phone=f"+1-{rng.randrange(201, 990)}-555-01{place % 100:02d}",
+                email=f"{given}.{family}{place + 1}@{domain}".lower(),
+                sites=(home, other),
+            )
+        )
+    return tuple(persons)
+
+
+def _devices(tenant_id: int, sites: tuple[Site, ...]) -> tuple[Device, ...]:
+    kinds = ("Gate reader", "Patrol phone")
+    return tuple(
+        Device(
+            id=tenant_id * 1_000 + site_place * DEVICES_PER_SITE + kind_place + 1,
+            tenant_id=tenant_id,
+            site_id=site.id,
+            name=f"{kinds[kind_place]} {site.id}-{kind_place + 1}",
+        )
+        for site_place, site in enumerate(sites)
+        for kind_place in range(DEVICES_PER_SITE)
+    )

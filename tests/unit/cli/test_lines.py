@@ -1,0 +1,90 @@
+"""A feed's messages as lines for a terminal."""
+
+import re
+
+import pytest
+
+from watchfloor.client.events import Connected, Disconnected, Gap, Message
+from watchfloor.client.lines import message_line, notice_line
+
+ANOMALY = {
+    "type": "anomaly_detected",
+    "timestamp": "2026-03-02T09:00:00.250Z",
+    "seq": 4,
+    "anomaly_type": "WRONG_PERSON",
+    "severity": "HIGH",
+    "title": "Somebody else",
+    "site_name": "Main Gate",
+    "person_id": 17,
+    "person_name": None,
+    "detection_latency_ms": 21.4,
+}
+
+
+def shown(body: dict[str, object], *, colour: bool = False) -> str:
+    return message_line(Message(str(body["type"]), body), colour=colour)
+
+
+def test_an_anomaly_is_one_line_with_what_an_operator_needs() -> None:
+    line = shown(ANOMALY)
+    assert re.fullmatch(
+        r"\d\d:\d\d:00\.250 HIGH     WRONG_PERSON       Somebody else · Main Gate · person 17 · 21 ms", line
+    )
+
+
+def test_severity_is_coloured_only_where_asked_for() -> None:
+    assert "\x1b" not in shown(ANOMALY)
+    assert "\x1b[31m" in shown(ANOMALY, colour=True)
+    assert shown(ANOMALY | {"severity": "LOW"}, colour=True) != shown(ANOMALY, colour=True)
+
+
+def test_an_event_with_several_findings_shows_the_worst_severity() -> None:
+    findings = [
+        {"finding_type": "LATE_CHECK_IN", "severity": "LOW", "title": "Late"},
+        {"finding_type": "WRONG_PERSON", "severity": "HIGH", "title": "Other"},
+    ]
+    line = shown({"type": "anomaly_detected", "timestamp": "2026-03-02T09:00:00Z", "findings": findings})
+    assert "HIGH     LATE_CHECK_IN+WRONG_PERSON Late; Other" in line
+
+
+def test_a_severity_of_a_later_version_is_shown_as_it_is() -> None:
+    findings = [{"finding_type": "NEW", "severity": "EXTREME", "title": "?"}]
+    assert "EXTREME" in shown({"type": "anomaly_detected", "findings": findings})
+
+
+def test_a_ticket_shows_its_change() -> None:
+    body = {"type": "ticket_updated", "ticket_no": "T-1", "old_status": "NEW", "new_status": "OPEN", "priority": "LOW",
+            "site_id": 3, "description": "water"}  # fmt: skip
+    assert "TICKET             T-1 NEW -> OPEN · LOW · site 3 · water" in shown(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"type": "rate_limited", "dropped": 50, "limit": 100, "window": "x"}, "50 events not scored, limit 100"),
+        ({"type": "event_processed", "event_type": "location", "detection_latency_ms": 9}, "clean              location 9 ms"),
+        ({"type": "error", "message": "no", "correlation_id": "c1"}, "no (c1)"),
+        ({"type": "alert_new", "alert": 3}, "alert_new          alert=3"),
+    ],
+)  # fmt: skip
+def test_every_other_type_is_one_line_too(body: dict[str, object], expected: str) -> None:
+    assert expected in shown(body)
+
+
+def test_text_from_a_database_cannot_steer_the_terminal() -> None:
+    evil = "a\x1b[2Jb\r\nc\x07\u202ed"
+    for body in (
+        ANOMALY | {"title": evil, "site_name": evil},
+        {"type": "ticket_updated", "description": evil},
+        {"type": evil, "field": evil},
+    ):
+        assert not re.search("[\x00-\x1f\x7f\u202e]", shown(body))
+    assert not re.search("[\x00-\x1f\u202e]", notice_line(Disconnected(1011, evil, 1)))
+
+
+def test_notices_are_sentences() -> None:
+    assert notice_line(Connected(1, "e", 4)) == "connected as tenant 1, after message 4"
+    assert notice_line(Gap(2, 3, "lost")) == "gap: messages 2 to 3 are missing (lost)"
+    assert notice_line(Gap(None, None, "a new log")) == "gap: a new log; numbering starts anew"
+    assert notice_line(Disconnected(1012, "restart", 0.51)) == "disconnected: restart (1012); next attempt in 0.5 s"
+    assert notice_line(Disconnected(None, "gone", 2)) == "disconnected: gone; next attempt in 2.0 s"

@@ -1,0 +1,86 @@
+"""The simulated company's reference data."""
+
+import json
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.demo.company import TENANTS_MAX, build_company
+from deploy.demo.geometry import distance_m
+from deploy.demo.operations import Insert
+
+seeds = st.integers(min_value=0, max_value=2**32)
+
+
+def rows_of(seed: int, tenants: int) -> list[Insert]:
+    return [row for tenant in build_company(seed, tenants) for row in tenant.rows()]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds)
+def test_the_same_seed_gives_the_same_rows_and_a_tenant_does_not_depend_on_the_others(seed: int) -> None:
+    assert rows_of(seed, 3) == rows_of(seed, 3)
+    assert rows_of(seed, 5)[: len(rows_of(seed, 3))] == rows_of(seed, 3)
+
+
+def test_another_seed_gives_other_names_under_the_same_identifiers() -> None:
+    one, other = rows_of(1, 2), rows_of(2, 2)
+    assert [(row.table, row.values["id"]) for row in one] == [(row.table, row.values["id"]) for row in other]
+    assert one != other
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds, tenants=st.integers(1, TENANTS_MAX))
+def test_every_row_refers_only_to_rows_before_it_and_of_its_own_tenant(seed: int, tenants: int) -> None:
+    known: set[tuple[str, int, int]] = set()
+    for row in rows_of(seed, tenants):
+        tenant = row.values["tenant_id"]
+        assert isinstance(tenant, int)
+        for column, table in (("client_id", "client"), ("site_id", "site")):
+            if column in row.values:
+                assert (table, tenant, row.values[column]) in known
+        identifier = row.values["id"]
+        assert isinstance(identifier, int)
+        assert (row.table, tenant, identifier) not in known
+        known.add((row.table, tenant, identifier))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds)
+def test_nobody_works_in_two_cities_and_everybody_has_a_site_where_they_do_not_work(seed: int) -> None:
+    for tenant in build_company(seed, 2):
+        for person in tenant.persons:
+            home, other = person.sites
+            assert home.id != other.id
+            assert home.timezone == other.timezone
+            assert distance_m(home.latitude, home.longitude, other.latitude, other.longitude) < 25_000
+            assert any(site.timezone == home.timezone and site not in person.sites for site in tenant.sites)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=seeds)
+def test_sites_have_a_real_time_zone_and_a_geofence_that_is_closed_and_lies_within_the_radius(seed: int) -> None:
+    for tenant in build_company(seed, 2):
+        for site in tenant.sites:
+            ZoneInfo(site.timezone)
+            if site.geofence is None:
+                continue
+            [ring] = json.loads(site.geofence)["coordinates"]
+            assert ring[0] == ring[-1]
+            for longitude, latitude in ring:
+                assert distance_m(latitude, longitude, site.latitude, site.longitude) <= site.geofence_radius_m * 1.01
+
+
+def test_telephone_numbers_and_mail_addresses_belong_to_nobody() -> None:
+    for tenant in build_company(7, TENANTS_MAX):
+        for person in tenant.persons:
+            assert "-555-01" in person.phone
+            assert person.email.endswith(".example")
+
+
+@pytest.mark.parametrize("tenants", [0, -1, TENANTS_MAX + 1])
+def test_a_company_of_no_or_too_many_tenants_is_refused(tenants: int) -> None:
+    with pytest.raises(ValueError, match="tenants"):
+        build_company(1, tenants)

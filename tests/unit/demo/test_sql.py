@@ -1,0 +1,50 @@
+"""The statements of the demo: composed, never pasted together."""
+
+from typing import Any
+
+import pytest
+
+from deploy.demo import sql
+from deploy.demo.operations import Insert, Operation, Update
+
+
+class RecordingConnection:
+    """Stands in for PostgreSQL: keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, list[Any]]] = []
+
+    def execute(self, query: Any, parameters: list[Any]) -> None:
+        self.sent.append((query.as_string(None), list(parameters)))
+
+
+def sent(operation: Operation, *, replace: bool = False) -> tuple[str, list[Any]]:
+    connection = RecordingConnection()
+    sql.execute(connection, operation, replace=replace)  # type: ignore[arg-type]
+    [statement] = connection.sent
+    return statement
+
+
+def test_an_insert_that_is_sent_again_changes_nothing() -> None:
+    assert sent(Insert("ticket", {"id": 4, "tenant_id": 1, "status": "NEW"})) == (
+        'INSERT INTO "public"."ticket" ("id", "tenant_id", "status") VALUES (%s, %s, %s) ON CONFLICT (id) DO NOTHING',
+        [4, 1, "NEW"],
+    )
+
+
+def test_reference_rows_replace_those_of_another_seed() -> None:
+    text, _ = sent(Insert("client", {"id": 101, "tenant_id": 1, "name": "Orchid Group"}), replace=True)
+    assert text.endswith('DO UPDATE SET "tenant_id" = excluded."tenant_id", "name" = excluded."name"')
+
+
+def test_an_update_names_its_row_by_id() -> None:
+    assert sent(Update("ticket", 4, {"status": "OPEN"})) == (
+        'UPDATE "public"."ticket" SET "status" = %s WHERE id = %s',
+        ["OPEN", 4],
+    )
+
+
+@pytest.mark.parametrize("name", ['x" = 1; --', "x y"])
+def test_a_name_cannot_leave_its_quotes(name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    assert sent(Update("ticket", 4, {name: 1}))[0] == f'UPDATE "public"."ticket" SET {quoted} = %s WHERE id = %s'  # noqa: S608 - expected text

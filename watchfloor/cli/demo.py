@@ -1,0 +1,127 @@
+"""`watchfloor demo`: the whole chain with a simulated company, and the page's address with a sign-in."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchfloor.paths import default_cache_dir, default_state_dir
+
+if TYPE_CHECKING:
+    from deploy.demo.simulation import Plan
+    from deploy.embedded.stack import Stack
+
+_EPILOG = """
+[bold]Examples[/]
+
+  watchfloor demo
+
+  watchfloor demo --rate 200 --tenants 8
+
+  watchfloor demo --anomaly-rate 0.1 --burst-every 20
+
+  watchfloor demo --seconds 60 --seed 7
+
+The company's tenants are 1 to 8; rows of these ids in the state directory's database belong to it.
+"""
+_TOKEN_LIFETIME_S = 12 * 3600
+_LAST_MESSAGES_S = 10.0
+_LIMIT_SHARE_MAX = 0.8
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EPILOG)(demo)
+
+
+def demo(
+    context: typer.Context,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where data, logs and addresses are kept.", show_default="the user's data directory"),
+    ] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
+    ] = None,
+    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page and the WebSockets.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same company and the same day.")] = 1,
+    rate: Annotated[float, typer.Option(help="Rows per second over all tenants.", min=0.1, max=2000)] = 20.0,
+    anomaly_rate: Annotated[float, typer.Option(help="Planted anomalies per row written.", min=0, max=0.5)] = 0.02,
+    tenants: Annotated[int, typer.Option(help="How many tenants.", min=1, max=8)] = 3,
+    burst_every: Annotated[
+        float, typer.Option(help="Seconds between bursts over the rate limit, on average; 0 for none.", min=0)
+    ] = 60.0,
+    seconds: Annotated[float | None, typer.Option(help="Stop by itself after so long. [default: never]", min=1)] = None,
+) -> None:
+    """Start the chain, let a simulated company write rows, and print where to watch.
+
+    It says what it planted, so that you can compare it with what the feed shows. Ctrl-C stops everything.
+    """
+    from deploy.demo.simulation import Plan
+    from deploy.embedded.options import StackOptions
+    from deploy.embedded.stack import Stack
+
+    settings = context.obj.settings()
+    limit = settings.worker.max_events_per_second
+    plan = Plan(seed, tenants, anomaly_rate, burst_interval_s=burst_every, burst_rows=limit + max(limit // 2, 1))
+    if rate > _LIMIT_SHARE_MAX * limit * tenants:
+        _note(
+            f"at this rate the limit of {limit} events/s a tenant drops ordinary rows too: not all planted will be seen"
+        )
+    options = StackOptions(
+        state_dir=state_dir or default_state_dir(),
+        cache_dir=cache_dir or default_cache_dir(),
+        gateway_port=gateway_port,
+    )
+    Stack(options, settings).run_until_signal(lambda stack: _run_company(stack, plan, rate, seconds))
+
+
+def _run_company(stack: "Stack", plan: "Plan", rate: float, seconds: float | None) -> None:
+    """Write and show until the stack is told to stop; the stack is still there when this returns."""
+    from deploy.demo.writer import CompanyWriter
+    from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
+
+    endpoints, auth = stack.endpoints, stack.settings.auth
+    watch = FeedWatch(endpoints["websocket"], auth, range(1, plan.tenants + 1))
+    # The watch listens first: what is planted from the first row on is seen.
+    watch.start()
+    watch.wait_connected(_LAST_MESSAGES_S)
+    writer = CompanyWriter(endpoints["postgres"], plan, rate, seconds=seconds, on_end=stack.request_stop)
+    writer.start()
+    status = StatusLine(writer, watch)
+    _say_where(stack, plan)
+    status.start()
+    try:
+        stack.wait()
+        writer.stop()
+        wait_until_seen(writer, watch, _LAST_MESSAGES_S)
+    finally:
+        status.stop()
+        writer.stop()
+        watch.stop()
+        for line in summary(writer, watch):
+            _note(line)
+    if writer.failure is not None:
+        raise writer.failure
+
+
+def _say_where(stack: "Stack", plan: "Plan") -> None:
+    from gateway.access import Capability, mint_token
+
+    token = mint_token(
+        stack.settings.auth,
+        tenant_id=1,
+        user="operator",
+        capabilities=[str(capability) for capability in Capability],
+        lifetime_s=_TOKEN_LIFETIME_S,
+    )
+    # A browser keeps what stands behind # to itself: the token reaches the page, and no server's log.
+    typer.echo(f"ready: {stack.endpoints['gateway']}/#token={token}")
+    where = stack.options.state_dir
+    _note(f"open it to watch tenant 1 of {plan.tenants}; Ctrl-C stops everything")
+    _note(f"another tenant: watchfloor token --tenant 2 --user you --capability noc:view --state-dir {where}")
+    _note(f"in a terminal:  watchfloor tail --tenant 1 --state-dir {where}")
+
+
+def _note(line: str) -> None:
+    typer.echo(f"watchfloor: {line}", err=True)

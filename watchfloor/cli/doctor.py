@@ -1,0 +1,106 @@
+"""`watchfloor doctor`: checks every component and says what to do."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchfloor.errors import SettingsError
+
+if TYPE_CHECKING:
+    from watchfloor.health.model import Probe, Result, Target
+
+_EPILOG = """
+[bold]Examples[/]
+
+  watchfloor doctor
+
+  watchfloor doctor --state-dir /srv/watchfloor
+
+  watchfloor --config production.toml doctor --json
+
+Exits with 1 when something is wrong.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EPILOG)(doctor)
+
+
+def doctor(
+    context: typer.Context,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack to examine.")] = None,
+    timeout_s: Annotated[
+        float, typer.Option(help="Seconds that each component has to answer.", min=0.5, max=120)
+    ] = 8.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Check PostgreSQL, Kafka, Connect, worker, gateway and this machine, and say what to do."""
+    import msgspec
+
+    from watchfloor.health.model import State, examine
+
+    target = _target(context.obj.config, state_dir, timeout_s)
+    results = asyncio.run(examine(target, _probes()))
+    if as_json:
+        typer.echo(msgspec.json.encode(results))
+    else:
+        _show(results)
+    if any(result.state is State.PROBLEM for result in results):
+        raise typer.Exit(1)
+
+
+def _target(config: Path | None, state_dir: Path | None, timeout_s: float) -> "Target":
+    from watchfloor.health.model import Target
+    from watchfloor.local import find_settings, read_endpoints
+    from watchfloor.paths import default_state_dir
+
+    try:
+        settings = find_settings(config, state_dir)
+    except SettingsError as error:
+        raise SettingsError(f"settings: {error.problem}", error.advice) from error
+    where = state_dir or (None if config is not None else default_state_dir())
+    return Target(settings, where, read_endpoints(where) if where else None, timeout_s)
+
+
+def _probes() -> "list[Probe]":
+    from watchfloor.health import broker, processes, source
+    from watchfloor.health.model import Probe
+
+    return [
+        Probe("machine", processes.probe_machine, "see whether the disk answers"),
+        Probe("postgres", source.probe_source, "see whether PostgreSQL is overloaded or unreachable"),
+        Probe("kafka", broker.probe_kafka, "see whether the broker is overloaded or unreachable"),
+        Probe("connect", broker.probe_connect, "see Connect's log: while it rebalances it does not answer"),
+        Probe("worker", processes.probe_worker, "see the worker's log"),
+        Probe("gateway", processes.probe_gateway, "see the gateway's log"),
+    ]
+
+
+def _show(results: "list[Result]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from watchfloor.health.model import State
+
+    console = Console()
+    if not console.is_terminal:
+        # In a pipe a line is as long as it is: wrapped at 80 columns it could not be searched.
+        console.width = 400
+    styles = {State.OK: "green", State.PROBLEM: "bold red", State.UNKNOWN: "yellow"}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("component", "check", "state"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for result in results:
+        what = Text(result.detail)
+        if result.advice:
+            what.append(f"\n→ {result.advice}", style="bold")
+        table.add_row(result.component, result.check, Text(str(result.state), style=styles[result.state]), what)
+    console.print(table)
+    problems = sum(result.state is State.PROBLEM for result in results)
+    ending = f"[green]all {len(results)} checks ok[/]" if not problems else f"[red]{problems} to cure[/]"
+    console.print(ending, highlight=False)

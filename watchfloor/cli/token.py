@@ -1,0 +1,75 @@
+"""`watchfloor token`: a development token on standard output, and nothing else there."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from watchfloor.errors import WatchfloorError
+
+_EPILOG = """
+[bold]Examples[/]
+
+  watchfloor token --tenant 1 --user ops --capability noc:view --capability noc:ack_alerts
+
+  watchfloor token --tenant 2 --user branch --capability noc:view --client 201 --site 2001
+
+  watchfloor tail --url ws://127.0.0.1:8080 --token-file <(watchfloor token --tenant 1 --user me)
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EPILOG)(token)
+
+
+def token(
+    context: typer.Context,
+    tenant: Annotated[int, typer.Option(help="Tenant id.", min=1)],
+    user: Annotated[str, typer.Option(help="Who acts: the token's subject.")],
+    capability: Annotated[
+        list[str] | None, typer.Option(help="Such as noc:view; repeatable. [default: noc:view]")
+    ] = None,
+    client: Annotated[
+        list[int] | None, typer.Option(help="Client id that may be seen; repeatable. [default: all]")
+    ] = None,
+    site: Annotated[list[int] | None, typer.Option(help="Site id that may be seen; repeatable. [default: all]")] = None,
+    lifetime_hours: Annotated[float, typer.Option(help="Hours until it expires.", min=0.001, max=24 * 30)] = 12.0,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack that shall accept it.")] = None,
+) -> None:
+    """Print a development token for the gateway of this machine's stack.
+
+    In production tokens come from your identity provider; there this command refuses.
+    """
+    from gateway.access import mint_token
+    from watchfloor.local import find_settings
+
+    capabilities = known_capabilities(capability or ["noc:view"])
+    settings = find_settings(context.obj.config, state_dir)
+    if not user.strip():
+        raise WatchfloorError("the token's user is empty", "name who acts with --user")
+    minted = mint_token(
+        settings.auth,
+        tenant_id=tenant,
+        user=user,
+        capabilities=capabilities,
+        clients=client or None,
+        sites=site or None,
+        lifetime_s=round(lifetime_hours * 3600),
+    )
+    typer.echo(minted)
+
+
+def known_capabilities(names: list[str]) -> list[str]:
+    """The names, each once.
+
+    Raises:
+        WatchfloorError: a capability does not exist; a token with it would silently open nothing.
+    """
+    from gateway.access import Capability
+
+    known = [str(capability) for capability in Capability]
+    for name in names:
+        if name not in known:
+            raise WatchfloorError(f"there is no capability {name}", f"use one of {', '.join(known)}")
+    return list(dict.fromkeys(names))
