@@ -73,7 +73,7 @@ def main() -> None:
     except typer.exceptions.Abort:
         code = 130
     except typer.exceptions.TyperException as usage:
-        usage.show()
+        usage.show()  # type: ignore[attr-defined]  # the public base class does not declare it
         code = usage.exit_code
     except KeyboardInterrupt:
         code = 130
