@@ -22,6 +22,8 @@ from streams.engine.cycle import Application
 from streams.engine.engine import Engine
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
+from streams.fuse import Fuse
+from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox
 from streams.reading import Reader
@@ -92,14 +94,24 @@ def build(
         metrics,
         clock,
     )
+    outbox = Outbox(names, sources, epoch, clock, metrics)
     scorer = Scorer(
         CAPTURED_TABLES,
         ATTENDANCE_DETECTORS,
         AttendancePolicy(),
-        events_max=worker.max_events_per_second * worker.rate_limit_window_ms // 1000,
-        window_ms=worker.rate_limit_window_ms,
+        limiter=Limiter(
+            events_per_second_max=worker.max_events_per_second,
+            window_ms=worker.rate_limit_window_ms,
+            outbox=outbox,
+            metrics=metrics,
+        ),
         shifts_per_person_max=worker.shifts_per_person_max,
-        outbox=Outbox(names, sources, epoch, clock, metrics),
+        fuse=Fuse(
+            run_max=worker.dead_letter_run_max,
+            share_max=worker.dead_letter_share_max,
+            window_records=worker.dead_letter_window_records,
+        ),
+        outbox=outbox,
         metrics=metrics,
     )
 

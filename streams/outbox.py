@@ -96,20 +96,10 @@ class Outbox:
         self._metrics.detection_seconds.observe((now_us - oldest_us) / 1e6)
         self._clean = {}
 
-    @staticmethod
-    def source(change: Change) -> SourcePosition:
-        """Which row change a feed record is about."""
-        return SourcePosition(change.table, str(change.row.id), change.lsn, iso_us(change.commit_us))
 
-    @staticmethod
-    def burst_source(tenant_id: int, window: str) -> SourcePosition:
-        """A burst has no row; its source is the tenant's rate limit."""
-        return SourcePosition("tenant", str(tenant_id), 0, window)
-
-    @staticmethod
-    def burst_id(tenant_id: int, window_start_ms: int, dropped: int) -> str:
-        """The deterministic identifier of a burst's report."""
-        return record_id("rate_limit", str(tenant_id), window_start_ms, str(dropped))
+def source_of(change: Change) -> SourcePosition:
+    """Which row change a feed record is about."""
+    return SourcePosition(change.table, str(change.row.id), change.lsn, iso_us(change.commit_us))
 
 
 def event_id(change: Change) -> str:

@@ -38,8 +38,10 @@ class Reader:
             change = self._decode(self._tables[rank], record.value)
         except (msgspec.MsgspecError, ValueError, ArithmeticError) as error:
             return Entry(0, 0, rank, record.offset, Poison(str(error), type(error).__name__), record)
-        if change is None or change.snapshot:
-            return Entry(0, 0, rank, record.offset, change, record)
+        if change is None:
+            return Entry(0, 0, rank, record.offset, None, record)
+        if change.snapshot:
+            return Entry(0, 0, rank, record.offset, change, record, change.lsn)
         latest_us = (record.timestamp + self._future_ms_max) * 1000
         if change.commit_us > latest_us:
             change = msgspec.structs.replace(change, commit_us=latest_us)

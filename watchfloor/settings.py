@@ -136,6 +136,12 @@ class WorkerSettings(Section):
     output_batch_bytes_max: Positive = 900_000
     future_timestamp_ms_max: Positive = 60_000
     """A commit time further than this ahead of the broker's append time is clamped and flagged."""
+    dead_letter_run_max: Positive = 100
+    """Records that may fail in a row; one more stops the worker, so that a defect does not drain the topics."""
+    dead_letter_share_max: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Share of the latest records that may fail."""
+    dead_letter_window_records: Positive = 1_000
+    """How many records the share is taken of."""
     session_timeout_ms: Positive = 6_000
     heartbeat_interval_ms: Positive = 2_000
     metrics_host: str = "127.0.0.1"

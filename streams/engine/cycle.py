@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import structlog
+
 from streams.engine.appender import Appender
 from streams.engine.fetcher import Fetcher
 from streams.engine.intake import Decode, Intake
@@ -22,6 +24,8 @@ from streams.engine.tables import PartitionState, TableSpec
 from streams.engine.writer import Writer
 from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
 
 _IDLE_S = 1.0
 """How long a worker without partitions waits before it looks again."""
@@ -164,6 +168,8 @@ class Cycle:
             metrics.late.inc(batch.late)
         if batch.repeats:
             metrics.repeats.inc(batch.repeats)
+        if batch.new_history:
+            log.warning("the topics carry another database now", partition=batch.partition, batch=batch.number)
         metrics.lag_records.labels(partition.number).set(partition.lag_records)
 
     async def _settle(self) -> None:

@@ -40,6 +40,8 @@ class Entry(msgspec.Struct, gc=False):
     change: Any
     """What the topic's decoder returned, or a Poison."""
     record: RawRecord
+    snapshot_lsn: int = 0
+    """Of a row that a snapshot read: the LSN of the snapshot. Such an entry has no order of its own."""
 
 
 class OutputRecord(NamedTuple):
@@ -119,6 +121,7 @@ class MicroBatch:
     __slots__ = (
         "entries",
         "late",
+        "new_history",
         "number",
         "outputs",
         "partition",
@@ -148,6 +151,8 @@ class MicroBatch:
         self.tick_ms = tick_ms
         self.late = 0
         self.repeats = 0
+        self.new_history = False
+        """Whether a snapshot showed that the LSNs have begun anew: another database stands behind the topics."""
         self.outputs: dict[str, list[OutputRecord]] = {}
         self.wake_at_ms: int | None = None
         """When the agent wants a tick, Unix milliseconds; None: not before new records come."""

@@ -189,6 +189,12 @@ class Partition:
                     batch.late += 1
                 else:
                     last = order
+            elif entry.snapshot_lsn and entry.snapshot_lsn < last[0]:
+                # Within one database a snapshot is never older than what was streamed before it. Everything
+                # of the new one would look like a repeat of the old one.
+                batch.new_history, last = True, (0, 0)
+                frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
+                self.progress.clear()
             append(entry)
         self.last_order = last
         for topic, reached in zip(self.topics, frontier, strict=True):

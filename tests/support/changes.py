@@ -16,6 +16,8 @@ from detectors.attendance import AttendanceDetector, AttendancePolicy
 from detectors.registry import ATTENDANCE_DETECTORS
 from streams.engine.model import Entry, MicroBatch
 from streams.engine.tables import PartitionState
+from streams.fuse import Fuse
+from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox
 from streams.scoring import Scorer
@@ -81,6 +83,7 @@ class Worker:
     window_ms: int = 1_000
     detectors: Sequence[AttendanceDetector] = ATTENDANCE_DETECTORS
     state: PartitionState = field(default_factory=lambda: PartitionState(ALL_TABLES))
+    run_max: int = 100
     batch: int = 0
     wake_at_ms: int | None = None
     outputs: dict[str, list[Any]] = field(default_factory=dict)
@@ -88,14 +91,15 @@ class Worker:
     def __post_init__(self) -> None:
         metrics = WorkerMetrics(CollectorRegistry())
         sources = tuple(TOPICS.captured(table) for table in CAPTURED_TABLES)
+        outbox = Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics)
         self.scorer = Scorer(
             CAPTURED_TABLES,
             self.detectors,
             AttendancePolicy(),
-            events_max=self.limit,
-            window_ms=self.window_ms,
+            limiter=Limiter(events_per_second_max=self.limit, window_ms=self.window_ms, outbox=outbox, metrics=metrics),
             shifts_per_person_max=200,
-            outbox=Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics),
+            fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000),
+            outbox=outbox,
             metrics=metrics,
         )
 

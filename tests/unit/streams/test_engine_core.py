@@ -105,6 +105,30 @@ def test_rows_of_one_wal_record_are_told_apart_by_their_identity() -> None:
     assert [each.change for each in batch.entries] == ["x", "y"]
 
 
+def test_a_snapshot_of_another_database_begins_a_new_history() -> None:
+    of = partition()
+    for rank in range(3):
+        fill(of, rank, [900, 950] if rank == 0 else [])
+    next_batch(of)
+    taught = Entry(0, 0, 0, 2, "taught", Record(2), 40)
+    of.add(0, [taught, entry(41, 0, 3), entry(42, 0, 4)], 5, 5, 1)
+    batch = next_batch(of)
+    assert batch is not None
+    assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 0, 3)
+
+
+def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
+    of = partition()
+    for rank in range(3):
+        fill(of, rank, [900, 950] if rank == 0 else [])
+    next_batch(of)
+    taught = Entry(0, 0, 0, 2, "taught", Record(2), 960)
+    of.add(0, [taught, entry(950, 0, 3, "0:1"), entry(961, 0, 4)], 5, 5, 1)
+    batch = next_batch(of)
+    assert batch is not None
+    assert (batch.new_history, batch.repeats) == (False, 1)
+
+
 def test_a_timer_waits_until_the_records_before_it_are_processed() -> None:
     of = partition()
     for rank in range(3):

@@ -8,6 +8,7 @@ from support.changes import NOW_US, TOPICS, Worker, change, check_in, shift
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_processed
 from detectors.wrong_person import WrongPerson
 from streams.engine.model import Poison
+from streams.fuse import FuseBlownError
 
 
 def ticket(status: str, *, number: int = 3, lsn: int = 500, **more: Any) -> dict[str, Any]:
@@ -143,6 +144,19 @@ def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_are_processed(
     (letter,) = worker.outputs[TOPICS.dead_letters]
     assert dict(letter.headers)["reason"] == b"not JSON"
     assert letter.value == b"{}"
+
+
+def test_a_run_of_failures_stops_the_worker_before_anything_is_buried() -> None:
+    worker = Worker(run_max=3)
+    with pytest.raises(FuseBlownError):
+        worker.run([Poison("not JSON", "DecodeError")] * 4)
+    assert worker.outputs == {}
+
+
+def test_a_detector_that_always_raises_blows_the_fuse_too() -> None:
+    worker = Worker(detectors=(Raising(),), run_max=3)
+    with pytest.raises(FuseBlownError):
+        worker.run([check_in(number, lsn=number + 1) for number in range(4)])
 
 
 def test_a_removed_shift_no_longer_authorizes() -> None:

@@ -1,0 +1,63 @@
+"""The dead letters' fuse: a bad record costs itself, a bad deployment must not drain the topics. Pure.
+
+When too many records in a row fail, or too large a share of the latest ones, the worker stops instead of
+burying everything. Nothing is lost by that: the records stay in their topics, and the micro-batch that blew
+the fuse was not written.
+"""
+
+from collections import deque
+
+
+class FuseBlownError(Exception):
+    """Too many records failed; says how many, and what to look at."""
+
+
+class Fuse:
+    """Counts failures of one worker.
+
+    Args:
+        run_max: failures in a row that are still borne.
+        share_max: share of failures among the latest records that is still borne, 0..1.
+        window_records: how many records "the latest" are; with fewer than these no share is judged.
+    """
+
+    def __init__(self, *, run_max: int, share_max: float, window_records: int) -> None:
+        self._run_max = run_max
+        self._share_max = share_max
+        self._window_records = window_records
+        self._run = 0
+        self._recent: deque[tuple[int, int]] = deque()
+        self._records = self._failures = 0
+
+    def note(self, records: int, failed: list[int]) -> None:
+        """Count one micro-batch.
+
+        Args:
+            records: how many it had.
+            failed: indexes of those that failed, ascending.
+
+        Raises:
+            FuseBlownError: a limit is passed.
+        """
+        self._judge_run(records, failed)
+        self._recent.append((records, len(failed)))
+        self._records += records
+        self._failures += len(failed)
+        while self._recent and self._records - self._recent[0][0] >= self._window_records:
+            old_records, old_failures = self._recent.popleft()
+            self._records -= old_records
+            self._failures -= old_failures
+        if self._records >= self._window_records and self._failures > self._share_max * self._records:
+            raise FuseBlownError(
+                f"{self._failures} of the latest {self._records} records failed, more than {self._share_max:.0%}"
+            )
+
+    def _judge_run(self, records: int, failed: list[int]) -> None:
+        at = 0
+        for index in failed:
+            self._run = self._run + 1 if index == at else 1
+            at = index + 1
+            if self._run > self._run_max:
+                raise FuseBlownError(f"more than {self._run_max} records in a row failed")
+        if at != records:
+            self._run = 0

@@ -1,0 +1,92 @@
+"""The rate limit on the chain: who is over it, when a burst is reported, and that the report is sent once.
+
+The arithmetic is in `streams.rate_limit`; here are the tenants, their own limits and the timers.
+"""
+
+from contracts.feed import RateLimited, SourcePosition, record_id
+from streams.engine.model import MicroBatch
+from streams.metrics import WorkerMetrics
+from streams.outbox import Outbox, iso_ms
+from streams.rate_limit import BurstReport, admit, advance, report_due_ms
+from streams.tables import TenantState, TenantTables
+
+
+class Limiter:
+    """Decides which events are scored.
+
+    Args:
+        events_per_second_max: the limit of a tenant without its own.
+        window_ms: length of the tumbling window.
+        outbox: where reports go.
+        metrics: where drops are counted.
+    """
+
+    def __init__(self, *, events_per_second_max: int, window_ms: int, outbox: Outbox, metrics: WorkerMetrics) -> None:
+        self._events_per_second_max = events_per_second_max
+        self._window_ms = window_ms
+        self._outbox = outbox
+        self._metrics = metrics
+
+    def admit(
+        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, commit_ms: int
+    ) -> bool:
+        """Count one event of a tenant; whether it is scored. The caller stores the tenant."""
+        tenant.rate, scored, report = admit(tenant.rate, commit_ms, self._limit(tenant), self._window_ms)
+        if report is not None:
+            self._report(batch, tables, tenant_id, tenant, report)
+        if not scored:
+            tables.bursting.add(tenant_id)
+            self._metrics.rate_limited.inc()
+        return scored
+
+    def tick(self, batch: MicroBatch, tables: TenantTables, now_ms: int) -> None:
+        """Report the bursts that are over although no event came since."""
+        for tenant_id in sorted(tables.bursting):
+            tenant = tables.tenants.get(tenant_id)
+            due_ms = None if tenant is None else report_due_ms(tenant.rate, self._window_ms)
+            if tenant is None or due_ms is None:
+                tables.bursting.discard(tenant_id)
+                continue
+            if now_ms < due_ms:
+                continue
+            self._metrics.tick_delay_seconds.set((now_ms - due_ms) / 1e3)
+            tenant.rate, report = advance(tenant.rate, now_ms, self._window_ms)
+            if report is not None:
+                self._report(batch, tables, tenant_id, tenant, report)
+            tables.tenants.put(tenant_id, tenant)
+
+    def next_report_ms(self, tables: TenantTables) -> int | None:
+        """When `tick` has something to do; None while no burst is open."""
+        due = [
+            report_due_ms(tenant.rate, self._window_ms)
+            for tenant_id in tables.bursting
+            if (tenant := tables.tenants.get(tenant_id)) is not None
+        ]
+        return min((each for each in due if each is not None), default=None)
+
+    def _limit(self, tenant: TenantState) -> int:
+        """Events that are scored per window; at least one, so that a limit below one a window is no blackout."""
+        own = tenant.events_per_second_max
+        per_second = self._events_per_second_max if own is None else own
+        return 0 if per_second <= 0 else max(1, per_second * self._window_ms // 1000)
+
+    def _report(
+        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, report: BurstReport
+    ) -> None:
+        tables.bursting.discard(tenant_id)
+        window = iso_ms(report.window_start_ms)
+        tenant.seq += 1
+        record = RateLimited(
+            tenant_id=tenant_id,
+            seq=tenant.seq,
+            id=record_id("rate_limit", str(tenant_id), report.window_start_ms, str(report.dropped)),
+            time=window,
+            epoch=self._outbox.epoch,
+            source=SourcePosition("tenant", str(tenant_id), 0, window),
+            event_id=f"rate_limit:{tenant_id}:{report.window_start_ms}",
+            event_type="rate_limit",
+            dropped=report.dropped,
+            window=window,
+            limit=self._limit(tenant),
+        )
+        self._outbox.feed(batch, record)
