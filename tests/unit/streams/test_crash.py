@@ -13,6 +13,7 @@ from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, Memory
 
 from streams.engine.cycle import Application, Cycle
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
+from streams.engine.replay import replay
 from streams.engine.tables import TableSpec
 from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
@@ -56,21 +57,25 @@ def process(batch: MicroBatch) -> None:
         table.put(key, (count, seq))
 
 
+async def run_agent(batch: MicroBatch) -> None:
+    process(batch)
+
+
+APPLICATION = Application(
+    TOPICS,
+    (TableSpec("count", int, tuple[int, int]),),
+    decode,
+    lambda entry: str(entry.change["lsn"]),
+    lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
+)
+
+
 class Life:
     """One process: runs until everything is processed, or dies."""
 
     def __init__(self, log: MemoryLog, draws: random.Random, lives: int | None, *, stores_last: bool) -> None:
-        async def run_agent(batch: MicroBatch) -> None:
-            process(batch)
-
         self.cycle = Cycle(
-            Application(
-                TOPICS,
-                (TableSpec("count", int, tuple[int, int]),),
-                decode,
-                lambda entry: str(entry.change["lsn"]),
-                lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
-            ),
+            APPLICATION,
             run_agent,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
             MemoryAppender(log, lives, stores_last=stores_last),  # type: ignore[arg-type]
@@ -190,6 +195,32 @@ def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
     asyncio.run(successor.run(rounds=20))
     table = successor.cycle.ownership.partitions[0].state["count"].data
     assert sum(count for count, _ in table.values()) == len(events)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    keys=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=40),
+    crashes=st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=5),
+    seed=st.integers(0, 10_000),
+)
+def test_a_replay_by_the_journal_says_byte_for_byte_what_the_live_run_said(
+    keys: list[tuple[int, int]], crashes: list[tuple[int, bool]], seed: int
+) -> None:
+    log, _ = log_with(keys)
+    draws = random.Random(seed)
+    for lives, stores_last in crashes:
+        with contextlib.suppress(CrashError):
+            asyncio.run(Life(log, draws, lives, stores_last=stores_last).run(rounds=draws.randrange(1, 30)))
+    asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=400))
+
+    async def again() -> list[bytes | None]:
+        said: list[bytes | None] = []
+        fetcher = MemoryFetcher(log, lambda: draws.randrange(0, 6))
+        async for _, batch in replay(APPLICATION, fetcher, 0, run_agent):  # type: ignore[arg-type]
+            said += [output.value for output in batch.outputs.get("feed", [])]
+        return said
+
+    assert asyncio.run(again()) == [record.value for record in log.topics["feed", 0] if record.key is not None]
 
 
 def by_the_rule(log: MemoryLog) -> list[Event]:
