@@ -66,7 +66,16 @@ class WorkerMetrics:
         self.lag_records = Gauge(
             "watchfloor_worker_lag_records", "Source records not yet processed.", ["partition"], registry=registry
         )
+        self.lag_seconds = Gauge(
+            "watchfloor_worker_lag_seconds",
+            "Age of the newest processed record where records wait; 0 where none do.",
+            ["partition"],
+            registry=registry,
+        )
         self.state_keys = Gauge("watchfloor_worker_state_keys", "Keys held in memory.", ["table"], registry=registry)
+        self.changelog_bytes = Counter(
+            "watchfloor_worker_changelog_bytes_total", "Keys and values written to the changelog.", registry=registry
+        )
         self.recoveries = Counter("watchfloor_worker_recoveries_total", "Partitions taken over.", registry=registry)
         self.recovery_seconds = Gauge(
             "watchfloor_worker_recovery_seconds", "Duration of the latest take-over of a partition.", registry=registry

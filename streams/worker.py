@@ -9,6 +9,7 @@ import signal
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -20,6 +21,9 @@ from watchfloor.errors import WatchfloorError
 from watchfloor.kafka import ensure_topics, feed_epoch
 from watchfloor.logs import configure_logs
 from watchfloor.settings import Settings
+
+if TYPE_CHECKING:  # importing it imports Faust, which must wait for the loop policy
+    from streams.engine.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -74,12 +78,13 @@ async def _serve(settings: Settings, epoch: str) -> None:
     log.info("worker stopped")
 
 
-async def _watch(stop: asyncio.Event, engine: "object", metrics: WorkerMetrics) -> None:
+async def _watch(stop: asyncio.Event, engine: "Engine", metrics: WorkerMetrics) -> None:
     """Return when asked to stop or when the engine has failed; measure the loop's delay meanwhile."""
-    while not stop.is_set() and getattr(engine, "failure", None) is None:
+    while not stop.is_set() and engine.failure is None:
         started_s = time.monotonic()
         try:
             await asyncio.wait_for(stop.wait(), _LOOP_PROBE_S)
         except TimeoutError:
             metrics.loop_delay_seconds.set(max(0.0, time.monotonic() - started_s - _LOOP_PROBE_S))
-        metrics.ready.set(1 if getattr(engine, "ready", False) else 0)
+        metrics.ready.set(engine.ready)
+        engine.observe()

@@ -117,6 +117,20 @@ class Cycle:
             if self._is_small(batches):
                 await self._settle()  # at low rates: let records gather at the broker meanwhile
 
+    def observe(self) -> None:
+        """Set the gauges that describe a state rather than an event; call it about once a second."""
+        metrics, now_s = self._metrics, self._clock()
+        keys: dict[str, int] = {}
+        for number, partition in self.ownership.partitions.items():
+            lag = partition.lag_records
+            metrics.lag_records.labels(number).set(lag)
+            metrics.lag_seconds.labels(number).set(max(0.0, now_s - partition.newest_ms / 1e3) if lag else 0.0)
+            for name, table in partition.state.tables.items():
+                keys[name] = keys.get(name, 0) + len(table)
+        for name, count in keys.items():
+            metrics.state_keys.labels(name).set(count)
+        metrics.partitions.set(len(self.ownership.partitions))
+
     async def close(self) -> None:
         """Write what is open, so that the next owner has nothing to run again."""
         await self._settle()
@@ -140,7 +154,7 @@ class Cycle:
             started_s = self._clock()
             await self._process_batch(batch)
             partition.finish(batch)
-            self._count(partition, batch, self._clock() - started_s)
+            self._count(batch, self._clock() - started_s)
             done.append((partition, batch))
         self._last_small_cycle_s = now_s if done and self._is_small(done) else 0.0
         return done
@@ -159,7 +173,7 @@ class Cycle:
         self._waiting_since_s.pop(partition.number, None)
         return False
 
-    def _count(self, partition: Partition, batch: MicroBatch, seconds: float) -> None:
+    def _count(self, batch: MicroBatch, seconds: float) -> None:
         metrics = self._metrics
         metrics.batches.inc()
         metrics.batch_size.observe(len(batch.entries))
@@ -170,7 +184,6 @@ class Cycle:
             metrics.repeats.inc(batch.repeats)
         if batch.new_history:
             log.warning("the topics carry another database now", partition=batch.partition, batch=batch.number)
-        metrics.lag_records.labels(partition.number).set(partition.lag_records)
 
     async def _settle(self) -> None:
         """Wait until everything that was sent is acknowledged."""

@@ -67,6 +67,10 @@ class Engine(Service):
         """Whether every assigned partition is recovered and processed."""
         return self.failure is None and self._cycle.ownership.settled
 
+    def observe(self) -> None:
+        """Set the gauges of the engine's state."""
+        self._cycle.observe()
+
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
         self._cycle.ownership.assign({place.partition for place in assigned if place.topic == self._topics.sources[0]})
 

@@ -91,5 +91,4 @@ class Ownership:
             if self._changed.is_set():
                 return
         self._assigned_once = True
-        self._metrics.partitions.set(len(self.partitions))
         log.info("partitions owned", partitions=sorted(self.partitions))

@@ -48,6 +48,8 @@ class Partition:
         self.ends: dict[str, int] = {}
         """Written topic to the offset at which our next record is expected."""
         self.last_order: Order = (0, 0)
+        self.newest_ms = 0
+        """When the latest processed record was appended to its topic, Unix milliseconds; 0 before the first."""
         self.progress: dict[str, tuple[int, int, list[str]]] = {}
         self.wake_at_ms: int | None = 0
         """When a tick is wanted. A recovered partition wants one at once: its timers may be overdue."""
@@ -148,6 +150,8 @@ class Partition:
         self.batch += 1
         batch = MicroBatch(self.number, self.batch, self.state, [], spans, tick_ms)
         batch.entries = self._without_repeats(entries, batch)
+        if entries:
+            self.newest_ms = entries[-1].record.timestamp
         self.unsaved = True
         return batch
 

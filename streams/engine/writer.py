@@ -59,6 +59,7 @@ class Writer:
         appends: list[tuple[Partition, Append]] = []
         for partition, records in snapshots:
             if not partition.fenced:
+                self._metrics.changelog_bytes.inc(sum(len(key) + len(value) for key, value in records))
                 append = await self._appender.append_whole(self._topics.state, partition.number, records)
                 appends.append((partition, append))
         for partition, batch in batches:
