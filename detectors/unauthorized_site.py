@@ -50,7 +50,7 @@ class UnauthorizedSite:
             severity=Severity.HIGH,
             title="{person_name} checked in at a site without a shift there",
             description=f"{{person_name}} (person {event.person_id}) checked in at {{site_name}} (site {event.site_id}); "
-            f"{len(context.shifts)} shifts are known, none of them there at this time.",
+            f"of {len(context.shifts)} known shifts none is there at this time.",
             evidence={
                 "observed_site_id": event.site_id,
                 "expected_site_ids": sorted(expected)[:_SITES_SHOWN_MAX],
