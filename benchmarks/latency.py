@@ -138,7 +138,7 @@ def _token(settings: Settings, tenant: int) -> str:
         settings.auth,
         tenant_id=tenant,
         user="benchmark",
-        capabilities=["noc:view", "noc:view_pii"],
+        capabilities=["noc:view", "noc:view_all_clients", "noc:view_pii"],
         clients=None,
         sites=None,
         lifetime_s=3600,

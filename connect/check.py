@@ -3,6 +3,7 @@
 Only reads. The same checks run before the schema is applied and, with the capture role's own eyes, after.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from connect.mapping import CapturedTable, captured_tables
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import SourceSettings
 
+# The address is said already.
+_PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 # PostgreSQL's types that arrive as what the canonical column is; everything arrives as text.
 _ACCEPTED = {
@@ -26,11 +29,15 @@ _ACCEPTED = {
 }
 
 
+class SignInError(WatchfloorError):
+    """There is no session: no server answers, or it refuses the role."""
+
+
 def connect_to(dsn: str, source: SourceSettings) -> Connection[Any]:
     """A connection in autocommit mode.
 
     Raises:
-        WatchfloorError: no server answers in `source.connect_timeout_s`, or it refuses the sign-in.
+        SignInError: no server answers in `source.connect_timeout_s`, or it refuses the sign-in.
     """
     where = conninfo.conninfo_to_dict(dsn)
     address = f"{where.get('host', 'localhost')}:{where.get('port', 5432)}"
@@ -39,13 +46,13 @@ def connect_to(dsn: str, source: SourceSettings) -> Connection[Any]:
             dsn, autocommit=True, connect_timeout=source.connect_timeout_s, application_name="watchfloor"
         )
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = _reason(str(error))
         if "FATAL" in reason or "no password supplied" in reason:
-            raise WatchfloorError(
+            raise SignInError(
                 f"PostgreSQL at {address} refuses user {where.get('user')} ({_short(reason)})",
                 "correct the user, password and database in the source settings",
             ) from error
-        raise WatchfloorError(
+        raise SignInError(
             f"no PostgreSQL server answers at {address} ({_short(reason)})",
             "start it, or set source.host and source.port to where it is",
         ) from error
@@ -230,5 +237,13 @@ def _value(connection: Connection[Any], query: Any, *parameters: object) -> Any:
     return row[0] if row else None
 
 
+def _reason(message: str) -> str:
+    """What PostgreSQL's library has to say, without the hints that it adds in lines of their own."""
+    lines = [line for line in message.strip().splitlines() if line and not line[0].isspace()]
+    # One line for each way that was tried; what a server said tells more than that another did not answer.
+    told = [line for line in lines if "FATAL" in line or "no password supplied" in line]
+    return (told or lines or ["it does not say why"])[0]
+
+
 def _short(reason: str) -> str:
-    return reason.rpartition("FATAL:")[2].strip() or reason
+    return _PREAMBLE.sub("", reason).rpartition("FATAL:")[2].strip() or reason

@@ -24,7 +24,7 @@ So `(tenant, order, table, id)` recognises a repeat.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -72,16 +72,26 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         return row
 
 
+_LSN_MAX = 2**63 - 1
+_COMMIT_US_MAX = 253_402_300_799_999_999
+"""The last microsecond of the year 9999, beyond which no time can be written."""
+
+_Lsn = Annotated[int, msgspec.Meta(ge=0, le=_LSN_MAX)]
+
+
 class _Source(msgspec.Struct, gc=False, rename={"txid": "txId"}):
-    ts_us: int
+    ts_us: Annotated[int, msgspec.Meta(ge=0, le=_COMMIT_US_MAX)]
     sequence: str
-    lsn: int
-    txid: int | None = None
+    lsn: _Lsn
+    txid: _Lsn | None = None
 
 
 class _Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
     ts_ms: int
 
+
+_SEQUENCE_PARTS = 3
+_LSN_DIGITS_MAX = 19
 
 _decode_heartbeat = msgspec.json.Decoder(_Heartbeat).decode
 
@@ -118,7 +128,6 @@ class ChangeDecoder:
         Raises:
             msgspec.ValidationError: a field is missing or of the wrong type.
             msgspec.DecodeError: the value is not JSON.
-            ValueError: `source.sequence` is not what Debezium writes.
             KeyError: the table is not canonical.
         """
         decode = self._decoders[table]
@@ -145,8 +154,16 @@ class ChangeDecoder:
         lsn = source.lsn
         # '["35141432","35141560"]' or '[null,"35141560"]': splitting costs a third of a JSON decoder.
         parts = source.sequence.split('"', 2)
-        commit_lsn = int(parts[1]) if parts[0] == "[" else lsn
+        commit_lsn = _lsn(parts) if parts[0] == "[" else lsn
         return Change(table, op, before, after, commit_lsn, lsn, source.ts_us, op == "r", source.txid)
+
+
+def _lsn(parts: list[str]) -> int:
+    if len(parts) == _SEQUENCE_PARTS and parts[1].isdecimal() and len(parts[1]) <= _LSN_DIGITS_MAX:
+        lsn = int(parts[1])
+        if lsn <= _LSN_MAX:
+            return lsn
+    raise msgspec.ValidationError("Invalid log position - at `$.source.sequence`")
 
 
 def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]:

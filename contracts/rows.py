@@ -21,7 +21,10 @@ Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """Always timezone-aware; Debezium writes UTC."""
 
 
-TenantId: TypeAlias = Annotated[int, msgspec.Meta(gt=0)]
+BigInt: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""PostgreSQL's bigint. JSON knows no bound; without one a made-up number would break what stores it later."""
+
+TenantId: TypeAlias = Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
 """Never 0: Debezium writes 0 for an integer that it does not know but that may not be null, as in the
 delete of a table which does not log its old rows."""
 
@@ -29,7 +32,7 @@ delete of a table which does not log its old rows."""
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every captured row has. Holds only scalars, so the garbage collector need not visit it."""
 
-    id: int
+    id: BigInt
     tenant_id: TenantId
 
 
@@ -40,7 +43,7 @@ class Tenant(Row, frozen=True, kw_only=True, gc=False):
     tenant_id: int = 0
     name: str | None = None
     timezone: str | None = None
-    max_events_per_second: int | None = None
+    max_events_per_second: BigInt | None = None
     """None: the default of the worker's settings."""
 
     def __post_init__(self) -> None:
@@ -57,7 +60,7 @@ class Client(Row, frozen=True, kw_only=True, gc=False):
 class Site(Row, frozen=True, kw_only=True, gc=False):
     """A place of a client."""
 
-    client_id: int | None = None
+    client_id: BigInt | None = None
     name: str | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -78,8 +81,8 @@ class Person(Row, frozen=True, kw_only=True, gc=False):
 class Assignment(Row, frozen=True, kw_only=True, gc=False):
     """A shift: this person is expected at this site between these times."""
 
-    person_id: int | None = None
-    site_id: int | None = None
+    person_id: BigInt | None = None
+    site_id: BigInt | None = None
     shift_start: Timestamp | None = None
     shift_end: Timestamp | None = None
 
@@ -87,7 +90,7 @@ class Assignment(Row, frozen=True, kw_only=True, gc=False):
 class Device(Row, frozen=True, kw_only=True, gc=False):
     """A phone, camera or sensor at a site."""
 
-    site_id: int | None = None
+    site_id: BigInt | None = None
     name: str | None = None
     status: str | None = None
     last_seen: Timestamp | None = None
@@ -97,11 +100,11 @@ class Device(Row, frozen=True, kw_only=True, gc=False):
 class Attendance(Row, frozen=True, kw_only=True, gc=False):
     """A check-in or check-out."""
 
-    site_id: int | None = None
-    person_id: int | None = None
-    verified_person_id: int | None = None
+    site_id: BigInt | None = None
+    person_id: BigInt | None = None
+    verified_person_id: BigInt | None = None
     """Whom the face check recognised."""
-    device_id: int | None = None
+    device_id: BigInt | None = None
     event_type: str | None = None
     occurred_at: Timestamp | None = None
     latitude: float | None = None
@@ -112,8 +115,8 @@ class Attendance(Row, frozen=True, kw_only=True, gc=False):
 class Jobneed(Row, frozen=True, kw_only=True, gc=False):
     """A task, or a tour with checkpoints."""
 
-    site_id: int | None = None
-    person_id: int | None = None
+    site_id: BigInt | None = None
+    person_id: BigInt | None = None
     job_type: str | None = None
     title: str | None = None
     status: str | None = None
@@ -121,16 +124,16 @@ class Jobneed(Row, frozen=True, kw_only=True, gc=False):
     due_at: Timestamp | None = None
     started_at: Timestamp | None = None
     completed_at: Timestamp | None = None
-    checkpoints_expected: int | None = None
-    checkpoints_scanned: int | None = None
+    checkpoints_expected: BigInt | None = None
+    checkpoints_scanned: BigInt | None = None
 
 
 class Location(Row, frozen=True, kw_only=True, gc=False):
     """A GPS fix of a person's device."""
 
-    person_id: int | None = None
-    site_id: int | None = None
-    device_id: int | None = None
+    person_id: BigInt | None = None
+    site_id: BigInt | None = None
+    device_id: BigInt | None = None
     latitude: float | None = None
     longitude: float | None = None
     accuracy_m: float | None = None
@@ -142,13 +145,13 @@ class Location(Row, frozen=True, kw_only=True, gc=False):
 class Ticket(Row, frozen=True, kw_only=True, gc=False):
     """Something a client reported."""
 
-    site_id: int | None = None
+    site_id: BigInt | None = None
     ticket_no: str | None = None
     status: str | None = None
     priority: str | None = None
-    assigned_to: int | None = None
+    assigned_to: BigInt | None = None
     description: str | None = None
-    escalation_level: int | None = None
+    escalation_level: BigInt | None = None
     created_at: Timestamp | None = None
     updated_at: Timestamp | None = None
 
@@ -156,7 +159,7 @@ class Ticket(Row, frozen=True, kw_only=True, gc=False):
 class WorkOrder(Row, frozen=True, kw_only=True, gc=False):
     """Work given to a vendor."""
 
-    site_id: int | None = None
+    site_id: BigInt | None = None
     status: str | None = None
     vendor: str | None = None
     due_at: Timestamp | None = None

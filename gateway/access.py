@@ -4,7 +4,7 @@ Owns the claims, the capabilities and the mapping of a bad token to a close code
 socket and never logs a token. Keys of an identity provider come from `gateway.jwks`.
 
 Claims: `sub` (str), `tenant_id` (int), `capabilities` (list of str), `clients` and `sites` (lists of int,
-optional: absent means not limited, empty means none), `iss`, `aud`, `iat`, `exp`.
+optional), `iss`, `aud`, `iat`, `exp`. What they show is decided by `_limits` and nowhere else; it fails closed.
 """
 
 import time
@@ -54,7 +54,8 @@ class AccessRefusedError(Exception):
 class Identity:
     """A verified bearer.
 
-    `clients` and `sites` are None where they do not limit what is seen; a record must pass both.
+    `clients` and `sites` are None where they do not limit what is seen, empty where nothing passes; a record
+    must pass both.
     """
 
     subject: str
@@ -162,8 +163,9 @@ def mint_token(
         tenant_id: the tenant; None makes a token without one, which the gateway refuses.
         user: who acts, the `sub` claim.
         capabilities: such as `noc:view`.
-        clients: the clients that the bearer may see; None for all.
-        sites: the sites that the bearer may see; None for all.
+        clients: the clients that the bearer may see; None leaves the claim out, which with `sites` left out
+            too shows no client's records unless `noc:view_all_clients` is among the capabilities.
+        sites: the sites that the bearer may see; None leaves the claim out.
         lifetime_s: seconds until it expires; not positive makes an expired one.
 
     Raises:
@@ -198,15 +200,27 @@ def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
     capabilities = frozenset(claims.capabilities)
     if Capability.VIEW not in capabilities:
         raise AccessRefusedError(CloseCode.FORBIDDEN, f"the token lacks {Capability.VIEW}")
-    everything = Capability.VIEW_ALL_CLIENTS in capabilities
+    clients, sites = _limits(claims, capabilities)
     return Identity(
         subject=claims.sub,
         tenant_id=claims.tenant_id,
         capabilities=capabilities,
-        clients=None if everything or claims.clients is None else frozenset(claims.clients),
-        sites=None if everything or claims.sites is None else frozenset(claims.sites),
+        clients=clients,
+        sites=sites,
         expires_at=claims.exp + clock_skew_s,
     )
+
+
+def _limits(claims: _Claims, capabilities: frozenset[str]) -> tuple[frozenset[int] | None, frozenset[int] | None]:
+    """The clients and the sites that a bearer is limited to; None is no limit."""
+    sites = None if claims.sites is None else frozenset(claims.sites)
+    if Capability.VIEW_ALL_CLIENTS in capabilities:
+        return None, sites
+    if claims.clients is not None:
+        return frozenset(claims.clients), sites
+    # Named sites are a limit of their own. With neither, an identity provider that forgot a claim must not
+    # open every client: such a bearer gets what concerns the whole tenant only.
+    return (None if sites is not None else frozenset()), sites
 
 
 def _secret(auth: AuthSettings) -> str:

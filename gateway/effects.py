@@ -56,12 +56,15 @@ class Facts(Protocol):
     """What the answers are made of; reads of memory, no I/O."""
 
     server_version: str
-    max_events_per_second: int
     heartbeat_interval_s: int
 
     @property
     def epoch(self) -> str:
         """The identity of the feed's log."""
+        ...
+
+    def max_events_per_second(self, tenant_id: int) -> int:
+        """The tenant's own limit of scored events, or the default."""
         ...
 
     def position(self, tenant_id: int) -> int:

@@ -12,24 +12,22 @@ from collections.abc import Iterable
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from contracts.messages import CloseCode
 from contracts.topics import TopicNames
+from gateway.consuming import partitions_of, silent_s, stop_consumer
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.metrics import GatewayMetrics
 from gateway.protocol import iso
 from gateway.rendering import Entry
 from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import aiokafka_config, feed_epoch, librdkafka_config, unreachable
+from watchfloor.kafka import aiokafka_config, feed_epoch, unreachable
 from watchfloor.settings import GatewaySettings, KafkaSettings
 
 _RETRY_S = 1.0
 _POLL_MS = 1_000
 _PATIENCE = 6  # times the allowed silence, before the brokers are looked up anew
-_METADATA_TIMEOUT_S = 5.0
 
 Polled = dict[TopicPartition, list[ConsumerRecord]]
 
@@ -105,17 +103,8 @@ class FeedReader:
         """Let go of the broker."""
         self._answering = False
         consumer, self._consumer = self._consumer, None
-        if consumer is None:
-            return
-        # aiokafka 0.14 cancels and awaits its tasks. One that has not begun yet ends as cancelled instead of
-        # returning, and `stop` would let that out as if this task were cancelled: let them begin first.
-        await asyncio.sleep(0)
-        try:
-            await consumer.stop()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
+        if consumer is not None:
+            await stop_consumer(consumer)
 
     async def _reconnect(self, reason: str) -> None:
         self._metrics.reconnects.inc()
@@ -180,7 +169,7 @@ class FeedReader:
         behind = {partition for partition in ends if self._next[partition] < ends[partition]}
         while behind:
             self._take(consumer, await self._fetch(consumer))
-            if self._silent_s(consumer) > self._limits.broker_silence_s_max:
+            if silent_s(consumer, self._connected_at) > self._limits.broker_silence_s_max:
                 raise KafkaConnectionError("the broker does not answer")
             behind = {partition for partition in behind if await consumer.position(partition) < ends[partition]}
         self.positions_known = True
@@ -190,9 +179,9 @@ class FeedReader:
         if consumer is None:
             raise KafkaConnectionError("not connected")
         polled = await self._fetch(consumer)
-        silent_s = self._silent_s(consumer)
-        if silent_s > self._limits.broker_silence_s_max:
-            self._fell_silent(silent_s)
+        silence_s = silent_s(consumer, self._connected_at)
+        if silence_s > self._limits.broker_silence_s_max:
+            self._fell_silent(silence_s)
         else:
             if not self._answering:
                 await self._is_back()
@@ -200,12 +189,12 @@ class FeedReader:
         if polled:
             await asyncio.sleep(0)  # the sockets' turn
 
-    def _fell_silent(self, silent_s: float) -> None:
+    def _fell_silent(self, silence_s: float) -> None:
         # The client keeps trying the brokers that it knows; after a while they may be others.
         if self._answering:
             self._answering = False
             _log.error("the feed is interrupted: the broker does not answer", broker=self._kafka.bootstrap_servers)
-        if silent_s > self._limits.broker_silence_s_max * _PATIENCE:
+        if silence_s > self._limits.broker_silence_s_max * _PATIENCE:
             raise KafkaConnectionError("the broker did not come back")
 
     async def _is_back(self) -> None:
@@ -249,7 +238,7 @@ class FeedReader:
 
     def _processed(self, partition: int, records: list[ConsumerRecord]) -> None:
         for record in records:
-            batch = self._intake.processed(partition, record.offset, record.value or b"")
+            batch = self._intake.processed(partition, record.offset, record.headers, record.value or b"")
             if batch is not None:
                 self._hub.publish_processed(batch.tenant_id, batch.events, iso(record.timestamp / 1000))
 
@@ -261,20 +250,12 @@ class FeedReader:
                 lag += max(0, highwater - following)
         return lag
 
-    def _silent_s(self, consumer: AIOKafkaConsumer) -> float:
-        answers = [consumer.last_poll_timestamp(partition) or 0 for partition in consumer.assignment()]
-        return time.time() - max(self._connected_at, max(answers, default=0) / 1000)
-
 
 def _partitions(kafka: KafkaSettings, names: TopicNames) -> dict[str, list[TopicPartition]]:
-    """The partitions of both topics. Blocks; the asyncio client only knows topics that it is subscribed to."""
-    try:
-        known = AdminClient(librdkafka_config(kafka)).list_topics(timeout=_METADATA_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise unreachable(kafka) from error
-    found: dict[str, list[TopicPartition]] = {}
-    for name in (names.anomalies, names.processed):
-        if name not in known:
+    """The partitions of both topics. Blocks."""
+    needed = (names.anomalies, names.processed)
+    found = partitions_of(kafka, needed)
+    for name in needed:
+        if name not in found:
             raise WatchfloorError(f"the topic {name} is missing", "start `watchfloor up` or a worker, which make it")
-        found[name] = [TopicPartition(name, number) for number in sorted(known[name].partitions)]
     return found

@@ -7,11 +7,11 @@ page can drive.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
 from gateway.rendering import Endpoint
+from watchfloor.addresses import is_loopback
 
 ENDPOINTS: dict[str, Endpoint] = {
     "/ws/noc/dashboard/": Endpoint.DASHBOARD,
@@ -71,16 +71,6 @@ def allowed_origins(configured: Sequence[str], host: str, port: int, *, secure: 
         scheme = "https" if secure else "http"
         own = [f"{scheme}://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
     return frozenset(origin.rstrip("/").lower() for origin in (*configured, *own))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only programs of this machine reach a server at this address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def chosen_subprotocol(offered: Sequence[str]) -> tuple[str | None, str | None]:

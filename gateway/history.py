@@ -2,6 +2,8 @@
 
 Owns the bounds: messages per tenant and bytes of all. Holds record values as they were read, not decoded
 and not rendered, so that the past of a viewer is masked and filtered like the present.
+
+No process fills it yet: a gateway cannot resume a client, and must not hold what nobody can ask for.
 """
 
 from collections import deque

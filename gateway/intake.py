@@ -11,7 +11,6 @@ import structlog
 
 from contracts.feed import Fence, ProcessedBatch, decode_feed_record, decode_processed
 from contracts.readers import FeedRule, generation_of
-from gateway.history import History, Past
 from gateway.metrics import GatewayMetrics
 from gateway.protocol import iso
 from gateway.rendering import Entry
@@ -25,21 +24,21 @@ class Intake:
     """The feed's log as this gateway has read it so far.
 
     Args:
-        history: remembers what was accepted.
         metrics: counts records by what became of them.
     """
 
-    def __init__(self, history: History, metrics: GatewayMetrics) -> None:
-        self._history = history
+    def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
         self._rule = FeedRule()
         self._batches: dict[tuple[int, int], int] = {}
+        self._generations: dict[int, int] = {}
+        """Partition number to the newest generation met there, in either topic: one worker owns both."""
 
     def clear(self) -> None:
         """The log is another one: no position of the old one means anything."""
         self._rule = FeedRule()
         self._batches.clear()
-        self._history.clear()
+        self._generations.clear()
 
     def anomaly(self, partition: int, offset: int, headers: Headers, value: bytes, timestamp_ms: int) -> Entry | None:
         """A record of `noc.anomalies`; None where it is not to be shown.
@@ -58,6 +57,7 @@ class Intake:
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("anomalies", partition, offset, error)
             return None
+        self._met(partition, record.generation if isinstance(record, Fence) else generation)
         before = 0 if isinstance(record, Fence) else self._rule.last_seq(record.tenant_id)
         if not self._rule.accepts(partition, generation, record):
             self._metrics.records.labels("fence" if isinstance(record, Fence) else "skipped").inc()
@@ -70,23 +70,31 @@ class Intake:
             self._metrics.holes.inc()
             _log.error("the feed skips numbers", tenant_id=record.tenant_id, last=before, next=record.seq)
         prev_seq = record.seq - 1 if hole else before
-        self._history.add(record.tenant_id, Past(record.seq, prev_seq, timestamp_ms, value))
         latency_ms = round(max(0.0, timestamp_ms - commit_time * 1000), 3)
         return Entry(record, iso(timestamp_ms / 1000), latency_ms, commit_time, prev_seq, hole)
 
-    def processed(self, partition: int, offset: int, value: bytes) -> ProcessedBatch | None:
-        """A record of `noc.processed`; None where it repeats one or cannot be read."""
+    def processed(self, partition: int, offset: int, headers: Headers, value: bytes) -> ProcessedBatch | None:
+        """A record of `noc.processed`; None where it repeats one, is a fenced-off worker's or cannot be read.
+
+        Such a worker numbers its micro-batches on from where it stopped: without a look at the generation its
+        batch would be told, and the rightful one of that number taken for a repeat.
+        """
         try:
             batch = decode_processed(value)
+            generation = generation_of(headers)
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("processed", partition, offset, error)
             return None
         key = (partition, batch.tenant_id)
-        if batch.batch <= self._batches.get(key, -1):
+        if generation < self._met(partition, generation) or batch.batch <= self._batches.get(key, -1):
             self._metrics.records.labels("skipped").inc()
             return None
         self._batches[key] = batch.batch
         return batch
+
+    def _met(self, partition: int, generation: int) -> int:
+        newest = self._generations[partition] = max(generation, self._generations.get(partition, 0))
+        return newest
 
     def _unreadable(self, topic: str, partition: int, offset: int, error: Exception) -> None:
         # Newer workers may write types that this gateway does not know; the sequence goes on without them.

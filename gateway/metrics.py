@@ -54,8 +54,10 @@ class GatewayMetrics:
         self.reconnects = Counter(
             "noc_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.", registry=self.registry
         )
-        self.history_bytes = Gauge(
-            "noc_gateway_history_bytes", "Size of the recent past kept in memory.", registry=self.registry
+        self.tenants_unreadable = Counter(
+            "noc_gateway_tenant_changes_unreadable",
+            "Changes of tenants that could not be read and were passed over.",
+            registry=self.registry,
         )
         self.commit_to_write = Histogram(
             "noc_gateway_commit_to_write_seconds",

@@ -37,7 +37,7 @@ from contracts.requests import (
 )
 from gateway.access import Identity
 from gateway.effects import Close, Effect, Facts, Limits, Requested, Send, Subscribe, Verify
-from gateway.ratelimit import TokenBucket
+from gateway.ratelimit import SlidingMinute
 from gateway.scope import Scope
 
 
@@ -62,7 +62,7 @@ class Session:
         self._limits = limits
         self._facts = facts
         self._new_id = new_id
-        self._bucket = TokenBucket(limits.messages_per_minute_max, now)
+        self._minute = SlidingMinute(limits.messages_per_minute_max)
         self._state = _State.WAITING
         self._deadline: float | None = now + limits.authenticate_timeout_s
         self._request_id: Requested = UNSET
@@ -110,7 +110,7 @@ class Session:
             timestamp=iso(now),
             request_id=self._request_id,
             tenant_id=identity.tenant_id,
-            max_events_per_second=self._facts.max_events_per_second,
+            max_events_per_second=self._facts.max_events_per_second(identity.tenant_id),
             epoch=self._facts.epoch,
             seq=self._facts.position(identity.tenant_id),
             capabilities=sorted(identity.capabilities),
@@ -135,7 +135,7 @@ class Session:
         return [self._close(CloseCode.AUTHENTICATION_LATE)]
 
     def _over_a_limit(self, raw: bytes, now: float) -> list[Effect]:
-        if not self._bucket.take(now):
+        if not self._minute.take(now):
             problem = f"a connection sends at most {self._limits.messages_per_minute_max} messages a minute"
             return [*self._error(ErrorCode.TOO_MANY, problem, now), self._close(CloseCode.TOO_MANY)]
         if len(raw) > self._limits.message_bytes_max:

@@ -1,32 +1,32 @@
-"""How many messages one connection may send (R5.6): a token bucket on the caller's clock."""
+"""How many messages one connection may send (R5.6): a sliding minute on the caller's clock."""
 
-from dataclasses import dataclass
+from collections import deque
 
 _MINUTE_S = 60.0
 
 
-@dataclass(slots=True)
-class TokenBucket:
-    """Holds a minute's allowance and refills evenly.
+class SlidingMinute:
+    """Remembers when the messages of the last minute came.
+
+    So no stretch of 60 seconds, wherever it begins, holds more than the limit; an allowance that refills evenly
+    would let nearly twice as many through in its first minute. Memory: one number a message, at most the limit.
 
     Args:
-        per_minute_max: messages in any minute that starts with a full bucket.
-        refilled_at: seconds; the clock of the first `take`.
+        per_minute_max: messages in any 60 seconds, both ends included.
     """
 
-    per_minute_max: int
-    refilled_at: float
-    _left: float = -1.0
-
-    def __post_init__(self) -> None:
-        self._left = float(self.per_minute_max)
+    def __init__(self, per_minute_max: int) -> None:
+        self._per_minute_max = per_minute_max
+        self._taken: deque[float] = deque()
+        """Seconds, ascending."""
 
     def take(self, now: float) -> bool:
-        """Take one; False where the bucket is empty. A clock that goes back refills nothing."""
-        passed = max(0.0, now - self.refilled_at)
-        self._left = min(float(self.per_minute_max), self._left + passed * self.per_minute_max / _MINUTE_S)
-        self.refilled_at = now
-        if self._left < 1.0:
+        """Take one; False where the minute is full. A clock that goes back forgets nothing."""
+        if self._taken:
+            now = max(now, self._taken[-1])
+        while self._taken and now - self._taken[0] > _MINUTE_S:
+            self._taken.popleft()
+        if len(self._taken) >= self._per_minute_max:
             return False
-        self._left -= 1.0
+        self._taken.append(now)
         return True

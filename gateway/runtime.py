@@ -1,6 +1,6 @@
 """The parts of one gateway process, put together: what the sockets need, without the sockets.
 
-Owns the lifetime of the feed's reader and of the heartbeat, readiness, and the facts that sessions
+Owns the lifetime of the readers and of the heartbeat, readiness, and the facts that sessions
 answer with.
 """
 
@@ -13,10 +13,10 @@ import structlog
 from gateway.access import TokenVerifier
 from gateway.effects import Limits
 from gateway.feed import FeedReader
-from gateway.history import History
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.jwks import JwksKeys
+from gateway.limits import LimitsReader
 from gateway.metrics import GatewayMetrics
 from gateway.protocol import Session, iso
 from gateway.rendering import Endpoint, Frame
@@ -44,7 +44,6 @@ class Runtime:
     def __init__(self, settings: Settings, frame: Frame) -> None:
         limits = settings.gateway
         self.server_version = __version__
-        self.max_events_per_second = settings.worker.max_events_per_second
         self.heartbeat_interval_s = limits.heartbeat_interval_s
         self.metrics = GatewayMetrics()
         self.draining = False
@@ -59,15 +58,24 @@ class Runtime:
             messages_per_minute_max=limits.messages_per_minute_max,
             filters_max=limits.filters_max,
         )
-        self._history = History(limits.recent_messages_max, limits.recent_bytes_max)
         self.hub = Hub(frame, self.metrics, limits.queue_bytes_max, time.time)
-        self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self._history, self.metrics), self.metrics)
+        self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self.metrics), self.metrics)
+        self.tenant_limits = LimitsReader(settings, self.metrics)
         self.web = WebFiles(self.readiness, self._metrics_text)
 
     @property
     def epoch(self) -> str:
         """The identity of the feed's log."""
         return self.feed.epoch
+
+    @property
+    def admits(self) -> bool:
+        """Whether a new connection can be told what it has to know. A silent broker does not keep it out."""
+        return not self.draining and self.feed.positions_known and self.tenant_limits.known
+
+    def max_events_per_second(self, tenant_id: int) -> int:
+        """The tenant's own limit of scored events, or the default."""
+        return self.tenant_limits.of(tenant_id)
 
     def position(self, tenant_id: int) -> int:
         """The seq of the tenant's last message."""
@@ -91,6 +99,8 @@ class Runtime:
             return Readiness(ready=False, reason="stopping")
         if not self.feed.positions_known:
             return Readiness(ready=False, reason="reading the feed's past")
+        if not self.tenant_limits.known:
+            return Readiness(ready=False, reason="reading the tenants' limits")
         if not self.feed.ready:
             return Readiness(ready=False, reason="the Kafka broker does not answer")
         return Readiness(ready=True, reason="caught up")
@@ -120,6 +130,7 @@ class Runtime:
             _log.info("caught up with the feed", epoch=self.feed.epoch)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.feed.run())
+                tasks.create_task(self.tenant_limits.run())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._probe_delay())
         finally:
@@ -139,5 +150,4 @@ class Runtime:
 
     def _metrics_text(self) -> bytes:
         self.metrics.ready.set(self.readiness().ready)
-        self.metrics.history_bytes.set(self._history.bytes)
         return self.metrics.text()

@@ -11,6 +11,7 @@ import signal
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -21,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from contracts.messages import CloseCode
@@ -101,6 +103,18 @@ class _SocketWire:
             self._connection.transport.abort()
 
 
+class _SeatedConnection(ServerConnection):
+    """Gives its seat back when its socket is gone, however far its handshake came."""
+
+    def __init__(self, protocol: ServerProtocol, server: Server, seats: set[ServerConnection], **options: Any) -> None:
+        super().__init__(protocol, server, **options)
+        self._seats = seats
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._seats.discard(self)
+        super().connection_lost(exc)
+
+
 class _Gateway:
     def __init__(self, settings: Settings) -> None:
         self._limits: GatewaySettings = settings.gateway
@@ -110,6 +124,7 @@ class _Gateway:
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._wires: set[_SocketWire] = set()
+        self._seats: set[ServerConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -145,6 +160,7 @@ class _Gateway:
                 compression=None,  # 64 KiB a connection otherwise, and a frame would not be the same for all
                 select_subprotocol=_select_subprotocol,
                 process_request=self._answer,
+                create_connection=self._connection,  # type: ignore[arg-type]  # documented as a factory
                 server_header=None,
                 open_timeout=limits.authenticate_timeout_s,
                 ping_interval=limits.heartbeat_interval_s,
@@ -175,13 +191,18 @@ class _Gateway:
         if refusal is not None:
             return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
         later = {"Retry-After": _RETRY_AFTER_S}
-        if self._runtime.draining or not self._runtime.feed.positions_known:
+        if not self._runtime.admits:
             sentence = self._runtime.readiness().reason
             return self._refuse(connection, "not_ready", text(HTTPStatus.SERVICE_UNAVAILABLE, sentence, later))
-        if len(self._wires) >= self._limits.connections_max:
+        if len(self._seats) >= self._limits.connections_max:
             full = text(HTTPStatus.SERVICE_UNAVAILABLE, "this gateway has all the connections it can take", later)
             return self._refuse(connection, "full", full)
+        # Taken here and not when the handshake is done: many handshakes at once would all find room.
+        self._seats.add(connection)
         return None
+
+    def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
+        return _SeatedConnection(protocol, server, self._seats, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()

@@ -102,6 +102,7 @@ def build(
         limiter=Limiter(
             events_per_second_max=worker.max_events_per_second,
             window_ms=worker.rate_limit_window_ms,
+            report_interval_ms=worker.burst_report_interval_s * 1000,
             outbox=outbox,
             metrics=metrics,
         ),
@@ -110,6 +111,7 @@ def build(
             run_max=worker.dead_letter_run_max,
             share_max=worker.dead_letter_share_max,
             window_records=worker.dead_letter_window_records,
+            tenants_min=worker.dead_letter_tenants_min,
         ),
         outbox=outbox,
         metrics=metrics,

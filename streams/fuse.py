@@ -6,6 +6,7 @@ the fuse was not written.
 """
 
 from collections import deque
+from collections.abc import Mapping
 
 
 class FuseBlownError(Exception):
@@ -19,45 +20,59 @@ class Fuse:
         run_max: failures in a row that are still borne.
         share_max: share of failures among the latest records that is still borne, 0..1.
         window_records: how many records "the latest" are; with fewer than these no share is judged.
+        tenants_min: failures count only where they hit this many tenants. What one tenant writes into its
+            own rows is that tenant's affair; what fails for several is ours.
     """
 
-    def __init__(self, *, run_max: int, share_max: float, window_records: int) -> None:
+    def __init__(self, *, run_max: int, share_max: float, window_records: int, tenants_min: int) -> None:
         self._run_max = run_max
         self._share_max = share_max
         self._window_records = window_records
+        self._tenants_min = tenants_min
         self._run = 0
-        self._recent: deque[tuple[int, int]] = deque()
+        self._run_tenants: set[bytes | None] = set()
+        self._recent: deque[tuple[int, list[bytes | None]]] = deque()
         self._records = self._failures = 0
 
-    def note(self, records: int, failed: list[int]) -> None:
+    def note(self, records: int, failed: Mapping[int, bytes | None]) -> None:
         """Count one micro-batch.
 
         Args:
             records: how many it had.
-            failed: indexes of those that failed, ascending.
+            failed: index of each that failed, ascending, and its record key, which tells the tenant.
 
         Raises:
             FuseBlownError: a limit is passed.
         """
         self._judge_run(records, failed)
-        self._recent.append((records, len(failed)))
+        self._recent.append((records, list(failed.values())))
         self._records += records
         self._failures += len(failed)
         while self._recent and self._records - self._recent[0][0] >= self._window_records:
             old_records, old_failures = self._recent.popleft()
             self._records -= old_records
-            self._failures -= old_failures
-        if self._records >= self._window_records and self._failures > self._share_max * self._records:
+            self._failures -= len(old_failures)
+        self._judge_share()
+
+    def _judge_share(self) -> None:
+        if self._records < self._window_records or self._failures <= self._share_max * self._records:
+            return
+        if len({key for _, keys in self._recent for key in keys}) >= self._tenants_min:
             raise FuseBlownError(
                 f"{self._failures} of the latest {self._records} records failed, more than {self._share_max:.0%}"
             )
 
-    def _judge_run(self, records: int, failed: list[int]) -> None:
+    def _judge_run(self, records: int, failed: Mapping[int, bytes | None]) -> None:
         at = 0
-        for index in failed:
-            self._run = self._run + 1 if index == at else 1
+        for index, key in failed.items():
+            if index != at:
+                self._run, self._run_tenants = 0, set()
+            self._run += 1
+            self._run_tenants.add(key)
             at = index + 1
-            if self._run > self._run_max:
-                raise FuseBlownError(f"more than {self._run_max} records in a row failed")
+            if self._run > self._run_max and len(self._run_tenants) >= self._tenants_min:
+                raise FuseBlownError(
+                    f"more than {self._run_max} records in a row failed, of {len(self._run_tenants)} tenants"
+                )
         if at != records:
-            self._run = 0
+            self._run, self._run_tenants = 0, set()

@@ -17,13 +17,23 @@ class Limiter:
     Args:
         events_per_second_max: the limit of a tenant without its own.
         window_ms: length of the tumbling window.
+        report_interval_ms: how often a burst that does not end is reported.
         outbox: where reports go.
         metrics: where drops are counted.
     """
 
-    def __init__(self, *, events_per_second_max: int, window_ms: int, outbox: Outbox, metrics: WorkerMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        events_per_second_max: int,
+        window_ms: int,
+        report_interval_ms: int,
+        outbox: Outbox,
+        metrics: WorkerMetrics,
+    ) -> None:
         self._events_per_second_max = events_per_second_max
         self._window_ms = window_ms
+        self._report_interval_ms = report_interval_ms
         self._outbox = outbox
         self._metrics = metrics
 
@@ -31,12 +41,14 @@ class Limiter:
         self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, commit_ms: int
     ) -> bool:
         """Count one event of a tenant; whether it is scored. The caller stores the tenant."""
-        tenant.rate, scored, report = admit(tenant.rate, commit_ms, self._limit(tenant), self._window_ms)
+        tenant.rate, scored, report = admit(
+            tenant.rate, commit_ms, self._limit(tenant), self._window_ms, self._report_interval_ms
+        )
         if report is not None:
             self._report(batch, tables, tenant_id, tenant, report)
         if not scored:
             tables.bursting.add(tenant_id)
-            self._metrics.rate_limited.inc()
+            self._metrics.count_rate_limited(tenant_id)
         return scored
 
     def tick(self, batch: MicroBatch, tables: TenantTables, now_ms: int) -> None:
@@ -50,7 +62,7 @@ class Limiter:
             if now_ms < due_ms:
                 continue
             self._metrics.tick_delay_seconds.set((now_ms - due_ms) / 1e3)
-            tenant.rate, report = advance(tenant.rate, now_ms, self._window_ms)
+            tenant.rate, report = advance(tenant.rate, now_ms, self._window_ms, self._report_interval_ms)
             if report is not None:
                 self._report(batch, tables, tenant_id, tenant, report)
             tables.tenants.put(tenant_id, tenant)
@@ -75,10 +87,9 @@ class Limiter:
     ) -> None:
         tables.bursting.discard(tenant_id)
         window = iso_ms(report.window_start_ms)
-        tenant.seq += 1
         record = RateLimited(
             tenant_id=tenant_id,
-            seq=tenant.seq,
+            seq=tenant.seq + 1,
             id=record_id("rate_limit", str(tenant_id), report.window_start_ms, str(report.dropped)),
             time=window,
             epoch=self._outbox.epoch,
@@ -89,4 +100,4 @@ class Limiter:
             window=window,
             limit=self._limit(tenant),
         )
-        self._outbox.feed(batch, record)
+        self._outbox.feed(batch, tenant, record)

@@ -2,6 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+TENANTS_MAX = 50
+"""Tenants with a time series of their own; a label without a bound would be a leak."""
+
 _BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -39,13 +42,17 @@ class WorkerMetrics:
         )
         self.detection_seconds = Histogram(
             "watchfloor_worker_detection_seconds",
-            "From the commit in PostgreSQL to the end of scoring, per micro-batch (its oldest record).",
+            "From the commit in PostgreSQL to the end of scoring, of the oldest event of each micro-batch.",
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
             registry=registry,
         )
         self.rate_limited = Counter(
-            "watchfloor_worker_rate_limited_total", "Events over their tenant's limit, not scored.", registry=registry
+            "watchfloor_worker_rate_limited_total",
+            "Events over their tenant's limit, not scored; the first tenants by name, all others as `other`.",
+            ["tenant"],
+            registry=registry,
         )
+        self._limited_tenants: set[int] = set()
         self.dead_letters = Counter(
             "watchfloor_worker_dead_letters_total",
             "Records sent to the dead-letter topic.",
@@ -93,3 +100,12 @@ class WorkerMetrics:
         self.loop_delay_seconds = Gauge(
             "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry
         )
+
+    def count_rate_limited(self, tenant_id: int) -> None:
+        """Count a dropped event of a tenant; no more than `TENANTS_MAX` tenants get a series of their own."""
+        if tenant_id not in self._limited_tenants:
+            if len(self._limited_tenants) >= TENANTS_MAX:
+                self.rate_limited.labels("other").inc()
+                return
+            self._limited_tenants.add(tenant_id)
+        self.rate_limited.labels(tenant_id).inc()

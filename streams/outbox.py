@@ -7,6 +7,8 @@ latencies of clean events know the clock, which is read once a micro-batch.
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import structlog
+
 from contracts.dead_letters import dead_letter_headers
 from contracts.envelope import Change
 from contracts.feed import (
@@ -21,6 +23,9 @@ from contracts.feed import (
 from contracts.topics import TopicNames, tenant_key
 from streams.engine.model import Entry, MicroBatch
 from streams.metrics import WorkerMetrics
+from streams.tables import TenantState
+
+log = structlog.get_logger(__name__)
 
 
 class Outbox:
@@ -47,24 +52,34 @@ class Outbox:
         self._sources = sources
         self._clock = clock
         self._metrics = metrics
+        self._oldest_us: int | None = None
         self._clean: dict[int, list[tuple[Change, str, int | None, int | None]]] = {}
 
-    def feed(self, batch: MicroBatch, record: FeedRecord) -> None:
-        """Append a record to the operators' feed."""
+    def feed(self, batch: MicroBatch, tenant: TenantState, record: FeedRecord) -> None:
+        """Append a record to the operators' feed; only then is its seq the tenant's last.
+
+        A record that cannot be encoded therefore leaves no hole in the numbers.
+        """
         batch.emit(
             self._topics.anomalies,
             tenant_key(record.tenant_id),
             encode_record(record),
             cloudevent_headers(record),
         )
+        tenant.seq = record.seq
         self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
+
+    def note_scored(self, commit_us: int) -> None:
+        """Note that an event was looked at; the oldest of a micro-batch gives its detection latency."""
+        if self._oldest_us is None or commit_us < self._oldest_us:
+            self._oldest_us = commit_us
 
     def clean(self, change: Change, event_type: str, site_id: int | None, client_id: int | None) -> None:
         """Note an event that was scored and found clean; written by `flush`."""
         self._clean.setdefault(change.row.tenant_id, []).append((change, event_type, site_id, client_id))
 
     def dead_letter(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
-        """Append the original record to the dead letters, with its reason."""
+        """Append the original record to the dead letters, with its reason; the log names it by the same id."""
         headers = dead_letter_headers(
             topic=self._sources[entry.rank],
             partition=batch.partition,
@@ -74,12 +89,22 @@ class Outbox:
             exception_class=exception_class,
         )
         batch.emit(self._topics.dead_letters, entry.record.key, entry.record.value, headers)
+        log.warning(
+            "dead letter",
+            correlation_id=dict(headers)["correlation_id"].decode(),
+            topic=self._sources[entry.rank],
+            partition=batch.partition,
+            offset=entry.offset,
+            detector=detector,
+            error=exception_class,
+        )
 
     def flush(self, batch: MicroBatch) -> None:
-        """Write the clean events of the micro-batch, one record a tenant."""
-        if not self._clean:
-            return
+        """Write the clean events of the micro-batch, one record a tenant, and measure its latency."""
         now_us = self._clock() * 1e6
+        if self._oldest_us is not None:
+            self._metrics.detection_seconds.observe(max(0.0, (now_us - self._oldest_us) / 1e6))
+            self._oldest_us = None
         for tenant_id, events in self._clean.items():
             record = ProcessedBatch(
                 tenant_id=tenant_id,
@@ -92,8 +117,6 @@ class Outbox:
                 ],
             )
             batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))
-        oldest_us = min(event[0].commit_us for events in self._clean.values() for event in events)
-        self._metrics.detection_seconds.observe((now_us - oldest_us) / 1e6)
         self._clean = {}
 
 

@@ -2,12 +2,10 @@
 
 Judged by the commit time in the record, so a replay at any speed drops exactly what the live run dropped.
 A burst is a run of adjacent windows in which something was dropped; it is over when a window passes in
-which nothing was. A burst that does not end is reported every `REPORT_INTERVAL_MS`.
+which nothing was. A burst that does not end is reported every `report_interval_ms`.
 """
 
 import msgspec
-
-REPORT_INTERVAL_MS = 60_000
 
 
 class RateState(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,7 +28,9 @@ class BurstReport(msgspec.Struct, frozen=True):
     window_start_ms: int
 
 
-def admit(state: RateState, commit_ms: int, limit: int, window_ms: int) -> tuple[RateState, bool, BurstReport | None]:
+def admit(
+    state: RateState, commit_ms: int, limit: int, window_ms: int, report_interval_ms: int
+) -> tuple[RateState, bool, BurstReport | None]:
     """Count one event.
 
     An event whose commit time lies before the current window (a late merge) counts in the current one.
@@ -38,7 +38,7 @@ def admit(state: RateState, commit_ms: int, limit: int, window_ms: int) -> tuple
     Returns:
         The new state, whether the event is scored, and the report of a burst that ended before it.
     """
-    state, report = advance(state, commit_ms, window_ms)
+    state, report = advance(state, commit_ms, window_ms, report_interval_ms)
     if state.admitted < limit:
         return (
             RateState(state.window, state.admitted + 1, state.dropped, state.burst_window, state.last_drop_window),
@@ -49,7 +49,9 @@ def admit(state: RateState, commit_ms: int, limit: int, window_ms: int) -> tuple
     return RateState(state.window, state.admitted, state.dropped + 1, burst_window, state.window), False, report
 
 
-def advance(state: RateState, now_ms: int, window_ms: int) -> tuple[RateState, BurstReport | None]:
+def advance(
+    state: RateState, now_ms: int, window_ms: int, report_interval_ms: int
+) -> tuple[RateState, BurstReport | None]:
     """Move to the window of `now_ms`, a commit time or a tick; never back."""
     window = now_ms // window_ms
     if window <= state.window:
@@ -57,7 +59,7 @@ def advance(state: RateState, now_ms: int, window_ms: int) -> tuple[RateState, B
     if not state.dropped:
         return RateState(window, 0, 0, 0, 0), None
     going_on = window == state.last_drop_window + 1
-    if going_on and (window - state.burst_window) * window_ms < REPORT_INTERVAL_MS:
+    if going_on and (window - state.burst_window) * window_ms < report_interval_ms:
         return RateState(window, 0, state.dropped, state.burst_window, state.last_drop_window), None
     return RateState(window, 0, 0, 0, 0), BurstReport(state.dropped, state.burst_window * window_ms)
 

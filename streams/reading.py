@@ -36,7 +36,7 @@ class Reader:
         """
         try:
             change = self._decode(self._tables[rank], record.value)
-        except (msgspec.MsgspecError, ValueError, ArithmeticError) as error:
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             return Entry(0, 0, rank, record.offset, Poison(str(error), type(error).__name__), record)
         if change is None:
             return Entry(0, 0, rank, record.offset, None, record)

@@ -96,10 +96,7 @@ class Scorer:
                 self._apply(batch, tables, entry, change)
             except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
-        failed = (
-            [index for index, entry in enumerate(batch.entries) if id(entry) in self._failed] if self._failed else []
-        )
-        self._fuse.note(len(batch.entries), failed)
+        self._fuse.note(len(batch.entries), self._failed_keys(batch))
         if batch.tick_ms is not None:
             self._limiter.tick(batch, tables, batch.tick_ms)
         batch.wake_at_ms = self._limiter.next_report_ms(tables)
@@ -121,12 +118,12 @@ class Scorer:
             tenant = TenantState()
         scored = self._limiter.admit(batch, tables, tenant_id, tenant, change.commit_us // 1000)
         tables.tenants.put(tenant_id, tenant)
+        self._outbox.note_scored(change.commit_us)
         if change.table == "ticket" and change.op == "u":
             record = status_change(tables, tenant, change, self._outbox.epoch)
             if record is not None:
-                self._outbox.feed(batch, record)
+                self._outbox.feed(batch, tenant, record)
         if not scored:
-            self._metrics.rate_limited.inc()
             return
         self._score(batch, tables, tenant, entry, change)
 
@@ -147,11 +144,10 @@ class Scorer:
             return
         person = None if person_id is None else tables.persons.get((row.tenant_id, person_id))
         created_at = iso_us(change.commit_us)
-        tenant.seq += 1
         score = combined_fraud_score(judgement.fraud_score for judgement in judgements)
         record = AnomalyDetected(
             tenant_id=row.tenant_id,
-            seq=tenant.seq,
+            seq=tenant.seq + 1,
             id=feed_id(change, "anomaly_detected"),
             time=created_at,
             epoch=self._outbox.epoch,
@@ -178,7 +174,7 @@ class Scorer:
                 for judgement in judgements
             ],
         )
-        self._outbox.feed(batch, record)
+        self._outbox.feed(batch, tenant, record)
         for judgement in judgements:
             self._metrics.findings.labels(judgement.finding_type).inc()
 
@@ -203,6 +199,12 @@ class Scorer:
             if judgement is not None:
                 judgements.append(judgement)
         return judgements, failed
+
+    def _failed_keys(self, batch: MicroBatch) -> dict[int, bytes | None]:
+        """Index and record key of each entry that became a dead letter."""
+        if not self._failed:
+            return {}
+        return {index: entry.record.key for index, entry in enumerate(batch.entries) if id(entry) in self._failed}
 
     def _bury(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         self._failed.add(id(entry))

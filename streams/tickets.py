@@ -18,7 +18,7 @@ class UnjudgeableError(Exception):
 def status_change(tables: TenantTables, tenant: TenantState, change: Change, epoch: str) -> TicketUpdated | None:
     """The message of an updated ticket; None where its status is what it was.
 
-    Takes the tenant's next seq; the caller stores the tenant and sends the record.
+    It carries the tenant's next seq, which is taken when the record is sent.
 
     Raises:
         UnjudgeableError: the change lacks the old row, so nobody can say what changed.
@@ -29,10 +29,9 @@ def status_change(tables: TenantTables, tenant: TenantState, change: Change, epo
     if before.status == after.status or before.status is None or after.status is None:
         return None
     site = None if after.site_id is None else tables.sites.get((after.tenant_id, after.site_id))
-    tenant.seq += 1
     return TicketUpdated(
         tenant_id=after.tenant_id,
-        seq=tenant.seq,
+        seq=tenant.seq + 1,
         id=feed_id(change, "ticket_updated"),
         time=iso_us(change.commit_us),
         epoch=epoch,

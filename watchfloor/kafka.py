@@ -12,6 +12,10 @@ from watchfloor.settings import KafkaSettings
 _HOUR_MS = 3_600_000
 
 
+class TopicMissingError(WatchfloorError):
+    """The feed's topic does not exist."""
+
+
 def librdkafka_config(kafka: KafkaSettings, **more: Any) -> dict[str, Any]:
     """Parameters of a confluent-kafka client; `more` takes names with `_` for `.`."""
     config: dict[str, Any] = {
@@ -61,7 +65,12 @@ def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
             keep_ms = kafka.processed_retention_minutes * 60_000
         case Retention.LONG:
             keep_ms = kafka.long_retention_days * 24 * _HOUR_MS
-    return {"cleanup.policy": "delete", "retention.ms": str(keep_ms)}
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(keep_ms),
+        # A change carries its row twice, and a dead letter a whole change with headers on top.
+        "max.message.bytes": str((5 << 20) if spec.retention is Retention.LONG else (4 << 20)),
+    }
 
 
 def ensure_topics(kafka: KafkaSettings, *, timeout_s: float = 15.0) -> None:
@@ -104,6 +113,10 @@ def feed_epoch(kafka: KafkaSettings, *, timeout_s: float = 10.0) -> str:
     """The identity of the log behind the feed's numbers: the topic id of `noc.anomalies`.
 
     A recreated topic has another id, so readers learn that old positions mean nothing in it.
+
+    Raises:
+        TopicMissingError: there is no such topic.
+        WatchfloorError: no broker answers.
     """
     from confluent_kafka import TopicCollection
 
@@ -113,7 +126,7 @@ def feed_epoch(kafka: KafkaSettings, *, timeout_s: float = 10.0) -> str:
         described = admin.describe_topics(TopicCollection([name]), request_timeout=timeout_s)[name].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise WatchfloorError(f"topic {name} is missing", "start a worker once, it makes the topics") from error
+            raise TopicMissingError(f"topic {name} is missing", "start a worker once, it makes the topics") from error
         raise unreachable(kafka) from error
     return str(described.topic_id)
 

@@ -73,7 +73,8 @@ class SourceSettings(Section):
     """The least-privileged role that Debezium signs in with."""
     password: SecretStr = SecretStr("")
     admin_dsn: SecretStr | None = None
-    """A PostgreSQL URL of a role that may create the schema, the publication and the capture role."""
+    """A PostgreSQL URL of a role that may create the schema, the publication and the capture role. With it,
+    `watchfloor up` watches this database instead of starting one: here its password is in no argument."""
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     ssl_ca_file: Path | None = None
     """Certificate authority of the server; as Connect finds it where Connect runs elsewhere."""
@@ -118,6 +119,8 @@ class WorkerSettings(Section):
     max_events_per_second: Positive = 100
     """Default limit of scored events per tenant; `tenant.max_events_per_second` overrides it (R2.1)."""
     rate_limit_window_ms: Positive = 1_000
+    burst_report_interval_s: Positive = 60
+    """A burst that does not end is reported this often."""
     shifts_per_person_max: Positive = 200
     micro_batch_bytes_max: Positive = 4 * 1024 * 1024
     partition_fetch_bytes_max: Positive = 1024 * 1024
@@ -142,12 +145,14 @@ class WorkerSettings(Section):
     """Share of the latest records that may fail."""
     dead_letter_window_records: Positive = 1_000
     """How many records the share is taken of."""
+    dead_letter_tenants_min: Positive = 2
+    """Failures stop the worker only where they hit this many tenants: one tenant's rows must not stop the others."""
     session_timeout_ms: Positive = 6_000
     heartbeat_interval_ms: Positive = 2_000
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9101
     data_dir: Path | None = None
-    """Where Faust keeps its small local files; default a directory of the user's data directory."""
+    """Where Faust keeps its small local files; by default a temporary directory. Nothing in it is needed later."""
 
 
 class AuthSettings(Section):
@@ -182,10 +187,6 @@ class GatewaySettings(Section):
     fetch_wait_ms_max: Positive = 100
     poll_records_max: Positive = 2_000
     """Feed records that are rendered in one go, before other connections get their turn."""
-    recent_messages_max: Positive = 10_000
-    """Per tenant, kept in memory for resuming clients."""
-    recent_bytes_max: Positive = 64 * 1024 * 1024
-    """Of all tenants together."""
     tail_records_max: Positive = 100_000
     """Per partition, read back at the start to know each tenant's position in the feed."""
     broker_wait_s_max: Positive = 20

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterable
 
 import uvloop
-from meter import Meter, settings_from_argv
+from meter import Meter, Run, settings_from_argv
 from work import PersonTrack, TenantCount, admit, decode, finding, track
+from world import key
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
@@ -25,7 +26,10 @@ from streams.metrics import WorkerMetrics  # noqa: E402
 from watchfloor.settings import WorkerSettings  # noqa: E402
 
 FENCE = OutputRecord(None, b'{"type":"fence"}', ())
-KEYS = [b'{"tenant_id":%d}' % tenant for tenant in range(1000)]
+TENANTS_MAX = 1_000
+KEYS = [key(tenant) for tenant in range(TENANTS_MAX)]
+WATCH_S, IDLE_WATCH_S = 0.01, 1.0
+NEVER_S = 1e9
 
 
 def entry(rank: int, record: RawRecord) -> Entry:
@@ -35,21 +39,11 @@ def entry(rank: int, record: RawRecord) -> Entry:
     return Entry(lsn, lsn, rank, record.offset, event, record)
 
 
-async def main() -> None:
-    """Run until all events were processed, then until told to stop."""
-    run = settings_from_argv(sys.argv)
-    meter = Meter(run)
-    logging.getLogger().setLevel(logging.WARNING)
+def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
+    """The engine with this work's topics and tables, as `streams.worker` makes the product's."""
     names = EngineTopics((run.source,), run.output, (), f"{run.group}-journal", f"{run.group}-state")
-    worker = WorkerSettings(instance_id=run.instance)
-    metrics = WorkerMetrics(CollectorRegistry())
-    app = faust.App(
-        run.group, broker=f"watchfloor://{run.broker}", web_enabled=False, topic_allow_declare=False, topic_disable_leader=True,
-        consumer_group_instance_id=worker.instance_id, broker_session_timeout=6, broker_heartbeat_interval=2,
-        broker_max_poll_interval=1e9, datadir=run.directory,
-    )  # fmt: skip
     config = {"bootstrap_servers": run.broker}
-    engine = Engine(
+    return Engine(
         app,
         Application(
             names,
@@ -65,9 +59,30 @@ async def main() -> None:
             config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max
         ),
         worker,
-        metrics,
+        WorkerMetrics(CollectorRegistry()),
         time.time,
     )
+
+
+async def main() -> None:
+    """Run until SIGTERM, or until the engine fails."""
+    run = settings_from_argv(sys.argv)
+    meter = Meter(run)
+    logging.getLogger().setLevel(logging.WARNING)
+    worker = WorkerSettings(instance_id=run.instance)
+    app = faust.App(
+        run.group,
+        broker=f"watchfloor://{run.broker}",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_group_instance_id=worker.instance_id,
+        broker_session_timeout=worker.session_timeout_ms / 1e3,
+        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
+        broker_max_poll_interval=NEVER_S,
+        datadir=run.directory,
+    )
+    engine = make_engine(app, run, worker)
 
     @app.agent(engine.batches)
     async def score(batches: AsyncIterable[MicroBatch]) -> None:
@@ -84,7 +99,12 @@ async def main() -> None:
 
     await app.start()
     await app.add_runtime_dependency(engine)
-    await meter.stopped()
+    stopped, recovered = asyncio.create_task(meter.stopped()), False
+    while not stopped.done() and engine.failure is None:
+        if engine.ready and not recovered:
+            meter.note(ready_s=time.time())
+            recovered = True
+        await asyncio.wait([stopped], timeout=IDLE_WATCH_S if recovered else WATCH_S)
     await app.stop()
     if engine.failure is not None:
         raise SystemExit(f"engine failed: {engine.failure!r}")
@@ -118,4 +138,5 @@ def _track(stored: tuple[float, ...] | None) -> PersonTrack | None:
     return None if stored is None else stored if type(stored) is PersonTrack else PersonTrack(*stored)  # type: ignore[arg-type]
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -22,7 +22,9 @@ from deploy.demo.vocabulary import (
     City,
 )
 
-TENANTS_MAX = len(TENANT_NAMES)
+TENANT_IDS = (1, 5, 9, 6, 2, 10, 12, 20)
+"""In the order in which they are taken. Kafka's partitioner puts 1 to 4 into one partition of four; these take turns."""
+TENANTS_MAX = len(TENANT_IDS)
 CLIENTS_PER_TENANT = 3
 SITES_PER_TENANT = 8
 PERSONS_PER_TENANT = 60
@@ -96,28 +98,30 @@ class Tenant:
 
 
 def build_company(seed: int, tenants: int) -> tuple[Tenant, ...]:
-    """The tenants 1 to `tenants` of this seed.
+    """The first `tenants` tenants of this seed.
 
     Args:
         seed: any integer; a tenant is the same however many tenants there are.
         tenants: 1 to TENANTS_MAX.
 
     Raises:
-        ValueError: more tenants than there are names for, or none.
+        ValueError: more tenants than there are identifiers for, or none.
     """
     if not 1 <= tenants <= TENANTS_MAX:
         raise ValueError(f"a company of {tenants} tenants: 1 to {TENANTS_MAX} are possible")
     # Chance that can be repeated, and no secret.
-    return tuple(_tenant(Random(f"{seed}/{number}"), number) for number in range(1, tenants + 1))  # noqa: S311
+    return tuple(
+        _tenant(Random(f"{seed}/{number}"), number, name)  # noqa: S311
+        for number, name in zip(TENANT_IDS[:tenants], TENANT_NAMES, strict=False)
+    )
 
 
-def _tenant(rng: Random, number: int) -> Tenant:
+def _tenant(rng: Random, number: int, name: str) -> Tenant:
     cities = rng.sample(CITIES, 2)
     clients = tuple(
         (number * 100 + place, name) for place, name in enumerate(rng.sample(CLIENT_NAMES, CLIENTS_PER_TENANT), 1)
     )
     sites = _sites(rng, number, cities, clients)
-    name = TENANT_NAMES[number - 1]
     return Tenant(
         id=number,
         name=name,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from deploy.demo import sql
+from deploy.demo.company import TENANT_IDS
 from deploy.demo.operations import Planted, Transaction
 from deploy.demo.simulation import Plan, Simulation
 from watchfloor.errors import WatchfloorError
@@ -116,7 +117,7 @@ class CompanyWriter:
             self._on_end()
 
     def _write(self, connection: psycopg.Connection) -> None:
-        tenants = list(range(1, self._plan.tenants + 1))
+        tenants = list(TENANT_IDS[: self._plan.tenants])
         with connection.transaction():
             resume = sql.read_resume_point(connection, tenants)
             sql.clear_roster(connection, tenants)

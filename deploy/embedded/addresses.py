@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from deploy.embedded.options import StackOptions
+from deploy.embedded.own_servers import database_at
 from deploy.embedded.ports import LOOPBACK, asked_for, choose
 from deploy.embedded.state import Memory
-from watchfloor.errors import WatchfloorError
 from watchfloor.settings import Settings
 
 SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a password
@@ -80,7 +78,8 @@ def settings_overrides(
     auth: dict[str, Any] = {}
     if base.auth.algorithm == "HS256" and base.auth.hs256_secret is None:
         auth["hs256_secret"] = memory.hs256_secret
-    source = _source(embedded_postgres_url or options.postgres_url or "", base.source.user)
+    url = embedded_postgres_url or options.postgres_url or ""
+    source = database_at(url, options.postgres_named_by) | {"user": base.source.user, "admin_dsn": url}
     return {
         "kafka": {"bootstrap_servers": options.kafka or f"{LOOPBACK}:{addresses.kafka}"},
         "source": source | {"password": _capture_password(base, memory)},
@@ -94,23 +93,3 @@ def settings_overrides(
 def _capture_password(base: Settings, memory: Memory) -> str:
     given: SecretStr = base.source.password
     return given.get_secret_value() or memory.capture_password
-
-
-def _source(url: str, user: str) -> dict[str, Any]:
-    try:
-        parts = conninfo_to_dict(url)
-    except psycopg.Error as error:
-        raise WatchfloorError("the address of PostgreSQL is not a URL", _URL_ADVICE) from error
-    host, database = str(parts.get("host") or ""), str(parts.get("dbname") or "")
-    if not url.startswith(("postgresql://", "postgres://")) or not host or not database:
-        raise WatchfloorError("the address of PostgreSQL names no host or no database", _URL_ADVICE)
-    return {
-        "host": host.partition(",")[0],
-        "port": int(str(parts.get("port") or 5432).partition(",")[0]),
-        "database": database,
-        "user": user,
-        "admin_dsn": url,
-    }
-
-
-_URL_ADVICE = "write it as --postgres postgresql://user:password@host:5432/database"

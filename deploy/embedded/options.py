@@ -15,8 +15,10 @@ class StackOptions:
 
     state_dir: Path = field(default_factory=default_state_dir)
     cache_dir: Path = field(default_factory=default_cache_dir)
-    postgres_url: str | None = None
-    """`postgresql://…` of a role that may create the publication and the capture role."""
+    postgres_url: str | None = field(default=None, repr=False)
+    """`postgresql://…` of a role that may create the publication and the capture role; may hold a password."""
+    postgres_named_by: str = "--postgres"
+    """The option or setting that `postgres_url` comes from: advice names it."""
     kafka: str | None = None
     """`host:port[,host:port]` of a cluster."""
     connect_url: str | None = None

@@ -25,6 +25,7 @@ from deploy.embedded.jars import JarCache, read_lock
 from deploy.embedded.java import Java
 from deploy.embedded.launcher import Launcher
 from deploy.embedded.options import StackOptions
+from deploy.embedded.own_servers import check_own_servers
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import stop_leftovers
 from deploy.embedded.progress import Reporter, reporter_for_stderr
@@ -79,10 +80,13 @@ class Stack:
             WatchfloorError: something is missing or wrong; whatever was started is stopped again.
             StartCalledOff: `request_stop` was called meanwhile; whatever was started is stopped again.
         """
+        check_own_servers(self.options)
         keep_loopback_direct()
         self.state.open()
         try:
-            Steps(self._prepare().steps(), self._over).run()
+            startup = self._prepare()
+            Steps(startup.steps(), self._over).run()
+            startup.remember()
             self._write_endpoints()
         except BaseException as failure:
             self._reporter.close()

@@ -16,6 +16,7 @@ from deploy.embedded.broker import Broker, accepts_connections_at
 from deploy.embedded.child import Child
 from deploy.embedded.components import answers_ready, gateway_spec, worker_spec
 from deploy.embedded.connect_worker import ConnectWorker
+from deploy.embedded.feed_log import check_feed_log, refuse_strays, remember_feed_log
 from deploy.embedded.jars import JarCache
 from deploy.embedded.java import Java
 from deploy.embedded.launcher import Launcher
@@ -61,6 +62,13 @@ class Startup:
         steps["gateway"] = Step(self._start_gateway, ("topics",))
         return steps
 
+    def remember(self) -> None:
+        """After the steps: keep what the next start is compared with; raises WatchfloorError."""
+        if self.broker:
+            state = self.launcher.state
+            remember_feed_log(state.memory, self.settings.kafka)
+            state.remember()
+
     def _fetch_archives(self) -> None:
         reporter, called_off = self.launcher.reporter, self.launcher.called_off
         missing = self.jars.missing()
@@ -97,6 +105,7 @@ class Startup:
     def _start_kafka(self, broker: Broker) -> None:
         self.launcher.reporter.step("kafka", "starting")
         options, state = self.launcher.options, self.launcher.state
+        refuse_strays(state.kafka)
         broker.prepare(cluster_id(state.memory.identity), self.launcher.called_off.is_set)
         spec = broker.spec(
             state.log("kafka"),
@@ -105,6 +114,8 @@ class Startup:
             log_bytes_max=options.log_bytes_max,
         )
         self.launcher.launch(spec, broker.answers)
+        # Now: the steps that come next make what is missing.
+        check_feed_log(state.kafka, state.memory, self.settings.kafka, timeout_s=options.start_timeout_s)
         self.launcher.reporter.done("kafka")
 
     def _start_connect(self, connect: ConnectWorker) -> None:
@@ -122,11 +133,17 @@ class Startup:
         self.launcher.reporter.done("connect")
 
     def _apply_schema(self) -> None:
-        from connect.check import check_source
+        from connect.check import SignInError, check_source
         from connect.schema import apply_schema
 
         self.launcher.reporter.step("schema", "applying")
-        apply_schema(self.settings.source)
+        try:
+            apply_schema(self.settings.source)
+        except SignInError as failure:
+            if self.postgres:
+                raise
+            named_by = self.launcher.options.postgres_named_by
+            raise WatchfloorError(failure.problem, f"start the server, or correct {named_by}") from failure
         check_source(self.settings.source)
         self.launcher.reporter.done("schema", "checked")
 

@@ -33,6 +33,8 @@ class Memory:
     hs256_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     capture_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    feed_epochs: dict[str, str] = field(default_factory=dict)
+    """The topic id of each feed of the embedded Kafka that was ready once, by the topic's name."""
 
 
 class StateDir:
@@ -106,11 +108,17 @@ class StateDir:
         except ValueError as error:
             raise damaged(self._memory_file, "it is not JSON") from error
         known = {one.name for one in fields(Memory)}
+        if isinstance(stored, dict):
+            stored.setdefault("feed_epochs", {})  # not in the files of the first releases
         if not isinstance(stored, dict) or stored.get("version") != _VERSION or stored.keys() != known:
             raise damaged(self._memory_file, f"it is not of version {_VERSION}")
-        texts_right = all(isinstance(stored[name], str) and stored[name] for name in known - {"version", "ports"})
+        texts_right = all(
+            isinstance(stored[name], str) and stored[name] for name in known - {"version", "ports", "feed_epochs"}
+        )
         ports_right = isinstance(stored["ports"], dict) and all(type(v) is int for v in stored["ports"].values())
-        if not (texts_right and ports_right):
+        epochs = stored["feed_epochs"]
+        epochs_right = isinstance(epochs, dict) and all(isinstance(v, str) and v for v in epochs.values())
+        if not (texts_right and ports_right and epochs_right):
             raise damaged(self._memory_file, "a value has another type")
         return Memory(**stored)
 

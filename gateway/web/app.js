@@ -28,19 +28,27 @@ function tokenFromAddress() {
 }
 
 function signIn(token) {
+  forget();
   sessionStorage.setItem(TOKEN_KEY, token);
-  connection?.stop();
+  $("token").value = "";
   connection = new Connection(token, {state: changed, established, message: received, heard: () => { status.heardAt = Date.now(); }});
   showBoard(true);
   connection.start();
 }
 
-function signOut(reason) {
-  sessionStorage.removeItem(TOKEN_KEY);
+// Whoever signs in next may be somebody else, of another tenant: nothing that was shown before stays.
+function forget() {
   connection?.stop();
   connection = null;
   sequence.begin(null, 0);
   feed.clear();
+  $("fact-tenant").textContent = "–";
+  Object.assign(status, {state: "signed-out", since: 0, heardAt: 0, retryAt: 0, detail: ""});
+}
+
+function signOut(reason) {
+  sessionStorage.removeItem(TOKEN_KEY);
+  forget();
   showBoard(false);
   $("sign-in-reason").textContent = reason;
   $("sign-in-reason").hidden = reason === "";

@@ -40,6 +40,8 @@ export class Feed {
     this.#pending = [];
     this.#counts.clear();
     this.#shown = 0;
+    this.#unannounced = [];
+    this.#announcer.textContent = "";
     this.#draw();
   }
 

@@ -60,6 +60,7 @@ class Engine(Service):
         self._appender = appender
         self._cycle = Cycle(application, self._hand_over, fetcher, appender, settings, metrics, clock)
         self._ended = asyncio.Event()
+        app.on_partitions_revoked.connect(self._on_revoked)
         app.on_partitions_assigned.connect(self._on_assigned)
 
     @property
@@ -73,6 +74,9 @@ class Engine(Service):
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
         self._cycle.ownership.assign({place.partition for place in assigned if place.topic == self._topics.sources[0]})
+
+    async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
+        await self._cycle.ownership.suspend()
 
     async def _hand_over(self, batch: MicroBatch) -> None:
         await self.batches.put(batch)

@@ -1,9 +1,10 @@
-"""What it means when another writer's records stand between ours.
+"""What it means when another writer's records stand between ours, and what to do about it.
 
-Every partition has one owner, so an acknowledged offset higher than the expected one tells of either a
-newer owner (its fence is there: we are the one who was paused) or of late writes of an older one.
+Every partition has one owner, so an end offset or an acknowledged offset higher than the expected one tells
+of either a newer owner (its fence is there: we are the one who was paused) or of late writes of an older one.
 """
 
+import contextlib
 from enum import Enum, auto
 
 import msgspec
@@ -11,7 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, RawRecord, decode_journal
-from streams.engine.recovery import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, decode_generation
+from streams.engine.partition import Partition
+from streams.engine.tails import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, decode_generation
 
 
 class Verdict(Enum):
@@ -23,22 +25,45 @@ class Verdict(Enum):
     """An older generation wrote after our fence; readers skip it."""
 
 
-async def read_intruders(
-    fetcher: Fetcher, partition: TopicPartition, start: int, end: int, generation: int, topics: EngineTopics
-) -> tuple[Verdict, list[bytes]]:
-    """Look at the records in [start, end) that are not ours.
+async def judge_intruders(
+    fetcher: Fetcher, partition: Partition, place: TopicPartition, start: int, end: int, topics: EngineTopics
+) -> Verdict:
+    """Look at the records in [start, end) of a topic that are not ours.
 
-    Returns:
-        The verdict, and for the changelog the keys that an older owner wrote.
+    Late writes to the changelog are made good: compaction would keep the late record of a key and forget
+    ours, so the next snapshot writes those keys, and the position, again.
     """
     keys: list[bytes] = []
-    async for record in fetcher.read(partition, start, end):
-        if _generation(record, partition.topic, topics) > generation:
-            return Verdict.FENCED, []
-        key = record.key if partition.topic == topics.state else None
-        if key is not None and key != POSITION_KEY and not key.startswith(FENCE_KEY):
-            keys.append(key)
-    return Verdict.LATE_WRITES, keys
+    async for record in fetcher.read(place, start, end):
+        if _generation(record, place.topic, topics) > partition.generation:
+            return Verdict.FENCED
+        if place.topic == topics.state and record.key is not None:
+            keys.append(record.key)
+    for key in keys:
+        partition.unsaved = True
+        if key != POSITION_KEY and not key.startswith(FENCE_KEY):
+            with contextlib.suppress(KeyError):  # of a table that does not exist any more
+                partition.touch(key)
+    return Verdict.LATE_WRITES
+
+
+async def still_owned(fetcher: Fetcher, partition: Partition, topics: EngineTopics) -> bool:
+    """Whether nobody took the partition over since our last write, without writing anything.
+
+    Nothing of the partition may be in flight. Late writes of an older owner are made good as above; an owner
+    with nothing to write would not meet them otherwise.
+
+    Raises:
+        KafkaError: the broker does not answer or refuses.
+    """
+    for topic in (topics.journal, topics.feed, topics.state):
+        place = TopicPartition(topic, partition.number)
+        expected, end = partition.ends[topic], await fetcher.end(place)
+        if end > expected:
+            if await judge_intruders(fetcher, partition, place, expected, end, topics) is Verdict.FENCED:
+                return False
+            partition.ends[topic] = end
+    return True
 
 
 def _generation(record: RawRecord, topic: str, topics: EngineTopics) -> int:

@@ -120,6 +120,14 @@ class Fetcher:
         )
         return Fetched([], first, end, 0)
 
+    async def end(self, partition: TopicPartition) -> int:
+        """The offset after the last record.
+
+        Raises:
+            KafkaError: the broker does not answer or refuses.
+        """
+        return await self._offset_at(partition, _LATEST)
+
     async def _refresh(self) -> None:
         await asyncio.sleep(_RETRY_S)
         await self._client.force_metadata_update()

@@ -1,15 +1,20 @@
 """Which partitions this worker owns: assigned by the group, taken over by recovery, lost to a fence."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from streams.engine.partition import Partition
 from streams.engine.recovery import Recovery
 from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
+
+_CHECK_INTERVAL_S = 60.0
+"""How often an owner looks for late writes of an older one; far below the changelog's `min.compaction.lag.ms`."""
 
 
 class Ownership:
@@ -31,7 +36,15 @@ class Ownership:
         self._metrics = metrics
         self._clock = clock
         self._reclaim_after_s = reclaim_after_s
+        self._suspend_s_max = reclaim_after_s / 2
         self._wanted: set[int] = set()
+        self._deciding = False
+        """Whether the group is about to decide anew."""
+        self._set_aside: dict[int, Partition] = {}
+        """What was owned before, to go on with if it stays ours."""
+        self._quiet = asyncio.Event()
+        self._recovering = False
+        self._check_at_s = 0.0
         self._changed = asyncio.Event()
         self._assigned_once = False
         self._lost_until_s: dict[int, float] = {}
@@ -39,11 +52,25 @@ class Ownership:
     @property
     def settled(self) -> bool:
         """Whether every assigned partition is recovered and none is being taken over."""
-        return self._assigned_once and not self._changed.is_set()
+        return self._assigned_once and not self._changed.is_set() and not self._deciding
+
+    async def suspend(self) -> None:
+        """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
+
+        A worker that went on until it heard the decision would write behind the fence of the next owner.
+        Does not wait longer than the session lasts; after that the fence has to do.
+        """
+        self._deciding = True
+        self._quiet.clear()
+        self._changed.set()
+        if self.partitions or self._recovering:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), self._suspend_s_max)
 
     def assign(self, numbers: set[int]) -> None:
         """The group has decided: these are ours."""
         self._wanted = set(numbers)
+        self._deciding = False
         self._lost_until_s.clear()
         self._changed.set()
 
@@ -64,7 +91,7 @@ class Ownership:
     @property
     def changed(self) -> bool:
         """Whether `take_over` has something to do."""
-        return self._changed.is_set()
+        return self._changed.is_set() or (bool(self.partitions) and self._clock() >= self._check_at_s)
 
     async def wait_for_change(self, timeout_s: float) -> None:
         """Return when the assignment changes, or after the time."""
@@ -74,21 +101,47 @@ class Ownership:
             return
 
     async def take_over(self) -> None:
-        """Drop what was revoked, recover what was assigned. Nothing may be in flight.
+        """Drop what was revoked, keep what is still ours, recover what is new. Nothing may be in flight.
 
         Raises:
             KafkaError: the broker does not answer or refuses.
         """
+        if not self._changed.is_set():
+            await self._check()
+            return
         self._changed.clear()
+        self._set_aside |= self.partitions
+        self.partitions.clear()
+        if self._deciding:
+            self._quiet.set()
+            return
         wanted = self._wanted - self._lost_until_s.keys()
-        for number in self.partitions.keys() - wanted:
-            del self.partitions[number]
-        for number in sorted(wanted - self.partitions.keys()):
-            started_s = self._clock()
-            self.partitions[number] = await self._recovery.recover(number)
-            self._metrics.recoveries.inc()
-            self._metrics.recovery_seconds.set(self._clock() - started_s)
-            if self._changed.is_set():
-                return
+        await self._go_on(wanted)
+        self._recovering = True
+        try:
+            for number in sorted(wanted - self.partitions.keys()):
+                started_s = self._clock()
+                self.partitions[number] = await self._recovery.recover(number)
+                self._metrics.recoveries.inc()
+                self._metrics.recovery_seconds.set(self._clock() - started_s)
+                if self._changed.is_set():
+                    return
+        finally:
+            self._recovering = False
         self._assigned_once = True
         log.info("partitions owned", partitions=sorted(self.partitions))
+
+    async def _go_on(self, wanted: set[int]) -> None:
+        """Take back what was set aside, where it is still ours and nobody had it in between."""
+        set_aside, self._set_aside = self._set_aside, {}
+        for number, partition in set_aside.items():
+            if number in wanted and await self._recovery.still_owned(partition):
+                self.partitions[number] = partition
+        self._check_at_s = self._clock() + _CHECK_INTERVAL_S
+
+    async def _check(self) -> None:
+        """Look for what others wrote; an owner with nothing to write would not meet it."""
+        self._check_at_s = self._clock() + _CHECK_INTERVAL_S
+        with contextlib.suppress(KafkaError):  # then the next time
+            for partition in self.partitions.values():
+                partition.fenced = partition.fenced or not await self._recovery.still_owned(partition)

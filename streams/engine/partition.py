@@ -43,8 +43,8 @@ class Partition:
         self.buffered_bytes = [0] * len(self.topics)
         self.replay: deque[JournalEntry] = deque()
         """Journalled micro-batches that are to be run again before anything new."""
-        self.written: dict[str, tuple[int, int]] = {}
-        """Output topic to (micro-batch, index) of the last output that it already has."""
+        self.written: dict[str, dict[int, int]] = {}
+        """Output topic to micro-batch to the index of the last output that it already has."""
         self.ends: dict[str, int] = {}
         """Written topic to the offset at which our next record is expected."""
         self.last_order: Order = (0, 0)

@@ -5,70 +5,23 @@ this order, and reads each tail up to its own fence. Whatever an older generatio
 is ignored by readers and by the next recovery.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 from aiokafka.structs import TopicPartition
 
-from streams.engine.appender import BATCH_HEADER, Append, Appender
+from streams.engine.appender import Append, Appender
+from streams.engine.fencing import still_owned
 from streams.engine.fetcher import Fetcher
-from streams.engine.model import (
-    EngineTopics,
-    JournalEntry,
-    JournalFence,
-    OutputRecord,
-    Position,
-    RawRecord,
-    decode_journal,
-    encode_journal,
-)
+from streams.engine.model import EngineTopics, JournalFence, OutputRecord, RawRecord, encode_journal
 from streams.engine.partition import Partition
 from streams.engine.tables import PartitionState
+from streams.engine.tails import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, Tails
 
 log = structlog.get_logger(__name__)
-
-GENERATION_HEADER = "generation"
-JOURNAL_HEADER = "journal"
-POSITION_KEY = b"@position"
-FENCE_KEY = b"@fence:"
-"""Followed by the generation: under compaction every fence must survive beside the others."""
-
-_decode_position = msgspec.msgpack.Decoder(tuple[int, Position]).decode
-decode_generation = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
-
-
-def encode_position(generation: int, position: Position) -> tuple[bytes, bytes]:
-    """The changelog record that says how far the state beside it has come."""
-    return POSITION_KEY, msgspec.msgpack.encode((generation, position))
-
-
-@dataclass(slots=True)
-class _Tails:
-    """What the reading of the tails has found so far."""
-
-    state: PartitionState
-    position: Position = field(default_factory=lambda: Position(0, {}, 0, {}, (0, 0), {}))
-    fences: dict[str, int] = field(default_factory=dict)
-    seen: int = 0
-    """The highest generation met anywhere."""
-    entries: dict[int, JournalEntry] = field(default_factory=dict)
-    written: dict[str, tuple[int, int]] = field(default_factory=dict)
-    read_to: dict[str, int] = field(default_factory=dict)
-    stale: int = 0
-
-    def met(self, topic: str, generation: int, *, fence: bool = False) -> bool:
-        """Note a record's generation; whether the record counts."""
-        self.seen = max(self.seen, generation)
-        if fence:
-            self.fences[topic] = max(self.fences.get(topic, 0), generation)
-            return False
-        if generation < self.fences.get(topic, 0):
-            self.stale += 1
-            return False
-        return True
 
 
 class Recovery:
@@ -104,18 +57,22 @@ class Recovery:
         """
         above = 0
         while True:
-            tails = _Tails(self._make_state())
-            await self._read_tails(number, tails, ends={})
+            tails = Tails(self._topics, self._make_state())
+            read_to: dict[str, int] = {}
+            await self._read_tails(number, tails, read_to, ends={})
             generation = max(tails.seen, above) + 1
             fences = await self._append_fences(number, generation)
             # Between the first reading and the fence an older owner may have written more.
-            await self._read_tails(number, tails, ends={append.topic: offset for append, offset in fences})
+            await self._read_tails(number, tails, read_to, ends={append.topic: offset for append, offset in fences})
             if tails.seen < generation:
                 break
             above = tails.seen  # a rival fenced at the same moment: go above it
-        partition = self._rebuild(number, generation, tails)
         ends = {append.topic: offset + append.count for append, offset in fences}
-        partition.ends = {topic: tails.read_to.get(topic, 0) for topic in self._topics.outputs} | ends
+        # Only now: what counts in the topics without fences is decided by what those with fences say.
+        for topic in self._topics.other_outputs:
+            ends[topic] = await self._read_other_output(topic, number, tails)
+        partition = self._rebuild(number, generation, tails)
+        partition.ends = ends
         log.info(
             "partition recovered",
             partition=number,
@@ -127,84 +84,63 @@ class Recovery:
         )
         return partition
 
+    async def still_owned(self, partition: Partition) -> bool:
+        """Whether nobody has taken a recovered partition over since; nothing of it may be in flight.
+
+        Raises:
+            KafkaError: the broker does not answer or refuses.
+        """
+        return await still_owned(self._fetcher, partition, self._topics)
+
     async def _append_fences(self, number: int, generation: int) -> list[tuple[Append, int]]:
-        journal = OutputRecord(None, encode_journal(JournalFence(generation)), ())
+        journal = OutputRecord(b"%d" % number, encode_journal(JournalFence(generation)), ())
         state = (FENCE_KEY + b"%d" % generation, msgspec.msgpack.encode((generation, None)))
+        feed = self._make_fence(generation)
+        # Recovery and the intruder check know a record's generation by its header alone.
+        headers = [pair for pair in feed.headers if pair[0] != GENERATION_HEADER]
+        feed = feed._replace(headers=[*headers, (GENERATION_HEADER, b"%d" % generation)])
         appends = [
-            *await self._appender.append(self._topics.feed, number, [self._make_fence(generation)]),
+            *await self._appender.append(self._topics.feed, number, [feed]),
             *await self._appender.append(self._topics.journal, number, [journal]),
             await self._appender.append_whole(self._topics.state, number, [state]),
         ]
         return [(append, (await append.written).offset) for append in appends]
 
-    async def _read_tails(self, number: int, tails: _Tails, ends: dict[str, int]) -> None:
+    async def _read_tails(self, number: int, tails: Tails, read_to: dict[str, int], ends: dict[str, int]) -> None:
+        """Read the topics that have fences, from where `read_to` says on, up to the given offsets."""
         topics = self._topics
-        await self._read(topics.state, number, tails, 0, ends, self._on_state)
-        await self._read(topics.journal, number, tails, tails.position.journal_offset, ends, self._on_journal)
-        for topic in topics.outputs:
-            await self._read(topic, number, tails, tails.position.output_offsets.get(topic, 0), ends, self._on_output)
 
-    async def _read(
-        self,
-        topic: str,
-        number: int,
-        tails: _Tails,
-        start: int,
-        ends: dict[str, int],
-        handle: Callable[[str, RawRecord, _Tails], None],
-    ) -> None:
-        start = tails.read_to.get(topic, start)
-        async for record in self._fetcher.read(TopicPartition(topic, number), start, ends.get(topic)):
-            tails.read_to[topic] = record.offset + 1
-            handle(topic, record, tails)
-        tails.read_to.setdefault(topic, start)
+        async def read(topic: str, start: int, take_in: Callable[[RawRecord], None]) -> None:
+            start = read_to.setdefault(topic, start)
+            async for record in self._fetcher.read(TopicPartition(topic, number), start, ends.get(topic)):
+                read_to[topic] = record.offset + 1
+                take_in(record)
 
-    def _on_state(self, topic: str, record: RawRecord, tails: _Tails) -> None:
-        key, value = record.key or b"", record.value or b""
-        generation = decode_generation(value)[0]
-        if not tails.met(topic, generation, fence=key.startswith(FENCE_KEY)):
-            return
-        if key == POSITION_KEY:
-            tails.position = _decode_position(value)[1]
-            return
-        try:
-            tails.state.load(key, value)
-        except KeyError:  # a table of an earlier version of the application
-            tails.stale += 1
+        await read(topics.state, 0, tails.on_state)
+        await read(topics.journal, tails.position.journal_offset, tails.on_journal)
+        await read(topics.feed, tails.position.output_offsets.get(topics.feed, 0), tails.on_feed)
 
-    def _on_journal(self, topic: str, record: RawRecord, tails: _Tails) -> None:
-        entry = decode_journal(record.value or b"")
-        if tails.met(topic, entry.generation, fence=isinstance(entry, JournalFence)):
-            self._note_entry(entry, tails)
+    async def _read_other_output(self, topic: str, number: int, tails: Tails) -> int:
+        """Read a topic without fences to its end; returns the offset at which our next record is expected."""
+        read_to = tails.position.output_offsets.get(topic, 0)
+        async for record in self._fetcher.read(TopicPartition(topic, number), read_to):
+            read_to = record.offset + 1
+            tails.on_other_output(topic, record)
+        return read_to
 
-    def _on_output(self, topic: str, record: RawRecord, tails: _Tails) -> None:
-        headers = dict(record.headers)
-        generation = int(headers.get(GENERATION_HEADER, b"0"))
-        batch = headers.get(BATCH_HEADER)
-        if not tails.met(topic, generation, fence=batch is None) or batch is None:
-            return
-        number, _, index = batch.partition(b"/")
-        tails.written[topic] = max(tails.written.get(topic, (0, 0)), (int(number), int(index)))
-        if JOURNAL_HEADER in headers:
-            self._note_entry(decode_journal(headers[JOURNAL_HEADER]), tails)
-
-    @staticmethod
-    def _note_entry(entry: JournalEntry | JournalFence, tails: _Tails) -> None:
-        if isinstance(entry, JournalEntry):
-            tails.entries[entry.batch] = entry
-
-    def _rebuild(self, number: int, generation: int, tails: _Tails) -> Partition:
+    def _rebuild(self, number: int, generation: int, tails: Tails) -> Partition:
         partition = self._make_partition(number, tails.state)
         partition.generation = generation
         partition.resume_at(tails.position)
         partition.written = tails.written
-        following = partition.batch + 1
-        replay: deque[JournalEntry] = deque()
-        while following in tails.entries:
-            replay.append(tails.entries[following])
-            following += 1
-        if any(batch >= following for batch in tails.entries):
+        partition.replay = deque(tails.following())
+        if any(batch > partition.batch + len(partition.replay) for batch in tails.entries):
             # Impossible while journal entries are acknowledged in order; if it happens, say so loudly.
-            log.error("hole in the journal", partition=number, missing=following)
-        partition.replay = replay
+            missing = partition.batch + len(partition.replay) + 1
+            log.error("hole in the journal", partition=number, missing=missing)
+        for key in tails.displaced:
+            partition.unsaved = True
+            if key != POSITION_KEY:
+                with contextlib.suppress(KeyError):  # of a table that does not exist any more
+                    partition.touch(key)
         return partition

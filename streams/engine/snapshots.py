@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from streams.engine.model import EngineTopics
 from streams.engine.partition import Partition
-from streams.engine.recovery import encode_position
+from streams.engine.tails import encode_position
 from streams.engine.writer import Snapshot
 from watchfloor.settings import WorkerSettings
 

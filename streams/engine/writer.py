@@ -11,11 +11,11 @@ import structlog
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import BATCH_HEADER, Append, Appender
-from streams.engine.fencing import Verdict, read_intruders
+from streams.engine.fencing import Verdict, judge_intruders
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalEntry, MicroBatch, OutputRecord, encode_journal
 from streams.engine.partition import Partition
-from streams.engine.recovery import GENERATION_HEADER, JOURNAL_HEADER
+from streams.engine.tails import GENERATION_HEADER, JOURNAL_HEADER
 from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
@@ -72,13 +72,14 @@ class Writer:
     async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
         """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
         entry = encode_journal(JournalEntry(partition.generation, batch.number, batch.spans, batch.tick_ms, batch.late))
-        appends = await self._appender.append(self._topics.journal, partition.number, [OutputRecord(None, entry, ())])
+        key = b"%d" % partition.number
+        appends = await self._appender.append(self._topics.journal, partition.number, [OutputRecord(key, entry, ())])
         for topic, outputs in batch.outputs.items():
-            written = partition.written.get(topic, (0, 0))
+            written = partition.written.get(topic, {}).get(batch.number, -1)
             records = [
                 OutputRecord(key, value, _with_headers(headers, partition.generation, batch.number, index))
                 for index, (key, value, headers) in enumerate(outputs)
-                if (batch.number, index) > written
+                if index > written
             ]
             if records:
                 first = records[0]
@@ -93,16 +94,11 @@ class Writer:
         partition.ends[append.topic] = offset + append.count
         if offset > expected and not partition.fenced:
             place = TopicPartition(append.topic, partition.number)
-            verdict, keys = await read_intruders(
-                self._fetcher, place, expected, offset, partition.generation, self._topics
-            )
+            verdict = await judge_intruders(self._fetcher, partition, place, expected, offset, self._topics)
             if verdict is Verdict.FENCED:
                 partition.fenced = True
                 self._metrics.fenced.inc()
                 log.warning("partition taken over by another worker", partition=partition.number)
-            else:  # compaction would keep the late write of a fenced-off owner: write ours again
-                for key in keys:
-                    partition.touch(key)
 
 
 def _with_headers(

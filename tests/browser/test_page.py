@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import pytest
 from chain.gateway.gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
 from support.stack import RunningStack
@@ -46,7 +47,9 @@ def test_a_row_committed_in_postgresql_appears_on_the_page(
         (tenant, tenant, person, site),
     )
     open_signed_in(
-        page, stack.endpoints["gateway"], make_token(tenant=tenant, capabilities=("noc:view", "noc:view_pii"))
+        page,
+        stack.endpoints["gateway"],
+        make_token(tenant=tenant, capabilities=("noc:view", "noc:view_all_clients", "noc:view_pii")),
     )
     expect(page.locator("#empty")).to_be_visible()
     connection.execute(
@@ -90,6 +93,30 @@ def test_a_pasted_token_signs_in_and_a_bad_one_is_explained(page: Page, own_gate
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
     expect(page.locator("#fact-tenant")).to_have_text("4")
+
+
+@pytest.mark.parametrize("tenant", [1, 2])
+def test_signing_in_as_another_in_an_open_tab_leaves_nothing_of_the_first(
+    page: Page, own_gateway: GatewayProcess, tenant: int
+) -> None:
+    open_signed_in(page, own_gateway.http, own_gateway.token(1))
+    own_gateway.feed.write(*(anomaly(1, seq) for seq in range(1, 6)), anomaly(2, 1))
+    expect(page.locator("#feed li")).to_have_count(5, timeout=LIVE_MS)
+    expect(page.locator("#announcer")).not_to_be_empty()
+    # Another fragment is no new page: what the first one saw would stay.
+    page.evaluate("token => { location.hash = `token=${token}`; }", own_gateway.token(tenant, lifetime_s=500))
+    expect(page.locator("#window")).to_have_text("0 since sign-in", timeout=LIVE_MS)
+    expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+    expect(page.locator("#fact-tenant")).to_have_text(str(tenant))
+    expect(page.locator("#feed li")).to_have_count(0)
+    expect(page.locator("#announcer")).to_be_empty()
+    assert set(page.locator(".chip b").all_text_contents()) == {"0"}
+    seq = 6 if tenant == 1 else 2
+    own_gateway.feed.write(anomaly(tenant, seq))
+    expect(page.locator("#feed li")).to_have_count(1, timeout=LIVE_MS)
+    expect(page.locator("#feed .between")).to_have_count(0)
+    expect(page.locator("#fact-seq")).to_have_text(str(seq))
+    expect(page.locator("#window")).to_have_text("1 since sign-in")
 
 
 def test_a_token_that_may_not_view_is_not_tried_again(page: Page, own_gateway: GatewayProcess) -> None:
@@ -139,7 +166,7 @@ def test_a_stopped_gateway_shows_and_the_page_comes_back_by_itself(page: Page, o
 
 def test_names_are_text_and_never_markup(page: Page, own_gateway: GatewayProcess) -> None:
     hostile = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-    open_signed_in(page, own_gateway.http, own_gateway.token(1, "noc:view", "noc:view_pii"))
+    open_signed_in(page, own_gateway.http, own_gateway.token(1, "noc:view", "noc:view_all_clients", "noc:view_pii"))
     own_gateway.feed.write(anomaly(1, 1, person_name=hostile, site_name=hostile), ticket(1, 2, description=hostile))
     expect(page.locator("#feed li")).to_have_count(2, timeout=LIVE_MS)
     assert titles(page)[1] == f"Somebody else checked in as {hostile}"

@@ -84,6 +84,7 @@ class Worker:
     detectors: Sequence[AttendanceDetector] = ATTENDANCE_DETECTORS
     state: PartitionState = field(default_factory=lambda: PartitionState(ALL_TABLES))
     run_max: int = 100
+    tenants_min: int = 1
     batch: int = 0
     wake_at_ms: int | None = None
     outputs: dict[str, list[Any]] = field(default_factory=dict)
@@ -96,9 +97,15 @@ class Worker:
             CAPTURED_TABLES,
             self.detectors,
             AttendancePolicy(),
-            limiter=Limiter(events_per_second_max=self.limit, window_ms=self.window_ms, outbox=outbox, metrics=metrics),
+            limiter=Limiter(
+                events_per_second_max=self.limit,
+                window_ms=self.window_ms,
+                report_interval_ms=60_000,
+                outbox=outbox,
+                metrics=metrics,
+            ),
             shifts_per_person_max=200,
-            fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000),
+            fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min),
             outbox=outbox,
             metrics=metrics,
         )

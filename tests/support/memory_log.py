@@ -5,6 +5,7 @@ promises is what the broker promises; `tests/chaos` checks the same with the rea
 """
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,10 @@ class MemoryFetcher:
     async def fetch(self, offsets: Mapping[TopicPartition, int], _wait_ms: int) -> dict[TopicPartition, Fetched]:
         return {place: self._piece(place, offset, self._draw()) for place, offset in offsets.items()}
 
+    async def end(self, place: TopicPartition) -> int:
+        log = self._log.topics[place.topic, place.partition]
+        return log[-1].offset + 1 if log else 0
+
     def _piece(self, place: TopicPartition, offset: int, count: int) -> Fetched:
         log = self._log.topics[place.topic, place.partition]
         records: list[Any] = [record for record in log if record.offset >= offset][:count]
@@ -75,12 +80,18 @@ class MemoryFetcher:
 
 
 class MemoryAppender:
-    """Stores RecordBatches until `lives` of them were attempted, then dies: before storing, or before the ack."""
+    """Stores RecordBatches until `lives` of them were attempted, then dies: before storing, or before the ack.
 
-    def __init__(self, log: MemoryLog, lives: int | None, *, stores_last: bool) -> None:
+    Batches that are under way together are stored in any order of their topics, as a broker may, but in
+    their own order within a topic.
+    """
+
+    def __init__(self, log: MemoryLog, lives: int | None, *, stores_last: bool, draws: random.Random) -> None:
         self._log = log
         self._lives = lives
         self._stores_last = stores_last
+        self._draws = draws
+        self._under_way: list[tuple[str, int, Sequence[OutputRecord], asyncio.Future[Any]]] = []
 
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
         return [self._store(topic, partition, records)]
@@ -89,14 +100,31 @@ class MemoryAppender:
         return self._store(topic, partition, [OutputRecord(key, value, ()) for key, value in records])
 
     def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[Any] = loop.create_future()
+        if not self._under_way:
+            loop.call_soon(self._flush)
+        self._under_way.append((topic, partition, records, written))
+        return Append(topic, len(records), written)
+
+    def _flush(self) -> None:
+        waiting, self._under_way = self._under_way, []
+        while waiting:
+            topic = self._draws.choice([each[0] for each in waiting])
+            at = next(index for index, each in enumerate(waiting) if each[0] == topic)
+            self._write(*waiting.pop(at))
+
+    def _write(
+        self, topic: str, partition: int, records: Sequence[OutputRecord], written: "asyncio.Future[Any]"
+    ) -> None:
         dying = self._lives is not None and self._lives <= 0
         if self._lives is not None:
             self._lives -= 1
-        if dying and not self._stores_last:
-            raise CrashError
-        first = self._log.append(topic, partition, records)
         if dying:
-            raise CrashError
-        written: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        written.set_result(Metadata(first))
-        return Append(topic, len(records), written)
+            if self._stores_last:
+                self._log.append(topic, partition, records)
+                self._stores_last = False
+            written.set_exception(CrashError())
+            written.exception()  # looked at: the cycle may have died before it waits for this one
+        else:
+            written.set_result(Metadata(self._log.append(topic, partition, records)))

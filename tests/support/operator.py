@@ -50,7 +50,7 @@ class Operator:
     def __init__(self, stack: RunningStack, tenant: int, path: str = DASHBOARD, **claims: Any) -> None:
         self.tenant = tenant
         self.messages: list[dict[str, Any]] = []
-        claims.setdefault("capabilities", ("noc:view", "noc:view_pii"))
+        claims.setdefault("capabilities", ("noc:view", "noc:view_all_clients", "noc:view_pii"))
         self._open = ExitStack()
         url = stack.endpoints["websocket"] + path
         self._socket: ClientConnection = self._open.enter_context(connect(url, compression=None))

@@ -150,7 +150,7 @@ class RunningStack:
     def make_token(
         self,
         tenant: int | None = 1,
-        capabilities: Sequence[str] = ("noc:view",),
+        capabilities: Sequence[str] = ("noc:view", "noc:view_all_clients"),
         *,
         user: str = "tester",
         clients: Sequence[int] | None = None,

@@ -46,5 +46,5 @@ def connection(stack: RunningStack) -> Iterator["psycopg.Connection[Any]"]:
 
 @pytest.fixture
 def make_token(stack: RunningStack) -> Callable[..., str]:
-    """`make_token(tenant=1, capabilities=("noc:view",), user=…, clients=…, sites=…)`."""
+    """`make_token(tenant=1, capabilities=("noc:view", "noc:view_all_clients"), user=…, clients=…, sites=…)`."""
     return stack.make_token

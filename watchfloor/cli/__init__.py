@@ -73,7 +73,7 @@ def main() -> None:
     except typer.exceptions.Abort:
         code = 130
     except typer.exceptions.TyperException as usage:
-        usage.show()  # type: ignore[attr-defined]  # the public base class does not declare it
+        _say(_usage_line(usage))
         code = usage.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -88,6 +88,13 @@ def main() -> None:
         _say(f"unexpected {type(defect).__name__}: {defect}: run again with --verbose and report the trace")
         code = 1
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _usage_line(usage: Any) -> str:
+    """One line for wrong usage; typer's own answer has four."""
+    context = getattr(usage, "ctx", None)
+    command = context.command_path if context is not None else "watchfloor"
+    return f"{usage.format_message().rstrip('.')}: see {command} --help"
 
 
 def _say(line: str) -> None:

@@ -1,10 +1,16 @@
 """`watchfloor connect`: prepare the watched database, register the connector, show its tasks."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from watchfloor.settings import Settings
+
 _EPILOG = "Connect's address and the database are settings: connect.url and the source section."
+_StateDir = Annotated[
+    Path | None, typer.Option("--state-dir", help="State directory of the stack on this machine that is meant.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +32,7 @@ def _apply(
     new_snapshot: Annotated[
         bool, typer.Option("--new-snapshot", help="Forget the position in PostgreSQL's log and read all rows again.")
     ] = False,
+    state_dir: _StateDir = None,
 ) -> None:
     """Prepare the watched database and register the connector on any Kafka Connect cluster.
 
@@ -37,7 +44,7 @@ def _apply(
     from connect.schema import apply_schema, check_source
     from watchfloor.kafka import ensure_topics
 
-    settings = context.obj.settings()
+    settings = _settings(context, state_dir)
     console = Console(stderr=True)
     with console.status("checking the watched database") as status:
         if not skip_schema and settings.source.admin_dsn is not None:
@@ -49,7 +56,7 @@ def _apply(
     console.print(f"[green]running[/green]: connector {state.name}, {len(state.tasks)} task")
 
 
-def _status(context: typer.Context) -> None:
+def _status(context: typer.Context, state_dir: _StateDir = None) -> None:
     """Show the connector and its tasks; exits with 1 when one does not run.
 
     Example: [bold]watchfloor connect status && echo capturing[/bold]
@@ -60,7 +67,7 @@ def _status(context: typer.Context) -> None:
     from connect.apply import connector_state
     from watchfloor.errors import WatchfloorError
 
-    settings = context.obj.settings()
+    settings = _settings(context, state_dir)
     state = connector_state(settings)
     if state is None:
         raise WatchfloorError(
@@ -84,6 +91,18 @@ def _sql(context: typer.Context) -> None:
     from connect.schema import schema_sql
 
     typer.echo(schema_sql(context.obj.settings().source), nl=False)
+
+
+def _settings(context: typer.Context, state_dir: Path | None) -> Settings:
+    """Those of the state directory or file that is named, else of the stack on this machine, else the environment's."""
+    from watchfloor.local import find_settings
+    from watchfloor.paths import CONFIG_FILE, default_state_dir
+
+    config: Path | None = context.obj.config
+    if state_dir is None and config is None and not (default_state_dir() / CONFIG_FILE).is_file():
+        settings: Settings = context.obj.settings()
+        return settings
+    return find_settings(config, state_dir)
 
 
 def _coloured(state: str) -> str:

@@ -22,7 +22,7 @@ _EPILOG = """
 
   watchfloor demo --seconds 60 --seed 7
 
-The company's tenants are 1 to 8; rows of these ids in the state directory's database belong to it.
+The company's tenants are 1, 5, 9, 6, 2, 10, 12 and 20; rows of these ids in the state directory's database belong to it.
 """
 _TOKEN_LIFETIME_S = 12 * 3600
 _LAST_MESSAGES_S = 10.0
@@ -78,11 +78,12 @@ def demo(
 
 def _run_company(stack: "Stack", plan: "Plan", rate: float, seconds: float | None) -> None:
     """Write and show until the stack is told to stop; the stack is still there when this returns."""
+    from deploy.demo.company import TENANT_IDS
     from deploy.demo.writer import CompanyWriter
     from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
 
     endpoints, auth = stack.endpoints, stack.settings.auth
-    watch = FeedWatch(endpoints["websocket"], auth, range(1, plan.tenants + 1))
+    watch = FeedWatch(endpoints["websocket"], auth, TENANT_IDS[: plan.tenants])
     # The watch listens first: what is planted from the first row on is seen.
     watch.start()
     watch.wait_connected(_LAST_MESSAGES_S)
@@ -106,11 +107,12 @@ def _run_company(stack: "Stack", plan: "Plan", rate: float, seconds: float | Non
 
 
 def _say_where(stack: "Stack", plan: "Plan") -> None:
+    from deploy.demo.company import TENANT_IDS
     from gateway.access import Capability, mint_token
 
     token = mint_token(
         stack.settings.auth,
-        tenant_id=1,
+        tenant_id=TENANT_IDS[0],
         user="operator",
         capabilities=[str(capability) for capability in Capability],
         lifetime_s=_TOKEN_LIFETIME_S,
@@ -118,9 +120,13 @@ def _say_where(stack: "Stack", plan: "Plan") -> None:
     # A browser keeps what stands behind # to itself: the token reaches the page, and no server's log.
     typer.echo(f"ready: {stack.endpoints['gateway']}/#token={token}")
     where = stack.options.state_dir
-    _note(f"open it to watch tenant 1 of {plan.tenants}; Ctrl-C stops everything")
-    _note(f"another tenant: watchfloor token --tenant 2 --user you --capability noc:view --state-dir {where}")
-    _note(f"in a terminal:  watchfloor tail --tenant 1 --state-dir {where}")
+    _note(f"open it to watch tenant {TENANT_IDS[0]}, one of {plan.tenants}; Ctrl-C stops everything")
+    if plan.tenants > 1:
+        _note(
+            f"another tenant: watchfloor token --tenant {TENANT_IDS[1]} --user you "
+            f"--capability noc:view --capability noc:view_all_clients --state-dir {where}"
+        )
+    _note(f"in a terminal:  watchfloor tail --tenant {TENANT_IDS[0]} --state-dir {where}")
 
 
 def _note(line: str) -> None:

@@ -10,9 +10,9 @@ from watchfloor.errors import WatchfloorError
 _EPILOG = """
 [bold]Examples[/]
 
-  watchfloor token --tenant 1 --user ops --capability noc:view --capability noc:ack_alerts
+  watchfloor token --tenant 1 --user ops --capability noc:view --capability noc:view_all_clients
 
-  watchfloor token --tenant 2 --user branch --capability noc:view --client 201 --site 2001
+  watchfloor token --tenant 5 --user branch --capability noc:view --client 501 --site 5001
 
   watchfloor tail --url ws://127.0.0.1:8080 --token-file <(watchfloor token --tenant 1 --user me)
 """
@@ -28,23 +28,26 @@ def token(
     tenant: Annotated[int, typer.Option(help="Tenant id.", min=1)],
     user: Annotated[str, typer.Option(help="Who acts: the token's subject.")],
     capability: Annotated[
-        list[str] | None, typer.Option(help="Such as noc:view; repeatable. [default: noc:view]")
+        list[str] | None,
+        typer.Option(
+            help="Such as noc:view; repeatable. "
+            "By default noc:view, and noc:view_all_clients unless a client or site is named."
+        ),
     ] = None,
-    client: Annotated[
-        list[int] | None, typer.Option(help="Client id that may be seen; repeatable. [default: all]")
-    ] = None,
-    site: Annotated[list[int] | None, typer.Option(help="Site id that may be seen; repeatable. [default: all]")] = None,
+    client: Annotated[list[int] | None, typer.Option(help="Client id that may be seen; repeatable.")] = None,
+    site: Annotated[list[int] | None, typer.Option(help="Site id that may be seen; repeatable.")] = None,
     lifetime_hours: Annotated[float, typer.Option(help="Hours until it expires.", min=0.001, max=24 * 30)] = 12.0,
     state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack that shall accept it.")] = None,
 ) -> None:
     """Print a development token for the gateway of this machine's stack.
 
-    In production tokens come from your identity provider; there this command refuses.
+    Without noc:view_all_clients, and without a client or a site, it shows no client's records. In production
+    tokens come from your identity provider; there this command refuses.
     """
     from gateway.access import mint_token
     from watchfloor.local import find_settings
 
-    capabilities = known_capabilities(capability or ["noc:view"])
+    capabilities = known_capabilities(capability or default_capabilities(limited=bool(client or site)))
     settings = find_settings(context.obj.config, state_dir)
     if not user.strip():
         raise WatchfloorError("the token's user is empty", "name who acts with --user")
@@ -58,6 +61,13 @@ def token(
         lifetime_s=round(lifetime_hours * 3600),
     )
     typer.echo(minted)
+
+
+def default_capabilities(*, limited: bool) -> list[str]:
+    """What a token may do that was asked for without saying: see its clients and sites, or everything."""
+    from gateway.access import Capability
+
+    return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
 
 def known_capabilities(names: list[str]) -> list[str]:

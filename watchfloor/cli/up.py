@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchfloor.paths import default_cache_dir, default_state_dir
+from watchfloor.paths import CONFIG_FILE, default_cache_dir, default_state_dir
+from watchfloor.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.embedded.stack import Stack
@@ -21,7 +22,10 @@ Examples:
 
   watchfloor up --state-dir ./state --gateway-port 8080
 
-  watchfloor up --postgres postgresql://owner:secret@db.example.com/facility
+  watchfloor up --postgres postgresql://owner@db.example.com/facility
+
+The password of --postgres belongs into ~/.pgpass. Or leave the option out and put the whole URL into the setting
+source.admin_dsn: the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file of --config.
 """
 
 
@@ -40,7 +44,10 @@ def up(
         Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
     ] = None,
     postgres: Annotated[
-        str | None, typer.Option(help="Watch this database (postgresql://…) instead of an own one.", metavar="URL")
+        str | None,
+        typer.Option(
+            help="Watch this database (postgresql://…, without a password) instead of an own one.", metavar="URL"
+        ),
     ] = None,
     kafka: Annotated[str | None, typer.Option(help="Use this Kafka cluster.", metavar="HOST:PORT")] = None,
     connect: Annotated[str | None, typer.Option(help="Use this Kafka Connect.", metavar="URL")] = None,
@@ -55,12 +62,19 @@ def up(
 ) -> None:
     """Start the chain and keep it running until a signal."""
     from deploy.embedded.options import StackOptions
+    from deploy.embedded.own_servers import refuse_password
     from deploy.embedded.stack import Stack
 
+    given = postgres is not None
+    if postgres is not None:
+        refuse_password(postgres)
+    settings = context.obj.settings()
+    state_dir = state_dir or default_state_dir()
     options = StackOptions(
-        state_dir=state_dir or default_state_dir(),
+        state_dir=state_dir,
         cache_dir=cache_dir or default_cache_dir(),
-        postgres_url=postgres,
+        postgres_url=postgres if given else database_of_settings(settings, context.obj.config, state_dir),
+        postgres_named_by="--postgres" if given else "source.admin_dsn",
         kafka=kafka,
         connect_url=connect,
         gateway_port=gateway_port,
@@ -72,7 +86,18 @@ def up(
         start_timeout_s=start_timeout,
         free_disk_mib_min=free_disk_mib,
     )
-    Stack(options, context.obj.settings()).run_until_signal(_say_ready)
+    Stack(options, settings).run_until_signal(_say_ready)
+
+
+def database_of_settings(settings: Settings, config: Path | None, state_dir: Path) -> str | None:
+    """The user's own database in the settings; None where there is none.
+
+    What an earlier start wrote for the stack of this state directory names the database that is started here.
+    """
+    if config is not None and config.resolve() == (state_dir / CONFIG_FILE).resolve():
+        return None
+    admin = settings.source.admin_dsn
+    return admin.get_secret_value() if admin else None
 
 
 def _say_ready(stack: "Stack") -> None:

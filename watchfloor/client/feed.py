@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from contracts.messages import ADVICE, Advice, CloseCode, Reconnect
+from watchfloor.addresses import is_loopback
 from watchfloor.client.events import Connected, Disconnected, Event, Gap, Message
 from watchfloor.client.sequence import SequenceTracker
 from watchfloor.errors import WatchfloorError
@@ -77,7 +77,7 @@ class FeedOptions:
             raise WatchfloorError(f"{self.url} is not a WebSocket address", "give one such as wss://noc.example.com")
         if parts.query or parts.username or parts.password:
             raise WatchfloorError("the WebSocket address holds a query or a password", "give the token in a file")
-        if parts.scheme == "ws" and not self.allow_plaintext and not _is_loopback(parts.hostname):
+        if parts.scheme == "ws" and not self.allow_plaintext and not is_loopback(parts.hostname):
             raise WatchfloorError(
                 f"the token would cross the network to {parts.hostname} readable to everybody",
                 "use wss://, or allow it with --allow-plaintext in a network that you trust",
@@ -133,7 +133,7 @@ class Feed:
         opened = loop.time()
         try:
             # Loopback is never reached through a proxy, whatever the environment says.
-            proxy: Literal[True] | None = None if _is_loopback(urlsplit(address).hostname or "") else True
+            proxy: Literal[True] | None = None if is_loopback(urlsplit(address).hostname or "") else True
             async with (
                 connect(
                     address,
@@ -250,12 +250,3 @@ def _cure(code: int | None) -> str:
     if code == CloseCode.FORBIDDEN:
         return "use a token with a tenant and the capability noc:view"
     return "report it: the client sends nothing that large"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -123,6 +123,8 @@ def test_a_token_signs_in_at_an_address(
         "ops",
         "--capability",
         "noc:view",
+        "--capability",
+        "noc:view_all_clients",
         "--state-dir",
         str(stack.state_dir),
     )

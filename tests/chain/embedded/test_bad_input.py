@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -100,13 +101,32 @@ def test_a_second_launcher_on_one_state_directory(stack: RunningStack) -> None:
 def test_no_server_where_the_user_said(state_dir: Path) -> None:
     nowhere = str(choose([], set()))
     for option, value, expected in (
-        ("--postgres", f"postgresql://me:secret@127.0.0.1:{nowhere}/db", "no PostgreSQL server answers at"),
+        (
+            "--postgres",
+            f"postgresql://me@127.0.0.1:{nowhere}/db",
+            "(Connection refused): start the server, or correct --postgres",
+        ),
         ("--connect", f"http://127.0.0.1:{nowhere}", "no Kafka Connect answers at"),
         ("--kafka", f"127.0.0.1:{nowhere}", "no Kafka broker answers at"),
     ):
         done = run_up("--state-dir", str(state_dir), option, value)
         check(done, state_dir, expected)
-        assert "secret" not in done.stderr
+
+
+def test_no_server_where_the_settings_said(state_dir: Path) -> None:
+    url = f"postgresql://me:secret@127.0.0.1:{choose([], set())}/db"
+    done = run_up("--state-dir", str(state_dir), env={"WATCHFLOOR_SOURCE__ADMIN_DSN": url})
+    check(done, state_dir, "no PostgreSQL server answers at", "correct source.admin_dsn")
+    assert "secret" not in done.stderr
+
+
+def test_metadata_of_kafka_that_is_damaged(state_dir: Path) -> None:
+    RunningStack.start(state_dir).stop()
+    for log in (state_dir / "kafka" / "__cluster_metadata-0").glob("*.log"):
+        log.write_bytes(random.Random(4).randbytes(log.stat().st_size))
+    for _ in range(2):  # what Kafka set aside the first time is still aside the second time
+        done = run_up("--state-dir", str(state_dir))
+        check(done, state_dir, "the state directory is damaged: ", "/kafka", "start with a new --state-dir")
 
 
 @pytest.fixture
@@ -123,7 +143,8 @@ def other_database(stack: RunningStack) -> Iterator[str]:
 def test_a_captured_table_without_tenant_id(state_dir: Path, other_database: str) -> None:
     with psycopg.connect(other_database, autocommit=True) as session:
         session.execute("CREATE TABLE public.ticket (id bigint PRIMARY KEY, status text)")
-    done = run_up("--state-dir", str(state_dir), "--postgres", other_database, env={"WATCHFLOOR_SOURCE__USER": "other"})
+    env = {"WATCHFLOOR_SOURCE__USER": "other", "WATCHFLOOR_SOURCE__ADMIN_DSN": other_database}
+    done = run_up("--state-dir", str(state_dir), env=env)
     check(done, state_dir, "ticket", "tenant_id")
 
 
@@ -137,7 +158,7 @@ def test_postgresql_without_logical_decoding(state_dir: Path, root: Path) -> Non
     launcher = Launcher(state, StackOptions(), PlainReporter(), threading.Event())
     try:
         launcher.launch(spec, server.answers)
-        done = run_up("--state-dir", str(state_dir), "--postgres", server.url("postgres"))
+        done = run_up("--state-dir", str(state_dir), env={"WATCHFLOOR_SOURCE__ADMIN_DSN": server.url("postgres")})
     finally:
         launcher.stop_all()
         state.close()

@@ -186,8 +186,9 @@ def test_a_database_of_the_users_own_is_used(own: RunningStack, tmp_path: Path) 
         session.execute("DROP DATABASE IF EXISTS customer")
         session.execute("CREATE DATABASE customer")
     url = own.endpoints["postgres"].rpartition("/")[0] + "/customer"
-    env = {"WATCHFLOOR_SOURCE__USER": "customer_capture", "WATCHFLOOR_SOURCE__SLOT": "customer"}
-    with RunningStack.start(tmp_path / "state", ["--postgres", url], env=env) as second:
+    source = {"USER": "customer_capture", "SLOT": "customer", "ADMIN_DSN": url}
+    env = {f"WATCHFLOOR_SOURCE__{name}": value for name, value in source.items()}
+    with RunningStack.start(tmp_path / "state", env=env) as second:
         assert second.endpoints["postgres"] == url
         assert "postgres" not in second.endpoints["pids"]
         insert_tenant(second, "in the customer's database")

@@ -48,13 +48,16 @@ class FeedWriter:
         self._create(self.names.anomalies, self.names.processed)
         self._producer = Producer(client | {"linger.ms": 0})
         self._batches = 0
+        self._generation = 1
 
     def write(self, *records: FeedRecord, generation: int = 1) -> None:
+        self._generation = max(self._generation, generation)
         for record in records:
             self._send(self.names.anomalies, record.tenant_id, encode_record(record), feed_headers(record, generation))
         self._producer.flush(10)
 
     def fence(self, tenant: int, generation: int) -> None:
+        self._generation = max(self._generation, generation)
         fence = Fence(generation=generation, epoch="of the tests")
         self._send(self.names.anomalies, tenant, encode_record(fence), [("generation", b"%d" % generation)])
         self._producer.flush(10)
@@ -62,7 +65,8 @@ class FeedWriter:
     def clean(self, tenant: int, *events: ProcessedEvent) -> None:
         self._batches += 1
         batch = ProcessedBatch(tenant_id=tenant, batch=self._batches, events=list(events))
-        self._send(self.names.processed, tenant, encode_record(batch), [])
+        headers = [("generation", b"%d" % self._generation)]
+        self._send(self.names.processed, tenant, encode_record(batch), headers)
         self._producer.flush(10)
 
     def recreate(self) -> None:
@@ -154,7 +158,7 @@ class GatewayProcess:
             AUTH,
             tenant_id=tenant,
             user="tester",
-            capabilities=capabilities or ("noc:view",),
+            capabilities=capabilities or ("noc:view", "noc:view_all_clients"),
             lifetime_s=lifetime_s,
             **limits,
         )

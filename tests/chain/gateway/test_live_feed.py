@@ -15,7 +15,7 @@ tenants = itertools.count(100)
 def test_both_endpoints_get_a_record_in_their_shape(gateway: GatewayProcess, feed: FeedWriter) -> None:
     tenant = next(tenants)
     with (
-        gateway.sign_in(tenant, capabilities=("noc:view", "noc:view_pii")) as dashboard,
+        gateway.sign_in(tenant, capabilities=("noc:view", "noc:view_all_clients", "noc:view_pii")) as dashboard,
         gateway.sign_in(tenant, "/ws/noc/") as alias,
         gateway.sign_in(tenant, STREAM) as stream,
     ):

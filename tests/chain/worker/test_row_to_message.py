@@ -163,6 +163,23 @@ def test_malformed_records_go_to_the_dead_letters_and_their_neighbours_are_proce
     assert all(letter["reason"] and letter["exception_class"] and letter["correlation_id"] for letter in letters)
 
 
+def test_one_tenants_absurd_rows_stop_nobody(stack: RunningStack, connection: Connection, tenant: int) -> None:
+    other, before = fresh_id(), stack.pid("worker")
+    with Operator(stack, tenant) as dashboard, Operator(stack, other) as neighbour:
+        connection.execute(
+            "INSERT INTO public.attendance (id, tenant_id, person_id, occurred_at)"
+            " SELECT %s + n, %s, 1, 'infinity' FROM generate_series(1, 150) n",
+            [fresh_id() * 1_000, tenant],
+        )
+        insert(connection, "attendance", tenant_id=other, person_id=1, verified_person_id=2)
+        neighbour.expect("anomaly_detected")
+        check_in(connection, tenant, verified_person_id=1)
+        dashboard.expect("anomaly_detected")
+    assert stack.pid("worker") == before
+    partition = partition_of(tenant, stack.settings.kafka.partitions)
+    assert len(dead_letters(stack, partition, tenant)) == 150
+
+
 def dead_letters(stack: RunningStack, partition: int, tenant: int) -> list[dict[str, bytes]]:
     """The dead letters of a tenant so far, headers and value."""
     consumer = Consumer(

@@ -31,12 +31,22 @@ def test_the_gateway_of_the_same_settings_accepts_what_it_prints(watchfloor: Run
     assert (bearer.clients, bearer.sites) == ({3, 4}, {9})
 
 
-def test_without_limits_a_token_may_view_and_is_not_limited(watchfloor: Run, state_dir: Path) -> None:
+def test_without_options_a_token_may_view_all_clients(watchfloor: Run, state_dir: Path) -> None:
     done = watchfloor("--config", str(state_dir / "watchfloor.toml"), "token", "--tenant", "1", "--user", "ops")
     bearer = identity(done.stdout.strip(), state_dir / "watchfloor.toml")
-    assert bearer.capabilities == {Capability.VIEW}
+    assert bearer.capabilities == {Capability.VIEW, Capability.VIEW_ALL_CLIENTS}
     assert bearer.clients is None
     assert bearer.sites is None
+
+
+def test_a_named_client_or_site_is_a_limit_without_saying_more(watchfloor: Run, state_dir: Path) -> None:
+    arguments = ("token", "--tenant", "1", "--user", "ops", "--state-dir", str(state_dir))
+    config = state_dir / "watchfloor.toml"
+    client, site = (
+        identity(watchfloor(*arguments, *more).stdout.strip(), config) for more in (("--client", "3"), ("--site", "9"))
+    )
+    assert client.capabilities == site.capabilities == {Capability.VIEW}
+    assert (client.clients, client.sites, site.clients, site.sites) == ({3}, None, None, {9})
 
 
 def test_the_lifetime_is_as_asked(watchfloor: Run, state_dir: Path) -> None:

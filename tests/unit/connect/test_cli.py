@@ -49,6 +49,28 @@ def test_status_without_a_connector_says_how_to_register_it(
     assert capsys.readouterr().err.strip().endswith("run watchfloor connect apply")
 
 
+def test_a_stack_is_found_by_its_directory_or_where_stacks_are_by_default(
+    cluster: Cluster, config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.config = {}
+    where = str(Path(config).parent)
+    assert run(monkeypatch, "connect", "status", "--state-dir", where) == 0
+    monkeypatch.setenv("WATCHFLOOR_STATE_DIR", where)
+    assert run(monkeypatch, "connect", "status") == 0
+    assert capsys.readouterr().out.count("connector") == 2
+    assert run(monkeypatch, "connect", "apply", "--state-dir", f"{where}/none") == 1
+    assert "there is no stack in" in capsys.readouterr().err
+
+
+def test_without_a_stack_the_environment_is_enough(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster.config = {}
+    monkeypatch.setenv("WATCHFLOOR_STATE_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("WATCHFLOOR_CONNECT__URL", cluster.url)
+    assert run(monkeypatch, "connect", "status") == 0
+
+
 def test_sql_is_plain_text_for_psql(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "connect", "sql") == 0
     out = capsys.readouterr().out

@@ -1,15 +1,19 @@
 """The simulated company's reference data."""
 
 import json
+import math
+from collections import Counter
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.demo.company import TENANTS_MAX, build_company
+from contracts.topics import partition_of
+from deploy.demo.company import TENANT_IDS, TENANTS_MAX, build_company
 from deploy.demo.geometry import distance_m
 from deploy.demo.operations import Insert
+from watchfloor.settings import KafkaSettings
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
@@ -71,6 +75,20 @@ def test_sites_have_a_real_time_zone_and_a_geofence_that_is_closed_and_lies_with
             assert ring[0] == ring[-1]
             for longitude, latitude in ring:
                 assert distance_m(latitude, longitude, site.latitude, site.longitude) <= site.geofence_radius_m * 1.01
+
+
+@pytest.mark.parametrize("tenants", range(1, TENANTS_MAX + 1))
+def test_the_tenants_spread_over_the_partitions_of_the_default_settings(tenants: int) -> None:
+    partitions = KafkaSettings().partitions
+    used = Counter(partition_of(tenant.id, partitions) for tenant in build_company(1, tenants))
+    assert len(used) == min(tenants, partitions)
+    assert max(used.values()) == math.ceil(tenants / partitions)
+    assert TENANT_IDS[0] == 1
+
+
+def test_there_is_a_name_for_every_tenant() -> None:
+    names = [tenant.name for tenant in build_company(1, TENANTS_MAX)]
+    assert len(set(names)) == len(TENANT_IDS)
 
 
 def test_telephone_numbers_and_mail_addresses_belong_to_nobody() -> None:

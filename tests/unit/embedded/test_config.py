@@ -107,7 +107,7 @@ def test_servers_of_the_users_own_are_named_instead() -> None:
 @pytest.mark.parametrize("url", ["mysql://x/y", "postgresql:///nohost", "postgresql://host", "host=db dbname=x", "%%"])
 def test_an_address_that_is_no_postgresql_url_is_refused(url: str) -> None:
     where = addresses(postgres=None)
-    with pytest.raises(WatchfloorError, match="write it as --postgres postgresql://"):
+    with pytest.raises(WatchfloorError, match="write --postgres as postgresql://"):
         overrides_for(StackOptions(postgres_url=url), base(), Memory(), where, None)
 
 

@@ -85,6 +85,21 @@ def test_a_damaged_memory_is_told_and_the_lock_given_back(tmp_path: Path, text: 
             opened(tmp_path / "s")
 
 
+def test_a_memory_of_the_first_releases_is_read_and_a_wrong_feed_is_damage(tmp_path: Path) -> None:
+    opened(tmp_path / "s").close()
+    file = tmp_path / "s" / "state.json"
+    stored = json.loads(file.read_text())
+    del stored["feed_epochs"]
+    file.write_text(json.dumps(stored))
+    state = opened(tmp_path / "s")
+    state.close()
+    assert state.memory.feed_epochs == {}
+    for wrong in ("x", {"noc.anomalies": 1}, {"noc.anomalies": ""}):
+        file.write_text(json.dumps(stored | {"feed_epochs": wrong}))
+        with pytest.raises(WatchfloorError, match="state directory is damaged"):
+            opened(tmp_path / "s")
+
+
 def test_a_place_that_cannot_be_written_is_one_clear_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WatchfloorError, match=r"cannot be written .*--state-dir"):

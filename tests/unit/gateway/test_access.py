@@ -10,6 +10,7 @@ from unit.gateway.gateway_values import AUTH, SECRET
 
 from contracts.messages import CloseCode
 from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier, mint_token
+from gateway.scope import Scope
 from watchfloor.errors import SettingsError
 from watchfloor.settings import AuthSettings
 
@@ -59,14 +60,38 @@ def test_a_minted_token_signs_in() -> None:
     assert who.expires_at == pytest.approx(time.time() + 60 + AUTH.clock_skew_s, abs=2)
 
 
-def test_absent_clients_do_not_limit_and_empty_ones_show_nothing() -> None:
-    assert verify(signed()).clients is None
-    assert verify(signed(clients=[])).clients == frozenset()
+PLACES = [(client, site) for client in (1, 2) for site in (1, 2)] + [(None, None), (1, None), (None, 1)]
 
 
-def test_view_all_clients_lifts_the_limits() -> None:
-    who = verify(signed(capabilities=["noc:view", "noc:view_all_clients"], clients=[1], sites=[2]))
-    assert (who.clients, who.sites) == (None, None)
+@pytest.mark.parametrize(
+    ("limits", "seen"),
+    [
+        ({}, []),
+        ({"clients": None, "sites": None}, []),
+        ({"clients": []}, []),
+        ({"sites": []}, []),
+        ({"clients": [1]}, [(1, 1), (1, 2), (1, None)]),
+        ({"sites": [1]}, [(1, 1), (2, 1), (None, 1)]),
+        ({"clients": [1], "sites": [2]}, [(1, 2)]),
+        ({"clients": [], "sites": [1]}, []),
+        ({"clients": [1], "sites": []}, []),
+    ],
+    ids=str,
+)
+def test_without_view_all_clients_only_what_is_named_is_seen(
+    limits: dict[str, Any], seen: list[tuple[int | None, int | None]]
+) -> None:
+    scope = Scope.of(verify(signed(**limits)))
+    assert not scope.everything
+    assert [place for place in PLACES if scope.shows(*place)] == seen
+
+
+@pytest.mark.parametrize("clients", [..., [], [2]], ids=str)
+def test_view_all_clients_lifts_the_limit_of_clients_and_leaves_that_of_sites(clients: Any) -> None:
+    everything = ["noc:view", "noc:view_all_clients"]
+    assert Scope.of(verify(signed(capabilities=everything, clients=clients))).everything
+    scope = Scope.of(verify(signed(capabilities=everything, clients=clients, sites=[1])))
+    assert [place for place in PLACES if scope.shows(*place)] == [(1, 1), (2, 1), (None, 1)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
 from gateway import feed as module
 from gateway.feed import FeedReader
-from gateway.history import History
 from gateway.intake import Intake
 from gateway.metrics import GatewayMetrics
 from gateway.rendering import Entry
@@ -132,7 +131,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 def reader_of(hub: Hub) -> FeedReader:
     metrics = GatewayMetrics()
-    return FeedReader(KafkaSettings(), LIMITS, hub, Intake(History(100, 10**6), metrics), metrics)  # type: ignore[arg-type]
+    return FeedReader(KafkaSettings(), LIMITS, hub, Intake(metrics), metrics)  # type: ignore[arg-type]
 
 
 async def until(condition: Any) -> None:

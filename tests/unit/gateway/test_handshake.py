@@ -1,7 +1,10 @@
 import pytest
 
+from gateway import handshake
 from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.rendering import Endpoint
+from watchfloor import addresses
+from watchfloor.client import feed as client
 
 OWN = allowed_origins(["https://noc.example.com"], "127.0.0.1", 8080, secure=False)
 
@@ -58,6 +61,27 @@ def test_foreign_and_lookalike_origins_are_refused(origins: list[str]) -> None:
 
 def test_a_gateway_on_all_addresses_allows_only_what_is_configured() -> None:
     assert allowed_origins([], "0.0.0.0", 8080, secure=False) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_the_same_to_the_gateway_and_to_its_client(host: str, loopback: bool) -> None:
+    assert addresses.is_loopback(host) is loopback
+    assert handshake.is_loopback is client.is_loopback is addresses.is_loopback
 
 
 @pytest.mark.parametrize("query", ["token=x", "TOKEN=x", "a=1&access_token=", "jwt=x"])

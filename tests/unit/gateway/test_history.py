@@ -31,6 +31,14 @@ def test_after_a_restart_the_past_reaches_back_to_the_first_record_that_was_read
     assert seqs(history.since(1, 0)) == [7, 8]
 
 
+def test_from_before_a_hole_nothing_can_be_given() -> None:
+    history = History(10, 1000)
+    history.add(1, past(7))
+    history.add(1, past(12))
+    assert history.since(1, 7) is None
+    assert seqs(history.since(1, 11)) == [12]
+
+
 def test_clearing_forgets() -> None:
     history = History(3, 1000)
     history.add(1, past(1))

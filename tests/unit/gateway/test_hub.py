@@ -114,6 +114,16 @@ def test_a_filtering_subscriber_has_a_chain_of_its_own() -> None:
     assert [(message["seq"], message["prev_seq"]) for message in wire.messages()] == [(2, 0), (4, 2), (5, 4)]
 
 
+def test_who_may_see_no_client_still_hears_what_concerns_the_whole_tenant() -> None:
+    world = World()
+    _, dashboard = world.join(1, scope=Scope(clients=frozenset()))
+    _, stream = world.join(1, Endpoint.ANOMALY_STREAM, Scope(clients=frozenset()))
+    world.publish(anomaly(1, 1), ticket(1, 2), ticket(1, 3, client_id=None, site_id=None), limited(1, 4))
+    world.hub.publish_processed(1, [ProcessedEvent("attendance:1", "attendance", None, None, 8.5)], instant())
+    for wire in (dashboard, stream):
+        assert [(message["type"], message["seq"]) for message in wire.messages()] == [("rate_limited", 4)]
+
+
 def test_a_new_filter_starts_where_the_feed_stands() -> None:
     world = World()
     subscriber, wire = world.join(1)

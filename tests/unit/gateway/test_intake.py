@@ -1,9 +1,10 @@
+import sys
+
 import msgspec
 import pytest
 from unit.gateway.gateway_values import NOW, anomaly, instant, ticket
 
 from contracts.feed import FeedRecord, Fence, ProcessedBatch, ProcessedEvent, encode_record, feed_headers
-from gateway.history import History
 from gateway.intake import Intake
 from gateway.metrics import GatewayMetrics
 from gateway.rendering import Entry
@@ -12,8 +13,7 @@ from gateway.rendering import Entry
 class Reader:
     def __init__(self) -> None:
         self.metrics = GatewayMetrics()
-        self.history = History(100, 10**6)
-        self.intake = Intake(self.history, self.metrics)
+        self.intake = Intake(self.metrics)
         self.offset = 0
 
     def read(self, record: FeedRecord | Fence, generation: int = 1, *, written_after_ms: int = 0) -> Entry | None:
@@ -25,6 +25,13 @@ class Reader:
     def raw(self, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int = 0) -> Entry | None:
         self.offset += 1
         return self.intake.anomaly(0, self.offset, headers, value, timestamp_ms)
+
+    def clean(self, batch: int, generation: int | None = 1, *, tenant: int = 1, partition: int = 0) -> bool:
+        """Whether a batch of clean events is told."""
+        event = ProcessedEvent("attendance:1", "attendance", 3, 2, 8.5)
+        value = encode_record(ProcessedBatch(tenant_id=tenant, batch=batch, events=[event]))
+        headers = [] if generation is None else [("generation", b"%d" % generation)]
+        return self.intake.processed(partition, 0, headers, value) is not None
 
     def counted(self, result: str) -> float:
         return self.metrics.registry.get_sample_value("noc_gateway_feed_records_total", {"result": result}) or 0.0
@@ -67,6 +74,14 @@ def test_fences_repeats_and_fenced_off_generations_are_not_shown() -> None:
     assert (reader.counted("fence"), reader.counted("skipped"), reader.counted("shown")) == (2, 2, 3)
 
 
+def test_nothing_is_kept_of_the_past_while_nobody_can_ask_for_it() -> None:
+    reader = Reader()
+    value = encode_record(anomaly(1, 1))
+    before = sys.getrefcount(value)
+    assert reader.raw(value, []) is not None
+    assert sys.getrefcount(value) == before
+
+
 def test_each_entry_knows_the_one_before_it() -> None:
     reader = Reader()
     entries = [reader.read(anomaly(1, seq)) for seq in (7, 8, 9)]
@@ -80,7 +95,6 @@ def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
     assert entry is not None
     assert (entry.prev_seq, entry.after_hole) == (11, True)
     assert reader.metrics.registry.get_sample_value("noc_gateway_feed_holes_total") == 1
-    assert reader.history.since(1, 7) is None
 
 
 @pytest.mark.parametrize(
@@ -111,15 +125,41 @@ def test_a_generation_that_is_no_number_is_unreadable() -> None:
 
 
 def test_a_repeated_batch_of_clean_events_is_told_once() -> None:
-    intake = Reader().intake
-    event = ProcessedEvent("attendance:1", "attendance", 3, 2, 8.5)
+    reader = Reader()
+    told = [reader.clean(batch, tenant=tenant) for tenant, batch in ((1, 0), (1, 0), (1, 1), (2, 1), (1, 0))]
+    assert told == [True, False, True, True, False]
+    assert reader.clean(1, 2) is False  # the successor repeats it
+    assert reader.intake.processed(0, 0, [("generation", b"2")], b"nonsense") is None
+    assert (
+        reader.intake.processed(
+            0, 0, [("generation", b"x")], encode_record(ProcessedBatch(tenant_id=1, batch=9, events=[]))
+        )
+        is None
+    )
 
-    def told(tenant: int, batch: int) -> bool:
-        value = encode_record(ProcessedBatch(tenant_id=tenant, batch=batch, events=[event]))
-        return intake.processed(0, 0, value) is not None
 
-    assert [told(1, 0), told(1, 0), told(1, 1), told(2, 1), told(1, 0)] == [True, False, True, True, False]
-    assert intake.processed(0, 0, b"nonsense") is None
+@pytest.mark.parametrize("known_by", ["the feed's fence", "the feed's records", "the successor's batches"])
+def test_a_fenced_off_worker_s_batch_does_not_displace_the_rightful_one(known_by: str) -> None:
+    reader = Reader()
+    assert reader.clean(5, 1)
+    match known_by:
+        case "the feed's fence":
+            reader.read(Fence(generation=2, epoch="e"))
+        case "the feed's records":
+            reader.read(anomaly(1, 1), 2)
+        case _:
+            assert reader.clean(6, 2)
+    assert not reader.clean(7, 1)
+    assert not reader.clean(7, None)
+    assert reader.clean(7, 2)
+    assert reader.clean(7, 1, tenant=2, partition=1)  # another partition has another owner
+
+
+def test_generations_of_another_log_do_not_count() -> None:
+    reader = Reader()
+    assert reader.clean(5, 9)
+    reader.intake.clear()
+    assert reader.clean(1, 1)
 
 
 def test_a_new_log_starts_from_nothing() -> None:

@@ -18,8 +18,10 @@ LIMITS = Limits(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_
 class Facts:
     epoch = "epoch-1"
     server_version = "9.9"
-    max_events_per_second = 100
     heartbeat_interval_s = 25
+
+    def max_events_per_second(self, tenant_id: int) -> int:
+        return 250 if tenant_id == 1 else 100
 
     def position(self, tenant_id: int) -> int:
         return 41 if tenant_id == 1 else 0
@@ -67,7 +69,7 @@ def test_the_first_message_signs_in_and_tells_where_the_feed_stands() -> None:
         "timestamp": "2025-10-09T08:53:20.000Z",
         "request_id": "a",
         "tenant_id": 1,
-        "max_events_per_second": 100,
+        "max_events_per_second": 250,
         "epoch": "epoch-1",
         "seq": 41,
         "capabilities": ["noc:view"],

@@ -78,8 +78,8 @@ class Life:
             APPLICATION,
             run_agent,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
-            MemoryAppender(log, lives, stores_last=stores_last),  # type: ignore[arg-type]
-            SETTINGS,
+            MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
+            SETTINGS.model_copy(update={"changelog_interval_ms": draws.choice([1, 30, 1_000])}),
             WorkerMetrics(CollectorRegistry()),
             self._clock,
         )
@@ -88,6 +88,9 @@ class Life:
     def _clock(self) -> float:
         self._now_s += 0.001
         return self._now_s
+
+    def pass_time(self, seconds: float) -> None:
+        self._now_s += seconds
 
     async def run(self, rounds: int) -> None:
         self.cycle.ownership.assign({0})
@@ -162,9 +165,10 @@ def test_a_suffix_that_connect_sends_again_changes_nothing(keys: list[tuple[int,
     keys=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), min_size=1, max_size=40),
     pause_after=st.integers(1, 20),
     seed=st.integers(0, 10_000),
+    compacts=st.booleans(),
 )
 def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
-    keys: list[tuple[int, int]], pause_after: int, seed: int
+    keys: list[tuple[int, int]], pause_after: int, seed: int, *, compacts: bool
 ) -> None:
     log, events = log_with(keys)
     draws = random.Random(seed)
@@ -185,12 +189,17 @@ def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
                 await owner.cycle.run_once()
         for _ in range(400):
             await owner.cycle.run_once()
+        owner.pass_time(seconds=120)  # it looks for late writes every minute; compaction waits for ten
+        for _ in range(10):
+            await owner.cycle.run_once()
         await owner.cycle.close()
         return owner
 
     owner = asyncio.run(both())
     assert owner.done
     assert by_the_rule(log) == plain_fold(events)
+    if compacts:
+        log.compact("state", 0)
     successor = Life(log, draws, None, stores_last=False)
     asyncio.run(successor.run(rounds=20))
     table = successor.cycle.ownership.partitions[0].state["count"].data
@@ -221,6 +230,26 @@ def test_a_replay_by_the_journal_says_byte_for_byte_what_the_live_run_said(
         return said
 
     assert asyncio.run(again()) == [record.value for record in log.topics["feed", 0] if record.key is not None]
+
+
+def test_a_paused_owner_gives_up_as_soon_as_it_meets_the_fence() -> None:
+    log, _ = log_with([(0, 1)] * 20)
+    draws = random.Random(1)
+
+    async def both() -> Life:
+        paused, owner = (Life(log, draws, None, stores_last=False) for _ in range(2))
+        paused.cycle.ownership.assign({0})
+        await paused.cycle.run_once()
+        owner.cycle.ownership.assign({0})
+        await owner.cycle.run_once()
+        for _ in range(30):
+            if not paused.cycle.ownership.partitions:
+                break
+            await paused.cycle.run_once()
+            paused.cycle.ownership.drop_fenced()
+        return paused
+
+    assert asyncio.run(both()).cycle.ownership.partitions == {}
 
 
 def by_the_rule(log: MemoryLog) -> list[Event]:

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from support.changes import NOW_US, TOPICS, Worker, change, check_in, shift
 
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_processed
+from contracts.findings import Category, FindingType, Severity
+from detectors.judgement import Judgement
 from detectors.wrong_person import WrongPerson
 from streams.engine.model import Poison
 from streams.fuse import FuseBlownError
@@ -65,8 +67,10 @@ def test_an_update_is_judged_only_when_a_judged_column_changed() -> None:
 )
 def test_ticket_updated_is_a_change_of_status_only(before: str | None, after: str, messages: int) -> None:
     old = None if before is None else ticket(before)
-    records = Worker().run([change("ticket", ticket(after, description="x" * 300), old)])
+    worker = Worker()
+    records = worker.run([change("ticket", ticket(after, description="x" * 300), old)])
     assert len(records) == messages
+    assert TOPICS.dead_letters not in worker.outputs
     for record in records:
         assert isinstance(record, TicketUpdated)
         assert (record.old_status, record.new_status, len(record.description)) == (before, after, 200)
@@ -135,6 +139,36 @@ def test_a_detector_that_raises_stops_neither_the_others_nor_the_stream() -> Non
     assert [header["detector"] for header in headers] == [b"raising", b"raising"]
     assert headers[0]["exception_class"] == b"ZeroDivisionError"
     assert headers[0]["reason"] == b"a defect"
+
+
+class Unencodable:
+    name = "unencodable"
+
+    def __call__(self, event: Any, *_: Any) -> Judgement | None:
+        if event.id != 2:
+            return None
+        return Judgement(
+            finding_type=FindingType.WRONG_PERSON,
+            category=Category.ATTENDANCE,
+            severity=Severity.LOW,
+            title="",
+            description="",
+            evidence={"impossible": object()},  # type: ignore[dict-item]
+        )
+
+
+def test_a_record_that_cannot_be_written_leaves_no_hole_in_the_numbers() -> None:
+    worker = Worker(detectors=(Unencodable(), WrongPerson()))
+    records = worker.run([check_in(number, lsn=number, verified_person_id=23) for number in (1, 2, 3)])
+    assert [(record.source.key, record.seq) for record in records] == [("1", 1), ("3", 2)]
+    assert len(worker.outputs[TOPICS.dead_letters]) == 1
+
+
+def test_a_delete_is_neither_scored_nor_reported() -> None:
+    worker = Worker()
+    gone = change("attendance", None, {"id": 1, "tenant_id": 1, "person_id": 17, "verified_person_id": 23})
+    assert worker.run([gone]) == []
+    assert worker.outputs == {}
 
 
 def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_are_processed() -> None:

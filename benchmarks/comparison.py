@@ -1,0 +1,136 @@
+"""What a comparison comes to: medians an engine, ratios, and its table for the terminal and for the docs.
+
+Measures nothing and draws nothing.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engines import WATCHFLOOR, Engine
+from figures import Figure, median
+from measure import Throughput
+from paced import Paced
+from rich.table import Table
+from targets import memory_figures, paced_figures, throughput_figures
+
+COLUMNS = (
+    "engine",
+    "events/s",
+    "CPU s per 100k",
+    "peak MiB",
+    "p50/p99 ms at 1,000/s",
+    "core, idle",
+    "p50/p99 ms at 20,000/s",
+)
+_BEHIND = "falls behind"
+
+
+@dataclass(slots=True)
+class Measured:
+    """All that was measured of one engine."""
+
+    engine: Engine
+    runs: list[Throughput] = field(default_factory=list)
+    paced: list[Paced] = field(default_factory=list)
+
+    @property
+    def events_per_s(self) -> float:
+        """Median."""
+        return median([run.events_per_s for run in self.runs])
+
+    @property
+    def cpu_s_per_100k(self) -> float:
+        """Median."""
+        return median([run.cpu_s_per_100k for run in self.runs])
+
+    @property
+    def peak_mib(self) -> float:
+        """Median."""
+        return median([run.peak_mib for run in self.runs])
+
+
+def comparison_figures(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
+    """Every engine's figures and the ratios between ours and the others."""
+    figures: list[Figure] = []
+    for each in measured:
+        ours = each.engine is WATCHFLOOR
+        figures += throughput_figures(each.engine.name, each.runs, targets=ours and not long)
+        if ours:
+            figures += memory_figures(each.engine.name, each.runs)
+        figures += paced_figures(each.engine.name, each.paced, targets=ours)
+    return figures + _ratios(measured, long=long)
+
+
+def _ratios(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
+    by_name = {each.engine.name: each for each in measured}
+    ours = by_name.get(WATCHFLOOR.name)
+    if ours is None:
+        return []
+    figures: list[Figure] = []
+    if (bare := by_name.get("bare_loop")) is not None:
+        figures.append(
+            Figure("events_ratio_to_bare_loop", ours.events_per_s / bare.events_per_s, lower_is_better=False)
+        )
+        figures.append(Figure("cpu_ratio_to_bare_loop", ours.cpu_s_per_100k / bare.cpu_s_per_100k))
+    if peers := [each for each in measured if each.engine.is_peer]:
+        fastest, leanest = max(each.events_per_s for each in peers), min(each.cpu_s_per_100k for each in peers)
+        # Over a long run the requirement names Kafka Streams alone.
+        wanted = None if long else 1.0
+        figures.append(Figure("events_ratio_to_best_peer", ours.events_per_s / fastest, wanted, lower_is_better=False))
+        figures.append(Figure("cpu_ratio_to_best_peer", ours.cpu_s_per_100k / leanest, wanted))
+    if long and (streams := by_name.get("kafka_streams")) is not None:
+        ratio = ours.events_per_s / streams.events_per_s
+        figures.append(Figure("events_ratio_to_kafka_streams", ratio, 1.0, lower_is_better=False))
+        figures.append(Figure("cpu_ratio_to_kafka_streams", ours.cpu_s_per_100k / streams.cpu_s_per_100k, 1.0))
+    return figures
+
+
+def rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
+    """The table's rows, fastest first, as text by `COLUMNS`."""
+    ordered = sorted(measured, key=lambda each: -each.events_per_s)
+    return [
+        (
+            each.engine.label,
+            f"{each.events_per_s:,.0f}",
+            f"{each.cpu_s_per_100k:.2f}",
+            f"{each.peak_mib:,.0f}",
+            *_paced_cells(each),
+        )
+        for each in ordered
+    ]
+
+
+def _paced_cells(measured: Measured) -> tuple[str, str, str]:
+    by_rate = {each.rate: each for each in measured.paced}
+    low, high = by_rate.get(WATCHFLOOR.rates[0]), by_rate.get(WATCHFLOOR.rates[1])
+    shares = "" if low is None else f"{low.core_share:.2f}, {_number(low.idle_core_share, '.3f')}"
+    return _latency(low), shares, _latency(high)
+
+
+def _latency(paced: Paced | None) -> str:
+    if paced is None:
+        return ""
+    return _BEHIND if paced.missing else f"{paced.p50_ms:.1f}/{paced.p99_ms:.1f}"
+
+
+def _number(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
+
+
+def terminal_table(measured: Sequence[Measured], title: str) -> Table:
+    """For the terminal."""
+    table = Table(title=title)
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "engine" else "right")
+    for row in rows(measured):
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(measured: Sequence[Measured]) -> str:
+    """For the documentation: with each engine's way of keeping state."""
+    notes = {each.engine.label: each.engine.note for each in measured}
+    lines = [f"| {' | '.join((*COLUMNS, 'state'))} |", f"|{' --- |' * (len(COLUMNS) + 1)}"]
+    lines += [f"| {' | '.join((*row, notes[row[0]]))} |" for row in rows(measured)]
+    return "\n".join(lines)

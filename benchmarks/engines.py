@@ -1,0 +1,107 @@
+"""The engines of the comparison: how each is started, how much it is given, what stands in for a footnote.
+
+Owns the list. Their programs are in peers/; what they need besides the project is brought by peer_tools.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(__file__).parent / "peers"
+LOW_RATE, HIGH_RATE = 1_000, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the programs run with.
+
+    Args:
+        peers_python: of the peers' own environment; None where it was not asked for.
+        java: the command that runs a Java program of the comparison; None where there is no JDK.
+    """
+
+    peers_python: Path | None = None
+    java: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One engine."""
+
+    name: str
+    label: str
+    note: str
+    """How it keeps state, for the table."""
+    command: Callable[[Tools], tuple[str, ...]]
+    rates: tuple[int, ...] = (LOW_RATE, HIGH_RATE)
+    """Paced rates that it can be asked for."""
+    events_max: int | None = None
+    """It is given no more than this; its figures are per second and per 100,000 all the same."""
+    needs_python: bool = False
+    needs_jdk: bool = False
+    changelog: bool = False
+    """Whether it expects a compacted topic of its group's name and `-state`."""
+    journal: bool = False
+    """Whether it expects a topic of its group's name and `-journal`."""
+    is_peer: bool = True
+    """Whether it is a stream engine other than ours."""
+
+
+def _own(program: str) -> Callable[[Tools], tuple[str, ...]]:
+    return lambda _: (sys.executable, str(PROGRAMS / program))
+
+
+def _peers(program: str) -> Callable[[Tools], tuple[str, ...]]:
+    return lambda tools: (str(tools.peers_python), "-W", "ignore", str(PROGRAMS / program))
+
+
+ENGINES = (
+    Engine(
+        "watchfloor",
+        "Watchfloor",
+        "exact state and outputs, changelog every 50 ms",
+        _own("engine_app.py"),
+        changelog=True,
+        journal=True,
+        is_peer=False,
+    ),
+    Engine(
+        "bare_loop",
+        "bare confluent-kafka loop",
+        "dict and changelog, commit every second; no engine: the ceiling of plain Python",
+        _own("bare_loop.py"),
+        changelog=True,
+        is_peer=False,
+    ),
+    Engine(
+        "bytewax",
+        "Bytewax 0.21",
+        "SQLite snapshots every 10 s",
+        _peers("bytewax_app.py"),
+        needs_python=True,
+    ),
+    Engine(
+        "kafka_streams",
+        "Kafka Streams 4.3",
+        "RocksDB, cache and changelog, one thread",
+        lambda tools: tools.java or (),
+        needs_jdk=True,
+    ),
+    Engine(
+        "quix",
+        "Quix Streams 3.28",
+        "RocksDB and changelog",
+        _peers("quix_app.py"),
+        needs_python=True,
+    ),
+    Engine(
+        "faust",
+        "Faust 0.15, as documented",
+        "tables and changelog, an event at a time; 20,000 events",
+        _own("faust_app.py"),
+        rates=(LOW_RATE,),
+        events_max=20_000,
+    ),
+)
+WATCHFLOOR = ENGINES[0]

@@ -1,0 +1,279 @@
+"""Runs one engine's program once and measures it from outside, the same way for every engine.
+
+Owns the process, its meter file and its /proc figures. Counts are compared by the caller.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from engines import Engine, Tools
+from processes import cpu_seconds
+from scratch_broker import COMPACTED, ScratchBroker
+
+POLL_S = 0.01
+SAMPLE_S = 1.0
+SAY_S = 10.0
+STOP_S_MAX = 20.0
+START_S_MAX = 120.0
+EVENTS_PER_S_MIN = 300.0
+"""An engine that is slower than this has failed; the slowest peer does 2,000."""
+_LOG_SHOWN = 2_000
+_numbers = itertools.count(1)
+
+
+class RunFailedError(Exception):
+    """A run that gives no figures: the engine ended, or did not come to its end, or counted wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What every engine must find in an input topic."""
+
+    topic: str
+    events: int
+    dropped: int
+    findings: frozenset[int]
+    persons: int
+
+
+@dataclass(slots=True)
+class Throughput:
+    """One run over a whole topic."""
+
+    events_per_s: float
+    cpu_s_per_100k: float
+    peak_mib: float
+    start_s: float
+    """From the start of the program to its first event."""
+    memory_mib: list[tuple[float, float]] = field(default_factory=list)
+    """Resident memory over time: seconds since the first event, MiB."""
+
+
+def say(text: str) -> None:
+    """Tell the person who waits; standard output is for the figures."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+class Process:
+    """An engine's program, running.
+
+    Args:
+        engine: which.
+        tools: what it runs with.
+        broker: on which.
+        source: the topic it reads.
+        count: events after which its run is complete.
+        directory: where its scratch directory is made.
+        restart_of: an earlier, killed process whose work it takes up.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tools: Tools,
+        broker: ScratchBroker,
+        source: str,
+        count: int,
+        directory: Path,
+        restart_of: "Process | None" = None,
+    ) -> None:
+        number = next(_numbers)
+        self.name = engine.name
+        self.group: str = restart_of.group if restart_of else f"run-{engine.name}-{number}"
+        self.output = f"{self.group}-output"
+        self._broker = broker
+        scratch = directory / f"{self.group}-{number}"
+        scratch.mkdir()
+        self.stats_file = scratch / "stats.json"
+        self._log = scratch / "log"
+        if restart_of is None:
+            state: dict[str, dict[str, str]] = {f"{self.group}-state": COMPACTED} if engine.changelog else {}
+            journal: dict[str, dict[str, str]] = {f"{self.group}-journal": {}} if engine.journal else {}
+            broker.create({self.output: {}, **journal, **state})
+        arguments = (broker.address, source, self.output, self.group, str(count), str(scratch), str(self.stats_file))
+        with self._log.open("wb") as log:
+            self.started_s = time.time()
+            self._process = subprocess.Popen(
+                # the last argument: static membership, so that a restart need not wait for the old session
+                (*engine.command(tools), *arguments, self.group),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """The meter file; empty before the first event."""
+        try:
+            body: dict[str, float] = json.loads(self.stats_file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        return body
+
+    def tree(self) -> list[psutil.Process]:
+        """The process and its children; empty when it is gone."""
+        try:
+            root = psutil.Process(self._process.pid)
+            return [root, *root.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def peak_mib(self) -> float:
+        """The high-water mark of resident memory, as the kernel keeps it, of the whole tree."""
+        return sum(_peak_mib(each.pid) for each in self.tree())
+
+    def check(self) -> None:
+        """Raise RunFailedError when the program has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise RunFailedError(f"{self.name} ended with code {code}:\n{self.log_end()}")
+
+    def log_end(self) -> str:
+        """The end of what the program logged."""
+        return self._log.read_text(errors="replace")[-_LOG_SHOWN:]
+
+    def wait_for(self, name: str, timeout_s: float, tick: Callable[[dict[str, float]], None] = lambda _: None) -> float:
+        """Wait until the meter file has a value; `tick` sees the file at every look.
+
+        Raises:
+            RunFailedError: the program ended, or the time is over.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            stats = self.stats
+            if name in stats:
+                return stats[name]
+            self.check()
+            if time.monotonic() > deadline_s:
+                raise RunFailedError(f"{self.name}: no {name} within {timeout_s:.0f} s:\n{self.log_end()}")
+            tick(stats)
+            time.sleep(POLL_S)
+
+    def kill(self) -> None:
+        """SIGKILL, without a chance to write anything."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, *, forget: bool = True) -> None:
+        """SIGTERM, then SIGKILL; deletes its topics unless told otherwise."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(STOP_S_MAX)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        if forget:
+            self._broker.delete(self.group)
+
+
+@contextlib.contextmanager
+def running(
+    engine: Engine, tools: Tools, broker: ScratchBroker, source: str, count: int, directory: Path
+) -> Iterator[Process]:
+    """An engine's program for the time of a `with`; its topics go with it."""
+    process = Process(engine, tools, broker, source, count, directory)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+class _Memory:
+    """Samples resident memory and says how far the run is."""
+
+    def __init__(self, process: Process, count: int) -> None:
+        self._process, self._count = process, count
+        self._first_s = self._sampled_s = self._said_s = time.monotonic()
+        self.samples: list[tuple[float, float]] = []
+
+    def __call__(self, stats: dict[str, float]) -> None:
+        now_s = time.monotonic()
+        if now_s - self._sampled_s >= SAMPLE_S:
+            self._sampled_s = now_s
+            self.samples.append((now_s - self._first_s, _resident_mib(self._process.tree())))
+        if now_s - self._said_s >= SAY_S:
+            self._said_s = now_s
+            say(f"  {self._process.name}: {stats['events']:,.0f} of {self._count:,} events")
+
+
+def measure_throughput(
+    engine: Engine, tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path
+) -> Throughput:
+    """Have the engine process a whole topic; compares its counts and its findings.
+
+    Raises:
+        RunFailedError: it ended, took too long, or found something else than the plain fold.
+    """
+    with running(engine, tools, broker, expected.topic, expected.events, directory) as process:
+        first_s = process.wait_for("first_s", START_S_MAX)
+        before_s = cpu_seconds(process.tree())
+        memory = _Memory(process, expected.events)
+        seconds = process.wait_for("seconds", START_S_MAX + expected.events / EVENTS_PER_S_MIN, memory)
+        used_s = cpu_seconds(process.tree()) - before_s
+        result = Throughput(
+            events_per_s=expected.events / seconds,
+            cpu_s_per_100k=used_s / expected.events * 1e5,
+            peak_mib=process.peak_mib(),
+            start_s=first_s - process.started_s,
+            memory_mib=memory.samples,
+        )
+        verify(process, broker, expected)
+    return result
+
+
+def verify(process: Process, broker: ScratchBroker, expected: Expected) -> None:
+    """Compare the meter's counts and the output topic with the plain fold.
+
+    Raises:
+        RunFailedError: they differ.
+    """
+    stats = process.stats
+    counted = stats["events"], stats["dropped"], stats["findings"]
+    if counted != (expected.events, expected.dropped, len(expected.findings)):
+        raise RunFailedError(
+            f"{process.name} counted {counted} events, drops and findings; "
+            f"right are {(expected.events, expected.dropped, len(expected.findings))}"
+        )
+    verify_output(process, broker, expected)
+
+
+def verify_output(process: Process, broker: ScratchBroker, expected: Expected, wait_s: float = 60.0) -> None:
+    """Compare the findings on the output topic with the plain fold: each once, none besides.
+
+    Raises:
+        RunFailedError: they differ.
+    """
+    ids = broker.finding_ids(process.output, len(expected.findings), wait_s)
+    found = set(ids)
+    if found != expected.findings or len(ids) != len(found):
+        raise RunFailedError(
+            f"{process.name} wrote {len(ids)} findings: {len(expected.findings - found)} missing, "
+            f"{len(ids) - len(found)} repeated, {len(found - expected.findings)} made up"
+        )
+
+
+def _resident_mib(tree: list[psutil.Process]) -> float:
+    total = 0
+    for process in tree:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
+def _peak_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,142 @@
+"""Paced latency of an engine: from the sending of an event to the reading of its finding, and what it costs.
+
+The sender is a process of its own (peers/pace.py), the reader a thread here. Afterwards the engine is left
+without input, for its idle share.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from engines import PROGRAMS, Engine, Tools
+from figures import percentile
+from measure import Process, RunFailedError, running, say
+from processes import cpu_seconds
+from scratch_broker import PARTITIONS, ScratchBroker
+
+SETTLE_S_MAX = 10.0
+IDLE_AFTER_S = 3.0
+ENDLESS = 1 << 60
+_READ_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """Latencies and costs at one rate."""
+
+    rate: int
+    p50_ms: float
+    p99_ms: float
+    core_share: float
+    idle_core_share: float
+    missing: int
+    """Findings that had not come ten seconds after the last event: the engine falls behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """The result of peers/pace.py."""
+
+    first: int
+    sent: int
+    findings: list[int]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads findings and notes their latency, milliseconds by event number."""
+
+    broker: str
+    topic: str
+    latencies_ms: dict[int, float] = field(default_factory=dict)
+    repeats: int = 0
+    stopping: bool = False
+
+    def run(self) -> None:
+        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": "reader", "enable.auto.commit": False})
+        consumer.assign([TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
+        while not self.stopping:
+            message = consumer.poll(_READ_POLL_S)
+            if message is None or message.error() is not None:
+                continue
+            now_ms = time.time() * 1e3
+            body = json.loads(message.value())
+            if "id" not in body:  # a fence
+                continue
+            self.repeats += body["id"] in self.latencies_ms
+            self.latencies_ms.setdefault(body["id"], now_ms - body["sent_us"] / 1e3)
+        consumer.close()
+
+
+def measure_paced(
+    engine: Engine, tools: Tools, broker: ScratchBroker, directory: Path, *, rate: int, seconds: float, idle_s: float
+) -> Paced:
+    """Latencies at a rate for a time, then the idle share.
+
+    Raises:
+        RunFailedError: the engine ended, or found something twice or that it should not have.
+    """
+    say(f"{engine.name}: {rate:,} events/s for {seconds:.0f} s")
+    source = f"paced-{engine.name}-{rate}"
+    broker.create({source: {}})
+    try:
+        with running(engine, tools, broker, source, ENDLESS, directory) as process:
+            reader = _Reader(broker.address, process.output)
+            thread = threading.Thread(target=reader.run)
+            thread.start()
+            try:
+                share, sent = _send(process, broker, source, rate, seconds)
+                missing = _settle(reader, set(sent.findings), process)
+                idle = _idle(process, idle_s) if idle_s and not missing else float("nan")
+            finally:
+                reader.stopping = True
+                thread.join()
+    finally:
+        broker.delete(source)
+    counted = [each for number, each in list(reader.latencies_ms.items()) if number >= sent.first]
+    return Paced(rate, percentile(counted, 0.50), percentile(counted, 0.99), share, idle, missing)
+
+
+def _send(process: Process, broker: ScratchBroker, source: str, rate: int, seconds: float) -> tuple[float, _Sent]:
+    """The engine's share of a core while the sender counted, and the sender's result."""
+    result = process.stats_file.with_name("sent.json")
+    program = [sys.executable, str(PROGRAMS / "pace.py"), broker.address, source, str(rate), str(seconds)]
+    with subprocess.Popen(
+        [*program, str(process.stats_file), str(result)], stdout=subprocess.PIPE, text=True
+    ) as sender:
+        try:
+            marks = [(line.strip(), cpu_seconds(process.tree()), time.monotonic()) for line in sender.stdout or ()]
+        except BaseException:
+            sender.kill()
+            raise
+    process.check()
+    if sender.returncode or [name for name, _, _ in marks] != ["measure", "end"]:
+        raise RunFailedError(f"the sender ended with code {sender.returncode}")
+    (_, before_s, begun_s), (_, after_s, ended_s) = marks
+    return (after_s - before_s) / (ended_s - begun_s), _Sent(**json.loads(result.read_text()))
+
+
+def _settle(reader: _Reader, expected: set[int], process: Process) -> int:
+    """Wait for the last findings; returns how many are missing."""
+    deadline_s = time.monotonic() + SETTLE_S_MAX
+    while len(reader.latencies_ms) < len(expected) and time.monotonic() < deadline_s:
+        time.sleep(_READ_POLL_S)
+    found = set(reader.latencies_ms)
+    if found - expected or reader.repeats:
+        raise RunFailedError(
+            f"{process.name} wrote {len(found - expected)} findings too many and {reader.repeats} twice"
+        )
+    return len(expected - found)
+
+
+def _idle(process: Process, seconds: float) -> float:
+    """The share of a core without any input."""
+    time.sleep(IDLE_AFTER_S)
+    before_s = cpu_seconds(process.tree())
+    time.sleep(seconds)
+    return (cpu_seconds(process.tree()) - before_s) / seconds

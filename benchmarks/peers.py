@@ -1,0 +1,118 @@
+"""The same work on Watchfloor's engine and on others, side by side: speed, CPU, memory, paced latency.
+
+    ./run python benchmarks/peers.py                                     everything, 400,000 events, 3 rounds
+    ./run python benchmarks/peers.py --engines watchfloor,bare_loop --no-paced --rounds 1
+    ./run python benchmarks/peers.py --long                              10 million events: a JIT has warmed up
+    ./run python benchmarks/peers.py --publish                           also write docs/figures.md and its picture
+
+Each engine processes the same Kafka topic, filled once, on a broker that this command starts on loopback and
+stops again; their order rotates from round to round. An engine that counts or finds anything else than the
+plain fold of the work fails the whole comparison. Kafka Streams is left out where there is no JDK (javac).
+The first run downloads the peers into an environment of their own in the cache directory. Takes about
+20 minutes, with --long about 45 and 12 GB below the scratch directory. Exits with 1 where a target is missed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from comparison import Measured, comparison_figures, terminal_table
+from engines import ENGINES, WATCHFLOOR, Engine, Tools
+from figures import report
+from measure import RunFailedError, measure_throughput, say
+from paced import measure_paced
+from peer_tools import kafka_streams_command, peers_python
+from publish import publish, write_results
+from rich.console import Console
+from session import Session, open_session, run_main
+from targets import LONG_EVENTS, SHORT_EVENTS
+
+TABLE_WIDTH = 130
+
+
+def arguments_from_command_line() -> argparse.Namespace:
+    """Parse them."""
+    names = [engine.name for engine in ENGINES]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--engines", type=_engines, metavar="NAMES", default=list(ENGINES), help=f"of {','.join(names)}"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
+    parser.add_argument("--events", type=int, help=f"default {SHORT_EVENTS:,}")
+    parser.add_argument("--long", action="store_true", help=f"{LONG_EVENTS:,} events; without the slowest engines")
+    parser.add_argument("--no-paced", dest="paced", action="store_false", help="leave out the paced figures")
+    parser.add_argument("--paced-seconds", type=float, default=20.0, help="how long each rate is measured")
+    parser.add_argument("--idle-seconds", type=float, default=10.0, help="how long the idle share is measured")
+    parser.add_argument("--publish", action="store_true", help="write docs/figures.md and its picture")
+    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    return parser.parse_args()
+
+
+def _engines(names: str) -> list[Engine]:
+    known = {engine.name: engine for engine in ENGINES}
+    unknown = set(names.split(",")) - known.keys()
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such engine: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return [known[name] for name in names.split(",")]
+
+
+def prepare(engines: Sequence[Engine], session: Session) -> tuple[list[Engine], Tools]:
+    """Bring what the engines need; without those that cannot run here, which is noted."""
+    python = peers_python() if any(engine.needs_python for engine in engines) else None
+    java = None
+    if any(engine.needs_jdk for engine in engines):
+        java = kafka_streams_command(session.broker.class_path, session.directory / "classes")
+    if java is None and any(engine.needs_jdk for engine in engines):
+        session.notes.append("Kafka Streams was left out: no JDK (javac) on the PATH.")
+        say(session.notes[-1])
+    return [engine for engine in engines if java or not engine.needs_jdk], Tools(python, java)
+
+
+def run_rounds(session: Session, measured: Sequence[Measured], tools: Tools, events: int, rounds: int) -> None:
+    """Every engine once a round; each round begins with another one."""
+    for number in range(rounds):
+        shift = number % len(measured)
+        for each in [*measured[shift:], *measured[:shift]]:
+            expected = session.inputs.fill(min(events, each.engine.events_max or events))
+            run = measure_throughput(each.engine, tools, session.broker, expected, session.directory)
+            each.runs.append(run)
+            say(
+                f"round {number + 1} of {rounds}, {each.engine.name}: {run.events_per_s:,.0f} events/s, "
+                f"{run.cpu_s_per_100k:.2f} CPU s per 100k, {run.peak_mib:,.0f} MiB"
+            )
+
+
+def run_paced(session: Session, measured: Sequence[Measured], tools: Tools, seconds: float, idle_s: float) -> None:
+    """Every engine at every rate that it can be asked for."""
+    for each in measured:
+        for rate in each.engine.rates:
+            result = measure_paced(
+                each.engine, tools, session.broker, session.directory, rate=rate, seconds=seconds, idle_s=idle_s
+            )
+            if result.missing and each.engine is WATCHFLOOR:
+                raise RunFailedError(f"at {rate:,} events/s {result.missing} findings did not come")
+            each.paced.append(result)
+
+
+def main() -> bool:
+    """Run and print."""
+    arguments = arguments_from_command_line()
+    events = arguments.events or (LONG_EVENTS if arguments.long else SHORT_EVENTS)
+    engines = [engine for engine in arguments.engines if not (arguments.long and engine.events_max)]
+    name = "peers-long" if arguments.long else "peers"
+    title = f"{events:,} events, medians of {arguments.rounds} rounds"
+    with open_session(arguments.scratch) as session:
+        engines, tools = prepare(engines, session)
+        measured = [Measured(engine) for engine in engines]
+        run_rounds(session, measured, tools, events, arguments.rounds)
+        if arguments.paced and not arguments.long:
+            run_paced(session, measured, tools, arguments.paced_seconds, arguments.idle_seconds)
+    say(f"picture: {write_results(name, measured, title)}")
+    if arguments.publish:
+        publish(name, measured, title, session.notes)
+    Console(width=TABLE_WIDTH).print(terminal_table(measured, title))
+    return report(name, comparison_figures(measured, long=arguments.long), notes=session.notes)
+
+
+if __name__ == "__main__":
+    run_main(main)

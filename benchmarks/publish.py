@@ -1,0 +1,46 @@
+"""Writes a comparison to files: results for later, and, when asked, the section and the picture of the docs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from chart import chart
+from comparison import Measured, markdown_table
+
+from watchfloor.errors import WatchfloorError
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "figures.md"
+IMAGES = ROOT / "docs" / "images"
+
+
+def write_results(name: str, measured: Sequence[Measured], title: str) -> Path:
+    """Picture and raw numbers of every run below benchmarks/results; returns the picture's path."""
+    RESULTS.mkdir(exist_ok=True)
+    body = {
+        each.engine.name: {"runs": [asdict(run) for run in each.runs], "paced": [asdict(one) for one in each.paced]}
+        for each in measured
+    }
+    (RESULTS / f"{name}.json").write_text(json.dumps(body, indent=1))
+    picture = RESULTS / f"{name}.svg"
+    picture.write_text(chart(measured, title))
+    return picture
+
+
+def publish(name: str, measured: Sequence[Measured], title: str, notes: Sequence[str], page: Path = PAGE) -> None:
+    """Replace the section of this name in docs/figures.md, and its picture.
+
+    Raises:
+        WatchfloorError: the page has no such section.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = page.read_text("utf-8")
+    head, found_begin, rest = text.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end:
+        raise WatchfloorError(f"{page} has no section for {name}", f"put {begin} and {end} on lines of their own there")
+    (IMAGES / f"{name}.svg").write_text(chart(measured, title))
+    section = "\n\n".join([begin, f"![{title}](images/{name}.svg)", markdown_table(measured), " ".join(notes), end])
+    page.write_text(head + section + tail, "utf-8")

@@ -1,0 +1,96 @@
+"""The addresses of servers of the user's own: read and checked before anything is started.
+
+Owns what such an address may look like. Connects to nothing.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from deploy.embedded.options import StackOptions
+from watchfloor.errors import WatchfloorError
+
+_PORT_MAX = 65_535
+
+
+def check_own_servers(options: StackOptions) -> None:
+    """Check every address in the options.
+
+    Raises:
+        WatchfloorError: one cannot be an address of its kind.
+    """
+    if options.postgres_url is not None:
+        database_at(options.postgres_url, options.postgres_named_by)
+    if options.kafka is not None and not all(map(_is_host_and_port, options.kafka.split(","))):
+        raise WatchfloorError(
+            f"{options.kafka} is no address of a Kafka cluster", "write it as --kafka host:9092[,host:9092]"
+        )
+    if options.connect_url is not None:
+        _check_connect(options.connect_url)
+
+
+def database_at(url: str, named_by: str) -> dict[str, Any]:
+    """Host, port and name of the database of a URL, as the source settings call them.
+
+    Args:
+        url: `postgresql://…`, with a host and a database.
+        named_by: the option or setting that it comes from, for the advice.
+
+    Raises:
+        WatchfloorError: it is not such a URL.
+    """
+    advice = f"write {named_by} as postgresql://user@host:5432/database"
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error as error:
+        raise WatchfloorError("the address of PostgreSQL is not a URL", advice) from error
+    host, database = str(parts.get("host") or ""), str(parts.get("dbname") or "")
+    if not url.startswith(("postgresql://", "postgres://")) or not host or not database:
+        raise WatchfloorError("the address of PostgreSQL names no host or no database", advice)
+    ports = [port or "5432" for port in str(parts.get("port") or "").split(",")]
+    if not all(map(_is_port, ports)):
+        raise WatchfloorError(f"the address of PostgreSQL names a port that there is not ({','.join(ports)})", advice)
+    return {"host": host.partition(",")[0], "port": int(ports[0]), "database": database}
+
+
+def refuse_password(url: str) -> None:
+    """Refuse a PostgreSQL URL with a password: every user of this machine can read the arguments of a program.
+
+    Raises:
+        WatchfloorError: it holds one.
+    """
+    try:
+        has_password = bool(conninfo_to_dict(url).get("password"))
+    except psycopg.Error:
+        return  # no URL at all: `check_own_servers` says so
+    if has_password:
+        raise WatchfloorError(
+            "--postgres holds a password, which others on this machine can read",
+            "put the whole URL into source.admin_dsn instead (the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file "
+            "of --config), or only the password into ~/.pgpass",
+        )
+
+
+def _check_connect(url: str) -> None:
+    advice = "write it as --connect http://host:8083"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in url):
+        raise WatchfloorError("the address of Kafka Connect is not a URL", advice)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise WatchfloorError("the address of Kafka Connect holds more than a place", advice)
+
+
+def _is_host_and_port(address: str) -> bool:
+    host, _, port = address.strip().rpartition(":")
+    named = bool(host) and not any(character.isspace() or character in "/@" for character in host)
+    return named and (":" not in host or host.startswith("[")) and _is_port(port)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 0 < int(text) <= _PORT_MAX

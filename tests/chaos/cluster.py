@@ -1,0 +1,104 @@
+"""A real Kafka broker of the test's own, that can be killed and started again. Knows nothing of workers.
+
+One KRaft node from the embedded stack's archives and configuration, on loopback and on a free port, with a
+log cleaner that looks every moment: compaction is something that the tests want to see happen.
+"""
+
+import secrets
+import subprocess
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaos.topic_reader import Reader
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from deploy.embedded.broker import Broker
+from deploy.embedded.jars import JarCache, read_lock
+from deploy.embedded.java import Java
+from deploy.embedded.ports import choose
+from watchfloor.paths import default_cache_dir
+
+START_S_MAX = 60.0
+STOP_S_MAX = 30.0
+_HEAP_MIB = 384
+_LOG_BYTES_MAX = 64 << 20
+_POLL_S = 0.05
+_EAGER_CLEANER = """
+log.cleaner.backoff.ms=200
+log.retention.check.interval.ms=1000
+log.segment.delete.delay.ms=500
+"""
+
+
+class Cluster:
+    """One broker; `kill` is SIGKILL, `start` brings it back with what its disk has."""
+
+    def __init__(self, directory: Path) -> None:
+        jars = JarCache(default_cache_dir(), read_lock())
+        jars.ensure()
+        taken: set[int] = set()
+        config = directory / "kafka.properties"
+        self._broker = Broker(Java(jars), directory / "kafka", config, choose([], taken), choose([], taken))
+        identity = urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
+        # A leading hyphen would look like an option to Kafka's formatting tool.
+        self._broker.prepare(f"c{identity[1:]}", lambda: False)
+        config.write_text(config.read_text("utf-8") + _EAGER_CLEANER, "utf-8")
+        self._spec = self._broker.spec(
+            directory / "kafka.log", heap_mib=_HEAP_MIB, stop_timeout_s=STOP_S_MAX, log_bytes_max=_LOG_BYTES_MAX
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = self._broker.address
+        self.reader = Reader(self.address)
+
+    def start(self) -> None:
+        """Start the broker and wait until it answers."""
+        with self._spec.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._spec.argv, stdout=log, stderr=log, env=dict(self._spec.env), start_new_session=True
+            )
+        deadline = time.monotonic() + START_S_MAX
+        while not self._answers():
+            assert self._process.poll() is None, f"the broker ended, see {self._spec.log}"
+            assert time.monotonic() < deadline, f"no broker within {START_S_MAX:g} s, see {self._spec.log}"
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut that the disk survives."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop the broker; harmless when it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def configure_topic(self, topic: str, values: Mapping[str, str]) -> None:
+        """Change settings of an existing topic while it is in use."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        admin = self._admin()  # the futures need it alive
+        for done in admin.incremental_alter_configs([resource]).values():
+            done.result(10)
+
+    def _answers(self) -> bool:
+        if not self._broker.answers():
+            return False
+        try:
+            self._admin().list_topics(timeout=2)
+        except KafkaException:
+            return False
+        return True
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.address, "log_level": 0})

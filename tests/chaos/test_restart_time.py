@@ -1,0 +1,35 @@
+"""From kill -9 to the first new event, with one worker."""
+
+import statistics
+import time
+
+import pytest
+from chaos.scene import Scene, chosen
+
+pytestmark = pytest.mark.timeout(600)
+_POLL_S = 0.02
+
+
+def test_restart_to_first_event(scene: Scene) -> None:
+    """The median over a few kills; the clock starts with the new process."""
+    (worker,) = scene.begin(1, chosen("RATE", 1_000, 1_000))
+    times = []
+    for _ in range(int(chosen("RESTARTS", 3, 10))):
+        scene.sleep(1.5, 2.5)
+        worker.kill()
+        before = scene.cluster.reader.ends(f"{scene.name}.processed")
+        worker.start()
+        started_s = time.monotonic()
+        while not _new_events(scene, before):
+            assert time.monotonic() < started_s + 60, worker.last_line()
+            time.sleep(_POLL_S)
+        times.append(time.monotonic() - started_s)
+    median_s = statistics.median(times)
+    print(f"restart to first event: {', '.join(f'{each:.2f}' for each in times)} s, median {median_s:.2f} s")
+    scene.conclude(raw=True)
+    assert median_s <= chosen("RESTART_S_MAX", 3.0, 3.0)
+
+
+def _new_events(scene: Scene, before: dict[int, int]) -> bool:
+    """Whether clean events were written since; those that a re-run owes count, they are new to everybody."""
+    return any(end > before[part] for part, end in scene.cluster.reader.ends(f"{scene.name}.processed").items())

@@ -1,0 +1,326 @@
+"""Compares everything that workers left in the topics with a plain fold of what went in.
+
+Shares no code with the product: the readers' rule, the journal, the changelog and the fold are written here
+again from their documentation. Finds nothing: all is well. Otherwise each violation is a line that names the
+first wrong place.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from chaos.company import TABLES
+from chaos.plain_fold import Fold, Json, Source, read_source
+from chaos.topic_reader import Reader, Record, by_partition
+
+
+@dataclass
+class Logs:
+    """The whole content of a run's topics."""
+
+    prefix: str
+    sources: list[Record]
+    feed: list[Record]
+    processed: list[Record]
+    dead_letters: list[Record]
+    journal: list[Record]
+    changelog: list[Record]
+
+    @classmethod
+    def read(cls, reader: Reader, prefix: str) -> "Logs":
+        """Read them from the broker."""
+        sources = [record for table in TABLES for record in reader.read(f"{prefix}.public.{table}")]
+        names = ("anomalies", "processed", "dead-letters", "journal", "state-changelog")
+        return cls(prefix, sources, *(reader.read(f"{prefix}.{name}") for name in names))
+
+    def all(self) -> Iterable[Record]:
+        """Every record."""
+        for records in (self.sources, self.feed, self.processed, self.dead_letters, self.journal, self.changelog):
+            yield from records
+
+
+@dataclass
+class Verdict:
+    """What was found."""
+
+    violations: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, violation: str) -> None:
+        """Note something that must not be."""
+        self.violations.append(violation)
+
+    @property
+    def summary(self) -> str:
+        """The counts on one line."""
+        return " ".join(f"{name}={count}" for name, count in sorted(self.counts.items()))
+
+
+@dataclass
+class Batch:
+    """A journalled micro-batch."""
+
+    number: int
+    spans: dict[str, list[int]]
+    tick_ms: int | None
+    late: int
+
+
+def verify(logs: Logs, *, raw: bool) -> Verdict:
+    """Check everything.
+
+    Args:
+        logs: of a run whose workers have processed everything and were stopped in order.
+        raw: the topics themselves must hold no repeat: no worker was paused.
+    """
+    verdict = Verdict()
+    parts = {name: by_partition(getattr(logs, name)) for name in Logs.__dataclass_fields__ if name != "prefix"}
+    for number in sorted({partition for part in parts.values() for partition in part}):
+        mine = {name: part.get(number, []) for name, part in parts.items()}
+        _Partition(number, logs.prefix, mine, verdict, raw=raw).check()
+    return verdict
+
+
+class _Partition:
+    """The checks of one partition."""
+
+    def __init__(self, number: int, prefix: str, logs: dict[str, list[Record]], verdict: Verdict, *, raw: bool) -> None:
+        self._name = f"partition {number}"
+        self._logs = logs
+        self._verdict = verdict
+        self._raw = raw
+        self._ranks = {f"{prefix}.public.{table}": rank for rank, table in enumerate(TABLES)}
+        self._fold = Fold()
+
+    def check(self) -> None:
+        batches = self._journal()
+        self._fold_of(batches)
+        if sum(batch.late for batch in batches) == 0:
+            self._commit_order(batches)
+        self._feed()
+        self._processed()
+        self._dead_letters()
+        self._state(len(batches))
+        for name, count in self._fold.counts.items():
+            self._verdict.counts[name] += count
+        self._verdict.counts["events"] += len(self._logs["sources"])
+        self._verdict.counts["batches"] += len(batches)
+        self._verdict.counts["late"] += sum(batch.late for batch in batches)
+
+    def _wrong(self, what: str) -> None:
+        self._verdict.add(f"{self._name}: {what}")
+
+    # The journal: dense, one meaning per number, every source record in exactly one batch.
+
+    def _journal(self) -> list[Batch]:
+        fence, known = 0, dict[int, Batch]()
+        for record in self._logs["journal"]:
+            entry = json.loads(record.value or b"")
+            if entry["type"] == "fence":
+                fence = max(fence, entry["generation"])
+                self._verdict.counts["takeovers"] += 1
+            elif entry["generation"] < fence:
+                self._verdict.counts["fenced_off_journal"] += 1
+            else:
+                self._entry(entry, known)
+        for number in range(1, max(known, default=0) + 1):
+            if number not in known:
+                self._wrong(f"the journal has no batch {number}")
+                break
+        batches = [known[number] for number in sorted(known)]
+        self._covered(batches)
+        return batches
+
+    def _entry(self, entry: Json, known: dict[int, Batch]) -> None:
+        batch = Batch(entry["batch"], entry["spans"], entry.get("tick_ms"), entry.get("late", 0))
+        earlier = known.setdefault(batch.number, batch)
+        if earlier is not batch:
+            self._verdict.counts["batches_run_again"] += 1
+        if (earlier.spans, earlier.tick_ms) != (batch.spans, batch.tick_ms):
+            self._wrong(f"the journal says two things of batch {batch.number}: {earlier} and {batch}")
+
+    def _covered(self, batches: list[Batch]) -> None:
+        at = dict.fromkeys(self._ranks, 0)
+        for batch in batches:
+            for topic, (start, end) in batch.spans.items():
+                if start != at[topic]:
+                    self._wrong(f"batch {batch.number} begins at {topic} {start}, the one before ended at {at[topic]}")
+                at[topic] = end
+        ends = dict.fromkeys(self._ranks, 0)
+        for record in self._logs["sources"]:
+            ends[record.topic] = record.offset + 1
+        for topic, end in ends.items():
+            if at[topic] != end:
+                self._wrong(f"{topic} was processed to {at[topic]} of {end}")
+
+    # The fold: what must have come out.
+
+    def _fold_of(self, batches: list[Batch]) -> None:
+        inputs: dict[str, dict[int, Source]] = {topic: {} for topic in self._ranks}
+        for record in self._logs["sources"]:
+            rank = self._ranks[record.topic]
+            inputs[record.topic][record.offset] = read_source(record.topic, rank, record.offset, record.value)
+        for batch in batches:
+            sources = [
+                inputs[topic][offset]
+                for topic, (start, end) in batch.spans.items()
+                for offset in range(start, end)
+                if offset in inputs[topic]
+            ]
+            self._fold.batch(batch.number, sources, batch.tick_ms)
+        self._inputs = inputs
+
+    def _commit_order(self, batches: list[Batch]) -> None:
+        """Nothing came late, so the journal's order must be the order of the commits (but for repeats)."""
+        seen: set[tuple[int, int, str, int]] = set()
+        last: tuple[int, int] = (0, 0)
+        for batch in batches:
+            sources = [
+                self._inputs[topic][offset]
+                for topic, (start, end) in batch.spans.items()
+                for offset in range(start, end)
+                if offset in self._inputs[topic]
+            ]
+            for source in sorted(sources, key=lambda each: each.place):
+                if source.body is None:
+                    continue
+                row = source.body["after"] or source.body["before"]
+                identity = (*source.place[:2], source.table, row["id"])
+                if identity in seen:
+                    continue
+                seen.add(identity)
+                if source.place[:2] < last:
+                    self._wrong(f"batch {batch.number} takes {identity} after {last}, but counts nothing as late")
+                    return
+                last = source.place[:2]
+
+    # The feed by the readers' rule, and as it lies there.
+
+    def _feed(self) -> None:
+        fence = 0
+        seen: dict[int, list[Json]] = {}
+        raw: Counter[tuple[int, int]] = Counter()
+        identifiers: set[str] = set()
+        for record in self._logs["feed"]:
+            body = json.loads(record.value or b"")
+            if body["type"] == "fence":
+                fence = max(fence, body["generation"])
+                continue
+            tenant, seq = body["tenant_id"], body["seq"]
+            raw[tenant, seq] += 1
+            if record.key != b'{"tenant_id":%d}' % tenant:
+                self._wrong(f"feed offset {record.offset} has key {record.key!r} for tenant {tenant}")
+            so_far = seen.setdefault(tenant, [])
+            last = so_far[-1]["seq"] if so_far else 0
+            if int(record.headers["generation"]) < fence:
+                self._verdict.counts["fenced_off_feed"] += 1
+            elif seq <= last:
+                self._verdict.counts["repeated_feed"] += 1
+            else:
+                so_far.append(body)
+                if body["id"] in identifiers:
+                    self._wrong(f"tenant {tenant} seq {seq}: id {body['id']} is used twice")
+                identifiers.add(body["id"])
+        for tenant in sorted(seen.keys() | self._fold.messages.keys()):
+            self._compare_feed(tenant, seen.get(tenant, []), self._fold.messages.get(tenant, []))
+        twice = [place for place, count in raw.items() if count > 1]
+        if self._raw and twice:
+            self._wrong(f"the feed holds {len(twice)} messages twice; the first is tenant, seq {min(twice)}")
+
+    def _compare_feed(self, tenant: int, got: list[Json], wanted: list[Json]) -> None:
+        for place, message in enumerate(wanted):
+            if place >= len(got):
+                self._wrong(f"tenant {tenant}: {len(wanted) - len(got)} missing, the first is {message}")
+                return
+            told = _told(got[place], message)
+            if told != message:
+                self._wrong(f"tenant {tenant}: first wrong is seq {message['seq']}: {told} instead of {message}")
+                return
+        if len(got) > len(wanted):
+            self._wrong(f"tenant {tenant}: {len(got) - len(wanted)} unexpected, the first is {got[len(wanted)]}")
+
+    # Clean events and dead letters: as they lie there where nobody was paused; otherwise told apart by their
+    # own identity, since these topics have no fences.
+
+    def _processed(self) -> None:
+        seen: dict[tuple[int, int], list[str]] = {}
+        for record in self._logs["processed"]:
+            body = json.loads(record.value or b"")
+            place = (int(record.headers["batch"].partition(b"/")[0]), body["tenant_id"])
+            self._verdict.counts["repeated_clean"] += place in seen
+            if self._raw and place in seen:
+                self._wrong(f"clean events of batch, tenant {place} are there twice")
+            seen.setdefault(place, []).extend(event[0] for event in body["events"])
+        if self._raw:
+            for place in sorted(seen.keys() | self._fold.clean.keys()):
+                if not self._same_events(
+                    f"batch, tenant {place}", seen.get(place, []), self._fold.clean.get(place, [])
+                ):
+                    return
+        got = {event for events in seen.values() for event in events}
+        self._same_events("the partition", got, {event for events in self._fold.clean.values() for event in events})
+
+    def _same_events(self, where: str, got: Iterable[str], wanted: Iterable[str]) -> bool:
+        if sorted(got) == sorted(wanted):
+            return True
+        missing, more = sorted(set(wanted) - set(got)), sorted(set(got) - set(wanted))
+        self._wrong(f"clean events of {where}: missing {missing[:3]}, unexpected {more[:3]}")
+        return False
+
+    def _dead_letters(self) -> None:
+        seen: Counter[tuple[str, int]] = Counter()
+        for record in self._logs["dead_letters"]:
+            seen[record.headers["source_topic"].decode(), int(record.headers["source_offset"])] += 1
+        self._verdict.counts["repeated_dead"] += sum(count - 1 for count in seen.values())
+        wanted = Counter(dict.fromkeys(self._fold.dead, 1))
+        if not self._raw:
+            seen = Counter(dict.fromkeys(seen, 1))
+        if seen != wanted:
+            self._wrong(f"dead letters: missing {list(wanted - seen)[:3]}, unexpected {list(seen - wanted)[:3]}")
+
+    # The state in the changelog, by the rule.
+
+    def _state(self, batches: int) -> None:
+        fence, state, position = 0, dict[str, Any](), 0
+        for record in self._logs["changelog"]:
+            key = (record.key or b"").decode()
+            generation, value = msgspec.msgpack.decode(record.value or b"")
+            if key.startswith("@fence:"):
+                fence = max(fence, generation)
+            elif generation < fence:
+                self._verdict.counts["fenced_off_state"] += 1
+            elif key == "@position":
+                position = value[0]
+            elif value is None:
+                state.pop(key, None)
+            else:
+                state[key] = value
+        if position != batches:
+            self._wrong(f"the changelog's position is batch {position} of {batches}")
+            return
+        wanted = self._fold.tables()
+        for key in sorted(state.keys() | wanted.keys()):
+            if not _same(state.get(key), wanted.get(key)):
+                self._wrong(f"state of {key} is {state.get(key)} instead of {wanted.get(key)}")
+                return
+        self._verdict.counts["state_keys"] += len(wanted)
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    """Equal, where a later version may add fields at the end of an array of fixed fields."""
+    if not isinstance(got, list) or not isinstance(wanted, list):
+        return bool(got == wanted)
+    if wanted and isinstance(wanted[0], list):  # shifts: their order says nothing
+        return sorted(got) == sorted(wanted)
+    return len(got) >= len(wanted) and all(_same(one, other) for one, other in zip(got, wanted, strict=False))
+
+
+def _told(message: Json, like: Json) -> Json:
+    """The fields of a feed message that the fold knows."""
+    told = {name: message.get(name) for name in like}
+    if "findings" in like:
+        told["findings"] = sorted(finding["finding_type"] for finding in message.get("findings") or ())
+    return told

@@ -1,0 +1,221 @@
+"""Taking over and giving back: what an older owner left behind, and what nobody may write meanwhile."""
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
+
+from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
+from streams.engine.ownership import Ownership
+from streams.engine.partition import Partition
+from streams.engine.recovery import Recovery
+from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.tails import encode_position
+from streams.metrics import WorkerMetrics
+
+TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
+COUNT = TableSpec("count", int, int)
+
+
+def entry(batch: int, start: int, end: int, generation: int = 1) -> JournalEntry:
+    return JournalEntry(generation, batch, {"a": (start, end)})
+
+
+def output(made_from: JournalEntry, index: int = 0, *, first: bool = True) -> OutputRecord:
+    headers = [("generation", b"%d" % made_from.generation), ("batch", b"%d/%d" % (made_from.batch, index))]
+    return OutputRecord(b"k", b"v", [*headers, ("journal", encode_journal(made_from))] if first else headers)
+
+
+class Place:
+    """A partition's topics and a recovery of it."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog()
+        draws = random.Random(1)
+        self.fetcher: Any = MemoryFetcher(self.log, lambda: draws.randrange(1, 4))
+        appender: Any = MemoryAppender(self.log, None, stores_last=False, draws=draws)
+        self.recovery = Recovery(
+            TOPICS,
+            self.fetcher,
+            appender,
+            lambda: PartitionState((COUNT,)),
+            lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
+            lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
+        )
+
+    def append(self, topic: str, *records: OutputRecord) -> None:
+        self.log.append(topic, 0, records)
+
+    def journal(self, *entries: JournalEntry | JournalFence) -> None:
+        self.append("journal", *(OutputRecord(None, encode_journal(each), ()) for each in entries))
+
+    def state(self, generation: int, key: str, value: Any) -> None:
+        self.append("state", OutputRecord(key.encode(), msgspec.msgpack.encode((generation, value)), ()))
+
+    def recover(self) -> Partition:
+        return asyncio.run(self.recovery.recover(0))
+
+
+def test_a_late_output_behind_the_feeds_fence_is_no_micro_batch() -> None:
+    place = Place()
+    place.recover()
+    place.recover()  # generation 2 has fenced generation 1 off
+    place.append("feed", output(entry(1, 0, 10)))
+    partition = place.recover()
+    assert not partition.replay
+    assert not partition.written.get("feed")
+
+
+def test_a_late_output_in_a_topic_without_fences_does_not_replace_the_journals_micro_batch() -> None:
+    place = Place()
+    good = entry(1, 0, 5, generation=2)
+    place.journal(JournalFence(1), JournalFence(2), good)
+    place.append("clean", output(entry(1, 0, 10)), output(entry(1, 0, 10), 1, first=False))
+    partition = place.recover()
+    assert list(partition.replay) == [good]
+    assert not partition.written.get("clean")
+
+
+def test_late_outputs_of_later_micro_batches_keep_nothing_back_of_earlier_ones() -> None:
+    place = Place()
+    first, second = entry(1, 0, 5, generation=2), entry(2, 5, 9, generation=2)
+    place.journal(JournalFence(2), first, second)
+    place.append("clean", output(entry(2, 5, 9)))
+    partition = place.recover()
+    assert list(partition.replay) == [first, second]
+    assert partition.written["clean"] == {2: 0}, "the first one's outputs are still owed"
+
+
+def test_an_output_that_was_faster_than_its_journal_entry_is_taken_up() -> None:
+    place = Place()
+    place.journal(JournalFence(1), entry(1, 0, 5))
+    place.append("clean", output(entry(1, 0, 5)), output(entry(2, 5, 8)), output(entry(2, 5, 8), 1, first=False))
+    partition = place.recover()
+    assert [each.spans["a"] for each in partition.replay] == [(0, 5), (5, 8)]
+    assert partition.written["clean"] == {1: 0, 2: 1}
+
+
+def test_an_output_that_leaves_a_gap_is_not_taken_up() -> None:
+    place = Place()
+    place.journal(JournalFence(1), entry(1, 0, 5))
+    place.append("clean", output(entry(2, 6, 8)))
+    assert len(place.recover().replay) == 1
+
+
+def test_behind_a_position_only_its_own_generation_counts() -> None:
+    place = Place()
+    place.journal(JournalFence(1), JournalFence(2))
+    place.append("feed", OutputRecord(None, b"fence", [("generation", b"2")]))
+    key, value = encode_position(2, Position(4, {"a": 20}, 2, {"feed": 1}, (0, 0), {}))
+    place.append("state", OutputRecord(b"@fence:2", msgspec.msgpack.encode((2, None)), ()))
+    place.append("state", OutputRecord(key, value, ()))
+    place.append("feed", output(entry(5, 20, 30)))  # generation 1 wakes up; its fence lies before the position
+    partition = place.recover()
+    assert not partition.replay
+    assert not partition.written.get("feed")
+
+
+def test_what_a_late_write_would_displace_under_compaction_is_written_again() -> None:
+    place = Place()
+    place.state(1, "@fence:1", None)
+    place.state(1, "count:7", 3)
+    place.state(2, "@fence:2", None)
+    place.state(2, "count:7", 5)
+    place.state(1, "count:7", 4)
+    partition = place.recover()
+    assert partition.unsaved
+    changes = dict(partition.state.take_changes(partition.generation))
+    assert [msgspec.msgpack.decode(value) for value in changes.values()] == [[3, 5]]
+
+
+def test_an_idle_owner_notices_late_writes() -> None:
+    place = Place()
+    partition = place.recover()
+    partition.unsaved = False
+    place.append(
+        "state", OutputRecord(b"@position", msgspec.msgpack.encode((0, Position(0, {}, 0, {}, (0, 0), {}))), ())
+    )
+    assert asyncio.run(place.recovery.still_owned(partition))
+    assert partition.unsaved, "its own position has to be the last one again"
+
+
+def test_an_owner_learns_without_writing_that_it_was_fenced_off() -> None:
+    place = Place()
+    partition = place.recover()
+    assert asyncio.run(place.recovery.still_owned(partition))
+    place.recover()
+    assert not asyncio.run(place.recovery.still_owned(partition))
+
+
+def ownership(place: Place) -> Ownership:
+    return Ownership(place.recovery, WorkerMetrics(CollectorRegistry()), lambda: 0.0, reclaim_after_s=2.0)
+
+
+def test_while_the_group_decides_nothing_is_owned_and_afterwards_the_same_goes_on() -> None:
+    async def run() -> None:
+        owner = ownership(Place())
+        owner.assign({0})
+        await owner.take_over()
+        before = owner.partitions[0]
+        revoked = asyncio.create_task(owner.suspend())
+        await asyncio.sleep(0)
+        assert owner.changed
+        assert not revoked.done(), "the group must not go on before the cycle has settled"
+        await owner.take_over()
+        await asyncio.wait_for(revoked, 1)
+        assert not owner.partitions
+        assert not owner.settled
+        owner.assign({0})
+        await owner.take_over()
+        assert owner.partitions[0] is before, "no second recovery"
+        assert owner.settled
+
+    asyncio.run(run())
+
+
+def test_a_partition_that_somebody_had_in_between_is_recovered_anew() -> None:
+    async def run() -> None:
+        place = Place()
+        owner = ownership(place)
+        owner.assign({0})
+        await owner.take_over()
+        before = owner.partitions[0]
+        await place.recovery.recover(0)
+        owner.assign({0})
+        await owner.take_over()
+        assert owner.partitions[0] is not before
+        assert owner.partitions[0].generation == before.generation + 2
+
+    asyncio.run(run())
+
+
+def test_a_worker_without_partitions_does_not_hold_the_group_up() -> None:
+    async def run() -> None:
+        await asyncio.wait_for(ownership(Place()).suspend(), 0.5)
+
+    asyncio.run(run())
+
+
+@settings(max_examples=200, deadline=None)
+@given(late=st.lists(st.tuples(st.sampled_from(["feed", "clean"]), st.integers(1, 6), st.integers(0, 30)), max_size=8))
+def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str, int, int]]) -> None:
+    place = Place()
+    place.recover()
+    place.recover()
+    good = [entry(number, 5 * number - 5, 5 * number, generation=2) for number in (1, 2, 3)]
+    place.journal(*good)
+    for topic, number, start in late:
+        place.append(topic, output(entry(number, start, start + 5)))
+    partition = place.recover()
+    replay = list(partition.replay)
+    assert [json.loads(encode_journal(each)) for each in replay[:3]] == [
+        json.loads(encode_journal(each)) for each in good
+    ]
+    ends = [span for each in replay for span in each.spans["a"]]
+    assert ends == sorted(ends), "whatever was taken up continues without a gap"
