@@ -94,6 +94,10 @@ class _Partition:
         self._raw = raw
         self._ranks = {f"{prefix}.public.{table}": rank for rank, table in enumerate(TABLES)}
         self._fold = Fold()
+        self._journalled: set[tuple[int, int]] = set()
+        """(generation, batch) of the journal's entries that count."""
+        self._late_clean: list[list[str]] = []
+        """Clean events of a writer that was fenced off: it may have merged, and so limited, otherwise."""
 
     def check(self) -> None:
         batches = self._journal()
@@ -135,6 +139,7 @@ class _Partition:
         return batches
 
     def _entry(self, entry: Json, known: dict[int, Batch]) -> None:
+        self._journalled.add((entry["generation"], entry["batch"]))
         batch = Batch(entry["batch"], entry["spans"], entry.get("tick_ms"), entry.get("late", 0))
         earlier = known.setdefault(batch.number, batch)
         if earlier is not batch:
@@ -253,15 +258,21 @@ class _Partition:
             self._verdict.counts["repeated_clean"] += place in seen
             if self._raw and place in seen:
                 self._wrong(f"clean events of batch, tenant {place} are there twice")
-            seen.setdefault(place, []).extend(event[0] for event in body["events"])
+            events = [event[0] for event in body["events"]]
+            seen.setdefault(place, []).extend(events)
+            if (int(record.headers["generation"]), place[0]) not in self._journalled:
+                self._late_clean.append(events)
         if self._raw:
             for place in sorted(seen.keys() | self._fold.clean.keys()):
                 if not self._same_events(
                     f"batch, tenant {place}", seen.get(place, []), self._fold.clean.get(place, [])
                 ):
                     return
-        got = {event for events in seen.values() for event in events}
-        self._same_events("the partition", got, {event for events in self._fold.clean.values() for event in events})
+            return
+        wanted = {event for events in self._fold.clean.values() for event in events}
+        late = {event for events in self._late_clean for event in events} - wanted
+        self._verdict.counts["clean_by_a_late_writer"] += len(late)
+        self._same_events("the partition", {event for events in seen.values() for event in events} - late, wanted)
 
     def _same_events(self, where: str, got: Iterable[str], wanted: Iterable[str]) -> bool:
         if sorted(got) == sorted(wanted):
