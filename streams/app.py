@@ -9,6 +9,7 @@ Everything is keyed by tenant, so a partition holds all of a tenant: its records
 """
 
 from collections.abc import AsyncIterable, Callable
+from pathlib import Path
 
 import faust
 
@@ -21,6 +22,7 @@ from streams.engine.appender import Appender
 from streams.engine.cycle import Application
 from streams.engine.engine import Engine
 from streams.engine.fetcher import Fetcher
+from streams.engine.membership import faust_app
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.fuse import Fuse
 from streams.limiter import Limiter
@@ -36,7 +38,7 @@ GROUP = "watchfloor-worker"
 
 
 def build(
-    settings: Settings, metrics: WorkerMetrics, epoch: str, clock: Callable[[], float]
+    settings: Settings, metrics: WorkerMetrics, epoch: str, data_dir: Path, clock: Callable[[], float]
 ) -> tuple[faust.App, Engine]:
     """The application and its engine, not started.
 
@@ -44,26 +46,15 @@ def build(
         settings: of this process.
         metrics: where it counts.
         epoch: identity of the feed's log, see `watchfloor.kafka.feed_epoch`.
+        data_dir: for Faust's small files.
         clock: Unix seconds.
     """
     worker, kafka, names = settings.worker, settings.kafka, TopicNames(settings.kafka.topic_prefix)
     sources = tuple(names.captured(table) for table in CAPTURED_TABLES)
     topics = EngineTopics(sources, names.anomalies, (names.processed, names.dead_letters), names.journal, names.state)
 
-    app = faust.App(
-        f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP,
-        broker=f"watchfloor://{kafka.bootstrap_servers.replace(',', ';')}",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=kafka.partitions,
-        consumer_group_instance_id=worker.instance_id,
-        broker_session_timeout=worker.session_timeout_ms / 1e3,
-        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
-        # The consumer never polls, so aiokafka would think that it hangs and leave the group.
-        broker_max_poll_interval=1e9,
-        datadir=worker.data_dir,
-    )
+    group = f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP
+    app = faust_app(group, kafka.bootstrap_servers, kafka.partitions, worker, data_dir)
     engine = Engine(
         app,
         Application(

@@ -4,7 +4,6 @@ Owns the process: signals, event loop, logs, exit. The topology is in `streams.a
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import tempfile
@@ -16,6 +15,7 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
+from streams.garbage import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.probes import Probes
 from watchfloor.errors import WatchfloorError
@@ -45,19 +45,16 @@ def run_worker(settings: Settings) -> None:
     # Faust binds to the loop policy when it is imported, so uvloop comes first.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with tempfile.TemporaryDirectory(prefix="watchfloor-faust-") as scratch:
-        worker = settings.worker
-        if worker.data_dir is None:
-            settings = settings.model_copy(update={"worker": worker.model_copy(update={"data_dir": Path(scratch)})})
-        asyncio.run(_serve(settings, epoch))
+        asyncio.run(_serve(settings, epoch, settings.worker.data_dir or Path(scratch)))
 
 
-async def _serve(settings: Settings, epoch: str) -> None:
+async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
     from streams.app import build
 
-    _calm_garbage_collector()
+    calm_garbage_collector()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = WorkerMetrics(CollectorRegistry())
-    app, engine = build(settings, metrics, epoch, time.time)
+    app, engine = build(settings, metrics, epoch, data_dir, time.time)
     probes = Probes(settings.worker.metrics_host, settings.worker.metrics_port, metrics.registry, lambda: engine.ready)
     probes.start()
     stop = asyncio.Event()
@@ -78,15 +75,6 @@ async def _serve(settings: Settings, epoch: str) -> None:
             "start it again: it goes on where it was; the log says more",
         )
     log.info("worker stopped")
-
-
-def _calm_garbage_collector() -> None:
-    """Look for cycles seldom: micro-batches allocate by the ten thousand and hold none.
-
-    What the imports left is frozen, so that no collection walks over it again.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def _watch(stop: asyncio.Event, engine: "Engine", metrics: WorkerMetrics) -> None:

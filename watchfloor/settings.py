@@ -129,11 +129,13 @@ class WorkerSettings(Section):
     idle_fetch_wait_ms: Positive = 200
     merge_wait_ms_max: Positive = 500
     """How long a micro-batch waits for a captured topic that lags behind its end offset."""
-    changelog_interval_ms: Annotated[int, Field(ge=0)] = 50
+    changelog_interval_ms: Annotated[int, Field(ge=0)] = 250
+    """How often changed state is written under load. What came since is run again after a crash."""
     changelog_keys_max: Positive = 20_000
     """Changed keys after which the changelog is written without waiting for its interval."""
     large_batch_records: Positive = 1_000
-    """From this size on the next micro-batch is processed while this one is written."""
+    """From this size on the next micro-batch is fetched while this one is processed, and processed while this one is
+    written."""
     state_batch_bytes_max: Positive = 8 * 1024 * 1024
     """The changed keys and the position must fit into one RecordBatch of this size."""
     output_batch_bytes_max: Positive = 900_000

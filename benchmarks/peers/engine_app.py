@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterable
+from pathlib import Path
 
 import uvloop
 from meter import Meter, Run, settings_from_argv
@@ -20,8 +21,10 @@ from streams.engine.appender import Appender  # noqa: E402
 from streams.engine.cycle import Application  # noqa: E402
 from streams.engine.engine import Engine  # noqa: E402
 from streams.engine.fetcher import Fetcher  # noqa: E402
+from streams.engine.membership import faust_app  # noqa: E402
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
 from streams.engine.tables import TableSpec  # noqa: E402
+from streams.garbage import calm_garbage_collector  # noqa: E402
 from streams.metrics import WorkerMetrics  # noqa: E402
 from watchfloor.settings import WorkerSettings  # noqa: E402
 
@@ -29,7 +32,7 @@ FENCE = OutputRecord(None, b'{"type":"fence"}', ())
 TENANTS_MAX = 1_000
 KEYS = [key(tenant) for tenant in range(TENANTS_MAX)]
 WATCH_S, IDLE_WATCH_S = 0.01, 1.0
-NEVER_S = 1e9
+PARTITIONS = 4
 
 
 def entry(rank: int, record: RawRecord) -> Entry:
@@ -70,18 +73,8 @@ async def main() -> None:
     meter = Meter(run)
     logging.getLogger().setLevel(logging.WARNING)
     worker = WorkerSettings(instance_id=run.instance)
-    app = faust.App(
-        run.group,
-        broker=f"watchfloor://{run.broker}",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        consumer_group_instance_id=worker.instance_id,
-        broker_session_timeout=worker.session_timeout_ms / 1e3,
-        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
-        broker_max_poll_interval=NEVER_S,
-        datadir=run.directory,
-    )
+    app = faust_app(run.group, run.broker, PARTITIONS, worker, Path(run.directory))
+    calm_garbage_collector()
     engine = make_engine(app, run, worker)
 
     @app.agent(engine.batches)

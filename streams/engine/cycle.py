@@ -110,12 +110,16 @@ class Cycle:
         fetched = await self._intake.fetch(partitions)
         # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
+        if fetched >= self._settings.large_batch_records:
+            self._intake.fetch_ahead(partitions.values())
         batches = await self._process()
         await self._settle()
-        if snapshots or batches:
+        if not snapshots and not batches:
+            return
+        if self._is_small(batches):
+            await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
+        else:
             self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
-            if self._is_small(batches):
-                await self._settle()  # at low rates: let records gather at the broker meanwhile
 
     def observe(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
@@ -133,6 +137,7 @@ class Cycle:
 
     async def close(self) -> None:
         """Write what is open, so that the next owner has nothing to run again."""
+        self._intake.close()
         await self._settle()
         await self._writer.write(self._snapshots.take(self.ownership.partitions.values(), force=True), [])
 

@@ -1,10 +1,11 @@
 """Fetches the source topics of the owned partitions into their buffers."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka.structs import TopicPartition
 
-from streams.engine.fetcher import Fetcher
+from streams.engine.fetcher import Fetched, Fetcher
 from streams.engine.model import Entry, RawRecord
 from streams.engine.partition import Partition
 from watchfloor.settings import WorkerSettings
@@ -37,22 +38,43 @@ class Intake:
         self._fetcher = fetcher
         self._settings = settings
         self._clock = clock
+        self._ahead: tuple[dict[TopicPartition, int], asyncio.Task[dict[TopicPartition, Fetched]]] | None = None
+        """Where a fetch that is under way reads, and its answer."""
 
-    async def fetch(self, partitions: Mapping[int, Partition]) -> bool:
-        """Fetch into the buffers, waiting a little where there is nothing; whether anything came."""
-        fetched = await self._fetcher.fetch(self._offsets(partitions.values()), self._wait_ms(partitions.values()))
-        decode, any_records = self._decode, False
+    async def fetch(self, partitions: Mapping[int, Partition]) -> int:
+        """Fetch into the buffers, waiting a little where there is nothing; how many records came."""
+        if self._ahead is None:
+            offsets = self._offsets(partitions.values(), self._settings.partition_fetch_bytes_max)
+            fetched = await self._fetcher.fetch(offsets, self._wait_ms(partitions.values()))
+        else:
+            (offsets, task), self._ahead = self._ahead, None
+            fetched = await task
+        decode, count = self._decode, 0
         for place, answer in fetched.items():
-            partition = partitions[place.partition]
-            rank = self._ranks[place.topic]
+            partition, rank = partitions.get(place.partition), self._ranks[place.topic]
+            if partition is None or partition.fetched[rank] != offsets[place]:
+                continue  # given up, or taken over anew, since it was asked for
             entries = [decode(rank, record) for record in answer.records]
-            any_records = any_records or bool(entries)
+            count += len(entries)
             partition.add(rank, entries, answer.next_offset, answer.high_watermark, answer.size_bytes)
-        return any_records
+        return count
 
-    def _offsets(self, partitions: Iterable[Partition]) -> dict[TopicPartition, int]:
+    def fetch_ahead(self, partitions: Iterable[Partition]) -> None:
+        """Ask the broker for what comes next, so that it works while the micro-batches at hand are processed.
+
+        The buffers are still full of those, so they may hold twice their limit.
+        """
+        offsets = self._offsets(partitions, 2 * self._settings.partition_fetch_bytes_max)
+        if offsets:
+            self._ahead = offsets, asyncio.create_task(self._fetcher.fetch(offsets, 0))
+
+    def close(self) -> None:
+        """Give up a fetch that is under way."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+
+    def _offsets(self, partitions: Iterable[Partition], limit: int) -> dict[TopicPartition, int]:
         """Where to read on; topics with enough in their buffer are left out until it is processed."""
-        limit = self._settings.partition_fetch_bytes_max
         return {
             TopicPartition(topic, partition.number): partition.fetched[rank]
             for partition in partitions

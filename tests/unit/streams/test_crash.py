@@ -79,7 +79,12 @@ class Life:
             run_agent,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
             MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
-            SETTINGS.model_copy(update={"changelog_interval_ms": draws.choice([1, 30, 1_000])}),
+            SETTINGS.model_copy(
+                update={
+                    "changelog_interval_ms": draws.choice([1, 30, 1_000]),
+                    "large_batch_records": draws.choice([1, 1_000]),  # with 1 it always fetches ahead
+                }
+            ),
             WorkerMetrics(CollectorRegistry()),
             self._clock,
         )
