@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import Append
-from streams.engine.fetcher import Fetched
-from streams.engine.model import OutputRecord
+from streams.engine.model import Fetched, OutputRecord
 
 
 class Stored(NamedTuple):
