@@ -17,10 +17,10 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
-from streams.engine.appender import Appender  # noqa: E402
 from streams.engine.cycle import Application  # noqa: E402
 from streams.engine.engine import Engine  # noqa: E402
 from streams.engine.fetcher import Fetcher  # noqa: E402
+from streams.engine.guarantee import appender_for  # noqa: E402
 from streams.engine.membership import faust_app  # noqa: E402
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
 from streams.engine.tables import TableSpec  # noqa: E402
@@ -58,9 +58,7 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
         Fetcher(
             config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max
         ),
-        Appender(
-            config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max
-        ),
+        appender_for(worker, config, run.group),
         worker,
         WorkerMetrics(CollectorRegistry()),
         time.time,
