@@ -212,10 +212,15 @@ class _AbortedBatches:
         self._producers: set[int] = set()
 
     def __contains__(self, batch: Any) -> bool:
-        while self._ahead and self._ahead[-1][1] <= batch.base_offset:
-            self._producers.add(self._ahead.pop()[0])
+        self._advance(batch.base_offset)
         return batch.is_transactional and batch.producer_id in self._producers
 
     def end(self, marker: Any) -> None:
         """A control batch: the transaction of its producer ends here."""
+        self._advance(marker.base_offset)
         self._producers.discard(marker.producer_id)
+
+    def _advance(self, offset: int) -> None:
+        """Take up the transactions that have begun before this offset."""
+        while self._ahead and self._ahead[-1][1] <= offset:
+            self._producers.add(self._ahead.pop()[0])

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.engine import fetcher as module
@@ -126,6 +126,7 @@ actions = st.lists(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(actions=actions, batches=st.integers(1, 4), start=st.integers(0, 6))
 def test_what_is_read_is_what_is_committed(actions: list[Any], batches: int, start: int) -> None:
     log = Log()
