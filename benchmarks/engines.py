@@ -5,7 +5,7 @@ Owns the list. Their programs are in peers/; what they need besides the project 
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parent / "peers"
@@ -48,8 +48,8 @@ class Engine:
     """Whether it is a stream engine other than ours."""
 
 
-def _own(program: str) -> Callable[[Tools], tuple[str, ...]]:
-    return lambda _: (sys.executable, str(PROGRAMS / program))
+def _own(program: str, *arguments: str) -> Callable[[Tools], tuple[str, ...]]:
+    return lambda _: (sys.executable, str(PROGRAMS / program), *arguments)
 
 
 def _peers(program: str) -> Callable[[Tools], tuple[str, ...]]:
@@ -105,3 +105,10 @@ ENGINES = (
     ),
 )
 WATCHFLOOR = ENGINES[0]
+TRANSACTIONAL = replace(
+    WATCHFLOOR,
+    name="watchfloor_transactions",
+    label="Watchfloor, transactions",
+    command=_own("engine_app.py", "--transactions"),
+)
+"""The same with `guarantee: transactions`."""

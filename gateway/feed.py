@@ -126,6 +126,8 @@ class FeedReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            # With `guarantee: transactions` what a killed worker did not commit is made anew, with the same numbers.
+            isolation_level="read_committed",
             fetch_max_wait_ms=self._limits.fetch_wait_ms_max,
             request_timeout_ms=self._limits.broker_silence_s_max * 1000,
         )
@@ -168,7 +170,7 @@ class FeedReader:
     async def _catch_up(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> None:
         behind = {partition for partition in ends if self._next[partition] < ends[partition]}
         while behind:
-            self._take(consumer, await self._fetch(consumer))
+            await self._take(consumer, await self._fetch(consumer))
             if silent_s(consumer, self._connected_at) > self._limits.broker_silence_s_max:
                 raise KafkaConnectionError("the broker does not answer")
             behind = {partition for partition in behind if await consumer.position(partition) < ends[partition]}
@@ -185,7 +187,7 @@ class FeedReader:
         else:
             if not self._answering:
                 await self._is_back()
-            self._take(consumer, polled)
+            await self._take(consumer, polled)
         if polled:
             await asyncio.sleep(0)  # the sockets' turn
 
@@ -212,7 +214,7 @@ class FeedReader:
         polled: Polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
         return polled
 
-    def _take(self, consumer: AIOKafkaConsumer, polled: Polled) -> None:
+    async def _take(self, consumer: AIOKafkaConsumer, polled: Polled) -> None:
         entries: list[Entry] = []
         for partition, records in polled.items():
             if partition.topic == self._topics.anomalies:
@@ -224,7 +226,7 @@ class FeedReader:
             self._hub.publish(entries)
         else:
             self._hub.remember(entries)
-        self._metrics.lag.set(self._lag(consumer))
+        self._metrics.lag.set(await self._lag(consumer))
 
     def _anomalies(self, partition: int, records: list[ConsumerRecord]) -> list[Entry]:
         found: list[Entry] = []
@@ -242,12 +244,13 @@ class FeedReader:
             if batch is not None:
                 self._hub.publish_processed(batch.tenant_id, batch.events, iso(record.timestamp / 1000))
 
-    def _lag(self, consumer: AIOKafkaConsumer) -> int:
+    async def _lag(self, consumer: AIOKafkaConsumer) -> int:
         lag = 0
-        for partition, following in self._next.items():
+        for partition in self._next:
             highwater = consumer.highwater(partition)
             if partition.topic == self._topics.anomalies and highwater is not None:
-                lag += max(0, highwater - following)
+                # Not from the last record on: behind it may be the marker of its transaction.
+                lag += max(0, highwater - await consumer.position(partition))
         return lag
 
 

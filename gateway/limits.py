@@ -123,6 +123,7 @@ class LimitsReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level="read_committed",
             request_timeout_ms=self._limits.broker_silence_s_max * 1000,
         )
         try:

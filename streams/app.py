@@ -18,10 +18,10 @@ from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
 from detectors.attendance import AttendancePolicy
 from detectors.registry import ATTENDANCE_DETECTORS
-from streams.engine.appender import Appender
 from streams.engine.cycle import Application
 from streams.engine.engine import Engine
 from streams.engine.fetcher import Fetcher
+from streams.engine.guarantee import appender_for
 from streams.engine.membership import faust_app
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.fuse import Fuse
@@ -76,11 +76,7 @@ def build(
             fetch_bytes_max=worker.micro_batch_bytes_max,
             partition_bytes_max=worker.partition_fetch_bytes_max,
         ),
-        Appender(
-            aiokafka_config(kafka),
-            batch_bytes_max=worker.output_batch_bytes_max,
-            state_batch_bytes_max=worker.state_batch_bytes_max,
-        ),
+        appender_for(worker, aiokafka_config(kafka), f"{kafka.topic_prefix}-{GROUP}"),
         worker,
         metrics,
         clock,

@@ -149,6 +149,11 @@ class WorkerSettings(Section):
     """How many records the share is taken of."""
     dead_letter_tenants_min: Positive = 2
     """Failures stop the worker only where they hit this many tenants: one tenant's rows must not stop the others."""
+    guarantee: Literal["journal", "transactions"] = "journal"
+    """`journal`: each record counts once for readers that follow the readers' rule. `transactions`: for every
+    reader of committed records too; costs latency. Stop all workers before it is changed (docs/operations)."""
+    transaction_timeout_ms: Positive = 60_000
+    """After this time the broker aborts the open transaction of a worker that has gone and that nobody replaced."""
     session_timeout_ms: Positive = 6_000
     heartbeat_interval_ms: Positive = 2_000
     metrics_host: str = "127.0.0.1"

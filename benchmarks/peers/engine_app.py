@@ -1,4 +1,7 @@
-"""The work on Watchfloor's engine: a Faust agent over micro-batches, state and outputs exact."""
+"""The work on Watchfloor's engine: a Faust agent over micro-batches, state and outputs exact.
+
+With `--transactions` before the other arguments: `guarantee: transactions`.
+"""
 
 import asyncio
 import logging
@@ -6,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterable
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 from meter import Meter, Run, settings_from_argv
@@ -17,10 +21,10 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
-from streams.engine.appender import Appender  # noqa: E402
 from streams.engine.cycle import Application  # noqa: E402
 from streams.engine.engine import Engine  # noqa: E402
 from streams.engine.fetcher import Fetcher  # noqa: E402
+from streams.engine.guarantee import appender_for  # noqa: E402
 from streams.engine.membership import faust_app  # noqa: E402
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
 from streams.engine.tables import TableSpec  # noqa: E402
@@ -28,6 +32,7 @@ from streams.garbage import calm_garbage_collector  # noqa: E402
 from streams.metrics import WorkerMetrics  # noqa: E402
 from watchfloor.settings import WorkerSettings  # noqa: E402
 
+TRANSACTIONS = "--transactions"
 FENCE = OutputRecord(None, b'{"type":"fence"}', ())
 TENANTS_MAX = 1_000
 KEYS = [key(tenant) for tenant in range(TENANTS_MAX)]
@@ -58,9 +63,7 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
         Fetcher(
             config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max
         ),
-        Appender(
-            config, batch_bytes_max=worker.output_batch_bytes_max, state_batch_bytes_max=worker.state_batch_bytes_max
-        ),
+        appender_for(worker, config, run.group),
         worker,
         WorkerMetrics(CollectorRegistry()),
         time.time,
@@ -69,10 +72,11 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
 
 async def main() -> None:
     """Run until SIGTERM, or until the engine fails."""
-    run = settings_from_argv(sys.argv)
+    run = settings_from_argv([each for each in sys.argv if each != TRANSACTIONS])
     meter = Meter(run)
     logging.getLogger().setLevel(logging.WARNING)
-    worker = WorkerSettings(instance_id=run.instance)
+    guarantee: Literal["journal", "transactions"] = "transactions" if TRANSACTIONS in sys.argv else "journal"
+    worker = WorkerSettings(instance_id=run.instance, guarantee=guarantee)
     app = faust_app(run.group, run.broker, PARTITIONS, worker, Path(run.directory))
     calm_garbage_collector()
     engine = make_engine(app, run, worker)

@@ -2,38 +2,41 @@
 
 Owns the low-level client of the engine. aiokafka's consumer fetches again at once, wraps every record in
 an object and every partition in a task; the engine wants one fetch when it is ready for it.
+
+Reads what is committed: records of an open transaction are not there yet, those of an aborted one never
+were. A topic that nobody writes to in transactions reads the same either way.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 import structlog
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import KafkaError, NotLeaderForPartitionError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.engine.model import RawRecord
+from streams.engine.model import Fetched, RawRecord
+from streams.engine.outstanding import Outstanding
 
 log = structlog.get_logger(__name__)
 
 _LATEST = -1
 _EARLIEST = -2
-_READ_UNCOMMITTED = 0
+_READ_COMMITTED = 1
 _RETRY_S = 0.2
+_OPEN_POLL_S = 0.02
+_NO_WAIT = ConnectionGroup.COORDINATION
+"""aiokafka's second connection to a broker: on the first, a request waits until a long poll has ended."""
+_PREFERRED_REPLICA_VERSION = 11
+"""From this version of the answer on a field stands between the aborted transactions and the records."""
 
-
-class Fetched(NamedTuple):
-    """What a fetch brought of one topic partition."""
-
-    records: list[RawRecord]
-    next_offset: int
-    high_watermark: int
-    size_bytes: int
+Aborted = Sequence[tuple[int, int]]
+"""Producer id and first offset of each aborted transaction that a fetch touches."""
 
 
 class Fetcher:
@@ -43,6 +46,7 @@ class Fetcher:
         self._client = AIOKafkaClient(**client_config)
         self._fetch_bytes_max = fetch_bytes_max
         self._partition_bytes_max = partition_bytes_max
+        self._outstanding = Outstanding(self._fetch_from)
 
     async def start(self, topics: list[str]) -> None:
         """Connect and learn where the partitions of these topics are."""
@@ -51,13 +55,15 @@ class Fetcher:
 
     async def stop(self) -> None:
         """Disconnect."""
+        await self._outstanding.close()
         await self._client.close()
 
     async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
         """Records from the given offsets on; waits up to `wait_ms` where there are none.
 
-        A partition without a reachable leader is left out. Where an offset is no longer in the log, that is
-        logged, and `next_offset` says where the log begins.
+        Returns as soon as one broker has answered; what the others answer comes with a later call. A partition
+        without a reachable leader is left out. Where an offset is no longer in the log, that is logged, and
+        `next_offset` says where the log begins.
         """
         by_leader: dict[int, list[TopicPartition]] = {}
         for partition in offsets:
@@ -67,13 +73,15 @@ class Fetcher:
         if not by_leader:
             await self._refresh()
             return {}
-        answers = await asyncio.gather(
-            *(self._fetch_from(leader, partitions, offsets, wait_ms) for leader, partitions in by_leader.items())
-        )
-        return {partition: fetched for answer in answers for partition, fetched in answer.items()}
+        return await self._outstanding.fetch(by_leader, offsets, wait_ms)
 
     async def _fetch_from(
-        self, node: int, partitions: list[TopicPartition], offsets: Mapping[TopicPartition, int], wait_ms: int
+        self,
+        node: int,
+        partitions: list[TopicPartition],
+        offsets: Mapping[TopicPartition, int],
+        wait_ms: int,
+        group: ConnectionGroup = ConnectionGroup.DEFAULT,
     ) -> dict[TopicPartition, Fetched]:
         # The broker fills the answer in the order of the request: rotate, or the first starves the others.
         random.shuffle(partitions)
@@ -82,9 +90,9 @@ class Fetcher:
             by_topic.setdefault(topic, []).append(
                 (number, offsets[TopicPartition(topic, number)], self._partition_bytes_max)
             )
-        request = FetchRequest(wait_ms, 1, self._fetch_bytes_max, _READ_UNCOMMITTED, list(by_topic.items()))
+        request = FetchRequest(wait_ms, 1, self._fetch_bytes_max, _READ_COMMITTED, list(by_topic.items()))
         try:
-            return await self._unpack(await self._client.send(node, request), offsets)
+            return await self._unpack(await self._client.send(node, request, group=group), offsets)
         except KafkaError as error:
             log.warning("fetch failed", broker=node, error=type(error).__name__)
             await self._refresh()
@@ -93,8 +101,9 @@ class Fetcher:
     async def _unpack(self, response: Any, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
         result: dict[TopicPartition, Fetched] = {}
         stale = False
+        aborted_at = -3 if response.API_VERSION >= _PREFERRED_REPLICA_VERSION else -2
         for topic, parts in response.topics:
-            for number, code, high_watermark, *rest in parts:
+            for number, code, high_watermark, stable_end, *rest in parts:
                 partition = TopicPartition(topic, number)
                 if code == OffsetOutOfRangeError.errno:
                     result[partition] = await self._restart_point(partition, offsets[partition])
@@ -103,7 +112,8 @@ class Fetcher:
                     log.warning("fetch refused", topic=topic, partition=number, error=for_code(code).__name__)
                 else:
                     data = rest[-1]
-                    result[partition] = Fetched(*_unpack_records(data, offsets[partition]), high_watermark, len(data))
+                    records = _unpack_records(data, offsets[partition], rest[aborted_at] or ())
+                    result[partition] = Fetched(*records, stable_end, len(data), stable_end < high_watermark)
         if stale:
             await self._refresh()
         return result
@@ -121,7 +131,7 @@ class Fetcher:
         return Fetched([], first, end, 0)
 
     async def end(self, partition: TopicPartition) -> int:
-        """The offset after the last record.
+        """The offset after the last record that is committed; that of an open transaction is not there yet.
 
         Raises:
             KafkaError: the broker does not answer or refuses.
@@ -137,43 +147,80 @@ class Fetcher:
         leader = self._client.cluster.leader_for_partition(partition)
         if leader is None or leader == -1:
             raise NotLeaderForPartitionError(f"no leader for {partition}")
-        request = OffsetRequest(-1, _READ_UNCOMMITTED, [(partition.topic, [(partition.partition, time)])])
-        response = await self._client.send(leader, request)
+        request = OffsetRequest(-1, _READ_COMMITTED, [(partition.topic, [(partition.partition, time)])])
+        response = await self._client.send(leader, request, group=_NO_WAIT)
         _, code, _, offset, *_ = response.topics[0][1][0]
         if code:
             raise for_code(code)(str(partition))
         return int(offset)
 
     async def read(self, partition: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[RawRecord]:
-        """Records from `start` to the offset `end`, or to the end that the log has when it gets there."""
+        """Records from `start` to the offset `end`, or to the end that the log has when it gets there.
+
+        With an `end` it waits for the end of a transaction that is open before it: the broker ends one whose
+        writer has gone.
+        """
         offset = start
         while end is None or offset < end:
-            fetched = (await self.fetch({partition: offset}, 0)).get(partition)
+            leader = self._client.cluster.leader_for_partition(partition)
+            if leader is None or leader == -1:
+                await self._refresh()
+                continue
+            answer = await self._fetch_from(leader, [partition], {partition: offset}, 0, _NO_WAIT)
+            fetched = answer.get(partition)
             if fetched is None:
                 continue  # no leader for now; the fetch has waited and asked for the metadata again
             for record in fetched.records:
                 if end is None or record.offset < end:
                     yield record
             offset = fetched.next_offset
-            if not fetched.records and offset >= fetched.high_watermark:
-                return
-            if end is None and offset >= fetched.high_watermark:
+            if offset < fetched.end or (end is not None and offset >= end):
+                continue
+            if end is not None and fetched.transaction_open:
+                await asyncio.sleep(_OPEN_POLL_S)
+            elif end is None or not fetched.records:
                 return
 
 
-def _unpack_records(data: bytes, start: int) -> tuple[list[RawRecord], int]:
+def _unpack_records(data: bytes, start: int, aborted: Aborted = ()) -> tuple[list[RawRecord], int]:
     """The records at or after `start`, and the offset after the last whole RecordBatch."""
     records: list[RawRecord] = []
     next_offset = start
+    gone = _AbortedBatches(aborted) if aborted else None
     batches = MemoryRecords(data)
     while batches.has_next():
         batch = batches.next_batch()
         if batch is None:
             break
-        if not batch.is_control_batch:
+        if batch.is_control_batch:
+            if gone is not None:
+                gone.end(batch)
+        elif gone is None or batch not in gone:
             if batch.base_offset >= start:
                 records.extend(batch)
             else:  # only the first batch can begin before the offset that was asked for
                 records.extend([record for record in batch if record.offset >= start])
         next_offset = max(next_offset, batch.next_offset)
     return records, next_offset
+
+
+class _AbortedBatches:
+    """Tells the RecordBatches of aborted transactions, asked for every batch of a fetch in the order of the log."""
+
+    def __init__(self, aborted: Aborted) -> None:
+        self._ahead = sorted(aborted, key=lambda each: each[1], reverse=True)
+        self._producers: set[int] = set()
+
+    def __contains__(self, batch: Any) -> bool:
+        self._advance(batch.base_offset)
+        return batch.is_transactional and batch.producer_id in self._producers
+
+    def end(self, marker: Any) -> None:
+        """A control batch: the transaction of its producer ends here."""
+        self._advance(marker.base_offset)
+        self._producers.discard(marker.producer_id)
+
+    def _advance(self, offset: int) -> None:
+        """Take up the transactions that have begun before this offset."""
+        while self._ahead and self._ahead[-1][1] <= offset:
+            self._producers.add(self._ahead.pop()[0])

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka.structs import TopicPartition
 
-from streams.engine.fetcher import Fetched, Fetcher
-from streams.engine.model import Entry, RawRecord
+from streams.engine.fetcher import Fetcher
+from streams.engine.model import Entry, Fetched, RawRecord
 from streams.engine.partition import Partition
 from watchfloor.settings import WorkerSettings
 
@@ -56,7 +56,7 @@ class Intake:
                 continue  # given up, or taken over anew, since it was asked for
             entries = [decode(rank, record) for record in answer.records]
             count += len(entries)
-            partition.add(rank, entries, answer.next_offset, answer.high_watermark, answer.size_bytes)
+            partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes)
         return count
 
     def fetch_ahead(self, partitions: Iterable[Partition]) -> None:

@@ -22,6 +22,18 @@ class RawRecord(Protocol):
     headers: Headers
 
 
+class Fetched(NamedTuple):
+    """What a fetch brought of one topic partition."""
+
+    records: list[RawRecord]
+    next_offset: int
+    end: int
+    """Up to where it can be read: the end of what is committed (the last stable offset)."""
+    size_bytes: int
+    transaction_open: bool = False
+    """Whether there are records behind `end` whose transaction has not ended."""
+
+
 class Poison(NamedTuple):
     """Stands for a record that could not be decoded."""
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from streams.engine.partition import Partition
 from streams.engine.recovery import Recovery
@@ -121,7 +121,11 @@ class Ownership:
         try:
             for number in sorted(wanted - self.partitions.keys()):
                 started_s = self._clock()
-                self.partitions[number] = await self._recovery.recover(number)
+                try:
+                    self.partitions[number] = await self._recovery.recover(number)
+                except ProducerFenced:  # a rival was faster: as if we had met its fence
+                    self._lost_until_s[number] = self._clock() + self._reclaim_after_s
+                    continue
                 self._metrics.recoveries.inc()
                 self._metrics.recovery_seconds.set(self._clock() - started_s)
                 if self._changed.is_set():

@@ -89,8 +89,14 @@ class Partition:
 
     @property
     def lag_records(self) -> int:
-        """Offsets between what was processed and the end of the source topics, as of the last fetch."""
-        return sum(max(0, end - at) for at, end in zip(self.offsets, self.high_watermarks, strict=True))
+        """Offsets between what was processed and the end of the source topics, as of the last fetch.
+
+        What was fetched and left nothing in the buffer is processed too: deleted records and the markers of
+        transactions. `offsets` does not move for those, so that a topic's spans in the journal join without a
+        gap; recovery takes a gap for a sign that an output was made from something else.
+        """
+        places = zip(self.offsets, self.fetched, self.buffers, self.high_watermarks, strict=True)
+        return sum(max(0, end - (at if buffer else fetched)) for at, fetched, buffer, end in places)
 
     def wants(self, rank: int, bytes_max: int) -> bool:
         """Whether to fetch more of a topic: its buffer has room, or a micro-batch that is run again needs more.
@@ -104,8 +110,6 @@ class Partition:
 
     def add(self, rank: int, entries: Sequence[Entry], next_offset: int, high_watermark: int, size_bytes: int) -> None:
         """Take in what a fetch brought of one topic."""
-        if not entries and not self.buffers[rank]:
-            self.offsets[rank] = next_offset  # records that nobody will see: deleted, or control records
         self.buffers[rank].extend(entries)
         self.buffered_bytes[rank] += size_bytes if entries else 0
         self.fetched[rank] = next_offset

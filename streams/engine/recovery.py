@@ -53,8 +53,10 @@ class Recovery:
         """Take the partition over; afterwards older owners can do no harm.
 
         Raises:
+            ProducerFenced: yet another worker has taken it over meanwhile.
             KafkaError: the broker does not answer or refuses.
         """
+        await self._appender.claim(number)
         above = 0
         while True:
             tails = Tails(self._topics, self._make_state())
@@ -104,6 +106,7 @@ class Recovery:
             *await self._appender.append(self._topics.journal, number, [journal]),
             await self._appender.append_whole(self._topics.state, number, [state]),
         ]
+        await self._appender.commit()
         return [(append, (await append.written).offset) for append in appends]
 
     async def _read_tails(self, number: int, tails: Tails, read_to: dict[str, int], ends: dict[str, int]) -> None:
@@ -122,11 +125,11 @@ class Recovery:
 
     async def _read_other_output(self, topic: str, number: int, tails: Tails) -> int:
         """Read a topic without fences to its end; returns the offset at which our next record is expected."""
-        read_to = tails.position.output_offsets.get(topic, 0)
-        async for record in self._fetcher.read(TopicPartition(topic, number), read_to):
-            read_to = record.offset + 1
+        place, start = TopicPartition(topic, number), tails.position.output_offsets.get(topic, 0)
+        end = await self._fetcher.end(place)  # not behind the last record: markers of transactions take offsets
+        async for record in self._fetcher.read(place, start, end):
             tails.on_other_output(topic, record)
-        return read_to
+        return end
 
     def _rebuild(self, number: int, generation: int, tails: Tails) -> Partition:
         partition = self._make_partition(number, tails.state)

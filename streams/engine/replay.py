@@ -87,4 +87,4 @@ async def _fetch(
         if answer.next_offset > partition.fetched[rank] and not answer.records and partition.fetched[rank] < end:
             raise IncompleteLogError(f"{place.topic} no longer has the records of micro-batch {entry.batch}")
         entries = [application.decode(rank, record) for record in answer.records]
-        partition.add(rank, entries, answer.next_offset, answer.high_watermark, answer.size_bytes)
+        partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes)

@@ -82,6 +82,7 @@ class Tails:
             self._fence(self.topics.journal, entry.generation)
         elif not self._is_stale(entry.generation, max(self._fences.get(self.topics.journal, 0), self._owner)):
             self._note(entry)
+            self._note_written(self.topics.journal, b"%d/0" % entry.batch)
 
     def on_feed(self, record: RawRecord) -> None:
         """Take in a record of the output topic that has fences."""

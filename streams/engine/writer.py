@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 import structlog
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import BATCH_HEADER, Append, Appender
@@ -65,6 +66,7 @@ class Writer:
         for partition, batch in batches:
             if not partition.fenced:
                 appends += [(partition, append) for append in await self._append_batch(partition, batch)]
+        await self._appender.commit()
         for partition, append in appends:
             await self._confirm(partition, append)
         self._metrics.write_seconds.observe(time.monotonic() - started_s)
@@ -72,8 +74,10 @@ class Writer:
     async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
         """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
         entry = encode_journal(JournalEntry(partition.generation, batch.number, batch.spans, batch.tick_ms, batch.late))
-        key = b"%d" % partition.number
-        appends = await self._appender.append(self._topics.journal, partition.number, [OutputRecord(key, entry, ())])
+        appends: list[Append] = []
+        if batch.number not in partition.written.get(self._topics.journal, ()):
+            record = OutputRecord(b"%d" % partition.number, entry, ())
+            appends += await self._appender.append(self._topics.journal, partition.number, [record])
         for topic, outputs in batch.outputs.items():
             written = partition.written.get(topic, {}).get(batch.number, -1)
             records = [
@@ -89,16 +93,25 @@ class Writer:
 
     async def _confirm(self, partition: Partition, append: Append) -> None:
         """Wait for the acknowledgement; a gap before our record means that somebody else wrote."""
-        offset: int = (await append.written).offset
+        try:
+            offset: int = (await append.written).offset
+        except ProducerFenced:  # nothing of this write was written, or all of it and its owner knows
+            self._give_up(partition)
+            return
         expected = partition.ends[append.topic]
         partition.ends[append.topic] = offset + append.count
         if offset > expected and not partition.fenced:
             place = TopicPartition(append.topic, partition.number)
             verdict = await judge_intruders(self._fetcher, partition, place, expected, offset, self._topics)
             if verdict is Verdict.FENCED:
-                partition.fenced = True
-                self._metrics.fenced.inc()
-                log.warning("partition taken over by another worker", partition=partition.number)
+                self._give_up(partition)
+
+    def _give_up(self, partition: Partition) -> None:
+        """Another worker has taken the partition over."""
+        if not partition.fenced:
+            partition.fenced = True
+            self._metrics.fenced.inc()
+            log.warning("partition taken over by another worker", partition=partition.number)
 
 
 def _with_headers(

@@ -16,6 +16,7 @@ from typing import Self
 from chaos.cluster import Cluster
 from chaos.company import TABLES, Company
 from chaos.load import Load
+from chaos.topic_reader import Reader
 from chaos.verifier import Logs, Verdict, verify
 from chaos.workers import Supervisor, Worker
 
@@ -37,10 +38,12 @@ class Scene:
         name: prefix of the topics; one run each.
         directory: for configuration and logs of the workers.
         seed: of the company, the load and the scene's own draws.
+        guarantee: of the workers; with `transactions` everything is read committed.
     """
 
-    def __init__(self, cluster: Cluster, name: str, directory: Path, seed: int) -> None:
+    def __init__(self, cluster: Cluster, name: str, directory: Path, seed: int, *, guarantee: str = "journal") -> None:
         self.cluster = cluster
+        self.reader = Reader(cluster.address, committed=guarantee == "transactions")
         self.name = name
         self.seed = seed
         self.random = random.Random(seed)
@@ -56,7 +59,7 @@ class Scene:
         self._config = directory / "watchfloor.toml"
         self._config.write_text(
             f'[kafka]\nbootstrap_servers = "{cluster.address}"\ntopic_prefix = "{name}"\n'
-            "[worker]\nsession_timeout_ms = 2000\nheartbeat_interval_ms = 400\n",
+            f'[worker]\nguarantee = "{guarantee}"\nsession_timeout_ms = 2000\nheartbeat_interval_ms = 400\n',
             "utf-8",
         )
 
@@ -124,7 +127,7 @@ class Scene:
         self.load.burst(20)
         self.settle()
         self.stop_workers()
-        return Logs.read(self.cluster.reader, self.name)
+        return Logs.read(self.reader, self.name)
 
     def stop_workers(self) -> None:
         """SIGTERM to all that run."""
@@ -136,7 +139,7 @@ class Scene:
         ends = {
             (f"{self.name}.public.{table}", partition): end
             for table in TABLES
-            for partition, end in self.cluster.reader.ends(f"{self.name}.public.{table}").items()
+            for partition, end in self.reader.ends(f"{self.name}.public.{table}").items()
         }
 
         def done() -> bool:
@@ -165,7 +168,7 @@ class Scene:
                 worker.wait_ready()
 
     def _follow_journal(self) -> None:
-        for record in self.cluster.reader.read(f"{self.name}.journal", self._journal_read):
+        for record in self.reader.read(f"{self.name}.journal", self._journal_read):
             self._journal_read[record.partition] = record.offset + 1
             for topic, (_, end) in json.loads(record.value or b"").get("spans", {}).items():
                 place = (topic, record.partition)

@@ -25,10 +25,16 @@ class Record:
 
 
 class Reader:
-    """Reads from the broker at `address`, uncommitted records included."""
+    """Reads from the broker at `address`.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: of the broker.
+        committed: leave out what is not committed, as any reader with `read_committed` does, and nothing else.
+    """
+
+    def __init__(self, address: str, *, committed: bool = False) -> None:
         self._address = address
+        self._isolation = "read_committed" if committed else "read_uncommitted"
 
     def ends(self, topic: str) -> dict[int, int]:
         """Partition to the offset after its last record."""
@@ -77,7 +83,7 @@ class Reader:
                 "group.id": "chaos-reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "isolation.level": "read_uncommitted",
+                "isolation.level": self._isolation,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 50,
                 "log_level": 0,

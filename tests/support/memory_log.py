@@ -1,7 +1,8 @@
 """Kafka's promises in memory: topics of RecordBatches that are stored whole or not at all.
 
 Stands in for the engine's fetcher and appender where a test needs thousands of crashes a second. What it
-promises is what the broker promises; `tests/chaos` checks the same with the real one.
+promises is what the broker promises; `tests/chaos` checks the same with the real one. Readers see committed
+records only: what a transaction left behind that was not committed takes offsets and is never seen.
 """
 
 import asyncio
@@ -11,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import Append
-from streams.engine.fetcher import Fetched
-from streams.engine.model import OutputRecord
+from streams.engine.model import Fetched, OutputRecord
 
 
 class Stored(NamedTuple):
@@ -37,12 +38,21 @@ class CrashError(Exception):
 @dataclass
 class MemoryLog:
     topics: dict[tuple[str, int], list[Stored]] = field(default_factory=lambda: defaultdict(list))
+    ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    epochs: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    """Partition to the epoch of its transactional writer."""
 
     def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
         log = self.topics[topic, partition]
-        first = len(log)
+        first = self.ends[topic, partition]
         for key, value, headers in records:
-            log.append(Stored(len(log), 0, key, value, tuple(headers)))
+            log.append(Stored(self.skip(topic, partition, 1), 0, key, value, tuple(headers)))
+        return first
+
+    def skip(self, topic: str, partition: int, count: int) -> int:
+        """Use offsets up without a record that anybody sees: a marker, or what was aborted."""
+        first = self.ends[topic, partition]
+        self.ends[topic, partition] += count
         return first
 
     def compact(self, topic: str, partition: int) -> None:
@@ -63,14 +73,13 @@ class MemoryFetcher:
         return {place: self._piece(place, offset, self._draw()) for place, offset in offsets.items()}
 
     async def end(self, place: TopicPartition) -> int:
-        log = self._log.topics[place.topic, place.partition]
-        return log[-1].offset + 1 if log else 0
+        return self._log.ends[place.topic, place.partition]
 
     def _piece(self, place: TopicPartition, offset: int, count: int) -> Fetched:
         log = self._log.topics[place.topic, place.partition]
-        records: list[Any] = [record for record in log if record.offset >= offset][:count]
-        following = records[-1].offset + 1 if records else offset
-        end = log[-1].offset + 1 if log else 0
+        there: list[Any] = [record for record in log if record.offset >= offset]
+        records, end = there[:count], self._log.ends[place.topic, place.partition]
+        following = end if len(there) <= count else records[-1].offset + 1 if records else offset
         return Fetched(records, following, end, 100 * len(records))
 
     async def read(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[Any]:
@@ -92,6 +101,12 @@ class MemoryAppender:
         self._stores_last = stores_last
         self._draws = draws
         self._under_way: list[tuple[str, int, Sequence[OutputRecord], asyncio.Future[Any]]] = []
+
+    async def claim(self, _partition: int) -> None:
+        """Anybody may write."""
+
+    async def commit(self) -> None:
+        """Everything is on its way already."""
 
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
         return [self._store(topic, partition, records)]
@@ -128,3 +143,56 @@ class MemoryAppender:
             written.exception()  # looked at: the cycle may have died before it waits for this one
         else:
             written.set_result(Metadata(self._log.append(topic, partition, records)))
+
+
+class TransactionalMemoryAppender(MemoryAppender):
+    """Stores what was gathered for a commit together; dies before the commit, or before its ack."""
+
+    def __init__(self, log: MemoryLog, lives: int | None, *, stores_last: bool, draws: random.Random) -> None:
+        super().__init__(log, lives, stores_last=stores_last, draws=draws)
+        self._epochs: dict[int, int] = {}
+        self._gathered: list[tuple[int, Append, Sequence[OutputRecord]]] = []
+
+    async def claim(self, partition: int) -> None:
+        self._log.epochs[partition] += 1
+        self._epochs[partition] = self._log.epochs[partition]
+
+    async def commit(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        loop = asyncio.get_running_loop()
+        for number in {number for number, _, _ in gathered}:
+            loop.call_soon(self._transact, number, [each[1:] for each in gathered if each[0] == number])
+
+    def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
+        append = Append(topic, len(records), asyncio.get_running_loop().create_future())
+        self._gathered.append((partition, append, records))
+        return append
+
+    def _transact(self, partition: int, batches: list[tuple[Append, Sequence[OutputRecord]]]) -> None:
+        if self._epochs[partition] != self._log.epochs[partition]:
+            self._fail(batches, ProducerFenced())
+            return
+        dying = self._lives is not None and self._lives <= 0
+        if self._lives is not None:
+            self._lives -= 1
+        committed = not dying or self._stores_last
+        offsets = [
+            (self._log.append if committed else self._void)(append.topic, partition, records)
+            for append, records in batches
+        ]
+        for append in {append.topic: append for append, _ in batches}.values():
+            self._log.skip(append.topic, partition, 1)  # the marker
+            append.count += 1
+        if dying:
+            self._fail(batches, CrashError())
+        else:
+            for (append, _), offset in zip(batches, offsets, strict=True):
+                append.written.set_result(Metadata(offset))
+
+    def _void(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
+        return self._log.skip(topic, partition, self._draws.randrange(len(records) + 1))
+
+    def _fail(self, batches: list[tuple[Append, Sequence[OutputRecord]]], error: Exception) -> None:
+        for append, _ in batches:
+            append.written.set_exception(error)
+            append.written.exception()  # looked at: the cycle may have died before it waits for this one

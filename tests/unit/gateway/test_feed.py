@@ -34,6 +34,8 @@ class Broker:
         self.epoch = "first"
         self.first = 0
         self.log: list[FeedRecord] = []
+        self.aborted: set[int] = set()
+        """Offsets that a reader of committed records does not see: aborted records, and markers."""
         self.answers = True
         self.consumers = 0
 
@@ -44,8 +46,9 @@ class Broker:
 class Consumer:
     """As much of aiokafka's consumer as the reader uses."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, isolation: str) -> None:
         self._broker = broker
+        self._hidden = broker.aborted if isolation == "read_committed" else set[int]()
         self._positions: dict[TopicPartition, int] = defaultdict(int)
         self._answered_ms = 0
         broker.consumers += 1
@@ -95,6 +98,7 @@ class Consumer:
                 offset=offset + step, value=encode_record(record), headers=feed_headers(record, 1), timestamp=0
             )
             for step, record in enumerate(self._broker.log[offset:])
+            if offset + step not in self._hidden
         ]
         return {ANOMALIES: records} if records else {}
 
@@ -120,7 +124,7 @@ class Hub:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     made = Broker()
-    monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: Consumer(made))
+    monkeypatch.setattr(module, "AIOKafkaConsumer", lambda *, isolation_level, **_: Consumer(made, isolation_level))
     monkeypatch.setattr(module, "feed_epoch", lambda _: made.epoch)
     monkeypatch.setattr(
         module, "_partitions", lambda _, names: {names.anomalies: [ANOMALIES], names.processed: [PROCESSED]}
@@ -150,6 +154,24 @@ def test_the_tail_gives_positions_and_only_what_follows_is_sent(broker: Broker) 
         running = asyncio.create_task(reader.run())
         broker.append(anomaly(1, 8))
         await until(lambda: hub.live == [(8, 7)])
+        running.cancel()
+
+    asyncio.run(story())
+
+
+def test_what_was_not_committed_is_not_shown_and_what_was_made_instead_is(broker: Broker) -> None:
+    """By its number alone the second one would look like a repeat of the first."""
+
+    async def story() -> None:
+        hub = Hub()
+        metrics = GatewayMetrics()
+        reader = FeedReader(KafkaSettings(), LIMITS, hub, Intake(metrics), metrics)  # type: ignore[arg-type]
+        await reader.open()
+        running = asyncio.create_task(reader.run())
+        broker.aborted |= {0, 2}  # the last one is a marker
+        broker.append(anomaly(1, 1), anomaly(1, 1), anomaly(1, 2))
+        await until(lambda: hub.live == [(1, 0)])
+        assert metrics.registry.get_sample_value("noc_gateway_feed_lag_records") == 0
         running.cancel()
 
     asyncio.run(story())

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
+from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from streams.engine.cycle import Application, Cycle
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
@@ -73,12 +73,15 @@ APPLICATION = Application(
 class Life:
     """One process: runs until everything is processed, or dies."""
 
-    def __init__(self, log: MemoryLog, draws: random.Random, lives: int | None, *, stores_last: bool) -> None:
+    def __init__(
+        self, log: MemoryLog, draws: random.Random, lives: int | None, *, stores_last: bool, transactions: bool = False
+    ) -> None:
+        appender = TransactionalMemoryAppender if transactions else MemoryAppender
         self.cycle = Cycle(
             APPLICATION,
             run_agent,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
-            MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
+            appender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
             SETTINGS.model_copy(
                 update={
                     "changelog_interval_ms": draws.choice([1, 30, 1_000]),

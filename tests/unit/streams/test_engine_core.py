@@ -219,3 +219,22 @@ def test_cut_takes_nothing_from_nothing() -> None:
     empty: list[deque[Entry]] = [deque(), deque()]
     assert cut(empty, [True, False]) == []
     assert take_spans(empty, [5, 5]) == []
+
+
+def test_spans_join_without_a_gap_where_offsets_have_no_record() -> None:
+    """Markers of the source's transactions, or what retention deleted: recovery takes a gap for a foreign output."""
+    of = partition()
+    of.add(0, [entry(1, 0, 0), entry(2, 0, 1)], 3, 3, 200)  # offset 2 is a marker
+    fill(of, 1, [])
+    fill(of, 2, [])
+    first = next_batch(of)
+    assert of.lag_records == 0
+    of.add(0, [], 4, 4, 0)  # a fetch that brings a marker only
+    assert of.lag_records == 0
+    of.add(0, [entry(5, 0, 4)], 5, 5, 100)
+    assert of.lag_records == 3
+    second = next_batch(of)
+    assert first is not None
+    assert second is not None
+    assert first.spans["a"][1] == second.spans["a"][0]
+    assert second.spans["a"][1] == 5

@@ -1,0 +1,79 @@
+"""`guarantee: transactions`: a plain reader of committed records sees everything once, whoever dies or sleeps.
+
+The reader knows nothing of fences, generations and numbers: what it reads is verified as it lies there.
+"""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chaos.cluster import Cluster
+from chaos.scene import Scene, chosen
+from chaos.verifier import Verdict
+
+pytestmark = pytest.mark.timeout(1_800)
+SESSION_S = 2.0
+
+
+@pytest.fixture
+def scene(cluster: Cluster, seed: int, tmp_path: Path) -> Iterator[Scene]:
+    """A run of its own."""
+    with Scene(cluster, f"tx-{secrets.token_hex(3)}", tmp_path, seed, guarantee="transactions") as made:
+        yield made
+
+
+def conclude(scene: Scene) -> Verdict:
+    """Verify what is committed, without the readers' rule having had anything to do."""
+    verdict = scene.conclude(raw=True)
+    told_by_the_rule = ("fenced_off_feed", "repeated_feed", "fenced_off_journal", "fenced_off_state", "repeated_clean")
+    assert not {name: verdict.counts[name] for name in told_by_the_rule if verdict.counts[name]}
+    assert not verdict.counts["batches_run_again"], "a micro-batch is in the journal twice"
+    return verdict
+
+
+def test_paused_past_its_session_and_killed(scene: Scene) -> None:
+    """Of two workers one sleeps while the other takes over; when it wakes up, now and then the other one dies."""
+    workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
+    for pause in range(int(chosen("PAUSES", 3, 25))):
+        scene.sleep(0.3, 2.0)
+        paused, owner = scene.random.sample(workers, 2)
+        paused.pause()
+        scene.note(f"pause {pause} of {paused.name}")
+        scene.sleep(SESSION_S + 0.2, SESSION_S + 1.5)
+        paused.resume()
+        scene.note("resume")
+        if scene.random.random() < 0.6:
+            scene.sleep(0.0, 0.3)
+            owner.kill()
+            scene.note(f"kill of {owner.name}")
+            owner.start()
+            owner.wait_ready()
+    verdict = conclude(scene)
+    assert verdict.counts["takeovers"] > 8, "nobody took anything over"
+
+
+def test_the_worker_and_the_broker_are_killed(scene: Scene) -> None:
+    """kill -9 at random points, of a lone worker and of the broker under it."""
+    (worker,) = scene.begin(1, chosen("RATE", 2_000, 2_000))
+    scene.supervisor.start()
+    try:
+        for kill in range(int(chosen("KILLS", 3, 30))):
+            scene.sleep(0.5, 2.0)
+            worker.kill()
+            scene.note(f"kill {kill}")
+            worker.start()
+            if scene.random.random() < 0.5:
+                worker.wait_ready()
+            if kill % 2 == 0:
+                scene.sleep(0.0, 1.0)
+                scene.cluster.kill()
+                scene.note("broker kill")
+                scene.sleep(0.0, 2.0)
+                scene.cluster.start()
+                scene.note("broker back")
+        scene.load.stop()
+        scene.settle()
+    finally:
+        scene.supervisor.stop()
+    conclude(scene)
