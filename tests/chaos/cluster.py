@@ -21,7 +21,7 @@ from deploy.embedded.java import Java
 from deploy.embedded.ports import choose
 from watchfloor.paths import default_cache_dir
 
-START_S_MAX = 60.0
+START_S_MAX = 120.0
 STOP_S_MAX = 30.0
 _HEAP_MIB = 384
 _LOG_BYTES_MAX = 64 << 20
@@ -52,6 +52,20 @@ class Cluster:
         self._process: subprocess.Popen[bytes] | None = None
         self.address = self._broker.address
         self.reader = Reader(self.address)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> Path:
+        """What the broker says."""
+        return self._spec.log
+
+    def tail(self, lines: int) -> list[str]:
+        """The end of its log."""
+        return self.log.read_text("utf-8", "replace").splitlines()[-lines:] if self.log.exists() else []
 
     def start(self) -> None:
         """Start the broker and wait until it answers."""

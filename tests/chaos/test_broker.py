@@ -26,7 +26,7 @@ def outages(scene: Scene, workers: int) -> None:
         for kill in range(int(chosen("BROKER_KILLS", 2, 8))):
             scene.sleep(1.0, 3.0)
             scene.cluster.kill()
-            scene.note(f"broker kill {kill}")
+            scene.note(f"broker kill {kill}", "broker kills")
             scene.sleep(0.0, 5.0)
             scene.cluster.start()
             scene.note("broker back")

@@ -2,7 +2,6 @@
 
 import pytest
 from chaos.scene import Scene, chosen
-from chaos.topic_reader import by_partition
 
 pytestmark = pytest.mark.timeout(1_800)
 SESSION_S = 2.0
@@ -26,7 +25,7 @@ def compacted_share(scene: Scene) -> float:
     """How much of the changelog is gone, 0..1."""
     topic = f"{scene.name}.state-changelog"
     ends = scene.cluster.reader.ends(topic)
-    left = sum(len(records) for records in by_partition(scene.cluster.reader.read(topic)).values())
+    left = len(scene.cluster.reader.read(topic))
     return 1 - left / max(1, sum(ends.values()))
 
 
@@ -37,7 +36,7 @@ def test_kills_under_compaction(scene: Scene) -> None:
     for kill in range(int(chosen("KILLS", 3, 50))):
         scene.sleep(0.5, 3.0)
         worker.kill()
-        scene.note(f"kill {kill}")
+        scene.note(f"kill {kill}", "kills")
         worker.start()
         worker.wait_ready()
     scene.conclude(raw=True)
@@ -52,14 +51,14 @@ def test_pauses_under_compaction(scene: Scene) -> None:
         scene.sleep(0.3, 2.0)
         paused, owner = scene.random.sample(workers, 2)
         paused.pause()
-        scene.note(f"pause {pause} of {paused.name}")
+        scene.note(f"pause {pause} of {paused.name}", "pauses")
         scene.sleep(SESSION_S + 0.2, SESSION_S + 2.0)
         paused.resume()
         scene.note("resume")
         if scene.random.random() < 0.5:
             scene.sleep(0.0, 0.5)
             owner.kill()
-            scene.note(f"kill of {owner.name}")
+            scene.note(f"kill of {owner.name}", "kills")
             owner.start()
             owner.wait_ready()
     scene.conclude(raw=False)

@@ -12,12 +12,12 @@ def test_kills_at_random_points(scene: Scene) -> None:
     for kill in range(int(chosen("KILLS", 5, 50))):
         scene.sleep(0.5, 3.0)
         worker.kill()
-        scene.note(f"kill {kill}")
+        scene.note(f"kill {kill}", "kills")
         while scene.random.random() < 0.4:
             worker.start()
             scene.sleep(0.2, 1.5)
             worker.kill()
-            scene.note("kill while it recovers")
+            scene.note("kill while it recovers", "kills while recovering")
         worker.start()
         worker.wait_ready()
     verdict = scene.conclude(raw=True)

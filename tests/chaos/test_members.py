@@ -14,14 +14,14 @@ def test_one_of_two_is_killed(scene: Scene) -> None:
         scene.sleep(0.5, 2.0)
         victim = scene.random.choice(workers)
         victim.kill()
-        scene.note(f"kill {kill} of {victim.name}")
+        scene.note(f"kill {kill} of {victim.name}", "kills")
         if scene.random.random() < 0.5:
             scene.sleep(2.5, 4.0)  # longer than the session
         victim.start()
         if scene.random.random() < 0.5:
             scene.sleep(0.8, 2.0)  # its return makes the group decide anew
             victim.kill()
-            scene.note(f"kill of {victim.name} while the group decides")
+            scene.note(f"kill of {victim.name} while the group decides", "kills while deciding")
             victim.start()
         victim.wait_ready()
     scene.conclude(raw=True)
@@ -36,15 +36,15 @@ def test_workers_come_and_go(scene: Scene) -> None:
         running = [each for each in workers if each.running]
         if not worker.running:
             worker.start()
-            scene.note(f"{worker.name} starts")
+            scene.note(f"{worker.name} starts", "starts")
         elif len(running) == 1:
             continue
         elif scene.random.random() < 0.6:
             worker.wait_ready()
             worker.stop()
-            scene.note(f"{worker.name} stops")
+            scene.note(f"{worker.name} stops", "stops")
         else:
             worker.kill()
-            scene.note(f"{worker.name} is killed")
+            scene.note(f"{worker.name} is killed", "kills")
         scene.sleep(0.5, 4.0)
     scene.conclude(raw=True)

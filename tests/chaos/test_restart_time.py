@@ -17,6 +17,7 @@ def test_restart_to_first_event(scene: Scene) -> None:
     for _ in range(int(chosen("RESTARTS", 3, 10))):
         scene.sleep(1.5, 2.5)
         worker.kill()
+        scene.note("kill", "kills")
         before = scene.cluster.reader.ends(f"{scene.name}.processed")
         worker.start()
         started_s = time.monotonic()
