@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import pytest
 from chaos.cluster import Cluster
 from chaos.company import TABLES, Company
 from chaos.inspection import inspect
@@ -24,9 +25,14 @@ from chaos.verifier import Verdict
 from chaos.workers import Supervisor, Worker
 
 FULL = os.environ.get("CHAOS") == "full"
+SESSION_S = 2.0
 SETTLE_S_MAX = 240.0
 _POLL_S = 0.1
 _LOG_LINES = 30
+
+
+long_form = pytest.mark.skipif(not FULL, reason="only with CHAOS=full")
+"""A scenario that adds to the proof but not to what the short form can find: others there do the same and more."""
 
 
 def chosen(name: str, short: float, full: float) -> float:
@@ -56,6 +62,8 @@ class Scene:
         """What was done to the chain, by kind."""
         self.load = Load(cluster.address, name, Company(seed, int(chosen("TENANTS", 30, 40))), seed)
         self._taken: set[int] = set()
+        self.measures: dict[str, list[float]] = {}
+        """What was measured, by name with its unit."""
         self._kept: Path | None = None
         self._started_s = time.monotonic()
         self._journal_read: dict[int, int] = {}
@@ -63,7 +71,7 @@ class Scene:
         self._config = directory / "watchfloor.toml"
         self._config.write_text(
             f'[kafka]\nbootstrap_servers = "{cluster.address}"\ntopic_prefix = "{name}"\n'
-            "[worker]\nsession_timeout_ms = 2000\nheartbeat_interval_ms = 400\n",
+            f"[worker]\nsession_timeout_ms = {SESSION_S * 1e3:.0f}\nheartbeat_interval_ms = 400\n",
             "utf-8",
         )
 
@@ -130,14 +138,19 @@ class Scene:
         shifts decide, in the names that messages carry.
         """
         self.load.stop()
+        self.note("load ended")
         self._revive_all()
         self.settle()
+        self.note("everything is processed")
         self.stop_workers()
+        self.note("workers stopped")
         self.workers[0].start()
         self.workers[0].wait_ready()
+        self.note("restarted")
         self.load.burst(20)
         self.settle()
         self.stop_workers()
+        self.note("stopped again")
 
     def keep(self) -> str:
         """Put what is needed to understand a failure into one directory; returns the report.
@@ -217,8 +230,10 @@ class Scene:
                 "seconds": round(time.monotonic() - self._started_s),
                 "acts": self.acts,
                 "counts": verdict.counts,
+                "measures": self.measures,
                 "violations": len(verdict.violations),
                 "verifier_mb": round(verdict.peak_mb),
+                "story": self.notes,
             }
             with Path(results).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

@@ -1,7 +1,7 @@
 """The broker is killed and comes back: workers wait, or end with one line and go on when they are restarted."""
 
 import pytest
-from chaos.scene import Scene, chosen
+from chaos.scene import Scene, chosen, long_form
 
 pytestmark = pytest.mark.timeout(1_800)
 
@@ -12,6 +12,7 @@ def test_the_broker_is_killed_under_one_worker(scene: Scene) -> None:
     scene.conclude(raw=True)
 
 
+@long_form
 def test_the_broker_is_killed_under_two_workers(scene: Scene) -> None:
     """An outage outlasts the session, so for the group each of the two was paused; the readers' rule has to do."""
     outages(scene, workers=2)
