@@ -1,7 +1,8 @@
 """A real Kafka broker of the test's own, that can be killed and started again. Knows nothing of workers.
 
 One KRaft node from the embedded stack's archives and configuration, on loopback and on a free port, with a
-log cleaner that looks every moment: compaction is something that the tests want to see happen.
+log cleaner that looks every moment: compaction is something that the tests want to see happen. Its controller soon
+forgets a killed broker, which may otherwise not come back for nine seconds.
 """
 
 import secrets
@@ -26,7 +27,9 @@ STOP_S_MAX = 30.0
 _HEAP_MIB = 384
 _LOG_BYTES_MAX = 64 << 20
 _POLL_S = 0.05
-_EAGER_CLEANER = """
+_EAGER = """
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 log.cleaner.backoff.ms=200
 log.retention.check.interval.ms=1000
 log.segment.delete.delay.ms=500
@@ -45,7 +48,7 @@ class Cluster:
         identity = urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
         # A leading hyphen would look like an option to Kafka's formatting tool.
         self._broker.prepare(f"c{identity[1:]}", lambda: False)
-        config.write_text(config.read_text("utf-8") + _EAGER_CLEANER, "utf-8")
+        config.write_text(config.read_text("utf-8") + _EAGER, "utf-8")
         self._spec = self._broker.spec(
             directory / "kafka.log", heap_mib=_HEAP_MIB, stop_timeout_s=STOP_S_MAX, log_bytes_max=_LOG_BYTES_MAX
         )
