@@ -84,9 +84,9 @@ class Cluster:
 
     def kill(self) -> None:
         """SIGKILL, as a power cut that the disk survives."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
         """Stop the broker; harmless when it does not run."""

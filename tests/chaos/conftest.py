@@ -21,7 +21,7 @@ def cluster() -> Iterator[Cluster]:
         made.start()
         yield made
     finally:
-        made.stop()
+        made.kill()  # nobody wants its data again
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -34,7 +34,7 @@ def outages(scene: Scene, workers: int) -> None:
                 scene.sleep(0.2, 2.5)
             scene.cluster.kill()
             scene.note(f"broker kill {kill}", "broker kills")
-            scene.sleep(0.0, 5.0)
+            scene.sleep(0.0, chosen("SILENCE_S", 2, 5))
             scene.cluster.start()
             scene.note("broker back")
             scene.sleep(1.0, 3.0)

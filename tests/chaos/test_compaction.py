@@ -43,7 +43,7 @@ def test_pauses_under_compaction(scene: Scene) -> None:
     """With a lag that outlives a pause, a fenced-off writer's late records displace nothing."""
     workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
     compact_hard(scene, lag_ms=int(chosen("LAG_MS", 15_000, 15_000)))
-    pause_past_the_session(scene, workers, int(chosen("PAUSES", 3, 25)), kills=0.5)
+    pause_past_the_session(scene, workers, int(chosen("PAUSES", 2, 25)), kills=0.5)
     verdict = scene.conclude(raw=False)
     assert verdict.counts["takeovers"] > 4, "nobody took anything over"
 
