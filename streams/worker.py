@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
+from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from streams.garbage import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.probes import Probes
 from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import ensure_topics, feed_epoch
+from watchfloor.kafka import ensure_topics, feed_epoch, unreachable
 from watchfloor.logs import configure_logs
 from watchfloor.settings import Settings
 
@@ -66,6 +67,8 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
         await app.add_runtime_dependency(engine)
         log.info("worker started", epoch=epoch)
         await _watch(stop, engine, metrics)
+    except KafkaConnectionError as error:
+        raise unreachable(settings.kafka) from error  # the broker went while the worker started
     finally:
         await app.stop()
         probes.stop()

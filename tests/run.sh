@@ -1,10 +1,9 @@
 #!/bin/sh
 # Every test, fast ones first; the first stage that fails ends the run. Called by `./run test` and by CI,
-# with the environment's programs on the PATH. `./run test unit` runs one stage: lint, unit, chain, browser, or chaos,
-# which is a command of its own: it loads and kills real processes for minutes and wants a quiet machine.
+# with the environment's programs on the PATH. `./run test unit` runs one stage: lint, unit, chain, browser or chaos.
 set -eu
 cd "$(dirname -- "$0")/.."
-stages="${*:-lint unit chain browser}"
+stages="${*:-lint unit chain browser chaos}"
 code='watchfloor contracts detectors streams gateway connect deploy'
 
 for stage in $stages; do
@@ -19,7 +18,7 @@ for stage in $stages; do
             if command -v chromium >/dev/null; then pytest tests/browser
             else printf 'watchfloor: browser tests left out: no chromium (Debian: apt-get install chromium)\n' >&2
             fi ;;
-        chaos) pytest tests/chaos ;; # CHAOS=full for the long form
+        chaos) pytest tests/chaos ;; # the short form; in full: tests/chaos/full.py
         *) printf 'watchfloor: unknown stage %s: lint, unit, chain, browser or chaos\n' "$stage" >&2; exit 2 ;;
     esac
 done

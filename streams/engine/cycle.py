@@ -7,7 +7,7 @@ exception, and the next start recovers. A newer owner's fence makes it give the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -101,6 +101,7 @@ class Cycle:
         self.ownership.drop_fenced()
         if self.ownership.changed:
             await self._settle()
+            await self._save(await self.ownership.leaving())
             await self.ownership.take_over()
         partitions = self.ownership.partitions
         if not partitions:
@@ -139,7 +140,12 @@ class Cycle:
         """Write what is open, so that the next owner has nothing to run again."""
         self._intake.close()
         await self._settle()
-        await self._writer.write(self._snapshots.take(self.ownership.partitions.values(), force=True), [])
+        await self._save(self.ownership.partitions.values())
+
+    async def _save(self, partitions: Iterable[Partition]) -> None:
+        """Write the open snapshots of these partitions; nothing may be in flight."""
+        if snapshots := self._snapshots.take(partitions, force=True):
+            await self._writer.write(snapshots, [])
 
     async def _pace(self) -> None:
         """At most one round in `cycle_interval_ms` while batches are small; a lone record goes at once."""

@@ -52,7 +52,22 @@ class Ownership:
     @property
     def settled(self) -> bool:
         """Whether every assigned partition is recovered and none is being taken over."""
-        return self._assigned_once and not self._changed.is_set() and not self._deciding
+        return self._assigned_once and not (self._changed.is_set() or self._deciding or self._recovering)
+
+    async def leaving(self) -> list[Partition]:
+        """The partitions to write what is open of, because the group may give them to others; usually none.
+
+        Not those that another worker has already taken over: behind its fence a snapshot would only be in the
+        way. Nothing may be in flight.
+        """
+        if not self._deciding:
+            return []
+        try:
+            return [
+                each for each in self.partitions.values() if not each.fenced and await self._recovery.still_owned(each)
+            ]
+        except KafkaError:  # without a snapshot the next owner runs a little more again
+            return []
 
     async def suspend(self) -> None:
         """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
@@ -116,9 +131,9 @@ class Ownership:
             self._quiet.set()
             return
         wanted = self._wanted - self._lost_until_s.keys()
-        await self._go_on(wanted)
         self._recovering = True
         try:
+            await self._go_on(wanted)
             for number in sorted(wanted - self.partitions.keys()):
                 started_s = self._clock()
                 try:
@@ -139,7 +154,7 @@ class Ownership:
         """Take back what was set aside, where it is still ours and nobody had it in between."""
         set_aside, self._set_aside = self._set_aside, {}
         for number, partition in set_aside.items():
-            if number in wanted and await self._recovery.still_owned(partition):
+            if number in wanted and not partition.fenced and await self._recovery.still_owned(partition):
                 self.partitions[number] = partition
         self._check_at_s = self._clock() + _CHECK_INTERVAL_S
 

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,21 @@ def cluster() -> Iterator[Cluster]:
         made.start()
         yield made
     finally:
-        made.stop()
+        made.kill()  # nobody wants its data again
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure keeps its logs and topics, and says where: the next run may not fail again."""
+    report = yield
+    scene = getattr(item, "funcargs", {}).get("scene")
+    if report.when == "call" and report.failed and isinstance(scene, Scene):
+        try:
+            report.sections.append(("chaos", scene.keep()))
+        except Exception as error:  # noqa: BLE001 - the failure itself must still be told
+            report.sections.append(("chaos", f"not everything could be kept: {error!r}"))
+    return report
 
 
 @pytest.fixture

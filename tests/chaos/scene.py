@@ -1,28 +1,39 @@
 """One run: a cluster's topics under a prefix of their own, a company's load, workers, and the final check.
 
-Owns the order of things at the end: everything processed, workers stopped, logs read, verified; on failure
-the dump and the words that make it repeatable.
+Owns the order of things at the end: everything processed, workers stopped, logs verified. A failure keeps all
+that it takes to understand it in one directory, see `keep`.
 """
 
 import json
 import os
 import random
+import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import pytest
 from chaos.cluster import Cluster
 from chaos.company import TABLES, Company
+from chaos.inspection import inspect
 from chaos.load import Load
+from chaos.logs import Logs
 from chaos.topic_reader import Reader
-from chaos.verifier import Logs, Verdict, verify
+from chaos.verifier import Verdict
 from chaos.workers import Supervisor, Worker
 
 FULL = os.environ.get("CHAOS") == "full"
-SETTLE_S_MAX = 180.0
-_POLL_S = 0.3
+SESSION_S = 2.0
+SETTLE_S_MAX = 240.0
+_POLL_S = 0.1
+_LOG_LINES = 30
+
+
+long_form = pytest.mark.skipif(not FULL, reason="only with CHAOS=full")
+"""A scenario that adds to the proof but not to what the short form can find: others there do the same and more."""
 
 
 def chosen(name: str, short: float, full: float) -> float:
@@ -43,23 +54,29 @@ class Scene:
 
     def __init__(self, cluster: Cluster, name: str, directory: Path, seed: int, *, guarantee: str = "journal") -> None:
         self.cluster = cluster
-        self.reader = Reader(cluster.address, committed=guarantee == "transactions")
+        isolation = "read_committed" if guarantee == "transactions" else "read_uncommitted"
+        self.reader = Reader(cluster.address, isolation)
         self.name = name
         self.seed = seed
         self.random = random.Random(seed)
         self.workers: list[Worker] = []
         self.supervisor = Supervisor()
         self.notes: list[str] = []
+        self.acts: Counter[str] = Counter()
+        """What was done to the chain, by kind."""
         self.load = Load(cluster.address, name, Company(seed, int(chosen("TENANTS", 30, 40))), seed)
         self._taken: set[int] = set()
-        self._directory = directory
+        self.measures: dict[str, list[float]] = {}
+        """What was measured, by name with its unit."""
+        self._kept: Path | None = None
         self._started_s = time.monotonic()
         self._journal_read: dict[int, int] = {}
         self._journalled: dict[tuple[str, int], int] = {}
         self._config = directory / "watchfloor.toml"
         self._config.write_text(
             f'[kafka]\nbootstrap_servers = "{cluster.address}"\ntopic_prefix = "{name}"\n'
-            f'[worker]\nguarantee = "{guarantee}"\nsession_timeout_ms = 2000\nheartbeat_interval_ms = 400\n',
+            f'[worker]\nguarantee = "{guarantee}"\n'
+            f"session_timeout_ms = {SESSION_S * 1e3:.0f}\nheartbeat_interval_ms = 400\n",
             "utf-8",
         )
 
@@ -88,9 +105,11 @@ class Scene:
         self.load.start(rate)
         return made
 
-    def note(self, text: str) -> None:
-        """Remember what was done when, for the report of a failure."""
+    def note(self, text: str, act: str | None = None) -> None:
+        """Remember what was done when, for the report of a failure; an act is counted by its kind."""
         self.notes.append(f"{time.monotonic() - self._started_s:7.2f} s  {text}")
+        if act is not None:
+            self.acts[act] += 1
 
     def sleep(self, least_s: float, most_s: float) -> None:
         """Let a random time pass."""
@@ -103,44 +122,78 @@ class Scene:
             raw: the topics themselves must hold no repeat; see `verify`.
 
         Raises:
-            AssertionError: with the first violations, the seed and the place of the dump.
+            AssertionError: with the first violations.
         """
-        logs = self.finish()
-        verdict = verify(logs, raw=raw)
-        print(f"{self.name}: seed {self.seed}: {verdict.summary}", flush=True)
-        if verdict.violations:
-            raise AssertionError(self._report(logs, verdict))
+        self.finish()
+        partitions = len(self.reader.ends(f"{self.name}.journal"))
+        verdict = inspect(self.reader, self.name, partitions, raw=raw, keep=self.kept)
+        done = " ".join(f"{name}={count}" for name, count in sorted(self.acts.items()))
+        print(f"{self.name}: seed {self.seed}: {done} {verdict.summary} verifier_mb={verdict.peak_mb:.0f}", flush=True)
+        self._record(verdict)
+        assert not verdict.violations, "\n".join(
+            [f"{len(verdict.violations)} violations", *verdict.violations[:12], verdict.summary]
+        )
         assert verdict.counts["events"] == self.load.sent, "not every record that was sent is in the topics"
         return verdict
 
-    def finish(self) -> Logs:
-        """End the load, have it all processed, restart once, say something to every tenant, stop and read.
+    def finish(self) -> None:
+        """End the load, have it all processed, restart once, say something to every tenant, and stop.
 
         The restart and the last rows make the recovered state show: in the numbers, in the findings that
         shifts decide, in the names that messages carry.
         """
         self.load.stop()
+        self.note("load ended")
         self._revive_all()
         self.settle()
+        self.note("everything is processed")
         self.stop_workers()
-        self._revive_all()
+        self.note("workers stopped")
+        self.workers[0].start()
+        self.workers[0].wait_ready()
+        self.note("restarted")
         self.load.burst(20)
         self.settle()
         self.stop_workers()
-        return Logs.read(self.reader, self.name)
+        self.note("stopped again")
+
+    def keep(self) -> str:
+        """Put what is needed to understand a failure into one directory; returns the report.
+
+        Called while the run still stands: the topics that a violation has not left there are read now.
+        """
+        self.load.abandon()
+        for worker in self.workers:
+            worker.kill()
+        self.kept.mkdir(parents=True, exist_ok=True)
+        report = self._report()
+        (self.kept / "report.txt").write_text(report, "utf-8")
+        for file in (self._config, self.cluster.log, *(worker.log for worker in self.workers)):
+            if file.exists():
+                shutil.copy(file, self.kept)
+        if not list(self.kept.glob("*.jsonl")) and self.cluster.running:
+            for partition in self.reader.ends(f"{self.name}.journal"):
+                Logs.read(self.reader, self.name, partition).dump(self.kept)
+        return report
+
+    @property
+    def kept(self) -> Path:
+        """The directory of a failure; not there before it."""
+        if self._kept is None:
+            place = Path(os.environ.get("CHAOS_KEEP") or tempfile.gettempdir())
+            self._kept = place / f"watchfloor-chaos-{self.name}"
+        return self._kept
 
     def stop_workers(self) -> None:
-        """SIGTERM to all that run."""
+        """SIGTERM to all that run, at once."""
+        for worker in self.workers:
+            worker.ask_to_stop()
         for worker in self.workers:
             worker.stop()
 
     def settle(self) -> None:
         """Wait until the journal covers every source record."""
-        ends = {
-            (f"{self.name}.public.{table}", partition): end
-            for table in TABLES
-            for partition, end in self.reader.ends(f"{self.name}.public.{table}").items()
-        }
+        ends = self.reader.ends_of([f"{self.name}.public.{table}" for table in TABLES])
 
         def done() -> bool:
             self._follow_journal()
@@ -153,8 +206,7 @@ class Scene:
         deadline = time.monotonic() + seconds
         while not check():
             if time.monotonic() > deadline:
-                said = "\n".join(f"{worker.name}: {worker.last_line()}" for worker in self.workers)
-                raise AssertionError(f"seed {self.seed}: not within {seconds:g} s: {what}\n{said}\n{self._story()}")
+                raise AssertionError(f"not within {seconds:g} s: {what}")
             time.sleep(_POLL_S)
 
     def _revive_all(self) -> None:
@@ -174,31 +226,31 @@ class Scene:
                 place = (topic, record.partition)
                 self._journalled[place] = max(self._journalled.get(place, 0), end)
 
-    def _story(self) -> str:
-        return "\n".join(self.notes)
+    def _record(self, verdict: Verdict) -> None:
+        """Add a line to the file that `full.py` makes its table from."""
+        if results := os.environ.get("CHAOS_RESULTS"):
+            line = {
+                "run": self.name,
+                "seed": self.seed,
+                "seconds": round(time.monotonic() - self._started_s),
+                "acts": self.acts,
+                "counts": verdict.counts,
+                "measures": self.measures,
+                "violations": len(verdict.violations),
+                "verifier_mb": round(verdict.peak_mb),
+                "story": self.notes,
+            }
+            with Path(results).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
 
-    def _report(self, logs: Logs, verdict: Verdict) -> str:
-        place = dump(logs, self.name)
-        lines = "\n".join(verdict.violations[:12])
-        return (
-            f"{len(verdict.violations)} violations, repeat with CHAOS_SEED={self.seed}; the topics are in {place}\n"
-            f"{lines}\n{verdict.summary}\n{self._story()}"
-        )
-
-
-def dump(logs: Logs, name: str) -> Path:
-    """Write the topics as JSON lines, each byte a Latin-1 character; `load` reads them again."""
-    place = Path(tempfile.mkdtemp(prefix=f"watchfloor-chaos-{name}-"))
-    files: dict[str, list[str]] = {}
-    for record in logs.all():
-        fields = {name: getattr(record, name) for name in ("partition", "offset", "timestamp_ms")}
-        fields |= {"key": _text(record.key), "value": _text(record.value)}
-        fields["headers"] = {name: _text(value) for name, value in record.headers.items()}
-        files.setdefault(record.topic, []).append(json.dumps(fields))
-    for topic, lines in files.items():
-        (place / f"{topic}.jsonl").write_text("\n".join(lines), "utf-8")
-    return place
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
+    def _report(self) -> str:
+        parts = [
+            f"{self.name}: repeat with CHAOS_SEED={self.seed}; logs and topics are in {self.kept}",
+            *self.notes,
+        ]
+        for worker in self.workers:
+            parts += [
+                f"== {worker.name}: {worker.lives} lives, ended by itself {worker.exits}",
+                *worker.tail(_LOG_LINES),
+            ]
+        return "\n".join([*parts, "== broker", *self.cluster.tail(_LOG_LINES)])

@@ -4,9 +4,9 @@ import statistics
 import time
 
 import pytest
-from chaos.scene import Scene, chosen
+from chaos.scene import Scene, chosen, long_form
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), long_form]
 _POLL_S = 0.02
 
 
@@ -17,6 +17,7 @@ def test_restart_to_first_event(scene: Scene) -> None:
     for _ in range(int(chosen("RESTARTS", 3, 10))):
         scene.sleep(1.5, 2.5)
         worker.kill()
+        scene.note("kill", "kills")
         before = scene.cluster.reader.ends(f"{scene.name}.processed")
         worker.start()
         started_s = time.monotonic()
@@ -25,6 +26,7 @@ def test_restart_to_first_event(scene: Scene) -> None:
             time.sleep(_POLL_S)
         times.append(time.monotonic() - started_s)
     median_s = statistics.median(times)
+    scene.measures["restart_s"] = times
     print(f"restart to first event: {', '.join(f'{each:.2f}' for each in times)} s, median {median_s:.2f} s")
     scene.conclude(raw=True)
     assert median_s <= chosen("RESTART_S_MAX", 3.0, 3.0)

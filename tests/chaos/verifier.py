@@ -12,34 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from chaos.commit_order import CommitOrder
 from chaos.company import TABLES
+from chaos.logs import Logs
 from chaos.plain_fold import Fold, Json, Source, read_source
-from chaos.topic_reader import Reader, Record, by_partition
-
-
-@dataclass
-class Logs:
-    """The whole content of a run's topics."""
-
-    prefix: str
-    sources: list[Record]
-    feed: list[Record]
-    processed: list[Record]
-    dead_letters: list[Record]
-    journal: list[Record]
-    changelog: list[Record]
-
-    @classmethod
-    def read(cls, reader: Reader, prefix: str) -> "Logs":
-        """Read them from the broker."""
-        sources = [record for table in TABLES for record in reader.read(f"{prefix}.public.{table}")]
-        names = ("anomalies", "processed", "dead-letters", "journal", "state-changelog")
-        return cls(prefix, sources, *(reader.read(f"{prefix}.{name}") for name in names))
-
-    def all(self) -> Iterable[Record]:
-        """Every record."""
-        for records in (self.sources, self.feed, self.processed, self.dead_letters, self.journal, self.changelog):
-            yield from records
+from chaos.topic_reader import Record
 
 
 @dataclass
@@ -48,10 +25,8 @@ class Verdict:
 
     violations: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, violation: str) -> None:
-        """Note something that must not be."""
-        self.violations.append(violation)
+    peak_mb: float = 0.0
+    """The most memory that a verifying process took."""
 
     @property
     def summary(self) -> str:
@@ -70,29 +45,27 @@ class Batch:
 
 
 def verify(logs: Logs, *, raw: bool) -> Verdict:
-    """Check everything.
+    """Check everything that one partition holds.
 
     Args:
-        logs: of a run whose workers have processed everything and were stopped in order.
+        logs: of a run whose workers have processed everything and were stopped in order. The records of the
+            sources are taken out of it: they are most of what a run leaves.
         raw: the topics themselves must hold no repeat: no worker was paused.
     """
     verdict = Verdict()
-    parts = {name: by_partition(getattr(logs, name)) for name in Logs.__dataclass_fields__ if name != "prefix"}
-    for number in sorted({partition for part in parts.values() for partition in part}):
-        mine = {name: part.get(number, []) for name, part in parts.items()}
-        _Partition(number, logs.prefix, mine, verdict, raw=raw).check()
+    _Partition(logs, verdict, raw=raw).check()
     return verdict
 
 
 class _Partition:
     """The checks of one partition."""
 
-    def __init__(self, number: int, prefix: str, logs: dict[str, list[Record]], verdict: Verdict, *, raw: bool) -> None:
-        self._name = f"partition {number}"
+    def __init__(self, logs: Logs, verdict: Verdict, *, raw: bool) -> None:
         self._logs = logs
         self._verdict = verdict
         self._raw = raw
-        self._ranks = {f"{prefix}.public.{table}": rank for rank, table in enumerate(TABLES)}
+        self._ranks = {f"{logs.prefix}.public.{table}": rank for rank, table in enumerate(TABLES)}
+        self._sources = _by_place(logs.sources)
         self._fold = Fold()
         self._journalled: set[tuple[int, int]] = set()
         """(generation, batch) of the journal's entries that count."""
@@ -101,27 +74,25 @@ class _Partition:
 
     def check(self) -> None:
         batches = self._journal()
+        self._verdict.counts["events"] += sum(len(values) for values in self._sources.values())
         self._fold_of(batches)
-        if sum(batch.late for batch in batches) == 0:
-            self._commit_order(batches)
         self._feed()
         self._processed()
         self._dead_letters()
         self._state(len(batches))
         for name, count in self._fold.counts.items():
             self._verdict.counts[name] += count
-        self._verdict.counts["events"] += len(self._logs["sources"])
         self._verdict.counts["batches"] += len(batches)
         self._verdict.counts["late"] += sum(batch.late for batch in batches)
 
     def _wrong(self, what: str) -> None:
-        self._verdict.add(f"{self._name}: {what}")
+        self._verdict.violations.append(f"partition {self._logs.partition}: {what}")
 
     # The journal: dense, one meaning per number, every source record in exactly one batch.
 
     def _journal(self) -> list[Batch]:
         fence, known = 0, dict[int, Batch]()
-        for record in self._logs["journal"]:
+        for record in self._logs.journal:
             entry = json.loads(record.value or b"")
             if entry["type"] == "fence":
                 fence = max(fence, entry["generation"])
@@ -154,9 +125,7 @@ class _Partition:
                 if start != at[topic]:
                     self._wrong(f"batch {batch.number} begins at {topic} {start}, the one before ended at {at[topic]}")
                 at[topic] = end
-        ends = dict.fromkeys(self._ranks, 0)
-        for record in self._logs["sources"]:
-            ends[record.topic] = record.offset + 1
+        ends = {topic: max(self._sources.get(topic, {}), default=-1) + 1 for topic in self._ranks}
         for topic, end in ends.items():
             if at[topic] != end:
                 self._wrong(f"{topic} was processed to {at[topic]} of {end}")
@@ -164,43 +133,21 @@ class _Partition:
     # The fold: what must have come out.
 
     def _fold_of(self, batches: list[Batch]) -> None:
-        inputs: dict[str, dict[int, Source]] = {topic: {} for topic in self._ranks}
-        for record in self._logs["sources"]:
-            rank = self._ranks[record.topic]
-            inputs[record.topic][record.offset] = read_source(record.topic, rank, record.offset, record.value)
+        order = CommitOrder() if sum(batch.late for batch in batches) == 0 else None
         for batch in batches:
-            sources = [
-                inputs[topic][offset]
-                for topic, (start, end) in batch.spans.items()
-                for offset in range(start, end)
-                if offset in inputs[topic]
-            ]
+            sources = list(self._take(batch))
             self._fold.batch(batch.number, sources, batch.tick_ms)
-        self._inputs = inputs
+            if order is not None and (wrong := order.broken_by(sources)):
+                self._wrong(f"batch {batch.number} {wrong}")
+                order = None
 
-    def _commit_order(self, batches: list[Batch]) -> None:
-        """Nothing came late, so the journal's order must be the order of the commits (but for repeats)."""
-        seen: set[tuple[int, int, str, int]] = set()
-        last: tuple[int, int] = (0, 0)
-        for batch in batches:
-            sources = [
-                self._inputs[topic][offset]
-                for topic, (start, end) in batch.spans.items()
-                for offset in range(start, end)
-                if offset in self._inputs[topic]
-            ]
-            for source in sorted(sources, key=lambda each: each.place):
-                if source.body is None:
-                    continue
-                row = source.body["after"] or source.body["before"]
-                identity = (*source.place[:2], source.table, row["id"])
-                if identity in seen:
-                    continue
-                seen.add(identity)
-                if source.place[:2] < last:
-                    self._wrong(f"batch {batch.number} takes {identity} after {last}, but counts nothing as late")
-                    return
-                last = source.place[:2]
+    def _take(self, batch: Batch) -> Iterable[Source]:
+        """The batch's records, parsed now and forgotten afterwards: parsed, a run takes ten times its bytes."""
+        for topic, (start, end) in batch.spans.items():
+            values = self._sources.get(topic, {})
+            for offset in range(start, end):
+                if offset in values:
+                    yield read_source(topic, self._ranks[topic], offset, values.pop(offset))
 
     # The feed by the readers' rule, and as it lies there.
 
@@ -209,7 +156,7 @@ class _Partition:
         seen: dict[int, list[Json]] = {}
         raw: Counter[tuple[int, int]] = Counter()
         identifiers: set[str] = set()
-        for record in self._logs["feed"]:
+        for record in self._logs.feed:
             body = json.loads(record.value or b"")
             if body["type"] == "fence":
                 fence = max(fence, body["generation"])
@@ -225,7 +172,7 @@ class _Partition:
             elif seq <= last:
                 self._verdict.counts["repeated_feed"] += 1
             else:
-                so_far.append(body)
+                so_far.append(_told(body))
                 if body["id"] in identifiers:
                     self._wrong(f"tenant {tenant} seq {seq}: id {body['id']} is used twice")
                 identifiers.add(body["id"])
@@ -240,7 +187,7 @@ class _Partition:
             if place >= len(got):
                 self._wrong(f"tenant {tenant}: {len(wanted) - len(got)} missing, the first is {message}")
                 return
-            told = _told(got[place], message)
+            told = {name: got[place].get(name) for name in message}
             if told != message:
                 self._wrong(f"tenant {tenant}: first wrong is seq {message['seq']}: {told} instead of {message}")
                 return
@@ -252,7 +199,7 @@ class _Partition:
 
     def _processed(self) -> None:
         seen: dict[tuple[int, int], list[str]] = {}
-        for record in self._logs["processed"]:
+        for record in self._logs.processed:
             body = json.loads(record.value or b"")
             place = (int(record.headers["batch"].partition(b"/")[0]), body["tenant_id"])
             self._verdict.counts["repeated_clean"] += place in seen
@@ -283,7 +230,7 @@ class _Partition:
 
     def _dead_letters(self) -> None:
         seen: Counter[tuple[str, int]] = Counter()
-        for record in self._logs["dead_letters"]:
+        for record in self._logs.dead_letters:
             seen[record.headers["source_topic"].decode(), int(record.headers["source_offset"])] += 1
         self._verdict.counts["repeated_dead"] += sum(count - 1 for count in seen.values())
         wanted = Counter(dict.fromkeys(self._fold.dead, 1))
@@ -296,7 +243,7 @@ class _Partition:
 
     def _state(self, batches: int) -> None:
         fence, state, position = 0, dict[str, Any](), 0
-        for record in self._logs["changelog"]:
+        for record in self._logs.changelog:
             key = (record.key or b"").decode()
             generation, value = msgspec.msgpack.decode(record.value or b"")
             if key.startswith("@fence:"):
@@ -329,9 +276,18 @@ def _same(got: Any, wanted: Any) -> bool:
     return len(got) >= len(wanted) and all(_same(one, other) for one, other in zip(got, wanted, strict=False))
 
 
-def _told(message: Json, like: Json) -> Json:
-    """The fields of a feed message that the fold knows."""
-    told = {name: message.get(name) for name in like}
-    if "findings" in like:
-        told["findings"] = sorted(finding["finding_type"] for finding in message.get("findings") or ())
+def _told(message: Json) -> Json:
+    """A feed message without what the fold knows nothing of and what takes memory."""
+    told = {name: value for name, value in message.items() if not isinstance(value, dict | list)}
+    if "findings" in message:
+        told["findings"] = sorted(finding["finding_type"] for finding in message["findings"])
     return told
+
+
+def _by_place(sources: list[Record]) -> dict[str, dict[int, bytes | None]]:
+    """Topic and offset to the value; empties the list."""
+    values: dict[str, dict[int, bytes | None]] = {}
+    while sources:
+        record = sources.pop()
+        values.setdefault(record.topic, {})[record.offset] = record.value
+    return values

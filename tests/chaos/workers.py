@@ -17,8 +17,8 @@ from pathlib import Path
 from deploy.embedded.ports import choose
 
 ROOT = Path(__file__).parents[2]
-READY_S_MAX = 60.0
-STOP_S_MAX = 30.0
+READY_S_MAX = 120.0
+STOP_S_MAX = 60.0
 _POLL_S = 0.02
 
 
@@ -38,12 +38,14 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.RLock()
         self._log_start = 0
+        self._asked = False
 
     def start(self) -> None:
         """Start it; returns at once."""
         with self._lock:
             self.wanted = True
             self.lives += 1
+            self._asked = False
             variables = {
                 "WATCHFLOOR_WORKER__INSTANCE_ID": self.name,
                 "WATCHFLOOR_WORKER__METRICS_PORT": str(self._port),
@@ -82,14 +84,20 @@ class Worker:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
-    def stop(self) -> None:
-        """SIGTERM, as a deployment does it, and wait for the end."""
+    def ask_to_stop(self) -> None:
+        """SIGTERM, as a deployment does it; nobody restarts it."""
         with self._lock:
             self.wanted = False
-            process = self._process
+            if not self._asked:  # a second one may come after the handlers are gone
+                self._asked = True
+                self._signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """SIGTERM and wait for the end."""
+        process = self._process
         if process is None or process.poll() is not None:
             return
-        process.terminate()
+        self.ask_to_stop()
         try:
             code = process.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
@@ -125,6 +133,13 @@ class Worker:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1] if lines else ""
+
+    def tail(self, lines: int) -> list[str]:
+        """The end of the log of all lives, without the dead letters, which the load makes on purpose."""
+        if not self.log.exists():
+            return []
+        said = self.log.read_text("utf-8", "replace").splitlines()
+        return [line for line in said if '"event": "dead letter"' not in line][-lines:]
 
     def revive(self) -> None:
         """Start it again where it ended by itself: called by the supervisor."""

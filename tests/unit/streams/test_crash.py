@@ -12,7 +12,16 @@ from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
+from streams.engine.model import (
+    EngineTopics,
+    Entry,
+    JournalEntry,
+    MicroBatch,
+    OutputRecord,
+    RawRecord,
+    decode_journal,
+)
+from streams.engine.partition import Partition
 from streams.engine.replay import replay
 from streams.engine.tables import TableSpec
 from streams.metrics import WorkerMetrics
@@ -20,6 +29,7 @@ from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
 SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1, merge_wait_ms_max=60_000)
+NEVER_MS = 10**9
 Event = dict[str, Any]
 
 
@@ -74,8 +84,16 @@ class Life:
     """One process: runs until everything is processed, or dies."""
 
     def __init__(
-        self, log: MemoryLog, draws: random.Random, lives: int | None, *, stores_last: bool, transactions: bool = False
+        self,
+        log: MemoryLog,
+        draws: random.Random,
+        lives: int | None,
+        *,
+        stores_last: bool,
+        snapshots_each_ms: int | None = None,
+        transactions: bool = False,
     ) -> None:
+        interval_ms = snapshots_each_ms or draws.choice([1, 30, 1_000])
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
         self.cycle = Cycle(
             APPLICATION,
@@ -84,7 +102,7 @@ class Life:
             appender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
             SETTINGS.model_copy(
                 update={
-                    "changelog_interval_ms": draws.choice([1, 30, 1_000]),
+                    "changelog_interval_ms": interval_ms,
                     "large_batch_records": draws.choice([1, 1_000]),  # with 1 it always fetches ahead
                 }
             ),
@@ -258,6 +276,60 @@ def test_a_paused_owner_gives_up_as_soon_as_it_meets_the_fence() -> None:
         return paused
 
     assert asyncio.run(both()).cycle.ownership.partitions == {}
+
+
+async def own_until_the_group_decides(life: Life, rounds: int) -> None:
+    """Own the partition for some rounds, then let go of it because the group decides anew."""
+    life.cycle.ownership.assign({0})
+    for _ in range(rounds):
+        await life.cycle.run_once()
+    await let_go(life)
+
+
+async def let_go(life: Life) -> None:
+    revoked = asyncio.create_task(life.cycle.ownership.suspend())
+    await asyncio.sleep(0)
+    await life.cycle.run_once()
+    await asyncio.wait_for(revoked, 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rounds=st.integers(2, 30), seed=st.integers(0, 10_000))
+def test_a_partition_that_is_given_away_leaves_nothing_to_run_again(rounds: int, seed: int) -> None:
+    log, _ = log_with([(0, 1), (1, 2)] * 30)
+    draws = random.Random(seed)
+    first = Life(log, draws, None, stores_last=False, snapshots_each_ms=NEVER_MS)
+    second = Life(log, draws, None, stores_last=False)
+    asyncio.run(own_until_the_group_decides(first, rounds))
+
+    async def take_over() -> Partition:
+        second.cycle.ownership.assign({0})
+        await second.cycle.ownership.take_over()
+        return second.cycle.ownership.partitions[0]
+
+    taken = asyncio.run(take_over())
+    assert not taken.replay
+    journalled = [decode_journal(record.value or b"") for record in log.topics["journal", 0]]
+    assert taken.batch == sum(isinstance(entry, JournalEntry) for entry in journalled)
+
+
+def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behind_the_fence() -> None:
+    log, _ = log_with([(0, 1), (1, 2)] * 30)
+    draws = random.Random(1)
+    paused = Life(log, draws, None, stores_last=False, snapshots_each_ms=NEVER_MS)
+    owner = Life(log, draws, None, stores_last=False)
+
+    async def both() -> None:
+        paused.cycle.ownership.assign({0})
+        await paused.cycle.run_once()
+        while not paused.cycle.ownership.partitions[0].unsaved:
+            await paused.cycle.run_once()
+        owner.cycle.ownership.assign({0})
+        await owner.cycle.ownership.take_over()
+        await let_go(paused)
+
+    asyncio.run(both())
+    assert log.topics["state", 0][-1].key == b"@fence:2"
 
 
 def by_the_rule(log: MemoryLog) -> list[Event]:

@@ -179,6 +179,41 @@ def test_while_the_group_decides_nothing_is_owned_and_afterwards_the_same_goes_o
     asyncio.run(run())
 
 
+def test_while_a_partition_is_taken_over_the_worker_is_not_ready() -> None:
+    async def run() -> None:
+        place = Place()
+        owner = ownership(place)
+        owner.assign({0})
+        await owner.take_over()
+        recover, seen = place.recovery.recover, []
+
+        async def watched(number: int) -> Partition:
+            seen.append(owner.settled)
+            return await recover(number)
+
+        place.recovery.recover = watched  # type: ignore[method-assign]
+        owner.assign({0, 1})
+        await owner.take_over()
+        assert seen == [False]
+        assert owner.settled
+
+    asyncio.run(run())
+
+
+def test_what_a_rival_fenced_is_recovered_at_once_when_the_group_gives_it_back() -> None:
+    async def run() -> None:
+        owner = ownership(Place())
+        owner.assign({0})
+        await owner.take_over()
+        before = owner.partitions[0]
+        before.fenced = True  # met by the last write before the group's decision was heard
+        owner.assign({0})
+        await owner.take_over()
+        assert owner.partitions[0] is not before, "given up again, it would lie idle for two sessions"
+
+    asyncio.run(run())
+
+
 def test_a_partition_that_somebody_had_in_between_is_recovered_anew() -> None:
     async def run() -> None:
         place = Place()
