@@ -13,13 +13,13 @@ import msgspec
 import structlog
 from aiokafka.structs import TopicPartition
 
-from streams.engine.appender import Append, Appender
+from streams.engine.appender import GENERATION_HEADER, Append, Appender
 from streams.engine.fencing import still_owned
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalFence, OutputRecord, RawRecord, encode_journal
 from streams.engine.partition import Partition
 from streams.engine.tables import PartitionState
-from streams.engine.tails import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, Tails
+from streams.engine.tails import FENCE_KEY, POSITION_KEY, Tails
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class Recovery:
         appends = [
             *await self._appender.append(self._topics.feed, number, [feed]),
             *await self._appender.append(self._topics.journal, number, [journal]),
-            await self._appender.append_whole(self._topics.state, number, [state]),
+            await self._appender.append_whole(self._topics.state, number, [state], generation=generation),
         ]
         await self._appender.commit()
         return [(append, (await append.written).offset) for append in appends]

@@ -49,18 +49,19 @@ class Table(Generic[K, V]):
     def __len__(self) -> int:
         return len(self.data)
 
-    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes]]:
-        """Changelog key and value of every changed key; afterwards nothing counts as changed."""
+    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes | None]]:
+        """Changelog key and value of every changed key, None where it is gone; afterwards nothing is changed."""
         dirty, self.dirty = self.dirty, set()
         encode_key, encode_value, get = msgspec.json.encode, msgspec.msgpack.encode, self.data.get
         for key in dirty:
-            yield self._prefix + encode_key(key), encode_value((generation, get(key)))
+            value = get(key)
+            yield self._prefix + encode_key(key), None if value is None else encode_value((generation, value))
 
-    def load(self, key: bytes, value: bytes) -> None:
-        """Apply one changelog record of this table (without its prefix)."""
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Apply one changelog record of this table (without its prefix); None removes the key."""
         decoded = self._decode_key(key)
-        _, stored = self._decode_value(value)
-        if stored is None:
+        stored = None if value is None else self._decode_value(value)[1]
+        if stored is None:  # also as earlier versions said it: a value that is null
             self.data.pop(decoded, None)
         else:
             self.data[decoded] = stored
@@ -97,13 +98,13 @@ class PartitionState:
         """Keys that the next snapshot will write."""
         return sum(len(table.dirty) for table in self.tables.values())
 
-    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes]]:
+    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes | None]]:
         """Changelog records of every changed key of every table."""
         for table in self.tables.values():
             yield from table.take_changes(generation)
 
-    def load(self, key: bytes, value: bytes) -> None:
-        """Apply one changelog record. Raises KeyError for a table that does not exist (any more)."""
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Apply one changelog record; None removes the key. Raises KeyError for a table that does not exist (any more)."""
         name, _, rest = key.partition(_SEPARATOR)
         self.tables[name.decode()].load(rest, value)
 
