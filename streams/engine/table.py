@@ -60,6 +60,7 @@ class Table(Generic[K, V]):
     """One table of one partition."""
 
     def __init__(self, spec: TableSpec) -> None:
+        self.spec = spec
         self._prefix = spec.name.encode() + SEPARATOR
         self._decode_key = msgspec.json.Decoder(spec.key_type).decode
         self._decode_value = msgspec.msgpack.Decoder(Stored[spec.value_type]).decode  # type: ignore[name-defined]

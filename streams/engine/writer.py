@@ -40,6 +40,7 @@ class Writer:
         self._appender = appender
         self._fetcher = fetcher
         self._metrics = metrics
+        self._write_seconds = metrics.stage_seconds.labels("write")
 
     async def write(
         self,
@@ -71,7 +72,7 @@ class Writer:
         await self._appender.commit()
         for partition, append in appends:
             await self._confirm(partition, append)
-        self._metrics.write_seconds.observe(time.monotonic() - started_s)
+        self._write_seconds.observe(time.monotonic() - started_s)
 
     async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
         """Send journal entry and outputs at once: the outputs' first record repeats the entry."""

@@ -14,6 +14,7 @@ from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Partition
+from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.tables import PartitionState, TableSpec
 from streams.engine.tails import encode_position
@@ -47,6 +48,7 @@ class Place:
             lambda: PartitionState((COUNT,)),
             lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
             lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
+            Progress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
         )
 
     def append(self, topic: str, *records: OutputRecord) -> None:
