@@ -14,7 +14,8 @@ from support.plain_table import SECOND_US, PlainTable
 
 from streams.engine.cycle import Application, Cycle
 from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
-from streams.engine.tables import TableSpec
+from streams.engine.partition import Partition
+from streams.engine.tables import PartitionState, TableSpec
 from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
 
@@ -77,15 +78,15 @@ def log_with(drawn: list[tuple[int, int, int, int, bool]]) -> tuple[MemoryLog, l
 
 
 async def live(log: MemoryLog, draws: random.Random, lives: int | None, rounds: int, *, stores_last: bool) -> Cycle:
-    now_s = iter(range(1_000, 10**9))
+    now_ms = iter(range(1_000_000, 10**9))
     cycle = Cycle(
         APPLICATION,
         process,
-        MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
+        MemoryFetcher(log, lambda: draws.randrange(0, 3)),  # type: ignore[arg-type]
         MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
-        SETTINGS.model_copy(update={"changelog_interval_ms": draws.choice([1, 3_000, 30_000])}),
+        SETTINGS.model_copy(update={"changelog_interval_ms": draws.choice([1, 1, 30])}),
         WorkerMetrics(CollectorRegistry()),
-        lambda: float(next(now_s)),
+        lambda: next(now_ms) / 1e3,
     )
     cycle.ownership.assign({0})
     for _ in range(rounds):
@@ -104,6 +105,7 @@ async def live(log: MemoryLog, draws: random.Random, lives: int | None, rounds: 
             st.sampled_from([0, 100, 1_000, 2_500, 7_000]),
             st.sampled_from([False, False, False, True]),
         ),
+        min_size=10,
         max_size=50,
     ),
     crashes=st.lists(st.tuples(st.integers(0, 25), st.booleans()), max_size=6),
@@ -117,7 +119,7 @@ def test_any_crash_any_cut_and_compaction_forget_the_same(
     draws = random.Random(seed)
     for lives, stores_last in crashes:
         with contextlib.suppress(CrashError):
-            asyncio.run(live(log, draws, lives, draws.randrange(1, 30), stores_last=stores_last))
+            asyncio.run(live(log, draws, lives, draws.randrange(1, 15), stores_last=stores_last))
         if compacts:
             log.compact("state", 0, tombstones=True)
     last = asyncio.run(live(log, draws, None, 400, stores_last=False))
@@ -129,3 +131,17 @@ def test_any_crash_any_cut_and_compaction_forget_the_same(
     table = last.ownership.partitions[0].state["seen"]
     again = asyncio.run(live(log, draws, None, 30, stores_last=False)).ownership.partitions[0].state["seen"]
     assert again.data == table.data
+
+
+def test_a_partition_sweeps_after_each_micro_batch() -> None:
+    partition = Partition(0, ("a",), PartitionState((SPEC,)), lambda _: "")
+    state = partition.state
+    state.log_time.us = SECOND_US
+    state["seen"].put((1, 1), 1)
+    state.log_time.us = 100 * SECOND_US
+
+    async def run() -> None:
+        partition.finish(MicroBatch(0, 1, state, [], {}, None))
+
+    asyncio.run(run())
+    assert len(state["seen"]) == 0
