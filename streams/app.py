@@ -30,7 +30,7 @@ from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox
 from streams.reading import Reader
 from streams.scoring import Scorer
-from streams.tables import ALL_TABLES, TenantTables
+from streams.tables import TenantTables, table_specs
 from watchfloor.kafka import aiokafka_config
 from watchfloor.settings import Settings
 
@@ -59,7 +59,7 @@ def build(
         app,
         Application(
             topics=topics,
-            tables=ALL_TABLES,
+            tables=table_specs(worker),
             decode=Reader(
                 ChangeDecoder({name: mapping.columns for name, mapping in settings.source.tables.items()}),
                 CAPTURED_TABLES,

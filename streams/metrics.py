@@ -1,6 +1,6 @@
 """Every metric of the worker, in one typed list."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 TENANTS_MAX = 50
 """Tenants with a time series of their own; a label without a bound would be a leak."""
@@ -31,12 +31,11 @@ class WorkerMetrics:
         self.batch_size = Histogram(
             "watchfloor_worker_batch_records", "Records in a micro-batch.", buckets=_BATCH_SIZES, registry=registry
         )
-        self.process_seconds = Histogram(
-            "watchfloor_worker_process_seconds", "Scoring of one micro-batch.", buckets=_SECONDS, registry=registry
-        )
-        self.write_seconds = Histogram(
-            "watchfloor_worker_write_seconds",
-            "From the end of scoring to the acknowledgement of journal and outputs.",
+        self.stage_seconds = Histogram(
+            "watchfloor_worker_stage_seconds",
+            "Time of one round in each stage: `fetch` waits for records that come, `decode` makes entries of them, "
+            "`process` scores a micro-batch, `write` waits until the broker has acknowledged what was written.",
+            ["stage"],
             buckets=_SECONDS,
             registry=registry,
         )
@@ -80,12 +79,33 @@ class WorkerMetrics:
             registry=registry,
         )
         self.state_keys = Gauge("watchfloor_worker_state_keys", "Keys held in memory.", ["table"], registry=registry)
+        self.state_bytes = Gauge(
+            "watchfloor_worker_state_bytes",
+            "About how large those keys and their values are, encoded as in the changelog; memory holds some "
+            "ten times that.",
+            ["table"],
+            registry=registry,
+        )
+        self.evicted = Counter(
+            "watchfloor_worker_evicted_total",
+            "Keys forgotten: `bound`, the tenant has too many, or `expired`, not used for too long.",
+            ["table", "reason"],
+            registry=registry,
+        )
         self.changelog_bytes = Counter(
             "watchfloor_worker_changelog_bytes_total", "Keys and values written to the changelog.", registry=registry
         )
         self.recoveries = Counter("watchfloor_worker_recoveries_total", "Partitions taken over.", registry=registry)
         self.recovery_seconds = Gauge(
             "watchfloor_worker_recovery_seconds", "Duration of the latest take-over of a partition.", registry=registry
+        )
+        self.recovery_records = Gauge(
+            "watchfloor_worker_recovery_records",
+            "Records that the take-over under way must read, by offsets; 0 where none is.",
+            registry=registry,
+        )
+        self.recovery_records_read = Gauge(
+            "watchfloor_worker_recovery_read_records", "Of those, how many are read.", registry=registry
         )
         self.fenced = Counter(
             "watchfloor_worker_fenced_total", "Partitions lost to a newer generation.", registry=registry
@@ -100,6 +120,8 @@ class WorkerMetrics:
         self.loop_delay_seconds = Gauge(
             "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry
         )
+
+        ProcessCollector(registry=registry)  # memory, CPU and file descriptors, by their usual names
 
     def count_rate_limited(self, tenant_id: int) -> None:
         """Count a dropped event of a tenant; no more than `TENANTS_MAX` tenants get a series of their own."""

@@ -106,6 +106,7 @@ class Scorer:
                 self._metrics.events.labels(table).inc(count)
 
     def _apply(self, batch: MicroBatch, tables: TenantTables, entry: Entry, change: Change) -> None:
+        tables.log_time.us = change.commit_us
         learn = self._learn.get(change.table)
         if learn is not None:
             learn(tables, change)

@@ -1,14 +1,17 @@
 """The worker's tables: what is kept per tenant, site and person, and how it is encoded in the changelog.
 
-Keys start with the tenant, values are MessagePack arrays. The tables hold names only where a message
+Keys start with the tenant, by which the engine bounds the tables; values are MessagePack arrays. The tables hold names only where a message
 needs them, and nothing that a detector does not read.
 """
+
+from typing import Any
 
 import msgspec
 
 from detectors.attendance import Shift
 from streams.engine.tables import PartitionState, Table, TableSpec
 from streams.rate_limit import RateState
+from watchfloor.settings import WorkerSettings
 
 TenantKey = int
 EntityKey = tuple[int, int]
@@ -37,21 +40,42 @@ class PersonState(msgspec.Struct, array_like=True, frozen=True, gc=False):
     name: str | None
 
 
-TENANTS = TableSpec("tenant", TenantKey, TenantState)
-SITES = TableSpec("site", EntityKey, SiteState)
-PERSONS = TableSpec("person", EntityKey, PersonState)
-SHIFTS = TableSpec("shift", EntityKey, list[Shift])
-"""A person's shifts, by start."""
+_DAY_S = 86_400
 
-ALL_TABLES = (TENANTS, SITES, PERSONS, SHIFTS)
+
+def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
+    """The tables with their bounds.
+
+    Tenants have none: they are few, and a tenant that came back without its last number would repeat numbers
+    that its readers have seen. The others hold reference data, which an operator misses when it is gone: a
+    site without its name, a check-in without its shift. Their bounds are there for what nobody meant.
+    """
+
+    def entities(name: str, value_type: Any) -> TableSpec:
+        return TableSpec(
+            name,
+            EntityKey,
+            value_type,
+            entities_per_tenant_max=worker.entities_per_tenant_max,
+            expire_after_s=worker.entity_expire_after_days * _DAY_S,
+            use_interval_s=worker.entity_use_interval_s,
+        )
+
+    return (
+        TableSpec("tenant", TenantKey, TenantState),
+        entities("site", SiteState),
+        entities("person", PersonState),
+        entities("shift", list[Shift]),  # a person's shifts
+    )
 
 
 class TenantTables:
     """Typed access to the tables of one partition."""
 
-    __slots__ = ("bursting", "persons", "shifts", "sites", "tenants")
+    __slots__ = ("bursting", "log_time", "persons", "shifts", "sites", "tenants")
 
     def __init__(self, state: PartitionState) -> None:
+        self.log_time = state.log_time
         self.tenants: Table[TenantKey, TenantState] = state["tenant"]
         self.sites: Table[EntityKey, SiteState] = state["site"]
         self.persons: Table[EntityKey, PersonState] = state["person"]

@@ -122,6 +122,13 @@ class WorkerSettings(Section):
     burst_report_interval_s: Positive = 60
     """A burst that does not end is reported this often."""
     shifts_per_person_max: Positive = 200
+    entities_per_tenant_max: Positive = 100_000
+    """Sites of one tenant that the worker remembers; the same again of persons, and of persons' shifts. Of more it
+    forgets those that were not used for longest, counts them and says so in the log."""
+    entity_expire_after_days: Positive = 400
+    """Entities that no record has named for so many days of log time are forgotten."""
+    entity_use_interval_s: Positive = 86_400
+    """An entity's last use is noted at most this often: less is more exact, and more is written to the changelog."""
     micro_batch_bytes_max: Positive = 4 * 1024 * 1024
     partition_fetch_bytes_max: Positive = 1024 * 1024
     cycle_interval_ms: Annotated[int, Field(ge=0)] = 4

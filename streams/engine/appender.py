@@ -14,6 +14,8 @@ from aiokafka import AIOKafkaProducer
 
 from streams.engine.model import OutputRecord
 
+GENERATION_HEADER = "generation"
+"""On every output record and tombstone: which owner of the partition wrote it."""
 BATCH_HEADER = "batch"
 """On every output record: number of its micro-batch and index within it, `17/0`."""
 
@@ -91,15 +93,25 @@ class Appender(ABC):
             appends.append(await self._send(builder, topic, partition))
         return appends
 
-    async def append_whole(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> Append:
+    async def append_whole(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
+    ) -> Append:
         """Send key-value records as exactly one RecordBatch.
+
+        Args:
+            topic: where to.
+            partition: of the topic.
+            records: a value of None is a tombstone: compaction removes the key.
+            generation: of the writer. A value says it itself; a tombstone has only headers to say it in.
 
         Raises:
             BatchTooLargeError: they do not fit.
         """
         builder = self._new_batch()
+        tombstone = [(GENERATION_HEADER, b"%d" % generation)]
         for key, value in records:
-            if builder.append(timestamp=None, key=key, value=value) is None:
+            headers = tombstone if value is None else []
+            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 raise BatchTooLargeError(topic, self._state_batch_bytes_max)
         return await self._send(builder, topic, partition)
 

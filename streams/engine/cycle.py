@@ -16,8 +16,10 @@ from streams.engine.appender import Appender
 from streams.engine.fetcher import Fetcher
 from streams.engine.intake import Decode, Intake
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
+from streams.engine.observation import Observer
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Identity, Partition
+from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.snapshots import Snapshots
 from streams.engine.tables import PartitionState, TableSpec
@@ -69,10 +71,12 @@ class Cycle:
         self._process_batch = process
         self._settings = settings
         self._metrics = metrics
+        self._process_seconds = metrics.stage_seconds.labels("process")
+        self._observer = Observer(metrics, clock)
         self._clock = clock
         self._writer = Writer(topics, appender, fetcher, metrics)
         self._snapshots = Snapshots(topics, settings, clock)
-        self._intake = Intake(topics.sources, application.decode, fetcher, settings, clock)
+        self._intake = Intake(topics.sources, application.decode, fetcher, settings, metrics, clock)
         self.ownership = Ownership(
             Recovery(
                 topics,
@@ -81,6 +85,7 @@ class Cycle:
                 lambda: PartitionState(application.tables),
                 lambda number, state: Partition(number, topics.sources, state, application.identity),
                 application.make_fence,
+                Progress(metrics, clock),
             ),
             metrics,
             clock,
@@ -124,17 +129,7 @@ class Cycle:
 
     def observe(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
-        metrics, now_s = self._metrics, self._clock()
-        keys: dict[str, int] = {}
-        for number, partition in self.ownership.partitions.items():
-            lag = partition.lag_records
-            metrics.lag_records.labels(number).set(lag)
-            metrics.lag_seconds.labels(number).set(max(0.0, now_s - partition.newest_ms / 1e3) if lag else 0.0)
-            for name, table in partition.state.tables.items():
-                keys[name] = keys.get(name, 0) + len(table)
-        for name, count in keys.items():
-            metrics.state_keys.labels(name).set(count)
-        metrics.partitions.set(len(self.ownership.partitions))
+        self._observer.observe(self.ownership.partitions.values())
 
     async def close(self) -> None:
         """Write what is open, so that the next owner has nothing to run again."""
@@ -188,7 +183,7 @@ class Cycle:
         metrics = self._metrics
         metrics.batches.inc()
         metrics.batch_size.observe(len(batch.entries))
-        metrics.process_seconds.observe(seconds)
+        self._process_seconds.observe(seconds)
         if batch.late:
             metrics.late.inc(batch.late)
         if batch.repeats:

@@ -10,10 +10,11 @@ from enum import Enum, auto
 import msgspec
 from aiokafka.structs import TopicPartition
 
+from streams.engine.appender import GENERATION_HEADER
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, RawRecord, decode_journal
 from streams.engine.partition import Partition
-from streams.engine.tails import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, decode_generation
+from streams.engine.tails import FENCE_KEY, POSITION_KEY, state_generation
 
 
 class Verdict(Enum):
@@ -69,7 +70,7 @@ async def still_owned(fetcher: Fetcher, partition: Partition, topics: EngineTopi
 def _generation(record: RawRecord, topic: str, topics: EngineTopics) -> int:
     try:
         if topic == topics.state:
-            return int(decode_generation(record.value or b"")[0])
+            return state_generation(record)
         if topic == topics.journal:
             return int(decode_journal(record.value or b"").generation)
         return int(dict(record.headers).get(GENERATION_HEADER, b"0"))

@@ -8,6 +8,7 @@ from aiokafka.structs import TopicPartition
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import Entry, Fetched, RawRecord
 from streams.engine.partition import Partition
+from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
 
 Decode = Callable[[int, RawRecord], Entry]
@@ -22,6 +23,7 @@ class Intake:
         decode: makes entries.
         fetcher: reads.
         settings: limits of the buffers and of waiting.
+        metrics: where it counts.
         clock: Unix seconds.
     """
 
@@ -31,24 +33,29 @@ class Intake:
         decode: Decode,
         fetcher: Fetcher,
         settings: WorkerSettings,
+        metrics: WorkerMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._ranks = {topic: rank for rank, topic in enumerate(sources)}
         self._decode = decode
         self._fetcher = fetcher
         self._settings = settings
+        self._fetch_seconds = metrics.stage_seconds.labels("fetch")
+        self._decode_seconds = metrics.stage_seconds.labels("decode")
         self._clock = clock
         self._ahead: tuple[dict[TopicPartition, int], asyncio.Task[dict[TopicPartition, Fetched]]] | None = None
         """Where a fetch that is under way reads, and its answer."""
 
     async def fetch(self, partitions: Mapping[int, Partition]) -> int:
         """Fetch into the buffers, waiting a little where there is nothing; how many records came."""
+        asked_s = self._clock()
         if self._ahead is None:
             offsets = self._offsets(partitions.values(), self._settings.partition_fetch_bytes_max)
             fetched = await self._fetcher.fetch(offsets, self._wait_ms(partitions.values()))
         else:
             (offsets, task), self._ahead = self._ahead, None
             fetched = await task
+        answered_s = self._clock()
         decode, count = self._decode, 0
         for place, answer in fetched.items():
             partition, rank = partitions.get(place.partition), self._ranks[place.topic]
@@ -57,6 +64,9 @@ class Intake:
             entries = [decode(rank, record) for record in answer.records]
             count += len(entries)
             partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes)
+        if count:
+            self._fetch_seconds.observe(answered_s - asked_s)
+            self._decode_seconds.observe(self._clock() - answered_s)
         return count
 
     def fetch_ahead(self, partitions: Iterable[Partition]) -> None:

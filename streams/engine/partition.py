@@ -135,6 +135,7 @@ class Partition:
     def finish(self, batch: MicroBatch) -> None:
         """Take over what the agent said about a processed micro-batch."""
         self.wake_at_ms = batch.wake_at_ms
+        self.state.sweep()
 
     def touch(self, key: bytes) -> None:
         """Write this changelog key again with the next snapshot."""

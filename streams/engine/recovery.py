@@ -13,13 +13,14 @@ import msgspec
 import structlog
 from aiokafka.structs import TopicPartition
 
-from streams.engine.appender import Append, Appender
+from streams.engine.appender import GENERATION_HEADER, Append, Appender
 from streams.engine.fencing import still_owned
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalFence, OutputRecord, RawRecord, encode_journal
 from streams.engine.partition import Partition
+from streams.engine.progress import Progress, Reading
 from streams.engine.tables import PartitionState
-from streams.engine.tails import FENCE_KEY, GENERATION_HEADER, POSITION_KEY, Tails
+from streams.engine.tails import FENCE_KEY, POSITION_KEY, Tails
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ class Recovery:
         make_state: builds the empty tables of a partition.
         make_partition: builds the partition around its state.
         make_fence: the feed's fence record for a generation.
+        progress: says how far it has come.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Recovery:
         make_state: Callable[[], PartitionState],
         make_partition: Callable[[int, PartitionState], Partition],
         make_fence: Callable[[int], OutputRecord],
+        progress: Progress,
     ) -> None:
         self._topics = topics
         self._fetcher = fetcher
@@ -48,6 +51,7 @@ class Recovery:
         self._make_state = make_state
         self._make_partition = make_partition
         self._make_fence = make_fence
+        self._progress = progress
 
     async def recover(self, number: int) -> Partition:
         """Take the partition over; afterwards older owners can do no harm.
@@ -56,19 +60,23 @@ class Recovery:
             ProducerFenced: yet another worker has taken it over meanwhile.
             KafkaError: the broker does not answer or refuses.
         """
+        async with self._progress.of(number, lambda topic: self._fetcher.end(TopicPartition(topic, number))) as reading:
+            return await self._recover(number, reading)
+
+    async def _recover(self, number: int, reading: Reading) -> Partition:
         await self._appender.claim(number)
         above = 0
         while True:
             tails = Tails(self._topics, self._make_state())
-            read_to: dict[str, int] = {}
-            await self._read_tails(number, tails, read_to, ends={})
+            await self._read_tails(number, tails, reading, ends={})
             generation = max(tails.seen, above) + 1
             fences = await self._append_fences(number, generation)
             # Between the first reading and the fence an older owner may have written more.
-            await self._read_tails(number, tails, read_to, ends={append.topic: offset for append, offset in fences})
+            await self._read_tails(number, tails, reading, ends={append.topic: offset for append, offset in fences})
             if tails.seen < generation:
                 break
             above = tails.seen  # a rival fenced at the same moment: go above it
+            reading.read_to.clear()
         ends = {append.topic: offset + append.count for append, offset in fences}
         # Only now: what counts in the topics without fences is decided by what those with fences say.
         for topic in self._topics.other_outputs:
@@ -104,17 +112,17 @@ class Recovery:
         appends = [
             *await self._appender.append(self._topics.feed, number, [feed]),
             *await self._appender.append(self._topics.journal, number, [journal]),
-            await self._appender.append_whole(self._topics.state, number, [state]),
+            await self._appender.append_whole(self._topics.state, number, [state], generation=generation),
         ]
         await self._appender.commit()
         return [(append, (await append.written).offset) for append in appends]
 
-    async def _read_tails(self, number: int, tails: Tails, read_to: dict[str, int], ends: dict[str, int]) -> None:
-        """Read the topics that have fences, from where `read_to` says on, up to the given offsets."""
+    async def _read_tails(self, number: int, tails: Tails, reading: Reading, ends: dict[str, int]) -> None:
+        """Read the topics that have fences, from where the reading is on, up to the given offsets."""
         topics = self._topics
 
         async def read(topic: str, start: int, take_in: Callable[[RawRecord], None]) -> None:
-            start = read_to.setdefault(topic, start)
+            start, read_to = reading.begin(topic, start), reading.read_to
             async for record in self._fetcher.read(TopicPartition(topic, number), start, ends.get(topic)):
                 read_to[topic] = record.offset + 1
                 take_in(record)

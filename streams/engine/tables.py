@@ -1,81 +1,31 @@
-"""Per-partition tables: plain dictionaries that remember which keys changed.
+"""The state of one partition: its tables, and the log time by which their entities age."""
 
-A table belongs to one partition of one worker at a time. Reads and writes are dictionary operations; the
-changed keys are encoded once, when the engine takes a snapshot for the changelog.
-"""
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, cast
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast
+from streams.engine.bounded import BoundedTable, LogTime
+from streams.engine.table import SEPARATOR, ChangelogRecord, Table, TableSpec
 
-import msgspec
+__all__ = ["PartitionState", "Table", "TableSpec"]
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 D = TypeVar("D")
 
-_SEPARATOR = b":"
-
-
-class TableSpec(msgspec.Struct, frozen=True):
-    """A table's name and the types of its keys and values; both must survive MessagePack."""
-
-    name: str
-    key_type: Any
-    value_type: Any
-
-
-class Table(Generic[K, V]):
-    """One table of one partition."""
-
-    def __init__(self, spec: TableSpec) -> None:
-        self._prefix = spec.name.encode() + _SEPARATOR
-        self._decode_key = msgspec.json.Decoder(spec.key_type).decode
-        self._decode_value = msgspec.msgpack.Decoder(tuple[int, spec.value_type | None]).decode  # type: ignore[name-defined]
-        self.data: dict[K, V] = {}
-        self.dirty: set[K] = set()
-        self.get = self.data.get
-        """`get(key, default=None)`, the dictionary's own: the hot path pays for no indirection."""
-
-    def put(self, key: K, value: V) -> None:
-        """Store a value; also call it after changing a stored value in place."""
-        self.data[key] = value
-        self.dirty.add(key)
-
-    def delete(self, key: K) -> None:
-        """Remove a key; a key that is not there is no error."""
-        if self.data.pop(key, None) is not None:
-            self.dirty.add(key)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes]]:
-        """Changelog key and value of every changed key; afterwards nothing counts as changed."""
-        dirty, self.dirty = self.dirty, set()
-        encode_key, encode_value, get = msgspec.json.encode, msgspec.msgpack.encode, self.data.get
-        for key in dirty:
-            yield self._prefix + encode_key(key), encode_value((generation, get(key)))
-
-    def load(self, key: bytes, value: bytes) -> None:
-        """Apply one changelog record of this table (without its prefix)."""
-        decoded = self._decode_key(key)
-        _, stored = self._decode_value(value)
-        if stored is None:
-            self.data.pop(decoded, None)
-        else:
-            self.data[decoded] = stored
-
-    def touch(self, key: bytes) -> None:
-        """Count a key, in its changelog form, as changed: its value is written again."""
-        decoded = self._decode_key(key)
-        self.dirty.add(decoded)
+SWEEP_STEPS_MAX = 1_000
+"""Entries that are looked at after a micro-batch for what has expired, per table: about a millisecond."""
 
 
 class PartitionState:
     """All tables of one partition."""
 
     def __init__(self, specs: tuple[TableSpec, ...]) -> None:
-        self.tables: Mapping[str, Table[Any, Any]] = {spec.name: Table(spec) for spec in specs}
+        self.log_time = LogTime()
+        """To be set by the application before it reads or writes a bounded table."""
+        self.tables: Mapping[str, Table[Any, Any]] = {
+            spec.name: BoundedTable(spec, self.log_time) if spec.bounded else Table(spec) for spec in specs
+        }
+        self.bounded: Mapping[str, BoundedTable[Any, Any]] = {
+            name: table for name, table in self.tables.items() if isinstance(table, BoundedTable)
+        }
         self._derived: dict[type[Any], Any] = {}
 
     def __getitem__(self, name: str) -> Table[Any, Any]:
@@ -92,22 +42,27 @@ class PartitionState:
             view = self._derived[build] = build(self)  # type: ignore[call-arg]
         return cast(D, view)
 
+    def sweep(self) -> None:
+        """Remove a little of what has expired; call it after each micro-batch, the same ones in a replay."""
+        for table in self.bounded.values():
+            table.sweep(SWEEP_STEPS_MAX)
+
     @property
     def dirty_count(self) -> int:
         """Keys that the next snapshot will write."""
         return sum(len(table.dirty) for table in self.tables.values())
 
-    def take_changes(self, generation: int) -> Iterator[tuple[bytes, bytes]]:
+    def take_changes(self, generation: int) -> Iterator[ChangelogRecord]:
         """Changelog records of every changed key of every table."""
         for table in self.tables.values():
             yield from table.take_changes(generation)
 
-    def load(self, key: bytes, value: bytes) -> None:
-        """Apply one changelog record. Raises KeyError for a table that does not exist (any more)."""
-        name, _, rest = key.partition(_SEPARATOR)
+    def load(self, key: bytes, value: bytes | None) -> None:
+        """Apply one changelog record; None removes the key. Raises KeyError for a table that does not exist."""
+        name, _, rest = key.partition(SEPARATOR)
         self.tables[name.decode()].load(rest, value)
 
     def touch(self, key: bytes) -> None:
         """Write this changelog key again with the next snapshot."""
-        name, _, rest = key.partition(_SEPARATOR)
+        name, _, rest = key.partition(SEPARATOR)
         self.tables[name.decode()].touch(rest)

@@ -13,18 +13,36 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from streams.engine.appender import BATCH_HEADER
+from streams.engine.appender import BATCH_HEADER, GENERATION_HEADER
 from streams.engine.model import EngineTopics, JournalEntry, JournalFence, Position, RawRecord, decode_journal
 from streams.engine.tables import PartitionState
 
-GENERATION_HEADER = "generation"
 JOURNAL_HEADER = "journal"
 POSITION_KEY = b"@position"
 FENCE_KEY = b"@fence:"
 """Followed by the generation: under compaction every fence must survive beside the others."""
 
 _decode_position = msgspec.msgpack.Decoder(tuple[int, Position]).decode
-decode_generation = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
+
+
+class _Written(msgspec.Struct, array_like=True):
+    """The beginning of every value of the changelog; what follows is skipped."""
+
+    generation: int
+
+
+_decode_written = msgspec.msgpack.Decoder(_Written).decode
+
+
+def state_generation(record: RawRecord) -> int:
+    """Which generation wrote a record of the changelog; a tombstone says it in a header.
+
+    Raises:
+        msgspec.MsgspecError, ValueError: no worker wrote it.
+    """
+    if record.value is None:
+        return int(dict(record.headers).get(GENERATION_HEADER, b""))
+    return _decode_written(record.value).generation
 
 
 def encode_position(generation: int, position: Position) -> tuple[bytes, bytes]:
@@ -62,15 +80,15 @@ class Tails:
 
     def on_state(self, record: RawRecord) -> None:
         """Take in a record of the changelog."""
-        key, value = record.key or b"", record.value or b""
-        generation = decode_generation(value)[0]
+        key, value = record.key or b"", record.value
+        generation = state_generation(record)
         if key.startswith(FENCE_KEY):
             self._fence(self.topics.state, generation)
         elif self._is_stale(generation, self._fences.get(self.topics.state, 0)):
             self.displaced.add(key)
         else:
             self.displaced.discard(key)
-            if key == POSITION_KEY:
+            if key == POSITION_KEY and value is not None:
                 self._owner, self.position = _decode_position(value)
             else:
                 self._load(key, value)
@@ -128,7 +146,7 @@ class Tails:
             return True
         return False
 
-    def _load(self, key: bytes, value: bytes) -> None:
+    def _load(self, key: bytes, value: bytes | None) -> None:
         try:
             self.state.load(key, value)
         except KeyError:  # a table of an earlier version of the application

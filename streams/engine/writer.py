@@ -11,18 +11,18 @@ import structlog
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from streams.engine.appender import BATCH_HEADER, Append, Appender
+from streams.engine.appender import BATCH_HEADER, GENERATION_HEADER, Append, Appender
 from streams.engine.fencing import Verdict, judge_intruders
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalEntry, MicroBatch, OutputRecord, encode_journal
 from streams.engine.partition import Partition
-from streams.engine.tails import GENERATION_HEADER, JOURNAL_HEADER
+from streams.engine.tails import JOURNAL_HEADER
 from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
-Snapshot = tuple[Partition, list[tuple[bytes, bytes]]]
-"""A partition and its changelog records: the position first, then every changed key."""
+Snapshot = tuple[Partition, list[tuple[bytes, bytes | None]]]
+"""A partition and its changelog records: the position first, then every changed key; None: it is gone."""
 
 
 class Writer:
@@ -40,10 +40,11 @@ class Writer:
         self._appender = appender
         self._fetcher = fetcher
         self._metrics = metrics
+        self._write_seconds = metrics.stage_seconds.labels("write")
 
     async def write(
         self,
-        snapshots: Sequence[tuple[Partition, list[tuple[bytes, bytes]]]],
+        snapshots: Sequence[Snapshot],
         batches: Sequence[tuple[Partition, MicroBatch]],
     ) -> None:
         """Send snapshots and micro-batches, and wait until the broker has acknowledged all of them.
@@ -60,8 +61,10 @@ class Writer:
         appends: list[tuple[Partition, Append]] = []
         for partition, records in snapshots:
             if not partition.fenced:
-                self._metrics.changelog_bytes.inc(sum(len(key) + len(value) for key, value in records))
-                append = await self._appender.append_whole(self._topics.state, partition.number, records)
+                self._metrics.changelog_bytes.inc(sum(len(key) + len(value or b"") for key, value in records))
+                append = await self._appender.append_whole(
+                    self._topics.state, partition.number, records, generation=partition.generation
+                )
                 appends.append((partition, append))
         for partition, batch in batches:
             if not partition.fenced:
@@ -69,7 +72,7 @@ class Writer:
         await self._appender.commit()
         for partition, append in appends:
             await self._confirm(partition, append)
-        self._metrics.write_seconds.observe(time.monotonic() - started_s)
+        self._write_seconds.observe(time.monotonic() - started_s)
 
     async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
         """Send journal entry and outputs at once: the outputs' first record repeats the entry."""

@@ -245,7 +245,10 @@ class _Partition:
         fence, state, position = 0, dict[str, Any](), 0
         for record in self._logs.changelog:
             key = (record.key or b"").decode()
-            generation, value = msgspec.msgpack.decode(record.value or b"")
+            if record.value is None:
+                generation, value = int(record.headers["generation"]), None
+            else:
+                generation, value, *_ = msgspec.msgpack.decode(record.value)
             if key.startswith("@fence:"):
                 fence = max(fence, generation)
             elif generation < fence:

@@ -21,7 +21,8 @@ from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox
 from streams.scoring import Scorer
-from streams.tables import ALL_TABLES, TenantTables
+from streams.tables import TenantTables, table_specs
+from watchfloor.settings import WorkerSettings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1e6)
@@ -82,7 +83,7 @@ class Worker:
     limit: int = 100
     window_ms: int = 1_000
     detectors: Sequence[AttendanceDetector] = ATTENDANCE_DETECTORS
-    state: PartitionState = field(default_factory=lambda: PartitionState(ALL_TABLES))
+    state: PartitionState = field(default_factory=lambda: PartitionState(table_specs(WorkerSettings())))
     run_max: int = 100
     tenants_min: int = 1
     batch: int = 0

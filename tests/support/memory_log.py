@@ -55,11 +55,15 @@ class MemoryLog:
         self.ends[topic, partition] += count
         return first
 
-    def compact(self, topic: str, partition: int) -> None:
-        """Keep the newest record of each key; offsets stay."""
+    def compact(self, topic: str, partition: int, *, tombstones: bool = False) -> None:
+        """Keep the newest record of each key; offsets stay.
+
+        With `tombstones` those go too, as after `delete.retention.ms`.
+        """
         log = self.topics[topic, partition]
         newest = {record.key: record.offset for record in log}
-        self.topics[topic, partition] = [record for record in log if newest[record.key] == record.offset]
+        kept = [record for record in log if newest[record.key] == record.offset]
+        self.topics[topic, partition] = [record for record in kept if record.value is not None or not tombstones]
 
 
 class MemoryFetcher:
@@ -111,8 +115,15 @@ class MemoryAppender:
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
         return [self._store(topic, partition, records)]
 
-    async def append_whole(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> Append:
-        return self._store(topic, partition, [OutputRecord(key, value, ()) for key, value in records])
+    async def append_whole(
+        self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
+    ) -> Append:
+        tombstone = (("generation", b"%d" % generation),)
+        return self._store(
+            topic,
+            partition,
+            [OutputRecord(key, value, tombstone if value is None else ()) for key, value in records],
+        )
 
     def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
         loop = asyncio.get_running_loop()

@@ -277,7 +277,7 @@ def test_nothing_is_sent_before_the_commit() -> None:
         await appender.claim(0)
         broker.requests.clear()
         await appender.append("a", 0, [record(b"v")])
-        await appender.append_whole("s", 0, [(b"k", b"v")])
+        await appender.append_whole("s", 0, [(b"k", b"v")], generation=1)
         await asyncio.sleep(0.01)
         assert not broker.requests
 

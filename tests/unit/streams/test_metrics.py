@@ -33,6 +33,6 @@ def test_tenants_beyond_the_bound_share_one_series() -> None:
 def test_names_follow_prometheus_conventions() -> None:
     for metric in WorkerMetrics(CollectorRegistry()).registry.collect():
         assert isinstance(metric, Metric)
-        assert metric.name.startswith("watchfloor_worker_")
+        assert metric.name.startswith(("watchfloor_worker_", "process_"))  # the latter are the client library's
         assert metric.documentation.endswith(".")
         assert not metric.name.endswith(("_ms", "_millis", "_count"))

@@ -30,6 +30,16 @@ def test_somebody_elses_face_is_a_finding_with_the_names_beside_it() -> None:
     assert "Ann" not in finding.title + finding.description
 
 
+def test_a_person_that_no_record_names_for_too_long_is_forgotten_and_one_that_is_named_is_not() -> None:
+    worker, day_us, names = Worker(), 86_400_000_000, []
+    people = [change("person", {"id": number, "tenant_id": 1, "name": "Ann"}, lsn=number) for number in (17, 18)]
+    worker.run(people)
+    for lsn, person, day in ((100, 17, 300), (101, 17, 500), (102, 18, 500)):
+        event = check_in(lsn, person=person, lsn=lsn, at_us=NOW_US + day * day_us, verified_person_id=1)
+        names += [record.person_name for record in worker.run([event])]
+    assert names == ["Ann", "Ann", None]
+
+
 def test_two_findings_of_one_event_are_one_record_and_their_scores_combine() -> None:
     (record,) = Worker().run([check_in(verified_person_id=23)])
     assert isinstance(record, AnomalyDetected)

@@ -14,6 +14,7 @@ from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Partition
+from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.tables import PartitionState, TableSpec
 from streams.engine.tails import encode_position
@@ -47,6 +48,7 @@ class Place:
             lambda: PartitionState((COUNT,)),
             lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
             lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
+            Progress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
         )
 
     def append(self, topic: str, *records: OutputRecord) -> None:
@@ -57,6 +59,9 @@ class Place:
 
     def state(self, generation: int, key: str, value: Any) -> None:
         self.append("state", OutputRecord(key.encode(), msgspec.msgpack.encode((generation, value)), ()))
+
+    def tombstone(self, generation: int, key: str) -> None:
+        self.append("state", OutputRecord(key.encode(), None, (("generation", b"%d" % generation),)))
 
     def recover(self) -> Partition:
         return asyncio.run(self.recovery.recover(0))
@@ -131,7 +136,47 @@ def test_what_a_late_write_would_displace_under_compaction_is_written_again() ->
     partition = place.recover()
     assert partition.unsaved
     changes = dict(partition.state.take_changes(partition.generation))
-    assert [msgspec.msgpack.decode(value) for value in changes.values()] == [[3, 5]]
+    assert [msgspec.msgpack.decode(value or b"") for value in changes.values()] == [[3, 5]]
+
+
+def test_a_deleted_key_stays_deleted_and_leaves_the_changelog() -> None:
+    place = Place()
+    place.state(1, "@fence:1", None)
+    place.state(1, "count:7", 3)
+    place.state(1, "count:8", 1)
+    place.tombstone(1, "count:7")
+    partition = place.recover()
+    assert partition.state["count"].data == {8: 1}
+    place.log.compact("state", 0, tombstones=True)
+    assert not [record for record in place.log.topics["state", 0] if record.key == b"count:7"]
+    assert place.recover().state["count"].data == {8: 1}
+
+
+def test_a_late_tombstone_deletes_nothing_and_is_written_over() -> None:
+    place = Place()
+    place.state(2, "@fence:2", None)
+    place.state(2, "count:7", 5)
+    place.tombstone(1, "count:7")
+    partition = place.recover()
+    assert partition.unsaved
+    changes = [msgspec.msgpack.decode(value or b"") for _, value in partition.state.take_changes(partition.generation)]
+    assert changes == [[3, 5]]
+
+
+def test_a_late_value_of_a_deleted_key_is_deleted_again() -> None:
+    place = Place()
+    place.state(2, "@fence:2", None)
+    place.tombstone(2, "count:7")
+    place.state(1, "count:7", 4)
+    partition = place.recover()
+    assert dict(partition.state.take_changes(partition.generation)) == {b"count:7": None}
+
+
+def test_an_owner_meets_a_tombstone_of_a_newer_one() -> None:
+    place = Place()
+    partition = place.recover()
+    place.tombstone(partition.generation + 1, "count:7")
+    assert not asyncio.run(place.recovery.still_owned(partition))
 
 
 def test_an_idle_owner_notices_late_writes() -> None:
