@@ -4,8 +4,9 @@ For `guarantee: transactions`. Each partition has a transactional id. Claiming i
 an earlier writer left open and refuse whatever that one sends from then on, so a worker that was paused and
 wakes up cannot even write. Partitions commit beside each other.
 
-aiokafka's own producer has one transaction, one client and one background task each, and waits 20 ms while
-the markers of its last transaction are written; here all partitions share a client, and it is 1 ms.
+Not by aiokafka's producer: it is one client with connections and a background task of its own for each
+transactional id, and waits 20 ms at a time while the markers of its last transaction are being written. Here
+all partitions share one client (docs/decisions/0007-transactions-as-a-setting.md has the figures).
 """
 
 import asyncio
