@@ -58,7 +58,7 @@ def test_the_worker_and_the_broker_are_killed(scene: Scene) -> None:
     (worker,) = scene.begin(1, chosen("RATE", 2_000, 2_000))
     scene.supervisor.start()
     try:
-        for kill in range(int(chosen("KILLS", 3, 30))):
+        for kill in range(int(chosen("KILLS", 2, 30))):
             scene.sleep(0.5, 2.0)
             worker.kill()
             scene.note(f"kill {kill}")
