@@ -36,7 +36,7 @@ class Identity(NamedTuple):
 
 
 class Coordination:
-    """Speaks with the coordinators of transactional ids and with the leaders of partitions.
+    """Speaks with the coordinator of a transactional id and with the leaders of partitions.
 
     Args:
         client: started by the caller.

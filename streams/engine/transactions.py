@@ -4,8 +4,10 @@ For `guarantee: transactions`. Each partition has a transactional id. Claiming i
 an earlier writer left open and refuse whatever that one sends from then on, so a worker that was paused and
 wakes up cannot even write. Partitions commit beside each other.
 
-aiokafka's own producer has one transaction, one client and one background task each, and waits 20 ms while
-the markers of its last transaction are written; here all partitions share a client, and it is 1 ms.
+Each partition has a client of its own: a broker answers a connection's requests one after the other, and a
+request to produce belongs to one transactional id. Not by aiokafka's producer, which waits 20 ms at a time
+while the markers of its last transaction are being written and costs more CPU
+(docs/decisions/0007-transactions-as-a-setting.md has the figures).
 """
 
 import asyncio
@@ -55,6 +57,7 @@ class _Batch:
 class _Writer:
     """The writer of one partition and what it has gathered for its next transaction."""
 
+    coordination: Coordination
     identity: Identity
     sequences: dict[str, int] = field(default_factory=dict)
     """Topic to the sequence number of its next record."""
@@ -82,16 +85,16 @@ class TransactionalAppender(Appender):
         state_batch_bytes_max: int,
     ) -> None:
         super().__init__(batch_bytes_max=batch_bytes_max, state_batch_bytes_max=state_batch_bytes_max)
-        self._client = AIOKafkaClient(**client_config)
-        self._coordination = Coordination(self._client, transaction_timeout_ms)
+        self._client_config = client_config
+        self._transaction_timeout_ms = transaction_timeout_ms
+        self._clients: dict[int, AIOKafkaClient] = {}
         self._prefix = transactional_id_prefix
         self._bytes_max = max(batch_bytes_max, state_batch_bytes_max)
         self._writers: dict[int, _Writer] = {}
         self._running: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Connect."""
-        await self._client.bootstrap()
+        """Nothing: a partition's connection is made when it is claimed."""
 
     async def stop(self) -> None:
         """Let what is on its way arrive, if the broker answers, and disconnect; the rest was not written."""
@@ -99,7 +102,8 @@ class TransactionalAppender(Appender):
             _, late = await asyncio.wait(self._running, timeout=_STOP_S)
             for task in late:
                 task.cancel()
-        await self._client.close()
+        for client in self._clients.values():
+            await client.close()
 
     async def claim(self, partition: int) -> None:
         """Become the writer of a partition; when this returns, what an earlier one left open is aborted.
@@ -107,7 +111,14 @@ class TransactionalAppender(Appender):
         Raises:
             KafkaError: the broker refuses.
         """
-        self._writers[partition] = _Writer(await self._coordination.claim(f"{self._prefix}-{partition}"))
+        client = self._clients.get(partition)
+        if client is None:
+            client = AIOKafkaClient(**self._client_config)
+            await client.bootstrap()
+            self._clients[partition] = client
+        coordination = Coordination(client, self._transaction_timeout_ms)
+        identity = await coordination.claim(f"{self._prefix}-{partition}")
+        self._writers[partition] = _Writer(coordination, identity)
 
     async def commit(self) -> None:
         """Start a transaction with what each partition has gathered."""
@@ -137,15 +148,15 @@ class TransactionalAppender(Appender):
         offsets: dict[int, int] = {}
         try:
             async with writer.turn:
-                await self._coordination.begin(writer.identity, dict.fromkeys(waiting, partition))
+                await writer.coordination.begin(writer.identity, dict.fromkeys(waiting, partition))
                 for index in range(max(map(len, waiting.values()))):
                     # A request may hold one RecordBatch a topic partition.
                     now = {topic: batches[index] for topic, batches in waiting.items() if index < len(batches)}
-                    found = await self._coordination.produce(
+                    found = await writer.coordination.produce(
                         writer.identity, partition, {topic: data for topic, (_, data) in now.items()}
                     )
                     offsets |= {id(now[topic][0]): offset for topic, offset in found.items()}
-                await self._coordination.commit(writer.identity)
+                await writer.coordination.commit(writer.identity)
         except Exception as error:  # noqa: BLE001 - whoever waits for these batches raises it
             for append, _ in gathered:
                 append.written.set_exception(error)

@@ -155,9 +155,9 @@ def with_appender(broker: Broker, do: Callable[[TransactionalAppender], Any]) ->
                 batch_bytes_max=400,
                 state_batch_bytes_max=1 << 20,
             )
-        await appender.start()
-        await do(appender)
-        await appender.stop()
+            await appender.start()
+            await do(appender)
+            await appender.stop()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
