@@ -6,7 +6,7 @@
 The entities are the persons of the engines' benchmark. Each kind of store is measured in a process of its own:
 microseconds of a read, a write, and of moving a person on (read, write, its share of encoding the changelog);
 memory that the process grew by; bytes on the disk. No broker, no disk but RocksDB's. Needs RocksDB from the
-peers' environment, which is made on the first run.
+peers' environment, which is made on the first run. Times are CPU times, background threads included.
 """
 
 import argparse
