@@ -1,0 +1,46 @@
+"""Persons in RocksDB: `state_rocksdb.py <persons> <directory>`. Prints its figures as JSON.
+
+Keys and values as the engine's changelog has them, no write-ahead log (the changelog is one), the database's
+defaults otherwise. The changelog's records are the values that are written anyway, so they cost nothing more.
+"""
+
+import sys
+from pathlib import Path
+
+import msgspec
+from rocksdict import Options, Rdict, WriteOptions  # type: ignore[import-not-found, unused-ignore]
+from state_work import Key, accesses, key_of, measure, mib, microseconds, resident_bytes, tell, track_of
+from work import PersonTrack
+
+
+def main() -> None:
+    """Fill, read, write, do both; then what is in memory and on the disk."""
+    persons, directory = int(sys.argv[1]), Path(sys.argv[2])
+    before_bytes = resident_bytes()
+    store = Rdict(str(directory), Options(raw_mode=True))
+    no_log = WriteOptions()
+    no_log.disable_wal = True
+    store.set_write_options(no_log)
+    encode_key, encode, decode = msgspec.json.encode, msgspec.msgpack.encode, msgspec.msgpack.Decoder(tuple).decode
+
+    def put(key: Key, track: PersonTrack) -> None:
+        store[encode_key(key)] = encode(track)
+
+    def get(key: Key) -> tuple[float, ...]:
+        return decode(store[encode_key(key)])  # type: ignore[no-any-return, unused-ignore]
+
+    def load() -> None:
+        for number in range(persons):
+            put(key_of(number), track_of(number))
+
+    load_us = microseconds(load, persons)
+    figures = measure(get, put, lambda: None, accesses(persons))
+    memory_bytes = resident_bytes() - before_bytes
+    store.flush()
+    disk_bytes = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+    store.close()
+    tell(figures | {"load_us": load_us, "memory_mib": mib(memory_bytes), "disk_mib": mib(disk_bytes)})
+
+
+if __name__ == "__main__":
+    main()
