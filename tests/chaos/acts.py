@@ -1,6 +1,6 @@
 """What is done to workers again and again: seeded, noted and counted in the scene."""
 
-from chaos.scene import SESSION_S, Scene
+from chaos.scene import Scene
 from chaos.workers import Worker
 
 
@@ -29,7 +29,7 @@ def pause_past_the_session(scene: Scene, workers: list[Worker], pauses: int, *, 
         paused, owner = scene.random.sample(workers, 2)
         paused.pause()
         scene.note(f"pause {pause} of {paused.name}", "pauses")
-        scene.sleep(SESSION_S + 0.2, SESSION_S + 2.5)
+        scene.sleep(scene.session_s + 0.2, scene.session_s + 2.5)
         paused.resume()
         scene.note("resume")
         if scene.random.random() < kills:
@@ -52,7 +52,7 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
         elif drawn < pauses:
             worker.pause()
             scene.note(f"{worker.name} is paused", "pauses")
-            scene.sleep(SESSION_S + 0.2, SESSION_S + 1.5)
+            scene.sleep(scene.session_s + 0.2, scene.session_s + 1.5)
             worker.resume()
             scene.note("resume")
         elif len(running) == 1:
