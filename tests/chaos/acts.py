@@ -1,4 +1,4 @@
-"""What is done to workers again and again: seeded, noted and counted in the scene."""
+"""What is done to workers and topics: seeded, noted and counted in the scene."""
 
 from chaos.scene import Scene
 from chaos.workers import Worker
@@ -65,3 +65,25 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
             worker.kill()
             scene.note(f"{worker.name} is killed", "kills")
         scene.sleep(0.5, 4.0)
+
+
+def compact_hard(scene: Scene, *, lag_ms: int) -> None:
+    """A new segment each half second, cleaned at once where `lag_ms` allows it."""
+    scene.cluster.configure_topic(
+        f"{scene.name}.state-changelog",
+        {
+            "segment.ms": "500",
+            "min.cleanable.dirty.ratio": "0.01",
+            "min.compaction.lag.ms": str(lag_ms),
+            "max.compaction.lag.ms": str(max(lag_ms, 500)),
+            "delete.retention.ms": "0",
+        },
+    )
+
+
+def compacted_share(scene: Scene) -> float:
+    """How much of the changelog is gone, 0..1."""
+    topic = f"{scene.name}.state-changelog"
+    ends = scene.cluster.reader.ends(topic)
+    left = len(scene.cluster.reader.read(topic))
+    return 1 - left / max(1, sum(ends.values()))
