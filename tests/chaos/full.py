@@ -147,7 +147,8 @@ def _row(name: str, runs: list[Result]) -> tuple[str, ...]:
 
 def say(*lines: str) -> None:
     """Progress."""
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    sys.stderr.write("\n".join((*lines, "")))  # in one piece: several say something at a time
+    sys.stderr.flush()
 
 
 def arguments_from_command_line() -> argparse.Namespace:
