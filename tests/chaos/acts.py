@@ -1,6 +1,6 @@
-"""What is done to workers again and again: seeded, noted and counted in the scene."""
+"""What is done to workers and topics: seeded, noted and counted in the scene."""
 
-from chaos.scene import SESSION_S, Scene
+from chaos.scene import Scene
 from chaos.workers import Worker
 
 
@@ -29,7 +29,7 @@ def pause_past_the_session(scene: Scene, workers: list[Worker], pauses: int, *, 
         paused, owner = scene.random.sample(workers, 2)
         paused.pause()
         scene.note(f"pause {pause} of {paused.name}", "pauses")
-        scene.sleep(SESSION_S + 0.2, SESSION_S + 2.5)
+        scene.sleep(scene.session_s + 0.2, scene.session_s + 2.5)
         paused.resume()
         scene.note("resume")
         if scene.random.random() < kills:
@@ -52,7 +52,7 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
         elif drawn < pauses:
             worker.pause()
             scene.note(f"{worker.name} is paused", "pauses")
-            scene.sleep(SESSION_S + 0.2, SESSION_S + 1.5)
+            scene.sleep(scene.session_s + 0.2, scene.session_s + 1.5)
             worker.resume()
             scene.note("resume")
         elif len(running) == 1:
@@ -65,3 +65,25 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
             worker.kill()
             scene.note(f"{worker.name} is killed", "kills")
         scene.sleep(0.5, 4.0)
+
+
+def compact_hard(scene: Scene, *, lag_ms: int) -> None:
+    """A new segment each half second, cleaned at once where `lag_ms` allows it."""
+    scene.cluster.configure_topic(
+        f"{scene.name}.state-changelog",
+        {
+            "segment.ms": "500",
+            "min.cleanable.dirty.ratio": "0.01",
+            "min.compaction.lag.ms": str(lag_ms),
+            "max.compaction.lag.ms": str(max(lag_ms, 500)),
+            "delete.retention.ms": "0",
+        },
+    )
+
+
+def compacted_share(scene: Scene) -> float:
+    """How much of the changelog is gone, 0..1."""
+    topic = f"{scene.name}.state-changelog"
+    ends = scene.cluster.reader.ends(topic)
+    left = len(scene.cluster.reader.read(topic))
+    return 1 - left / max(1, sum(ends.values()))

@@ -55,9 +55,9 @@ SCENARIOS = (
     Scenario("compaction-pauses", "test_compaction.py::test_pauses_under_compaction", 2, {"PAUSES": 13}),
     Scenario("compaction-no-lag", "test_compaction.py::test_pauses_without_any_lag", 2, {"PAUSES": 13}),
     Scenario("everything", "test_members.py::test_everything_at_once", 2, {"CHANGES": 25}),
-    Scenario("tx-pauses", "test_transactions.py::test_paused_past_its_session_and_killed", 2, {"PAUSES": 13}),
-    Scenario("tx-broker", "test_transactions.py::test_the_worker_and_the_broker_are_killed", 2, {"KILLS": 9}),
-    Scenario("tx-come-and-go", "test_transactions.py::test_workers_come_and_go", 2, {"CHANGES": 25}),
+    Scenario("transactions-pauses", "test_transactions.py::test_paused_past_its_session_and_killed", 2, {"PAUSES": 13}),
+    Scenario("transactions-kills", "test_transactions.py::test_the_worker_and_the_broker_are_killed", 2, {"KILLS": 10}),
+    Scenario("transactions-come-and-go", "test_transactions.py::test_workers_come_and_go", 2, {"CHANGES": 25}),
     Scenario("restarts", "test_restart_time.py::test_restart_to_first_event", 1, {"RESTARTS": 10}),
 )
 
@@ -148,7 +148,8 @@ def _row(name: str, runs: list[Result]) -> tuple[str, ...]:
 
 def say(*lines: str) -> None:
     """Progress."""
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    sys.stderr.write("\n".join((*lines, "")))  # in one piece: several say something at a time
+    sys.stderr.flush()
 
 
 def arguments_from_command_line() -> argparse.Namespace:

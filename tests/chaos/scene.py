@@ -27,6 +27,8 @@ from chaos.workers import Supervisor, Worker
 
 FULL = os.environ.get("CHAOS") == "full"
 SESSION_S = 2.0
+UNSHAKEN_SESSION_S = 4.0
+"""Of several workers whose topics must hold no repeat, see `Scene.begin`."""
 SETTLE_S_MAX = 240.0
 _POLL_S = 0.1
 _LOG_LINES = 30
@@ -73,12 +75,8 @@ class Scene:
         self._journal_read: dict[int, int] = {}
         self._journalled: dict[tuple[str, int], int] = {}
         self._config = directory / "watchfloor.toml"
-        self._config.write_text(
-            f'[kafka]\nbootstrap_servers = "{cluster.address}"\ntopic_prefix = "{name}"\n'
-            f'[worker]\nguarantee = "{guarantee}"\n'
-            f"session_timeout_ms = {SESSION_S * 1e3:.0f}\nheartbeat_interval_ms = 400\n",
-            "utf-8",
-        )
+        self._guarantee = guarantee
+        self.session_s = SESSION_S
 
     def __enter__(self) -> Self:
         return self
@@ -95,8 +93,22 @@ class Scene:
         self.supervisor.workers.append(made)
         return made
 
-    def begin(self, workers: int, rate: float) -> list[Worker]:
-        """Start workers on a founded company and let the load run."""
+    def begin(self, workers: int, rate: float, *, session_s: float = SESSION_S) -> list[Worker]:
+        """Start workers on a founded company and let the load run.
+
+        Args:
+            workers: how many.
+            rate: row changes a second.
+            session_s: of the workers in the group. Where several may not leave a repeat in the topics, it must be
+                longer than a busy machine can hold one of them up: that would be a pause.
+        """
+        self.session_s = session_s
+        self._config.write_text(
+            f'[kafka]\nbootstrap_servers = "{self.cluster.address}"\ntopic_prefix = "{self.name}"\n'
+            f'[worker]\nguarantee = "{self._guarantee}"\n'
+            f"session_timeout_ms = {session_s * 1e3:.0f}\nheartbeat_interval_ms = 400\n",
+            "utf-8",
+        )
         made = [self.worker() for _ in range(workers)]
         for each in made:
             each.start()

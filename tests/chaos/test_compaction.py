@@ -1,32 +1,10 @@
 """The changelog is compacted as hard as the broker can, while workers are killed or paused."""
 
 import pytest
-from chaos.acts import kill_at_random_points, pause_past_the_session
+from chaos.acts import compact_hard, compacted_share, kill_at_random_points, pause_past_the_session
 from chaos.scene import Scene, chosen, long_form
 
 pytestmark = pytest.mark.timeout(1_800)
-
-
-def compact_hard(scene: Scene, *, lag_ms: int) -> None:
-    """A new segment each half second, cleaned at once where `lag_ms` allows it."""
-    scene.cluster.configure_topic(
-        f"{scene.name}.state-changelog",
-        {
-            "segment.ms": "500",
-            "min.cleanable.dirty.ratio": "0.01",
-            "min.compaction.lag.ms": str(lag_ms),
-            "max.compaction.lag.ms": str(max(lag_ms, 500)),
-            "delete.retention.ms": "0",
-        },
-    )
-
-
-def compacted_share(scene: Scene) -> float:
-    """How much of the changelog is gone, 0..1."""
-    topic = f"{scene.name}.state-changelog"
-    ends = scene.cluster.reader.ends(topic)
-    left = len(scene.cluster.reader.read(topic))
-    return 1 - left / max(1, sum(ends.values()))
 
 
 def test_kills_under_compaction(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.acts import come_and_go
-from chaos.scene import Scene, chosen, long_form
+from chaos.scene import UNSHAKEN_SESSION_S, Scene, chosen, long_form
 
 pytestmark = pytest.mark.timeout(1_800)
 
@@ -10,14 +10,14 @@ pytestmark = pytest.mark.timeout(1_800)
 @long_form
 def test_one_of_two_is_killed(scene: Scene) -> None:
     """Back at once under its name, or after its session, when the other has taken over; then it is killed again."""
-    workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
+    workers = scene.begin(2, chosen("RATE", 2_000, 2_000), session_s=UNSHAKEN_SESSION_S)
     for kill in range(int(chosen("KILLS", 4, 20))):
         scene.sleep(0.5, 2.0)
         victim = scene.random.choice(workers)
         victim.kill()
         scene.note(f"kill {kill} of {victim.name}", "kills")
         if scene.random.random() < 0.5:
-            scene.sleep(2.5, 4.0)  # longer than the session
+            scene.sleep(scene.session_s + 0.5, scene.session_s + 2.0)
         victim.start()
         if scene.random.random() < 0.5:
             scene.sleep(0.8, 2.0)  # its return makes the group decide anew
@@ -30,7 +30,7 @@ def test_one_of_two_is_killed(scene: Scene) -> None:
 
 def test_workers_come_and_go(scene: Scene) -> None:
     """Up to three at a time, stopped in order or killed."""
-    workers = scene.begin(1, chosen("RATE", 2_000, 2_000))
+    workers = scene.begin(1, chosen("RATE", 2_000, 2_000), session_s=UNSHAKEN_SESSION_S)
     come_and_go(scene, [*workers, scene.worker(), scene.worker()], int(chosen("CHANGES", 6, 30)), pauses=0.0)
     scene.conclude(raw=True)
 

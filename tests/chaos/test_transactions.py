@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos.acts import come_and_go, pause_past_the_session
+from chaos.acts import come_and_go, compact_hard, pause_past_the_session
 from chaos.cluster import Cluster
 from chaos.scene import Scene, chosen, long_form
 from chaos.verifier import Verdict
@@ -34,13 +34,18 @@ def conclude(scene: Scene) -> Verdict:
 
 
 def test_paused_past_its_session_and_killed(scene: Scene) -> None:
-    """Of two workers one sleeps while the other takes over; when it wakes up, most times the other one dies."""
+    """Of two workers one sleeps while the other takes over; when it wakes up, now and then the other one dies.
+
+    A changelog without any compaction lag: nothing late can displace what is right, since the broker refuses it.
+    """
     workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
-    pause_past_the_session(scene, workers, int(chosen("PAUSES", 3, 25)), kills=0.6)
+    compact_hard(scene, lag_ms=0)
+    pause_past_the_session(scene, workers, int(chosen("PAUSES", 2, 25)), kills=0.6)
     verdict = conclude(scene)
-    assert verdict.counts["takeovers"] > 8, "nobody took anything over"
+    assert verdict.counts["takeovers"] > 4, "nobody took anything over"
 
 
+@long_form
 def test_the_worker_and_the_broker_are_killed(scene: Scene) -> None:
     """kill -9 at random points, of a lone worker and of the broker under it."""
     (worker,) = scene.begin(1, chosen("RATE", 2_000, 2_000))

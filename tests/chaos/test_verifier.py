@@ -73,6 +73,11 @@ def other_spans(logs: Logs) -> None:
     logs.journal[at] = with_body(logs.journal[at], spans=spans | {topic: [start, end + 1]})
 
 
+def uncounted_late_row(logs: Logs) -> None:
+    at = max(index for index, record in enumerate(logs.journal) if json.loads(record.value or b"").get("spans"))
+    logs.journal[at] = with_body(logs.journal[at], late=json.loads(logs.journal[at].value or b"").get("late", 0) + 1)
+
+
 def _last_key(logs: Logs, prefix: bytes) -> int:
     return max(index for index, record in enumerate(logs.changelog) if (record.key or b"").startswith(prefix))
 
@@ -105,6 +110,7 @@ TAMPERINGS: tuple[Callable[[Logs], None], ...] = (
     lost_dead_letter,
     lost_journal_entry,
     other_spans,
+    uncounted_late_row,
     wrong_count_in_the_state,
     lost_state,
     lost_position,
