@@ -84,6 +84,7 @@ class Scorer:
         """
         counts = [0] * len(self._tables)
         self._failed = set()
+        ticked_us = batch.ticked_ms * 1000
         for entry in batch.entries:
             counts[entry.rank] += 1
             change = entry.change
@@ -92,6 +93,8 @@ class Scorer:
             if type(change) is Poison:
                 self._bury(batch, entry, "decode", change.reason, change.exception_class)
                 continue
+            if change.commit_us < ticked_us:
+                batch.late += 1  # a timer of a later time has been fired: the row counts where it stands
             try:
                 self._apply(batch, tables, entry, change)
             except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
@@ -100,6 +103,7 @@ class Scorer:
         if batch.tick_ms is not None:
             self._limiter.tick(batch, tables, batch.tick_ms)
         batch.wake_at_ms = self._limiter.next_report_ms(tables)
+        batch.log_ms = _log_ms(batch.entries)
         self._outbox.flush(batch)
         for table, count in zip(self._tables, counts, strict=True):
             if count:
@@ -109,6 +113,8 @@ class Scorer:
         tables.log_time.us = change.commit_us
         learn = self._learn.get(change.table)
         if learn is not None:
+            if tables.bursting:
+                self._limiter.catch_up(batch, tables, change.row.tenant_id, change.commit_us // 1000)
             learn(tables, change)
             return
         if change.table not in SCORED_TABLES or change.snapshot:
@@ -211,6 +217,14 @@ class Scorer:
         self._failed.add(id(entry))
         self._metrics.dead_letters.labels(self._tables[entry.rank]).inc()
         self._outbox.dead_letter(batch, entry, detector, reason, exception_class)
+
+
+def _log_ms(entries: Sequence[Entry]) -> int:
+    """Commit time of the last streamed row, Unix milliseconds; 0 where there is none."""
+    for entry in reversed(entries):
+        if isinstance(entry.change, Change) and not entry.change.snapshot:
+            return entry.change.commit_us // 1000
+    return 0
 
 
 def _attendance_changed(change: Change) -> bool:

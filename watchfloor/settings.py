@@ -136,6 +136,8 @@ class WorkerSettings(Section):
     idle_fetch_wait_ms: Positive = 200
     merge_wait_ms_max: Positive = 500
     """How long a micro-batch waits for a captured topic that lags behind its end offset."""
+    tick_grace_ms: Annotated[int, Field(ge=0, le=1_500)] = 250
+    """How long after its time a timer fires, so that rows committed before it are there: the delay of the capture."""
     changelog_interval_ms: Annotated[int, Field(ge=0)] = 250
     """How often changed state is written under load. What came since is run again after a crash."""
     changelog_keys_max: Positive = 20_000

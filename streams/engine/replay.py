@@ -47,10 +47,10 @@ async def replay(
         if entry.batch != partition.batch + 1:
             raise IncompleteLogError(f"micro-batch {partition.batch + 1} of partition {number} is not in the journal")
         partition.replay.append(entry)
-        batch = partition.next_batch(0, wait=True)
+        batch = partition.next_batch(wait=True)
         while batch is None:
             await _fetch(application, fetcher, partition, entry, records_max)
-            batch = partition.next_batch(0, wait=True)
+            batch = partition.next_batch(wait=True)
         await process(batch)
         partition.finish(batch)
         yield partition, batch
