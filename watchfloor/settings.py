@@ -148,8 +148,9 @@ class WorkerSettings(Section):
     state_batch_bytes_max: Positive = 8 * 1024 * 1024
     """The changed keys and the position must fit into one RecordBatch of this size."""
     output_batch_bytes_max: Positive = 900_000
-    future_timestamp_ms_max: Positive = 60_000
-    """A commit time further than this ahead of the broker's append time is clamped and flagged."""
+    future_timestamp_ms_max: Positive = 5_000
+    """A commit time further than this ahead of the moment at which the record was appended to its topic is not
+    believed: that moment counts instead, and the feed says so."""
     dead_letter_run_max: Positive = 100
     """Records that may fail in a row; one more stops the worker, so that a defect does not drain the topics."""
     dead_letter_share_max: Annotated[float, Field(gt=0, le=1)] = 0.2

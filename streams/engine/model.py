@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, gc=False):
     """What the topic's decoder returned, or a Poison."""
     record: RawRecord
     snapshot_lsn: int = 0
-    """Of a row that a snapshot read: the LSN of the snapshot. Such an entry has no order of its own."""
+    """Of a row that a snapshot read: the LSN of the snapshot. Its `lsn` is 0: it is never taken for a repeat."""
 
 
 class OutputRecord(NamedTuple):
@@ -75,7 +75,7 @@ class JournalEntry(msgspec.Struct, frozen=True, tag_field="type", tag="batch", o
     """Log time, Unix milliseconds, up to which the micro-batch fires the timers that are due."""
     late: int = 0
     """Records that came after a later one of another topic had been processed, or after a timer of a later
-    time had been fired."""
+    time had been fired; and one where another database's history begins."""
 
 
 class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence"):

@@ -214,7 +214,7 @@ class Partition:
     def _without_repeats(self, entries: list[Entry], batch: MicroBatch) -> list[Entry]:
         """Drop what a restarted Connect sent again, count what came late, note the commit order reached.
 
-        Records with LSN 0 have no place of their own (unreadable ones, snapshot rows): never repeats.
+        Records with LSN 0 (unreadable ones, snapshot rows) are never repeats.
         """
         kept: list[Entry] = []
         append = kept.append
@@ -234,12 +234,16 @@ class Partition:
                     batch.late += 1
                 else:
                     last = order
-            elif entry.snapshot_lsn and entry.snapshot_lsn < last[0]:
-                # Within one database a snapshot is never older than what was streamed before it. Everything
-                # of the new one would look like a repeat of the old one.
-                batch.new_history, last = True, (0, 0)
-                frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
-                self.progress.clear()
+            elif entry.snapshot_lsn:
+                if entry.snapshot_lsn < last[0]:
+                    # Within one database a snapshot is never older than what was streamed before it. Everything
+                    # of the new one would look like a repeat of the old one.
+                    batch.new_history = True
+                    batch.late += 1
+                    frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
+                    self.progress.clear()
+                    last = _NOWHERE[:2]
+                last = max(last, (entry.snapshot_lsn, 0))
             append(entry)
         self.last_order = last
         for topic, reached in zip(self.topics, frontier, strict=True):

@@ -111,11 +111,26 @@ def test_a_snapshot_of_another_database_begins_a_new_history() -> None:
     for rank in range(3):
         fill(of, rank, [900, 950] if rank == 0 else [])
     next_batch(of)
-    taught = Entry(0, 0, 0, 2, "taught", Record(2), 40)
+    taught = Entry(40, 0, 0, 2, "taught", Record(2), 40)
     of.add(0, [taught, entry(41, 0, 3), entry(42, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
-    assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 0, 3)
+    assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 1, 3)
+
+
+def test_a_snapshot_row_stands_where_its_snapshot_was_taken() -> None:
+    of = partition()
+    taught = Entry(40, 0, 1, 0, "taught", Record(0), 40)
+    of.add(0, [entry(39, 0, 0), entry(41, 0, 1)], 2, 2, 1)
+    of.add(1, [taught], 1, 1, 1)
+    fill(of, 2, [])
+    batch = next_batch(of)
+    assert batch is not None
+    assert [each.change for each in batch.entries] == ["0:0", "taught", "0:1"]
+    fill(of, 2, [38])
+    late = next_batch(of)
+    assert late is not None
+    assert (late.late, late.new_history) == (1, False)
 
 
 def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
@@ -123,7 +138,7 @@ def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
     for rank in range(3):
         fill(of, rank, [900, 950] if rank == 0 else [])
     next_batch(of)
-    taught = Entry(0, 0, 0, 2, "taught", Record(2), 960)
+    taught = Entry(960, 0, 0, 2, "taught", Record(2), 960)
     of.add(0, [taught, entry(950, 0, 3, "0:1"), entry(961, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
