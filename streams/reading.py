@@ -44,7 +44,7 @@ class Reader:
             return Entry(0, 0, rank, record.offset, Poison(str(error), type(error).__name__), record)
         if change is None:
             return Entry(0, 0, rank, record.offset, None, record)
-        if change.commit_us > (record.timestamp + self._future_ms_max) * 1000:
+        if change.commit_us > (record.timestamp + self._future_ms_max) * 1000 and record.timestamp >= 0:
             change = msgspec.structs.replace(
                 change, commit_us=record.timestamp * 1000, claimed_commit_us=change.commit_us
             )
