@@ -36,19 +36,15 @@ class Step:
 
 def steps(lags_ms: st.SearchStrategy[int]) -> st.SearchStrategy[list[Step]]:
     """Runs of changes: bursts over the limit, pauses, changes of what messages and limits are made from."""
-    kinds = ["check_in"] * 6 + ["ticket", "limit", "site", "unreadable", "ahead"]
-    gaps_ms = st.sampled_from([0, 0, 0, 1, 40, 300, 700, 1_000, 2_000, 3_500]) | st.integers(-60, 2_500)
-    return st.lists(
-        st.builds(
-            Step,
-            st.sampled_from(kinds),
-            st.integers(1, 3),
-            gaps_ms,
-            lags_ms,
-            st.integers(0, 19).map(lambda drawn: drawn == 0),
-        ),
-        max_size=60,
+    kinds = ["check_in"] * 4 + ["ticket", "limit", "site", "snapshot", "unreadable", "ahead"]
+    gaps_ms = st.sampled_from([0, 1, 40, 300, 700, 1_000, 2_000, 3_500]) | st.integers(-60, 2_500)
+    again = st.integers(0, 19).map(lambda drawn: drawn == 0)
+    tenants = st.integers(1, 3)
+    single = st.builds(Step, st.sampled_from(kinds), tenants, gaps_ms, lags_ms, again).map(lambda step: [step])
+    burst = st.builds(
+        lambda count, tenant, lag_ms: [Step("check_in", tenant, 0, lag_ms)] * count, st.integers(3, 8), tenants, lags_ms
     )
+    return st.lists(single | burst, max_size=40).map(lambda runs: [step for run in runs for step in run])
 
 
 class Delivery:
@@ -75,14 +71,27 @@ def _schedule(drawn: Sequence[Step]) -> Iterator[tuple[int, str, int, OutputReco
     latest: list[tuple[str, int, OutputRecord]] = []
     for number, step in enumerate(drawn, start=1):
         commit_ms += step.after_ms
-        table, value = _change(number, step, commit_ms)
-        place = NAMES.captured(table), step.tenant % PARTITIONS
-        record = OutputRecord(tenant_key(step.tenant), value, ())
-        latest = [*latest[-9:], (*place, record)]
+        records = [
+            (NAMES.captured(table), step.tenant % PARTITIONS, OutputRecord(tenant_key(step.tenant), value, ()))
+            for table, value in _changes(number, step, commit_ms)
+        ]
+        if step.kind == "snapshot":
+            latest = []  # an interrupted one is taken anew, at another LSN, and nothing before it is sent again
+        else:
+            latest = [*latest[-9:], *records]
         arrives_ms = commit_ms + step.lag_ms
-        for topic, partition, each in [latest[-1], *(latest if step.again else [])]:
+        for topic, partition, each in [*records, *(latest if step.again else [])]:
             sent_ms[topic, partition] = max(sent_ms.get((topic, partition), 0), arrives_ms)
             yield sent_ms[topic, partition], topic, partition, each
+
+
+def _changes(number: int, step: Step, commit_ms: int) -> Iterator[tuple[str, bytes]]:
+    if step.kind != "snapshot":
+        yield _change(number, step, commit_ms)
+        return
+    for kind in ("limit", "site"):
+        table, value = _change(number, Step(kind, step.tenant, 0, 0), commit_ms)
+        yield table, value.replace(b'"op": "c"', b'"op": "r"')
 
 
 def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
