@@ -67,7 +67,8 @@ class Delivery:
 
 
 def _schedule(drawn: Sequence[Step]) -> Iterator[tuple[int, str, int, OutputRecord]]:
-    commit_ms, sent_ms = START_MS, dict[tuple[str, int], int]()
+    commit_ms = read_ms = START_MS
+    sent_ms: dict[tuple[str, int], int] = {}
     latest: list[tuple[str, int, OutputRecord]] = []
     for number, step in enumerate(drawn, start=1):
         commit_ms += step.after_ms
@@ -79,7 +80,8 @@ def _schedule(drawn: Sequence[Step]) -> Iterator[tuple[int, str, int, OutputReco
             latest = []  # an interrupted one is taken anew, at another LSN, and nothing before it is sent again
         else:
             latest = [*latest[-9:], *records]
-        arrives_ms = commit_ms + step.lag_ms
+        read_ms = max(read_ms, commit_ms)  # the connector reads in the order of the commits
+        arrives_ms = read_ms + step.lag_ms
         for topic, partition, each in [*records, *(latest if step.again else [])]:
             sent_ms[topic, partition] = max(sent_ms.get((topic, partition), 0), arrives_ms)
             yield sent_ms[topic, partition], topic, partition, each
