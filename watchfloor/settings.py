@@ -52,6 +52,9 @@ class KafkaSettings(Section):
     processed_retention_minutes: Positive = 60
     long_retention_days: Positive = 90
     """Of the audit trail and the dead letters."""
+    tenant_topic_bytes_max: Positive = 256 * 1024 * 1024
+    """Per partition of the captured `tenant` topic. It is kept however old it is, so that a gateway that starts later
+    still knows each tenant's limit; only beyond this size its oldest rows go."""
 
 
 class TableMapping(Section):

@@ -76,10 +76,8 @@ def _schedule(drawn: Sequence[Step]) -> Iterator[tuple[int, str, int, OutputReco
             (NAMES.captured(table), step.tenant % PARTITIONS, OutputRecord(tenant_key(step.tenant), value, ()))
             for table, value in _changes(number, step, commit_ms)
         ]
-        if step.kind == "snapshot":
-            latest = []  # an interrupted one is taken anew, at another LSN, and nothing before it is sent again
-        else:
-            latest = [*latest[-9:], *records]
+        # An interrupted snapshot is taken anew, at another LSN, and nothing before it is sent again.
+        latest = [] if step.kind == "snapshot" else [*latest[-9:], *records]
         read_ms = max(read_ms, commit_ms)  # the connector reads in the order of the commits
         arrives_ms = read_ms + step.lag_ms
         for topic, partition, each in [*records, *(latest if step.again else [])]:
