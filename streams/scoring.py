@@ -208,15 +208,30 @@ class Scorer:
         return judgements, failed
 
     def _failed_keys(self, batch: MicroBatch) -> dict[int, bytes | None]:
-        """Index and record key of each entry that became a dead letter."""
+        """Index and record key of each entry that became a dead letter, in the order of the log."""
         if not self._failed:
             return {}
-        return {index: entry.record.key for index, entry in enumerate(batch.entries) if id(entry) in self._failed}
+        entries = _in_log_order(batch.entries)
+        return {index: entry.record.key for index, entry in enumerate(entries) if id(entry) in self._failed}
 
     def _bury(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         self._failed.add(id(entry))
         self._metrics.dead_letters.labels(self._tables[entry.rank]).inc()
         self._outbox.dead_letter(batch, entry, detector, reason, exception_class)
+
+
+def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries with the unreadable ones behind the record before them in their topic.
+
+    In the micro-batch they come first, having no place of their own; there even a few look like a long run.
+    """
+    before: dict[int, tuple[int, int]] = {}
+    places: list[tuple[tuple[int, int], int, int, Entry]] = []
+    for entry in sorted(entries, key=lambda each: each.offset):
+        if entry.commit_lsn:
+            before[entry.rank] = (entry.commit_lsn, entry.lsn)
+        places.append((before.get(entry.rank, (0, 0)), entry.rank, entry.offset, entry))
+    return [entry for *_, entry in sorted(places, key=lambda place: place[:3])]
 
 
 def _log_ms(entries: Sequence[Entry]) -> int:

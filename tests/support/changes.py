@@ -67,13 +67,13 @@ def change(
 
 
 def entries(changes: Iterable[Any]) -> list[Entry]:
-    """Entries in the order given, each at the LSN of its change."""
+    """Entries as the merge hands them on: by the LSNs of their changes, those without one first."""
     made = []
     for offset, each in enumerate(changes):
         rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else 6
         lsn = each.lsn if isinstance(each, Change) else 0
         made.append(Entry(max(0, lsn - 1), lsn, rank, offset, each, Record(offset)))
-    return made
+    return sorted(made, key=lambda entry: (entry.commit_lsn, entry.lsn, entry.rank, entry.offset))
 
 
 @dataclass

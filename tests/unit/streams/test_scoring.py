@@ -243,6 +243,18 @@ def test_a_run_of_failures_stops_the_worker_before_anything_is_buried() -> None:
     assert worker.outputs == {}
 
 
+def test_unreadable_records_that_lie_apart_are_no_run_however_large_the_micro_batch() -> None:
+    worker = Worker(run_max=3, limit=1_000)
+    rows: list[Any] = [check_in(number, lsn=number + 1) for number in range(100)]
+    for at in range(90, 0, -10):
+        rows.insert(at, Poison("not JSON", "DecodeError"))
+    worker.run(rows)
+    assert len(worker.outputs[TOPICS.dead_letters]) == 9
+    rows[50:50] = [Poison("not JSON", "DecodeError")] * 4
+    with pytest.raises(FuseBlownError, match="more than 3 records in a row"):
+        Worker(run_max=3, limit=1_000).run(rows)
+
+
 def test_a_detector_that_always_raises_blows_the_fuse_too() -> None:
     worker = Worker(detectors=(Raising(),), run_max=3)
     with pytest.raises(FuseBlownError):
