@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from aiokafka.structs import TopicPartition
 
 from streams.engine.cycle import Application
-from streams.engine.fetcher import Fetched, Fetcher
-from streams.engine.model import JournalEntry, JournalFence, MicroBatch, decode_journal
+from streams.engine.fetcher import Fetcher
+from streams.engine.model import Fetched, JournalEntry, JournalFence, MicroBatch, decode_journal
 from streams.engine.partition import Partition
 from streams.engine.tables import PartitionState
 

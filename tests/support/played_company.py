@@ -96,7 +96,7 @@ def _changes(number: int, step: Step, commit_ms: int) -> Iterator[tuple[str, byt
 
 def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
     tenant = step.tenant
-    row: dict[str, Any] = {"id": number, "tenant_id": tenant, "site_id": 4}
+    row: dict[str, Any] = {"id": number, "tenant_id": tenant, "site_id": number % 4}
     before: dict[str, Any] | None = None
     match step.kind:
         case "check_in" | "ahead" | "unreadable":
@@ -110,7 +110,7 @@ def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
             row = {"id": tenant, "tenant_id": tenant, "max_events_per_second": number % 4 or None}
         case _:
             table = "site"
-            row = {"id": 4, "tenant_id": tenant, "client_id": 1, "name": f"Site v{number}"}
+            row = {"id": number % 4, "tenant_id": tenant, "client_id": 1, "name": f"Site v{number}"}
     if step.kind == "unreadable":
         return table, b"{"
     lsn = 1_000 + 10 * number

@@ -32,6 +32,8 @@ WORKER = SETTINGS.worker.model_copy(
         "burst_report_interval_s": 4,
         "cycle_interval_ms": 0,
         "changelog_interval_ms": 1,
+        "entities_per_tenant_max": 2,
+        "entity_use_interval_s": 1,
         "merge_wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
     }
 )
