@@ -57,6 +57,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     snapshot: bool
     """Read by a snapshot: it teaches state and never alerts."""
     txid: int | None
+    claimed_commit_us: int | None = None
+    """What PostgreSQL said, where that lay in the future and `commit_us` is the record's append time instead."""
 
     @property
     def order(self) -> tuple[int, int]:

@@ -20,13 +20,16 @@ CE_SOURCE = "/watchfloor/worker"
 CE_SCHEMA = "urn:watchfloor:feed:v1"
 
 
-class SourcePosition(msgspec.Struct, frozen=True):
+class SourcePosition(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which row change a record is about."""
 
     table: str
     key: str
     lsn: int
     commit_time: str
+    claimed_commit_time: str | None = None
+    """Only where the database's clock was ahead: what it said. `commit_time`, and every time that follows from it,
+    is then the moment at which the change reached Kafka."""
 
 
 class FeedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):

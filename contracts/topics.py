@@ -29,6 +29,8 @@ class Retention(StrEnum):
     FEED = "feed"
     SHORT = "short"
     LONG = "long"
+    SETTINGS = "settings"
+    """Rows that say how to treat a tenant: kept without a limit in time, since nothing else repeats an old one."""
     COMPACT = "compact"
 
 
@@ -78,7 +80,10 @@ class TopicNames:
     def all_specs(self) -> list[TopicSpec]:
         """Every topic that the chain needs, captured tables first."""
         return [
-            *(TopicSpec(self.captured(table), Retention.FEED) for table in CAPTURED_TABLES),
+            *(
+                TopicSpec(self.captured(table), Retention.SETTINGS if table == "tenant" else Retention.FEED)
+                for table in CAPTURED_TABLES
+            ),
             TopicSpec(self.anomalies, Retention.FEED),
             TopicSpec(self.processed, Retention.SHORT),
             TopicSpec(self.journal, Retention.FEED),

@@ -5,8 +5,10 @@ burying everything. Nothing is lost by that: the records stay in their topics, a
 the fuse was not written.
 """
 
+import sys
 from collections import deque
 from collections.abc import Mapping
+from typing import Self
 
 
 class FuseBlownError(Exception):
@@ -33,6 +35,11 @@ class Fuse:
         self._run_tenants: set[bytes | None] = set()
         self._recent: deque[tuple[int, list[bytes | None]]] = deque()
         self._records = self._failures = 0
+
+    @classmethod
+    def never(cls) -> Self:
+        """A fuse that bears everything."""
+        return cls(run_max=sys.maxsize, share_max=1.0, window_records=1, tenants_min=1)
 
     def note(self, records: int, failed: Mapping[int, bytes | None]) -> None:
         """Count one micro-batch.

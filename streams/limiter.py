@@ -51,21 +51,36 @@ class Limiter:
             self._metrics.count_rate_limited(tenant_id)
         return scored
 
-    def tick(self, batch: MicroBatch, tables: TenantTables, now_ms: int) -> None:
-        """Report the bursts that are over although no event came since."""
+    def catch_up(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, commit_ms: int) -> None:
+        """Report the tenant's burst if it was over before a row of this commit time changes what the report says.
+
+        `admit` does the same by itself. So a burst ends at its time in the log, wherever the ticks fall.
+        """
+        if tenant_id in tables.bursting:
+            self._fire(batch, tables, tenant_id, commit_ms)
+
+    def tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
+        """Report the bursts that were over by this log time although no row of their tenants came since."""
         for tenant_id in sorted(tables.bursting):
-            tenant = tables.tenants.get(tenant_id)
-            due_ms = None if tenant is None else report_due_ms(tenant.rate, self._window_ms)
-            if tenant is None or due_ms is None:
-                tables.bursting.discard(tenant_id)
-                continue
-            if now_ms < due_ms:
-                continue
-            self._metrics.tick_delay_seconds.set((now_ms - due_ms) / 1e3)
-            tenant.rate, report = advance(tenant.rate, now_ms, self._window_ms, self._report_interval_ms)
-            if report is not None:
-                self._report(batch, tables, tenant_id, tenant, report)
-            tables.tenants.put(tenant_id, tenant)
+            due_ms = self._fire(batch, tables, tenant_id, until_ms)
+            if due_ms is not None:
+                self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
+                batch.fired_ms = max(batch.fired_ms, due_ms)
+
+    def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int) -> int | None:
+        """Advance a bursting tenant to the time at which its burst was over, not further; returns that time."""
+        tenant = tables.tenants.get(tenant_id)
+        due_ms = None if tenant is None else report_due_ms(tenant.rate, self._window_ms)
+        if tenant is None or due_ms is None:
+            tables.bursting.discard(tenant_id)
+            return None
+        if until_ms < due_ms:
+            return None
+        tenant.rate, report = advance(tenant.rate, due_ms, self._window_ms, self._report_interval_ms)
+        if report is not None:
+            self._report(batch, tables, tenant_id, tenant, report)
+        tables.tenants.put(tenant_id, tenant)
+        return due_ms
 
     def next_report_ms(self, tables: TenantTables) -> int | None:
         """When `tick` has something to do; None while no burst is open."""

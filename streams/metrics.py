@@ -63,7 +63,7 @@ class WorkerMetrics:
         )
         self.late = Counter(
             "watchfloor_worker_late_total",
-            "Records processed after a later commit of another table.",
+            "Records processed after a later commit of another table, or after a timer of a later time.",
             registry=registry,
         )
         self.clamped = Counter(
@@ -115,7 +115,9 @@ class WorkerMetrics:
         )
         self.partitions = Gauge("watchfloor_worker_partitions", "Partitions owned.", registry=registry)
         self.tick_delay_seconds = Gauge(
-            "watchfloor_worker_tick_delay_seconds", "How late the latest timer fired.", registry=registry
+            "watchfloor_worker_tick_delay_seconds",
+            "How long after its time and the grace the latest timer fired.",
+            registry=registry,
         )
         self.loop_delay_seconds = Gauge(
             "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry

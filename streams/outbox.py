@@ -122,7 +122,14 @@ class Outbox:
 
 def source_of(change: Change) -> SourcePosition:
     """Which row change a feed record is about."""
-    return SourcePosition(change.table, str(change.row.id), change.lsn, iso_us(change.commit_us))
+    claimed_us = change.claimed_commit_us
+    return SourcePosition(
+        change.table,
+        str(change.row.id),
+        change.lsn,
+        iso_us(change.commit_us),
+        None if claimed_us is None else iso_us(claimed_us),
+    )
 
 
 def event_id(change: Change) -> str:

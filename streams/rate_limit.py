@@ -33,7 +33,7 @@ def admit(
 ) -> tuple[RateState, bool, BurstReport | None]:
     """Count one event.
 
-    An event whose commit time lies before the current window (a late merge) counts in the current one.
+    An event whose commit time lies before the current window (it came late) counts in the current one.
 
     Returns:
         The new state, whether the event is scored, and the report of a burst that ended before it.
@@ -52,7 +52,7 @@ def admit(
 def advance(
     state: RateState, now_ms: int, window_ms: int, report_interval_ms: int
 ) -> tuple[RateState, BurstReport | None]:
-    """Move to the window of `now_ms`, a commit time or a tick; never back."""
+    """Move to the window of `now_ms`, a commit time or the time a timer was due; never back."""
     window = now_ms // window_ms
     if window <= state.window:
         return state, None

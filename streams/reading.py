@@ -1,4 +1,9 @@
-"""From a fetched record to an entry of the engine: decoded, placed in commit order, its time clamped."""
+"""From a fetched record to an entry of the engine: decoded, placed in commit order, its time clamped.
+
+A commit time is PostgreSQL's word, and one wrong clock must not move a tenant's time. Where it lies more than
+`future_ms_max` ahead of the moment at which the record was appended to its topic, that moment counts instead;
+the feed shows both.
+"""
 
 from collections.abc import Sequence
 
@@ -15,8 +20,7 @@ class Reader:
     Args:
         decoder: knows the tables and a customer's column names.
         tables: canonical table names by topic rank.
-        future_ms_max: a commit time may lie this far ahead of the record's append time; one wrong clock
-            must not move a tenant's time.
+        future_ms_max: how far a commit time may lie ahead of the record's append time.
         metrics: where it counts.
     """
 
@@ -31,8 +35,8 @@ class Reader:
     def entry(self, rank: int, record: RawRecord) -> Entry:
         """The record's entry. Never raises: what cannot be read becomes a Poison.
 
-        Snapshot rows and unreadable records have no place in commit order: they come first in their
-        micro-batch and are never taken for repeats.
+        A snapshot row stands before everything that was committed after the snapshot and is never taken for a
+        repeat. An unreadable record has no place: it comes first in its micro-batch.
         """
         try:
             change = self._decode(self._tables[rank], record.value)
@@ -40,10 +44,11 @@ class Reader:
             return Entry(0, 0, rank, record.offset, Poison(str(error), type(error).__name__), record)
         if change is None:
             return Entry(0, 0, rank, record.offset, None, record)
-        if change.snapshot:
-            return Entry(0, 0, rank, record.offset, change, record, change.lsn)
-        latest_us = (record.timestamp + self._future_ms_max) * 1000
-        if change.commit_us > latest_us:
-            change = msgspec.structs.replace(change, commit_us=latest_us)
+        if change.commit_us > (record.timestamp + self._future_ms_max) * 1000 and record.timestamp >= 0:
+            change = msgspec.structs.replace(
+                change, commit_us=record.timestamp * 1000, claimed_commit_us=change.commit_us
+            )
             self._metrics.clamped.inc()
+        if change.snapshot:
+            return Entry(change.commit_lsn, 0, rank, record.offset, change, record, change.lsn)
         return Entry(change.commit_lsn, change.lsn, rank, record.offset, change, record)

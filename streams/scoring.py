@@ -84,6 +84,7 @@ class Scorer:
         """
         counts = [0] * len(self._tables)
         self._failed = set()
+        ticked_us = batch.ticked_ms * 1000
         for entry in batch.entries:
             counts[entry.rank] += 1
             change = entry.change
@@ -92,6 +93,8 @@ class Scorer:
             if type(change) is Poison:
                 self._bury(batch, entry, "decode", change.reason, change.exception_class)
                 continue
+            if change.commit_us < ticked_us:
+                batch.late += 1  # a timer of a later time has been fired: the row counts where it stands
             try:
                 self._apply(batch, tables, entry, change)
             except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
@@ -100,6 +103,7 @@ class Scorer:
         if batch.tick_ms is not None:
             self._limiter.tick(batch, tables, batch.tick_ms)
         batch.wake_at_ms = self._limiter.next_report_ms(tables)
+        batch.log_ms = _log_ms(batch.entries)
         self._outbox.flush(batch)
         for table, count in zip(self._tables, counts, strict=True):
             if count:
@@ -109,6 +113,8 @@ class Scorer:
         tables.log_time.us = change.commit_us
         learn = self._learn.get(change.table)
         if learn is not None:
+            if tables.bursting:
+                self._limiter.catch_up(batch, tables, change.row.tenant_id, change.commit_us // 1000)
             learn(tables, change)
             return
         if change.table not in SCORED_TABLES or change.snapshot:
@@ -202,15 +208,38 @@ class Scorer:
         return judgements, failed
 
     def _failed_keys(self, batch: MicroBatch) -> dict[int, bytes | None]:
-        """Index and record key of each entry that became a dead letter."""
+        """Index and record key of each entry that became a dead letter, in the order of the log."""
         if not self._failed:
             return {}
-        return {index: entry.record.key for index, entry in enumerate(batch.entries) if id(entry) in self._failed}
+        entries = _in_log_order(batch.entries)
+        return {index: entry.record.key for index, entry in enumerate(entries) if id(entry) in self._failed}
 
     def _bury(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         self._failed.add(id(entry))
         self._metrics.dead_letters.labels(self._tables[entry.rank]).inc()
         self._outbox.dead_letter(batch, entry, detector, reason, exception_class)
+
+
+def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries with the unreadable ones behind the record before them in their topic.
+
+    In the micro-batch they come first, having no place of their own; there even a few look like a long run.
+    """
+    before: dict[int, tuple[int, int]] = {}
+    places: list[tuple[tuple[int, int], int, int, Entry]] = []
+    for entry in sorted(entries, key=lambda each: each.offset):
+        if entry.commit_lsn:
+            before[entry.rank] = (entry.commit_lsn, entry.lsn)
+        places.append((before.get(entry.rank, (0, 0)), entry.rank, entry.offset, entry))
+    return [entry for *_, entry in sorted(places, key=lambda place: place[:3])]
+
+
+def _log_ms(entries: Sequence[Entry]) -> int:
+    """Commit time of the last streamed row, Unix milliseconds; 0 where there is none."""
+    for entry in reversed(entries):
+        if isinstance(entry.change, Change) and not entry.change.snapshot:
+            return entry.change.commit_us // 1000
+    return 0
 
 
 def _attendance_changed(change: Change) -> bool:

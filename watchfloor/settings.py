@@ -52,6 +52,9 @@ class KafkaSettings(Section):
     processed_retention_minutes: Positive = 60
     long_retention_days: Positive = 90
     """Of the audit trail and the dead letters."""
+    tenant_topic_bytes_max: Positive = 256 * 1024 * 1024
+    """Per partition of the captured `tenant` topic. It is kept however old it is, so that a gateway that starts later
+    still knows each tenant's limit; only beyond this size its oldest rows go."""
 
 
 class TableMapping(Section):
@@ -136,6 +139,8 @@ class WorkerSettings(Section):
     idle_fetch_wait_ms: Positive = 200
     merge_wait_ms_max: Positive = 500
     """How long a micro-batch waits for a captured topic that lags behind its end offset."""
+    tick_grace_ms: Annotated[int, Field(ge=0, le=1_500)] = 250
+    """How long after its time a timer fires, so that rows committed before it are there: the delay of the capture."""
     changelog_interval_ms: Annotated[int, Field(ge=0)] = 250
     """How often changed state is written under load. What came since is run again after a crash."""
     changelog_keys_max: Positive = 20_000
@@ -146,8 +151,9 @@ class WorkerSettings(Section):
     state_batch_bytes_max: Positive = 8 * 1024 * 1024
     """The changed keys and the position must fit into one RecordBatch of this size."""
     output_batch_bytes_max: Positive = 900_000
-    future_timestamp_ms_max: Positive = 60_000
-    """A commit time further than this ahead of the broker's append time is clamped and flagged."""
+    future_timestamp_ms_max: Positive = 5_000
+    """A commit time further than this ahead of the moment at which the record was appended to its topic is not
+    believed: that moment counts instead, and the feed says so."""
     dead_letter_run_max: Positive = 100
     """Records that may fail in a row; one more stops the worker, so that a defect does not drain the topics."""
     dead_letter_share_max: Annotated[float, Field(gt=0, le=1)] = 0.2

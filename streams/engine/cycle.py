@@ -83,7 +83,9 @@ class Cycle:
                 fetcher,
                 appender,
                 lambda: PartitionState(application.tables),
-                lambda number, state: Partition(number, topics.sources, state, application.identity),
+                lambda number, state: Partition(
+                    number, topics.sources, state, application.identity, tick_grace_ms=settings.tick_grace_ms
+                ),
                 application.make_fence,
                 Progress(metrics, clock),
             ),
@@ -154,7 +156,7 @@ class Cycle:
         now_s = self._clock()
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
-            batch = partition.next_batch(int(now_s * 1e3), wait=self._may_wait(partition, now_s))
+            batch = partition.next_batch(wait=self._may_wait(partition, now_s))
             if batch is None:
                 continue
             started_s = self._clock()

@@ -130,6 +130,14 @@ class Fetcher:
         )
         return Fetched([], first, end, 0)
 
+    async def first(self, partition: TopicPartition) -> int:
+        """The first offset that the log still has.
+
+        Raises:
+            KafkaError: the broker does not answer or refuses.
+        """
+        return await self._offset_at(partition, _EARLIEST)
+
     async def end(self, partition: TopicPartition) -> int:
         """The offset after the last record that is committed; that of an open transaction is not there yet.
 

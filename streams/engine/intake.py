@@ -45,6 +45,8 @@ class Intake:
         self._clock = clock
         self._ahead: tuple[dict[TopicPartition, int], asyncio.Task[dict[TopicPartition, Fetched]]] | None = None
         """Where a fetch that is under way reads, and its answer."""
+        self._asked_ms: dict[TopicPartition, int] = {}
+        """When each place was asked that has not answered yet, Unix milliseconds."""
 
     async def fetch(self, partitions: Mapping[int, Partition]) -> int:
         """Fetch into the buffers, waiting a little where there is nothing; how many records came."""
@@ -58,12 +60,13 @@ class Intake:
         answered_s = self._clock()
         decode, count = self._decode, 0
         for place, answer in fetched.items():
+            asked_ms = self._asked_ms.pop(place, 0)
             partition, rank = partitions.get(place.partition), self._ranks[place.topic]
             if partition is None or partition.fetched[rank] != offsets[place]:
                 continue  # given up, or taken over anew, since it was asked for
             entries = [decode(rank, record) for record in answer.records]
             count += len(entries)
-            partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes)
+            partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes, asked_ms)
         if count:
             self._fetch_seconds.observe(answered_s - asked_s)
             self._decode_seconds.observe(self._clock() - answered_s)
@@ -85,12 +88,16 @@ class Intake:
 
     def _offsets(self, partitions: Iterable[Partition], limit: int) -> dict[TopicPartition, int]:
         """Where to read on; topics with enough in their buffer are left out until it is processed."""
-        return {
+        offsets = {
             TopicPartition(topic, partition.number): partition.fetched[rank]
             for partition in partitions
             for topic, rank in self._ranks.items()
             if partition.wants(rank, limit)
         }
+        now_ms = int(self._clock() * 1e3)
+        for place in offsets:
+            self._asked_ms.setdefault(place, now_ms)
+        return offsets
 
     def _wait_ms(self, partitions: Iterable[Partition]) -> int:
         """How long the broker may hold the fetch back where it has nothing."""
@@ -102,5 +109,7 @@ class Intake:
             if any(partition.buffers):
                 wait_ms = min(wait_ms, 1)
             if partition.wake_at_ms is not None:
-                wait_ms = min(wait_ms, max(0, int(partition.wake_at_ms - now_ms)))
+                # A tick takes a fetch that was sent after its time; where that is not answered, do not spin.
+                left_ms = int(partition.wake_at_ms + self._settings.tick_grace_ms - now_ms) + 1
+                wait_ms = min(wait_ms, max(self._settings.cycle_interval_ms, left_ms))
         return wait_ms

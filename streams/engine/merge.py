@@ -15,6 +15,8 @@ from streams.engine.model import Entry
 Order = tuple[int, int]
 """(commit LSN, LSN): ascending along the commit order of the whole database."""
 
+_NOWHERE: Order = (-1, -1)
+
 
 def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool = True) -> list[Entry]:
     """Take from the buffers what may be processed now, merged in commit order.
@@ -28,6 +30,10 @@ def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool 
     if not filled:
         return []
     bound = _bound(buffers, lagging) if wait else None
+    if bound is not None and bound != _NOWHERE and all((each[0].commit_lsn, each[0].lsn) > bound for each in filled):
+        # A buffer ends with what a restarted connector has begun to send again. Waiting would be for ever where
+        # the buffer is full: what the topic still brings and was not there yet lies behind all that it has.
+        bound = _bound([sorted(buffer, key=_place) for buffer in buffers], lagging)
     if bound is None:
         if len(filled) == 1:
             taken = list(filled[0])  # a topic's own order is the commit order
@@ -53,12 +59,12 @@ def take_spans(buffers: Sequence[deque[Entry]], ends: Sequence[int]) -> list[Ent
     return _in_order(taken)
 
 
-def _bound(buffers: Sequence[deque[Entry]], lagging: Sequence[bool]) -> Order | None:
+def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> Order | None:
     """The order up to which no lagging topic can still bring a record; None where none lags."""
     bound: Order | None = None
     for buffer, lags in zip(buffers, lagging, strict=True):
         if lags:
-            reach = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else (-1, -1)
+            reach = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else _NOWHERE
             bound = reach if bound is None or reach < bound else bound
     return bound
 

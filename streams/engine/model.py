@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, gc=False):
     """What the topic's decoder returned, or a Poison."""
     record: RawRecord
     snapshot_lsn: int = 0
-    """Of a row that a snapshot read: the LSN of the snapshot. Such an entry has no order of its own."""
+    """Of a row that a snapshot read: the LSN of the snapshot. Its `lsn` is 0: it is never taken for a repeat."""
 
 
 class OutputRecord(NamedTuple):
@@ -72,9 +72,10 @@ class JournalEntry(msgspec.Struct, frozen=True, tag_field="type", tag="batch", o
     spans: dict[str, tuple[int, int]]
     """Source topic to its first offset and the offset after its last."""
     tick_ms: int | None = None
-    """The clock's reading, Unix milliseconds, where the micro-batch advances the timers."""
+    """Log time, Unix milliseconds, up to which the micro-batch fires the timers that are due."""
     late: int = 0
-    """Records that came after a later one of another topic had been processed."""
+    """Records that came after a later one of another topic had been processed, or after a timer of a later
+    time had been fired; and one where another database's history begins."""
 
 
 class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence"):
@@ -96,6 +97,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     """Commit order of the latest processed record."""
     progress: dict[str, tuple[int, int, list[str]]]
     """Source topic to the commit order of its latest record and the record identities at that order."""
+    ticked_ms: int = 0
+    """The latest time at which a timer that a tick has fired was due, Unix milliseconds."""
 
 
 encode_journal = msgspec.json.Encoder().encode
@@ -126,13 +129,16 @@ class EngineTopics:
 class MicroBatch:
     """The records of one partition, in commit order, that are processed and written as one.
 
-    An agent enters it (`with batch:`), reads `entries` and `tick_ms`, changes `state`, calls `emit` and sets
-    `wake_at_ms`. It must not await in between: nothing else may touch the state meanwhile.
+    An agent enters it (`with batch:`), reads `entries`, `tick_ms` and `ticked_ms`, changes `state`, calls `emit`,
+    sets `wake_at_ms`, `log_ms` and `fired_ms`, and adds to `late`. It must not await in between: nothing else may
+    touch the state meanwhile.
     """
 
     __slots__ = (
         "entries",
+        "fired_ms",
         "late",
+        "log_ms",
         "new_history",
         "number",
         "outputs",
@@ -142,6 +148,7 @@ class MicroBatch:
         "spans",
         "state",
         "tick_ms",
+        "ticked_ms",
         "wake_at_ms",
     )
 
@@ -161,6 +168,14 @@ class MicroBatch:
         self.entries = entries
         self.spans = spans
         self.tick_ms = tick_ms
+        """Log time up to which due timers fire, after the entries; None: none do. It says which timers, never more:
+        what a timer does is a matter of the time it was due."""
+        self.ticked_ms = 0
+        """The latest time at which a timer that an earlier tick has fired was due: a record from before it is late."""
+        self.fired_ms = 0
+        """The same of this micro-batch's tick; 0: it fired none."""
+        self.log_ms = 0
+        """The agent's word on how far the log has come: commit time of the last record; 0: it cannot tell."""
         self.late = 0
         self.repeats = 0
         self.new_history = False

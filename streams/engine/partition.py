@@ -17,6 +17,7 @@ class Partition:
         number: the Kafka partition number, the same in every topic.
         topics: the source topics, by rank.
         identity: tells records of the same commit order apart, such as table and primary key.
+        tick_grace_ms: how long the log is given to bring what was committed before a timer's time.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Partition:
         identity: Identity,
         *,
         generation: int = 0,
+        tick_grace_ms: int = 0,
     ) -> None:
         self.number = number
         self.topics = tuple(topics)
@@ -39,6 +41,8 @@ class Partition:
         """Next offset to fetch, by rank."""
         self.high_watermarks = [-1] * len(self.topics)
         """End offsets as of the last fetch, by rank; -1 before the first."""
+        self.asked_ms = [0] * len(self.topics)
+        """When the last fetch that was answered was sent, Unix milliseconds, by rank; 0 before the first."""
         self.buffers: list[deque[Entry]] = [deque() for _ in self.topics]
         self.buffered_bytes = [0] * len(self.topics)
         self.replay: deque[JournalEntry] = deque()
@@ -53,10 +57,15 @@ class Partition:
         self.progress: dict[str, tuple[int, int, list[str]]] = {}
         self.wake_at_ms: int | None = 0
         """When a tick is wanted. A recovered partition wants one at once: its timers may be overdue."""
+        self.log_ms = 0
+        """Commit time of the last processed record, Unix milliseconds; 0 before the first."""
+        self.ticked_ms = 0
+        """The latest time at which a timer that a tick has fired was due."""
         self.fenced = False
         self.unsaved = False
         """Whether a micro-batch was processed since the last snapshot."""
         self._identity = identity
+        self._tick_grace_ms = tick_grace_ms
 
     def resume_at(self, position: Position) -> None:
         """Start after a recovered position."""
@@ -65,6 +74,7 @@ class Partition:
         self.fetched = list(self.offsets)
         self.last_order = position.last_order
         self.progress = dict(position.progress)
+        self.ticked_ms = position.ticked_ms
 
     def position(self, topics: EngineTopics) -> Position:
         """Where the state is now; valid to store once all outputs so far are acknowledged."""
@@ -75,6 +85,7 @@ class Partition:
             output_offsets={topic: self.ends[topic] for topic in topics.outputs},
             last_order=self.last_order,
             progress=dict(self.progress),
+            ticked_ms=self.ticked_ms,
         )
 
     @property
@@ -108,26 +119,48 @@ class Partition:
             return True
         return bool(self.replay) and self.fetched[rank] < self.replay[0].spans.get(self.topics[rank], (0, 0))[1]
 
-    def add(self, rank: int, entries: Sequence[Entry], next_offset: int, high_watermark: int, size_bytes: int) -> None:
-        """Take in what a fetch brought of one topic."""
+    def add(
+        self,
+        rank: int,
+        entries: Sequence[Entry],
+        next_offset: int,
+        high_watermark: int,
+        size_bytes: int,
+        asked_ms: int = 0,
+    ) -> None:
+        """Take in what a fetch brought of one topic; `asked_ms` is when it was sent."""
         self.buffers[rank].extend(entries)
         self.buffered_bytes[rank] += size_bytes if entries else 0
         self.fetched[rank] = next_offset
         self.high_watermarks[rank] = high_watermark
+        self.asked_ms[rank] = asked_ms
 
-    def next_batch(self, now_ms: int, *, wait: bool) -> MicroBatch | None:
+    def reached_ms(self) -> int:
+        """How far the log has come: nothing that was committed before is taken to be still under way.
+
+        Where nothing waits, the moment at which the topics were asked, less the grace for what was under way
+        then. Where records wait, the commit time of the last processed one, less the same for commits whose
+        order is not quite that of their times. A broker that does not answer does not let time pass.
+        """
+        waits = any(self.buffers) or any(self.lagging)
+        return (self.log_ms if waits else min(self.asked_ms)) - self._tick_grace_ms
+
+    def next_batch(self, *, wait: bool) -> MicroBatch | None:
         """The next micro-batch: exactly what the journal says while it has more, then what there is.
 
+        A tick is part of it when a timer is due by the time that the log has reached; the timers come after the
+        records.
+
         Args:
-            now_ms: the clock, Unix milliseconds; recorded in the journal where it fires a timer.
             wait: whether to wait for topics that lag.
         """
         if self.replay:
             return self._replayed_batch()
         entries = cut(self.buffers, self.lagging, wait=wait)
-        # Timers follow the log: while records wait to be processed the tick would run ahead of them.
-        due = self.wake_at_ms is not None and now_ms >= self.wake_at_ms
-        tick_ms = now_ms if due and not any(self.buffers) and not any(self.lagging) else None
+        tick_ms = None
+        if self.wake_at_ms is not None:
+            reached_ms = self.reached_ms()
+            tick_ms = reached_ms if reached_ms >= self.wake_at_ms else None
         if not entries and tick_ms is None:
             return None
         return self._make_batch(entries, tick_ms)
@@ -135,6 +168,8 @@ class Partition:
     def finish(self, batch: MicroBatch) -> None:
         """Take over what the agent said about a processed micro-batch."""
         self.wake_at_ms = batch.wake_at_ms
+        self.log_ms = batch.log_ms or self.log_ms
+        self.ticked_ms = max(self.ticked_ms, batch.fired_ms)
         self.state.sweep()
 
     def touch(self, key: bytes) -> None:
@@ -154,6 +189,7 @@ class Partition:
         spans = self._advance(entries)
         self.batch += 1
         batch = MicroBatch(self.number, self.batch, self.state, [], spans, tick_ms)
+        batch.ticked_ms = self.ticked_ms
         batch.entries = self._without_repeats(entries, batch)
         if entries:
             self.newest_ms = entries[-1].record.timestamp
@@ -178,7 +214,7 @@ class Partition:
     def _without_repeats(self, entries: list[Entry], batch: MicroBatch) -> list[Entry]:
         """Drop what a restarted Connect sent again, count what came late, note the commit order reached.
 
-        Records with LSN 0 have no place of their own (unreadable ones, snapshot rows): never repeats.
+        Records with LSN 0 (unreadable ones, snapshot rows) are never repeats.
         """
         kept: list[Entry] = []
         append = kept.append
@@ -198,12 +234,16 @@ class Partition:
                     batch.late += 1
                 else:
                     last = order
-            elif entry.snapshot_lsn and entry.snapshot_lsn < last[0]:
-                # Within one database a snapshot is never older than what was streamed before it. Everything
-                # of the new one would look like a repeat of the old one.
-                batch.new_history, last = True, (0, 0)
-                frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
-                self.progress.clear()
+            elif entry.snapshot_lsn:
+                if entry.snapshot_lsn < last[0]:
+                    # Within one database a snapshot is never older than what was streamed before it. Everything
+                    # of the new one would look like a repeat of the old one.
+                    batch.new_history = True
+                    batch.late += 1
+                    frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
+                    self.progress.clear()
+                    last = _NOWHERE[:2]
+                last = max(last, (entry.snapshot_lsn, 0))
             append(entry)
         self.last_order = last
         for topic, reached in zip(self.topics, frontier, strict=True):

@@ -2,22 +2,23 @@
 
 Reads the journal and the source topics, writes nothing. What an older generation journalled behind a
 fence counts as little here as it does for recovery; of a micro-batch that was journalled twice (it was run
-again after a crash) both entries say the same.
+again after a crash) both entries say the same. Without the journal: `streams.engine.log_replay`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 from aiokafka.structs import TopicPartition
 
 from streams.engine.cycle import Application
 from streams.engine.fetcher import Fetcher
-from streams.engine.model import JournalEntry, JournalFence, MicroBatch, decode_journal
+from streams.engine.model import Fetched, JournalEntry, JournalFence, MicroBatch, decode_journal
 from streams.engine.partition import Partition
 from streams.engine.tables import PartitionState
 
 
 class IncompleteLogError(Exception):
-    """The journal has a hole, or retention has deleted what it refers to."""
+    """The journal has a hole, or the source topics no longer have what is to be replayed."""
 
 
 async def replay(
@@ -29,6 +30,9 @@ async def replay(
     records_max: int = 2_000,
 ) -> AsyncIterator[tuple[Partition, MicroBatch]]:
     """Each journalled micro-batch of a partition, processed again, in order.
+
+    Its outputs are those of the live run byte for byte, but for the latencies of clean events. Given the
+    settings and the version of the live run: a replay through others is a new run over the same micro-batches.
 
     Args:
         application: topics, tables and codecs, as the live worker had them.
@@ -47,13 +51,53 @@ async def replay(
         if entry.batch != partition.batch + 1:
             raise IncompleteLogError(f"micro-batch {partition.batch + 1} of partition {number} is not in the journal")
         partition.replay.append(entry)
-        batch = partition.next_batch(0, wait=True)
+        batch = partition.next_batch(wait=True)
         while batch is None:
             await _fetch(application, fetcher, partition, entry, records_max)
-            batch = partition.next_batch(0, wait=True)
+            batch = partition.next_batch(wait=True)
+        for topic, (_, end) in entry.spans.items():
+            if batch.spans.get(topic, (0, 0))[1] != end:
+                raise _incomplete(topic, entry)
         await process(batch)
         partition.finish(batch)
         yield partition, batch
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSummary:
+    """What the journal of a partition says of the live run as a whole."""
+
+    first_batch: int
+    """1 where the journal has the whole run; 0 where it is empty."""
+    batches: int
+    late: int
+    """Records that were processed behind their place; where there is none, the journal's order is the log's own."""
+    tick_ms: int
+    """Log time of the latest tick, Unix milliseconds: every timer that was due by then has been fired."""
+
+    def doubts(self) -> list[str]:
+        """Why a replay without the journal may say something else than the live run did; empty: it cannot."""
+        doubts = []
+        if self.first_batch > 1:
+            doubts.append(
+                f"the journal begins at micro-batch {self.first_batch}: nobody knows what came late before it"
+            )
+        if self.late:
+            doubts.append(
+                f"{self.late} records came late in the live run: the log alone does not say where they counted"
+            )
+        return doubts
+
+
+async def summarize(fetcher: Fetcher, place: TopicPartition) -> JournalSummary:
+    """Read a partition's journal to its end."""
+    first_batch = batches = late = tick_ms = 0
+    async for entry in journal_of(fetcher, place):
+        first_batch = first_batch or entry.batch
+        batches += 1
+        late += entry.late
+        tick_ms = max(tick_ms, entry.tick_ms or 0)
+    return JournalSummary(first_batch, batches, late, tick_ms)
 
 
 async def journal_of(fetcher: Fetcher, place: TopicPartition) -> AsyncIterator[JournalEntry]:
@@ -78,13 +122,21 @@ async def _fetch(
         for rank, topic in enumerate(sources)
         if partition.fetched[rank] < entry.spans.get(topic, (0, 0))[1] or len(partition.buffers[rank]) < records_max
     }
-    fetched = await fetcher.fetch(offsets, 1)
-    for place, answer in fetched.items():
+    for place, answer in (await fetcher.fetch(offsets, 1)).items():
         rank = sources.index(place.topic)
         start, end = entry.spans.get(place.topic, (0, 0))
-        if answer.records and start <= partition.fetched[rank] < end and answer.records[0].offset >= end:
-            raise IncompleteLogError(f"{place.topic} no longer has the records of micro-batch {entry.batch}")
-        if answer.next_offset > partition.fetched[rank] and not answer.records and partition.fetched[rank] < end:
-            raise IncompleteLogError(f"{place.topic} no longer has the records of micro-batch {entry.batch}")
+        wanted = max(start, partition.fetched[rank])
+        if wanted < end and await deleted_before(fetcher, place, wanted, answer):
+            raise _incomplete(place.topic, entry)
         entries = [application.decode(rank, record) for record in answer.records]
         partition.add(rank, entries, answer.next_offset, answer.end, answer.size_bytes)
+
+
+async def deleted_before(fetcher: Fetcher, place: TopicPartition, wanted: int, answer: Fetched) -> bool:
+    """Whether retention has deleted records from the offset `wanted` on, as an answer without records may mean."""
+    skipped = not answer.records and answer.next_offset > wanted
+    return skipped and await fetcher.first(place) > wanted
+
+
+def _incomplete(topic: str, entry: JournalEntry) -> IncompleteLogError:
+    return IncompleteLogError(f"{topic} no longer has the records of micro-batch {entry.batch}")

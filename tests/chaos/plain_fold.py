@@ -125,6 +125,8 @@ class Fold:
 
     def _learn(self, table: str, body: Json, row: Json) -> None:
         tenant, key, gone = row["tenant_id"], (row["tenant_id"], row["id"]), body["op"] == "d"
+        if tenant in self.tenants:
+            self._timer(tenant, self.tenants[tenant], body["source"]["ts_us"] // 1000)
         if table == "tenant":
             self._tenant(tenant).own_limit = None if gone else row.get("max_events_per_second")
         elif table == "site":
@@ -219,11 +221,16 @@ class Fold:
             tenant.burst_window = tenant.last_drop_window = 0
         tenant.window, tenant.admitted = window, 0
 
-    def _tick(self, now_ms: int) -> None:
+    def _tick(self, until_ms: int) -> None:
         self._count("ticks")
         for tenant_id, tenant in sorted(self.tenants.items()):
-            if tenant.dropped and now_ms >= (tenant.last_drop_window + 2) * WINDOW_MS:
-                self._move(tenant_id, tenant, now_ms // WINDOW_MS)
+            self._timer(tenant_id, tenant, until_ms)
+
+    def _timer(self, tenant_id: int, tenant: Tenant, until_ms: int) -> None:
+        """A burst is over two windows after its last drop, at that time, whenever somebody looks."""
+        over = tenant.last_drop_window + 2
+        if tenant.dropped and until_ms >= over * WINDOW_MS:
+            self._move(tenant_id, tenant, over)
 
     def _tenant(self, tenant_id: int) -> Tenant:
         return self.tenants.setdefault(tenant_id, Tenant())

@@ -67,13 +67,13 @@ def change(
 
 
 def entries(changes: Iterable[Any]) -> list[Entry]:
-    """Entries in the order given, each at the LSN of its change."""
+    """Entries as the merge hands them on: by the LSNs of their changes, those without one first."""
     made = []
     for offset, each in enumerate(changes):
         rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else 6
         lsn = each.lsn if isinstance(each, Change) else 0
         made.append(Entry(max(0, lsn - 1), lsn, rank, offset, each, Record(offset)))
-    return made
+    return sorted(made, key=lambda entry: (entry.commit_lsn, entry.lsn, entry.rank, entry.offset))
 
 
 @dataclass
@@ -88,6 +88,8 @@ class Worker:
     tenants_min: int = 1
     batch: int = 0
     wake_at_ms: int | None = None
+    ticked_ms: int = 0
+    late: int = 0
     outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -118,8 +120,11 @@ class Worker:
     async def _run(self, changes: list[Any], tick_ms: int | None) -> list[Any]:
         self.batch += 1
         batch = MicroBatch(0, self.batch, self.state, entries(changes), {}, tick_ms)
+        batch.ticked_ms = self.ticked_ms
         self.scorer.process(batch, self.state.derived(TenantTables))
         self.wake_at_ms = batch.wake_at_ms
+        self.ticked_ms = max(self.ticked_ms, batch.fired_ms)
+        self.late += batch.late
         for topic, records in batch.outputs.items():
             self.outputs.setdefault(topic, []).extend(records)
         return [decode_feed_record(record.value or b"") for record in batch.outputs.get(FEED, [])]

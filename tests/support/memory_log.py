@@ -41,13 +41,21 @@ class MemoryLog:
     ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     epochs: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     """Partition to the epoch of its transactional writer."""
+    first: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    """The first offset that is still there."""
 
-    def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
+    def append(self, topic: str, partition: int, records: Sequence[OutputRecord], timestamp_ms: int = 0) -> int:
         log = self.topics[topic, partition]
         first = self.ends[topic, partition]
         for key, value, headers in records:
-            log.append(Stored(self.skip(topic, partition, 1), 0, key, value, tuple(headers)))
+            log.append(Stored(self.skip(topic, partition, 1), timestamp_ms, key, value, tuple(headers)))
         return first
+
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """What retention does."""
+        self.first[topic, partition] = offset
+        log = self.topics[topic, partition]
+        self.topics[topic, partition] = [record for record in log if record.offset >= offset]
 
     def skip(self, topic: str, partition: int, count: int) -> int:
         """Use offsets up without a record that anybody sees: a marker, or what was aborted."""
@@ -76,13 +84,19 @@ class MemoryFetcher:
     async def fetch(self, offsets: Mapping[TopicPartition, int], _wait_ms: int) -> dict[TopicPartition, Fetched]:
         return {place: self._piece(place, offset, self._draw()) for place, offset in offsets.items()}
 
+    async def first(self, place: TopicPartition) -> int:
+        return self._log.first[place.topic, place.partition]
+
     async def end(self, place: TopicPartition) -> int:
         return self._log.ends[place.topic, place.partition]
 
     def _piece(self, place: TopicPartition, offset: int, count: int) -> Fetched:
         log = self._log.topics[place.topic, place.partition]
+        first, end = self._log.first[place.topic, place.partition], self._log.ends[place.topic, place.partition]
+        if offset < first:
+            return Fetched([], first, end, 0)
         there: list[Any] = [record for record in log if record.offset >= offset]
-        records, end = there[:count], self._log.ends[place.topic, place.partition]
+        records = there[:count]
         following = end if len(there) <= count else records[-1].offset + 1 if records else offset
         return Fetched(records, following, end, 100 * len(records))
 

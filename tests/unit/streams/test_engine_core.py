@@ -16,6 +16,7 @@ from streams.engine.tables import PartitionState, TableSpec
 
 TOPICS = EngineTopics(("a", "b", "c"), "feed", ("clean",), "journal", "state")
 COUNTERS = (TableSpec("count", int, int),)
+GRACE_MS = 250
 
 
 def entry(lsn: int, rank: int, offset: int, identity: str = "") -> Entry:
@@ -23,22 +24,22 @@ def entry(lsn: int, rank: int, offset: int, identity: str = "") -> Entry:
 
 
 def partition() -> Partition:
-    made = Partition(0, TOPICS.sources, PartitionState(COUNTERS), lambda each: str(each.change))
+    made = Partition(0, TOPICS.sources, PartitionState(COUNTERS), lambda each: str(each.change), tick_grace_ms=GRACE_MS)
     made.wake_at_ms = None
     return made
 
 
-def next_batch(of: Partition, *, wait: bool = True, now_ms: int = 0) -> MicroBatch | None:
+def next_batch(of: Partition, *, wait: bool = True) -> MicroBatch | None:
     async def cut_one() -> MicroBatch | None:
-        return of.next_batch(now_ms, wait=wait)
+        return of.next_batch(wait=wait)
 
     return asyncio.run(cut_one())
 
 
-def fill(of: Partition, rank: int, lsns: list[int], *, start: int = 0, more: int = 0) -> None:
+def fill(of: Partition, rank: int, lsns: list[int], *, start: int = 0, more: int = 0, asked_ms: int = 0) -> None:
     new = [entry(lsn, rank, start + index) for index, lsn in enumerate(lsns)]
     end = start + len(lsns)
-    of.add(rank, new, end, end + more, 100 * len(new))
+    of.add(rank, new, end, end + more, 100 * len(new), asked_ms)
 
 
 def lsns(batch: MicroBatch | None) -> list[int]:
@@ -110,11 +111,26 @@ def test_a_snapshot_of_another_database_begins_a_new_history() -> None:
     for rank in range(3):
         fill(of, rank, [900, 950] if rank == 0 else [])
     next_batch(of)
-    taught = Entry(0, 0, 0, 2, "taught", Record(2), 40)
+    taught = Entry(40, 0, 0, 2, "taught", Record(2), 40)
     of.add(0, [taught, entry(41, 0, 3), entry(42, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
-    assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 0, 3)
+    assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 1, 3)
+
+
+def test_a_snapshot_row_stands_where_its_snapshot_was_taken() -> None:
+    of = partition()
+    taught = Entry(40, 0, 1, 0, "taught", Record(0), 40)
+    of.add(0, [entry(39, 0, 0), entry(41, 0, 1)], 2, 2, 1)
+    of.add(1, [taught], 1, 1, 1)
+    fill(of, 2, [])
+    batch = next_batch(of)
+    assert batch is not None
+    assert [each.change for each in batch.entries] == ["0:0", "taught", "0:1"]
+    fill(of, 2, [38])
+    late = next_batch(of)
+    assert late is not None
+    assert (late.late, late.new_history) == (1, False)
 
 
 def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
@@ -122,27 +138,77 @@ def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
     for rank in range(3):
         fill(of, rank, [900, 950] if rank == 0 else [])
     next_batch(of)
-    taught = Entry(0, 0, 0, 2, "taught", Record(2), 960)
+    taught = Entry(960, 0, 0, 2, "taught", Record(2), 960)
     of.add(0, [taught, entry(950, 0, 3, "0:1"), entry(961, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
     assert (batch.new_history, batch.repeats) == (False, 1)
 
 
+def test_a_tick_stays_behind_the_clock_by_the_grace() -> None:
+    of = partition()
+    of.wake_at_ms = 1_000
+    for rank in range(3):
+        fill(of, rank, [], asked_ms=1_249)
+    assert next_batch(of) is None
+    for rank in range(3):
+        fill(of, rank, [], asked_ms=1_251)
+    batch = next_batch(of)
+    assert batch is not None
+    assert batch.tick_ms == 1_001
+
+
+def test_time_does_not_pass_while_one_topic_does_not_answer() -> None:
+    of = partition()
+    of.wake_at_ms = 1_000
+    for rank in range(3):
+        fill(of, rank, [], asked_ms=100)
+    for rank in range(2):
+        fill(of, rank, [], asked_ms=9_000)
+    assert next_batch(of) is None
+
+
 def test_a_timer_waits_until_the_records_before_it_are_processed() -> None:
     of = partition()
-    for rank in range(3):
-        fill(of, rank, [])
     of.wake_at_ms = 1_000
-    assert next_batch(of, now_ms=999) is None
-    fill(of, 0, [1], more=1)
-    batch = next_batch(of, now_ms=1_000)
+    for rank in range(3):
+        fill(of, rank, [1] if rank == 0 else [], more=rank == 0, asked_ms=5_000)
+    batch = next_batch(of)
     assert batch is not None
     assert batch.tick_ms is None
-    fill(of, 0, [2], start=1)
-    batch = next_batch(of, now_ms=1_001)
+    fill(of, 0, [2], start=1, asked_ms=5_000)
+    batch = next_batch(of)
     assert batch is not None
-    assert (lsns(batch), batch.tick_ms) == ([2], 1_001)
+    assert (lsns(batch), batch.tick_ms) == ([2], 4_750)
+
+
+def test_while_records_wait_the_log_itself_is_the_clock() -> None:
+    of = partition()
+    of.wake_at_ms = 1_000
+    for rank in range(3):
+        fill(of, rank, [1] if rank == 0 else [], more=9 * (rank == 0), asked_ms=5_000)
+    batch = next_batch(of)
+    assert batch is not None
+    batch.wake_at_ms, batch.log_ms = 1_000, 1_300
+    of.finish(batch)
+    batch = next_batch(of)
+    assert batch is not None
+    assert (batch.entries, batch.tick_ms) == ([], 1_050)
+
+
+def test_what_a_tick_has_fired_is_known_to_the_next_micro_batch_and_to_the_next_owner() -> None:
+    of = partition()
+    of.replay.extend([JournalEntry(1, 1, {}, 5_000), JournalEntry(1, 2, {}, 6_000)])
+    first = next_batch(of)
+    assert first is not None
+    first.fired_ms = 4_000
+    of.finish(first)
+    of.ends = dict.fromkeys(TOPICS.all(), 0)
+    successor = partition()
+    successor.resume_at(of.position(TOPICS))
+    second = next_batch(of)
+    assert second is not None
+    assert (first.ticked_ms, second.ticked_ms, successor.ticked_ms) == (0, 4_000, 4_000)
 
 
 def test_journalled_micro_batches_are_run_again_exactly() -> None:

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support.changes import NOW_US, Record, Worker
+from support.changes import FEED, NOW_US, Record, Worker
 
 from contracts.envelope import ChangeDecoder
 from contracts.topics import CAPTURED_TABLES
 from streams.engine.model import Entry, Poison
 from streams.metrics import WorkerMetrics
+from streams.outbox import iso_us
 from streams.reading import Reader
 
 ATTENDANCE = CAPTURED_TABLES.index("attendance")
-FUTURE_MS = 60_000
+FUTURE_MS = 5_000
 
 
 def reader() -> Reader:
@@ -60,14 +61,40 @@ def test_deep_nesting_is_poison() -> None:
     assert isinstance(entry(b'{"after":' + b"[" * 100_000).change, Poison)
 
 
-def test_a_commit_time_ahead_of_the_log_is_clamped() -> None:
-    read = entry(json.dumps(envelope(source={"ts_us": NOW_US + 3_600_000_000})).encode())
-    assert read.change.commit_us == NOW_US + FUTURE_MS * 1000
+@pytest.mark.parametrize(
+    ("ahead_us", "taken_us", "claimed"),
+    [(FUTURE_MS * 1000, FUTURE_MS * 1000, False), (FUTURE_MS * 1000 + 1, 0, True), (3_600_000_000, 0, True)],
+    ids=["as far as clocks may differ", "further", "an hour"],
+)
+def test_a_commit_time_ahead_of_the_log_is_not_believed(ahead_us: int, taken_us: int, *, claimed: bool) -> None:
+    read = entry(json.dumps(envelope(source={"ts_us": NOW_US + ahead_us})).encode())
+    assert read.change.commit_us == NOW_US + taken_us
+    assert read.change.claimed_commit_us == (NOW_US + ahead_us if claimed else None)
 
 
-def test_a_snapshot_row_has_no_order_but_knows_its_snapshot() -> None:
+def test_one_wrong_clock_does_not_move_its_tenants_time() -> None:
+    worker, reading = Worker(limit=2), reader()
+    row = {"id": 1, "tenant_id": 1, "person_id": 7, "verified_person_id": 8}
+    for number in range(6):
+        ahead_us = 3_600_000_000 if number == 0 else 0
+        source = {
+            "ts_us": NOW_US + number * 1_000_000 + ahead_us,
+            "lsn": 100 + number,
+            "sequence": f'["90","{100 + number}"]',
+        }
+        value = json.dumps(envelope(after=row | {"id": number}, source=source)).encode()
+        worker.run([reading.entry(ATTENDANCE, Record(number, NOW_US // 1000 + number * 1_000, value=value)).change])
+    records = worker.feed()
+    assert len(records) == 6  # none was dropped: each has its own second
+    claimed = [record.source.claimed_commit_time for record in records]
+    assert claimed == [iso_us(NOW_US + 3_600_000_000), *[None] * 5]
+    assert records[0].source.commit_time == records[0].time == iso_us(NOW_US)
+    assert b"claimed_commit_time" not in worker.outputs[FEED][1].value
+
+
+def test_a_snapshot_row_stands_where_its_snapshot_was_taken_and_is_no_repeat() -> None:
     read = entry(json.dumps(envelope(op="r")).encode())
-    assert (read.commit_lsn, read.lsn, read.snapshot_lsn) == (0, 0, 100)
+    assert (read.commit_lsn, read.lsn, read.snapshot_lsn) == (90, 0, 100)
 
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)

@@ -11,6 +11,7 @@ from detectors.judgement import Judgement
 from detectors.wrong_person import WrongPerson
 from streams.engine.model import Poison
 from streams.fuse import FuseBlownError
+from streams.rate_limit import RateState
 
 
 def ticket(status: str, *, number: int = 3, lsn: int = 500, **more: Any) -> dict[str, Any]:
@@ -116,6 +117,51 @@ def test_a_burst_is_reported_once_when_it_is_over_also_without_another_event() -
     assert worker.wake_at_ms is None
 
 
+def burst(worker: Worker) -> int:
+    """Five events where two are allowed; returns when the burst is over, Unix milliseconds."""
+    worker.run([check_in(number, lsn=100 + number) for number in range(5)])
+    assert worker.wake_at_ms is not None
+    return worker.wake_at_ms
+
+
+def test_a_tick_moves_a_tenant_to_the_time_its_burst_was_over_and_no_further() -> None:
+    worker = Worker(limit=2)
+    due_ms = burst(worker)
+    worker.run([], tick_ms=due_ms + 60_000)
+    later = [
+        check_in(10 * second + number, lsn=200 + 10 * second + number, at_us=(due_ms + 1_000 * second) * 1000)
+        for second in (1, 2)
+        for number in range(3)
+    ]
+    worker.run(later)
+    assert worker.state["tenant"].get(1).rate.window == due_ms // 1_000 + 2
+    assert worker.state["tenant"].get(1).rate.dropped == 2
+    assert worker.late == 0
+
+
+def test_a_row_from_before_a_fired_timer_is_late_and_counts_where_its_tenant_stands() -> None:
+    worker = Worker(limit=2)
+    due_ms = burst(worker)
+    worker.run([], tick_ms=due_ms + 300)
+    early = [check_in(20 + number, lsn=200 + number, at_us=(due_ms - 1) * 1000) for number in range(3)]
+    worker.run([*early, check_in(30, lsn=300, at_us=due_ms * 1000)])
+    assert worker.late == 3
+    assert worker.state["tenant"].get(1).rate == RateState(due_ms // 1_000, 2, 2, due_ms // 1_000, due_ms // 1_000)
+
+
+def test_a_burst_that_was_over_before_a_row_is_reported_as_things_stood_before_it() -> None:
+    raised = {"id": 1, "tenant_id": 1, "max_events_per_second": 50}
+    before, after = Worker(limit=2), Worker(limit=2)
+    for worker in (before, after):
+        due_ms = burst(worker)
+        change_of_limit = change("tenant", raised, lsn=200, at_us=(due_ms + 100) * 1000)
+        ticks = [None, due_ms] if worker is before else [due_ms, None]
+        for tick_ms in ticks:
+            worker.run([] if tick_ms else [change_of_limit], tick_ms=tick_ms)
+    reports = [each.limit for each in (*before.feed(), *after.feed()) if isinstance(each, RateLimited)]
+    assert reports == [2, 2]
+
+
 def test_one_tenants_flood_does_not_touch_another() -> None:
     worker = Worker(limit=2)
     flood = [check_in(number, lsn=100 + number) for number in range(50)]
@@ -195,6 +241,18 @@ def test_a_run_of_failures_stops_the_worker_before_anything_is_buried() -> None:
     with pytest.raises(FuseBlownError):
         worker.run([Poison("not JSON", "DecodeError")] * 4)
     assert worker.outputs == {}
+
+
+def test_unreadable_records_that_lie_apart_are_no_run_however_large_the_micro_batch() -> None:
+    worker = Worker(run_max=3, limit=1_000)
+    rows: list[Any] = [check_in(number, lsn=number + 1) for number in range(100)]
+    for at in range(90, 0, -10):
+        rows.insert(at, Poison("not JSON", "DecodeError"))
+    worker.run(rows)
+    assert len(worker.outputs[TOPICS.dead_letters]) == 9
+    rows[50:50] = [Poison("not JSON", "DecodeError")] * 4
+    with pytest.raises(FuseBlownError, match="more than 3 records in a row"):
+        Worker(run_max=3, limit=1_000).run(rows)
 
 
 def test_a_detector_that_always_raises_blows_the_fuse_too() -> None:

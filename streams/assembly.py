@@ -1,0 +1,116 @@
+"""The worker's parts put together from the settings, without Faust and without a connection.
+
+The live worker (`streams.app`) and a replay of its log build the same from here; what differs between them is
+given by the caller.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+
+from prometheus_client import CollectorRegistry
+
+from contracts.envelope import ChangeDecoder
+from contracts.feed import Fence, encode_record
+from contracts.topics import CAPTURED_TABLES, TopicNames
+from detectors.attendance import AttendancePolicy
+from detectors.registry import ATTENDANCE_DETECTORS
+from streams.engine.cycle import Application
+from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
+from streams.fuse import Fuse
+from streams.limiter import Limiter
+from streams.metrics import WorkerMetrics
+from streams.outbox import Outbox
+from streams.reading import Reader
+from streams.scoring import Scorer
+from streams.tables import TenantTables, table_specs
+from watchfloor.settings import Settings, WorkerSettings
+
+
+def engine_topics(settings: Settings) -> EngineTopics:
+    """The topics that the engine reads and writes."""
+    names = TopicNames(settings.kafka.topic_prefix)
+    sources = tuple(names.captured(table) for table in CAPTURED_TABLES)
+    return EngineTopics(sources, names.anomalies, (names.processed, names.dead_letters), names.journal, names.state)
+
+
+def make_application(settings: Settings, metrics: WorkerMetrics, epoch: str) -> Application:
+    """What the engine needs to know of the application: topics, tables and codecs.
+
+    Args:
+        settings: of this process.
+        metrics: where it counts.
+        epoch: identity of the feed's log, see `watchfloor.kafka.feed_epoch`.
+    """
+    return Application(
+        topics=engine_topics(settings),
+        tables=table_specs(settings.worker),
+        decode=Reader(
+            ChangeDecoder({name: mapping.columns for name, mapping in settings.source.tables.items()}),
+            CAPTURED_TABLES,
+            future_ms_max=settings.worker.future_timestamp_ms_max,
+            metrics=metrics,
+        ).entry,
+        identity=lambda entry: str(entry.change.row.id),
+        make_fence=lambda generation: OutputRecord(None, encode_record(Fence(generation=generation, epoch=epoch)), ()),
+    )
+
+
+def make_scorer(
+    settings: Settings, metrics: WorkerMetrics, epoch: str, clock: Callable[[], float], fuse: Fuse
+) -> Scorer:
+    """The fold over micro-batches.
+
+    Args:
+        settings: of this process.
+        metrics: where it counts.
+        epoch: identity of the feed's log; part of every feed record.
+        clock: Unix seconds, for the latencies of clean events.
+        fuse: what to do about too many dead letters.
+    """
+    worker = settings.worker
+    outbox = Outbox(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, epoch, clock, metrics)
+    return Scorer(
+        CAPTURED_TABLES,
+        ATTENDANCE_DETECTORS,
+        AttendancePolicy(),
+        limiter=Limiter(
+            events_per_second_max=worker.max_events_per_second,
+            window_ms=worker.rate_limit_window_ms,
+            report_interval_ms=worker.burst_report_interval_s * 1000,
+            outbox=outbox,
+            metrics=metrics,
+        ),
+        shifts_per_person_max=worker.shifts_per_person_max,
+        fuse=fuse,
+        outbox=outbox,
+        metrics=metrics,
+    )
+
+
+def make_fuse(worker: WorkerSettings) -> Fuse:
+    """The live worker's fuse. A replay takes `Fuse.never`: what the live run bore is not to stop it."""
+    return Fuse(
+        run_max=worker.dead_letter_run_max,
+        share_max=worker.dead_letter_share_max,
+        window_records=worker.dead_letter_window_records,
+        tenants_min=worker.dead_letter_tenants_min,
+    )
+
+
+def make_replay(
+    settings: Settings, epoch: str, clock: Callable[[], float] = time.time
+) -> tuple[Application, Callable[[MicroBatch], Awaitable[None]]]:
+    """What `streams.engine.replay` and `streams.engine.log_replay` need: the application, and its processing.
+
+    Args:
+        settings: those of the live run; with others the replay says what would have been.
+        epoch: of the live feed; part of every feed record.
+        clock: Unix seconds, for the latencies of clean events.
+    """
+    metrics = WorkerMetrics(CollectorRegistry())
+    scorer = make_scorer(settings, metrics, epoch, clock, Fuse.never())
+
+    async def process(batch: MicroBatch) -> None:
+        scorer.process(batch, batch.state.derived(TenantTables))
+
+    return make_application(settings, metrics, epoch), process
