@@ -55,7 +55,7 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
         app,
         Application(
             names,
-            (TableSpec("tenant", int, tuple), TableSpec("person", int, tuple)),
+            (TableSpec("tenant", int, TenantCount), TableSpec("person", int, PersonTrack)),
             entry,
             lambda each: str(each.change.after.id),
             lambda _: FENCE,
@@ -115,24 +115,16 @@ def process(batch: MicroBatch, output: str, meter: Meter) -> None:
         event = each.change
         row = event.after
         at_s = row.ts.timestamp()
-        count, scored = admit(_count(get_tenant(row.tenant_id)), at_s)
+        count, scored = admit(get_tenant(row.tenant_id), at_s)
         put_tenant(row.tenant_id, count)
         if not scored:
             meter.dropped += 1
             continue
-        moved, verdict = track(_track(get_person(row.person_id)), row.lat, row.lon, at_s)
+        moved, verdict = track(get_person(row.person_id), row.lat, row.lon, at_s)
         put_person(row.person_id, moved)
         if verdict is not None:
             meter.findings += 1
             batch.emit(output, KEYS[row.tenant_id], finding(row, verdict, event.ts_us))
-
-
-def _count(stored: tuple[int, ...] | None) -> TenantCount | None:
-    return None if stored is None else stored if type(stored) is TenantCount else TenantCount(*stored)
-
-
-def _track(stored: tuple[float, ...] | None) -> PersonTrack | None:
-    return None if stored is None else stored if type(stored) is PersonTrack else PersonTrack(*stored)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
