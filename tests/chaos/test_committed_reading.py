@@ -1,0 +1,108 @@
+"""A real broker with committed, aborted and refused transactions: what the gateway and the engine's reader see of it."""
+
+import asyncio
+import secrets
+from typing import Any
+
+import pytest
+from aiokafka.errors import ProducerFenced
+from aiokafka.structs import TopicPartition
+from chaos.cluster import Cluster
+from unit.gateway.gateway_values import anomaly
+
+from contracts.feed import FeedRecord, encode_record, feed_headers
+from contracts.topics import TopicNames
+from gateway.feed import FeedReader
+from gateway.intake import Intake
+from gateway.metrics import GatewayMetrics
+from gateway.rendering import Entry
+from streams.engine.fetcher import Fetcher
+from streams.engine.model import OutputRecord
+from streams.engine.transactions import TransactionalAppender
+from watchfloor.kafka import aiokafka_config, ensure_topics
+from watchfloor.settings import GatewaySettings, KafkaSettings
+
+SOON_S = 30.0
+
+
+class Hub:
+    """Keeps what the gateway's reader hands over."""
+
+    def __init__(self) -> None:
+        self.past: list[tuple[int, str]] = []
+        self.live: list[tuple[int, str]] = []
+
+    def remember(self, entries: list[Entry]) -> None:
+        self.past += [(entry.record.seq, entry.record.site_name or "") for entry in entries]
+
+    def publish(self, entries: list[Entry]) -> None:
+        self.live += [(entry.record.seq, entry.record.site_name or "") for entry in entries]
+
+
+def record(seq: int, site_name: str) -> OutputRecord:
+    body: FeedRecord = anomaly(1, seq, site_name=site_name)
+    return OutputRecord(b'{"tenant_id":1}', encode_record(body), feed_headers(body, 1))
+
+
+def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all(cluster: Cluster) -> None:
+    kafka = KafkaSettings(bootstrap_servers=cluster.address, topic_prefix=f"read-{secrets.token_hex(2)}")
+    ensure_topics(kafka)
+    feed = TopicNames(kafka.topic_prefix).anomalies
+
+    def appender() -> TransactionalAppender:
+        return TransactionalAppender(
+            aiokafka_config(kafka),
+            transactional_id_prefix=kafka.topic_prefix,
+            transaction_timeout_ms=60_000,
+            batch_bytes_max=900_000,
+            state_batch_bytes_max=900_000,
+        )
+
+    async def write(by: TransactionalAppender, what: OutputRecord) -> int:
+        (append,) = await by.append(feed, 0, [what])
+        await by.commit()
+        return int((await append.written).offset) + append.count
+
+    async def leave_open(by: TransactionalAppender, what: OutputRecord) -> None:
+        (_,) = await by.append(feed, 0, [what])
+        writer = by._writers[0]
+        ((_, data),), writer.gathered = writer.gathered, []
+        await writer.coordination.begin(writer.identity, {feed: 0})
+        await writer.coordination.produce(writer.identity, 0, {feed: data})
+
+    async def story() -> None:
+        hub, metrics = Hub(), GatewayMetrics()
+        dead, owner = appender(), appender()
+        await dead.claim(0)
+        await write(dead, record(1, "committed"))
+        await leave_open(dead, record(2, "aborted"))
+        await owner.claim(0)
+        with pytest.raises(ProducerFenced):
+            await write(dead, record(2, "refused"))
+        end = await write(owner, record(2, "made anew"))
+
+        fetcher = Fetcher(aiokafka_config(kafka), fetch_bytes_max=1 << 20, partition_bytes_max=1 << 20)
+        await fetcher.start([feed])
+        place = TopicPartition(feed, 0)
+        async with asyncio.timeout(SOON_S):
+            while await fetcher.end(place) < end:  # noqa: ASYNC110 - the marker comes after the acknowledgement
+                await asyncio.sleep(0.01)
+        assert await fetcher.end(place) == end
+        assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
+
+        gateway: Any = FeedReader(kafka, GatewaySettings(), hub, Intake(metrics), metrics)  # type: ignore[arg-type]
+        async with asyncio.timeout(SOON_S):
+            await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
+        running = asyncio.create_task(gateway.run())
+        async with asyncio.timeout(SOON_S):
+            await write(owner, record(3, "live"))
+            while not hub.live:  # noqa: ASYNC110 - the reader has no event to wait for
+                await asyncio.sleep(0.01)
+        running.cancel()
+        assert hub.past == [(1, "committed"), (2, "made anew")]
+        assert hub.live == [(3, "live")]
+        await gateway.close()
+        for each in (fetcher, dead, owner):
+            await each.stop()
+
+    asyncio.run(story())
