@@ -81,8 +81,8 @@ class WorkerMetrics:
         self.state_keys = Gauge("watchfloor_worker_state_keys", "Keys held in memory.", ["table"], registry=registry)
         self.state_bytes = Gauge(
             "watchfloor_worker_state_bytes",
-            "About how large those keys and their values are, encoded as in the changelog; memory holds some "
-            "ten times that.",
+            "About how large those keys and their values are, encoded as in the changelog; in memory they take "
+            "some six times that.",
             ["table"],
             registry=registry,
         )

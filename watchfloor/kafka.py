@@ -64,6 +64,8 @@ def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
             return {
                 "cleanup.policy": "compact",
                 "min.compaction.lag.ms": "600000",
+                # How long a deleted key's tombstone stays for those who are just reading; a recovery takes seconds.
+                "delete.retention.ms": "86400000",
                 "segment.bytes": str(64 << 20),
                 "max.message.bytes": str(16 << 20),
             }

@@ -130,11 +130,11 @@ class BoundedTable(Table[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Store a value, which counts as use; also call it after changing a stored value in place."""
-        used_us = self._used_us.get(key)
+        used_us, now_us = self._used_us.get(key), self._log_time.us
         if used_us is None:
             self._admit(key)
-        elif used_us < self._log_time.us:
-            self._used_us[key] = self._log_time.us
+        elif used_us < now_us:
+            self._used_us[key] = now_us
         self.data[key] = value
         self.dirty.add(key)
 

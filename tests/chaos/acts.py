@@ -76,7 +76,8 @@ def compact_hard(scene: Scene, *, lag_ms: int) -> None:
             "min.cleanable.dirty.ratio": "0.01",
             "min.compaction.lag.ms": str(lag_ms),
             "max.compaction.lag.ms": str(max(lag_ms, 500)),
-            "delete.retention.ms": "0",
+            # Longer than a recovery, or one could read a key's value and miss the tombstone behind it.
+            "delete.retention.ms": "10000",
         },
     )
 
