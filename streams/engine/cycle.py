@@ -94,6 +94,8 @@ class Cycle:
             reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
         )
         self._in_flight: asyncio.Task[None] | None = None
+        self._unwritten = False
+        """Whether micro-batches were cut whose writing has not begun: positions are ahead of what was written."""
         self._last_small_cycle_s = 0.0
         self._waiting_since_s: dict[int, float] = {}
 
@@ -120,24 +122,30 @@ class Cycle:
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
         if fetched >= self._settings.large_batch_records:
             self._intake.fetch_ahead(partitions.values())
+        self._unwritten = True
         batches = await self._process()
         await self._settle()
-        if not snapshots and not batches:
-            return
-        if self._is_small(batches):
-            await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
-        else:
+        if batches and not self._is_small(batches):
             self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
+        elif snapshots or batches:
+            await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
+        self._unwritten = False
 
     def observe(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
         self._observer.observe(self.ownership.partitions.values())
 
     async def close(self) -> None:
-        """Write what is open, so that the next owner has nothing to run again."""
+        """Write what is open, so that the next owner has nothing to run again.
+
+        Not where a round was broken off: a position that counts its micro-batches would lose them.
+        """
         self._intake.close()
         await self._settle()
-        await self._save(self.ownership.partitions.values())
+        if self._unwritten:
+            log.warning("stopped in the middle of a round, the next owner begins it anew")
+        else:
+            await self._save(self.ownership.partitions.values())
 
     async def _save(self, partitions: Iterable[Partition]) -> None:
         """Write the open snapshots of these partitions; nothing may be in flight."""
