@@ -19,6 +19,7 @@ from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.engine.observation import Observer
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Identity, Partition
+from streams.engine.patience import Patience
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.snapshots import Snapshots
@@ -97,7 +98,7 @@ class Cycle:
         self._unwritten = False
         """Whether micro-batches were cut whose writing has not begun: positions are ahead of what was written."""
         self._last_small_cycle_s = 0.0
-        self._waiting_since_s: dict[int, float] = {}
+        self._patience = Patience(settings.merge_wait_ms_max / 1e3)
 
     async def run_once(self) -> None:
         """One round.
@@ -164,7 +165,9 @@ class Cycle:
         now_s = self._clock()
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
-            batch = partition.next_batch(wait=self._may_wait(partition, now_s))
+            batch = partition.next_batch(
+                wait=self._patience.lasts(partition.number, partition.buffers, partition.lagging, now_s)
+            )
             if batch is None:
                 continue
             started_s = self._clock()
@@ -177,17 +180,6 @@ class Cycle:
 
     def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
         return sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records
-
-    def _may_wait(self, partition: Partition, now_s: float) -> bool:
-        """Whether a lagging topic is still waited for; not longer than `merge_wait_ms_max`."""
-        if not any(partition.buffers) or not any(partition.lagging):
-            self._waiting_since_s.pop(partition.number, None)
-            return True
-        since_s = self._waiting_since_s.setdefault(partition.number, now_s)
-        if now_s - since_s < self._settings.merge_wait_ms_max / 1e3:
-            return True
-        self._waiting_since_s.pop(partition.number, None)
-        return False
 
     def _count(self, batch: MicroBatch, seconds: float) -> None:
         metrics = self._metrics
