@@ -70,6 +70,8 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
     except KafkaConnectionError as error:
         raise unreachable(settings.kafka) from error  # the broker went while the worker started
     finally:
+        if engine.started:
+            await engine.stop()  # before its agent goes: the round that is under way wants to be processed
         await app.stop()
         probes.stop()
     if engine.failure is not None:

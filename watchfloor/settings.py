@@ -138,7 +138,7 @@ class WorkerSettings(Section):
     """At low rates at most one micro-batch per partition in this time: saves CPU, costs latency."""
     idle_fetch_wait_ms: Positive = 200
     merge_wait_ms_max: Positive = 500
-    """How long a micro-batch waits for a captured topic that lags behind its end offset."""
+    """How long a micro-batch waits for a captured topic that lags behind its end offset and brings nothing."""
     tick_grace_ms: Annotated[int, Field(ge=0, le=1_500)] = 250
     """How long after its time a timer fires, so that rows committed before it are there: the delay of the capture."""
     changelog_interval_ms: Annotated[int, Field(ge=0)] = 250

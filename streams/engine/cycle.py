@@ -19,6 +19,7 @@ from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.engine.observation import Observer
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Identity, Partition
+from streams.engine.patience import Patience
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.snapshots import Snapshots
@@ -94,8 +95,10 @@ class Cycle:
             reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
         )
         self._in_flight: asyncio.Task[None] | None = None
+        self._unwritten = False
+        """Whether micro-batches were cut whose writing has not begun: positions are ahead of what was written."""
         self._last_small_cycle_s = 0.0
-        self._waiting_since_s: dict[int, float] = {}
+        self._patience = Patience(settings.merge_wait_ms_max / 1e3)
 
     async def run_once(self) -> None:
         """One round.
@@ -120,24 +123,30 @@ class Cycle:
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
         if fetched >= self._settings.large_batch_records:
             self._intake.fetch_ahead(partitions.values())
+        self._unwritten = True
         batches = await self._process()
         await self._settle()
-        if not snapshots and not batches:
-            return
-        if self._is_small(batches):
-            await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
-        else:
+        if batches and not self._is_small(batches):
             self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
+        elif snapshots or batches:
+            await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
+        self._unwritten = False
 
     def observe(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
         self._observer.observe(self.ownership.partitions.values())
 
     async def close(self) -> None:
-        """Write what is open, so that the next owner has nothing to run again."""
+        """Write what is open, so that the next owner has nothing to run again.
+
+        Not where a round was broken off: a position that counts its micro-batches would lose them.
+        """
         self._intake.close()
         await self._settle()
-        await self._save(self.ownership.partitions.values())
+        if self._unwritten:
+            log.warning("stopped in the middle of a round, the next owner begins it anew")
+        else:
+            await self._save(self.ownership.partitions.values())
 
     async def _save(self, partitions: Iterable[Partition]) -> None:
         """Write the open snapshots of these partitions; nothing may be in flight."""
@@ -156,7 +165,9 @@ class Cycle:
         now_s = self._clock()
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
-            batch = partition.next_batch(wait=self._may_wait(partition, now_s))
+            batch = partition.next_batch(
+                wait=self._patience.lasts(partition.number, partition.buffers, partition.lagging, now_s)
+            )
             if batch is None:
                 continue
             started_s = self._clock()
@@ -169,17 +180,6 @@ class Cycle:
 
     def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
         return sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records
-
-    def _may_wait(self, partition: Partition, now_s: float) -> bool:
-        """Whether a lagging topic is still waited for; not longer than `merge_wait_ms_max`."""
-        if not any(partition.buffers) or not any(partition.lagging):
-            self._waiting_since_s.pop(partition.number, None)
-            return True
-        since_s = self._waiting_since_s.setdefault(partition.number, now_s)
-        if now_s - since_s < self._settings.merge_wait_ms_max / 1e3:
-            return True
-        self._waiting_since_s.pop(partition.number, None)
-        return False
 
     def _count(self, batch: MicroBatch, seconds: float) -> None:
         metrics = self._metrics

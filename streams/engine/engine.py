@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from mode import Service
 
@@ -76,7 +77,8 @@ class Engine(Service):
         self._cycle.ownership.assign({place.partition for place in assigned if place.topic == self._topics.sources[0]})
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
-        await self._cycle.ownership.suspend()
+        if not self._ended.is_set():
+            await self._cycle.ownership.suspend()
 
     async def _hand_over(self, batch: MicroBatch) -> None:
         await self.batches.put(batch)
@@ -92,7 +94,10 @@ class Engine(Service):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), _STOP_S)
         if self.failure is None:
-            await self._cycle.close()
+            try:
+                await self._cycle.close()
+            except KafkaError as error:  # the next owner runs again what the journal has
+                log.warning("the last snapshot was not written", error=type(error).__name__)
         await self._appender.stop()
         await self._fetcher.stop()
 

@@ -10,8 +10,13 @@ class CommitOrder:
         self._seen: set[tuple[int, int, str, int]] = set()
         self._last = (0, 0)
 
-    def late_in(self, sources: list[Source]) -> int:
-        """The late ones among these, the records of the next batch: each comes after a later commit."""
+    def late_in(self, sources: list[Source], fired_ms: int) -> int:
+        """How much is late in the next batch: rows after a later commit, and rows after a timer of a later time.
+
+        Args:
+            sources: its records.
+            fired_ms: the latest time of a timer that a tick of an earlier batch has fired.
+        """
         late = 0
         for source in sorted(sources, key=lambda each: each.place):
             if source.body is None:
@@ -21,6 +26,6 @@ class CommitOrder:
             if identity in self._seen:
                 continue
             self._seen.add(identity)
-            late += place < self._last
+            late += (place < self._last) + (source.body["source"]["ts_us"] < fired_ms * 1000)
             self._last = max(self._last, place)
         return late

@@ -53,7 +53,6 @@ SCENARIOS = (
     ),
     Scenario("compaction-kills", "test_compaction.py::test_kills_under_compaction", 4, {"KILLS": 13}),
     Scenario("compaction-pauses", "test_compaction.py::test_pauses_under_compaction", 2, {"PAUSES": 13}),
-    Scenario("compaction-no-lag", "test_compaction.py::test_pauses_without_any_lag", 2, {"PAUSES": 13}),
     Scenario("everything", "test_members.py::test_everything_at_once", 2, {"CHANGES": 25}),
     Scenario("transactions-pauses", "test_transactions.py::test_paused_past_its_session_and_killed", 2, {"PAUSES": 13}),
     Scenario("transactions-kills", "test_transactions.py::test_the_worker_and_the_broker_are_killed", 2, {"KILLS": 10}),

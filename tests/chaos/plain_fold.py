@@ -89,6 +89,8 @@ class Fold:
     dead: set[tuple[str, int]] = field(default_factory=set)
     """(topic, offset)."""
     counts: dict[str, int] = field(default_factory=dict)
+    fired_ms: int = 0
+    """The latest time of a timer that a tick has fired."""
     _seen: set[tuple[str, int, int, int, int]] = field(default_factory=set)
 
     def batch(self, number: int, sources: list[Source], tick_ms: int | None) -> None:
@@ -224,13 +226,16 @@ class Fold:
     def _tick(self, until_ms: int) -> None:
         self._count("ticks")
         for tenant_id, tenant in sorted(self.tenants.items()):
-            self._timer(tenant_id, tenant, until_ms)
+            if self._timer(tenant_id, tenant, until_ms):
+                self.fired_ms = max(self.fired_ms, tenant.window * WINDOW_MS)
 
-    def _timer(self, tenant_id: int, tenant: Tenant, until_ms: int) -> None:
-        """A burst is over two windows after its last drop, at that time, whenever somebody looks."""
+    def _timer(self, tenant_id: int, tenant: Tenant, until_ms: int) -> bool:
+        """A burst is over two windows after its last drop, at that time, whenever somebody looks; whether it is."""
         over = tenant.last_drop_window + 2
-        if tenant.dropped and until_ms >= over * WINDOW_MS:
-            self._move(tenant_id, tenant, over)
+        if not tenant.dropped or until_ms < over * WINDOW_MS:
+            return False
+        self._move(tenant_id, tenant, over)
+        return True
 
     def _tenant(self, tenant_id: int) -> Tenant:
         return self.tenants.setdefault(tenant_id, Tenant())

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.acts import compact_hard, compacted_share, kill_at_random_points, pause_past_the_session
-from chaos.scene import Scene, chosen, long_form
+from chaos.scene import Scene, chosen
 
 pytestmark = pytest.mark.timeout(1_800)
 
@@ -24,13 +24,3 @@ def test_pauses_under_compaction(scene: Scene) -> None:
     pause_past_the_session(scene, workers, int(chosen("PAUSES", 2, 25)), kills=0.5)
     verdict = scene.conclude(raw=False)
     assert verdict.counts["takeovers"] > 4, "nobody took anything over"
-
-
-@long_form
-def test_pauses_without_any_lag(scene: Scene) -> None:
-    """The owner writes again what a late record may displace. It must live that long: nobody is killed here."""
-    workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
-    compact_hard(scene, lag_ms=0)
-    pause_past_the_session(scene, workers, int(chosen("PAUSES", 3, 25)), kills=0.0)
-    scene.conclude(raw=False)
-    assert compacted_share(scene) > 0.2, "the cleaner did not run"

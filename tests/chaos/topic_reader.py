@@ -1,5 +1,6 @@
 """Reads whole topics as plain values. Knows the Kafka client and nothing of what the records mean."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ READ_S_MAX = 60.0
 _ANSWER_S_MAX = 10.0
 _POLL_S = 0.05
 _POLL_RECORDS = 2_000
+_NO_HEADERS: dict[str, bytes] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,10 @@ def _end(consumer: Consumer, place: Place) -> int:
 
 
 def _record(message: Any) -> Record:
-    headers = {name: value or b"" for name, value in message.headers() or ()}
+    given = message.headers()
+    headers = {name: value or b"" for name, value in given} if given else _NO_HEADERS
     return Record(
-        message.topic(),
+        sys.intern(message.topic()),  # a run has many records and few topics
         message.partition(),
         message.offset(),
         message.timestamp()[1],

@@ -136,10 +136,10 @@ class _Partition:
         order, honest = CommitOrder(), True
         for batch in batches:
             sources = list(self._take(batch))
+            late = order.late_in(sources, self._fold.fired_ms)
             self._fold.batch(batch.number, sources, batch.tick_ms)
-            late = order.late_in(sources)
             if honest and late != batch.late:
-                self._wrong(f"batch {batch.number} takes {late} rows after a later commit, but counts {batch.late}")
+                self._wrong(f"batch {batch.number} takes {late} rows late, but counts {batch.late}")
                 honest = False  # the first says it
 
     def _take(self, batch: Batch) -> Iterable[Source]:

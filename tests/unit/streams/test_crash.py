@@ -97,7 +97,7 @@ class Life:
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
         self.cycle = Cycle(
             APPLICATION,
-            run_agent,
+            self._process,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
             appender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
             SETTINGS.model_copy(
@@ -110,10 +110,22 @@ class Life:
             self._clock,
         )
         self._now_s = 1_000.0
+        self._hangs: asyncio.Event | None = None
 
     def _clock(self) -> float:
         self._now_s += 0.001
         return self._now_s
+
+    async def _process(self, batch: MicroBatch) -> None:
+        if self._hangs is not None:
+            self._hangs.set()
+            await asyncio.Event().wait()
+        await run_agent(batch)
+
+    def hang(self) -> asyncio.Event:
+        """From now on micro-batches are never processed, as if the agent were gone; set when one waits."""
+        self._hangs = asyncio.Event()
+        return self._hangs
 
     def pass_time(self, seconds: float) -> None:
         self._now_s += seconds
@@ -289,8 +301,9 @@ async def own_until_the_group_decides(life: Life, rounds: int) -> None:
 async def let_go(life: Life) -> None:
     revoked = asyncio.create_task(life.cycle.ownership.suspend())
     await asyncio.sleep(0)
-    await life.cycle.run_once()
+    rounds = asyncio.create_task(rounds_without_end(life))  # without a partition a round waits for the next one
     await asyncio.wait_for(revoked, 1)
+    rounds.cancel()
 
 
 @settings(max_examples=50, deadline=None)
@@ -311,6 +324,35 @@ def test_a_partition_that_is_given_away_leaves_nothing_to_run_again(rounds: int,
     assert not taken.replay
     journalled = [decode_journal(record.value or b"") for record in log.topics["journal", 0]]
     assert taken.batch == sum(isinstance(entry, JournalEntry) for entry in journalled)
+
+
+@settings(max_examples=50, deadline=None)
+@given(rounds=st.integers(0, 20), seed=st.integers(0, 10_000))
+def test_a_stop_in_the_middle_of_a_round_loses_nothing(rounds: int, seed: int) -> None:
+    log, events = log_with([(0, 1), (1, 2)] * 30)
+    draws = random.Random(seed)
+    life = Life(log, draws, None, stores_last=False)
+
+    async def stop_while_the_agent_hangs() -> None:
+        life.cycle.ownership.assign({0})
+        for _ in range(rounds):
+            await life.cycle.run_once()
+        reached = life.hang()
+        running = asyncio.create_task(rounds_without_end(life))
+        with contextlib.suppress(TimeoutError):  # everything may be processed already
+            await asyncio.wait_for(reached.wait(), 0.05)
+        await life.cycle.close()
+        running.cancel()
+
+    asyncio.run(stop_while_the_agent_hangs())
+    asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=400))
+    assert feed_of(log) == plain_fold(events)
+
+
+async def rounds_without_end(life: Life) -> None:
+    while True:
+        await life.cycle.run_once()
+        await asyncio.sleep(0)
 
 
 def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behind_the_fence() -> None:
