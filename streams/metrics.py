@@ -107,6 +107,20 @@ class WorkerMetrics:
         self.recovery_records_read = Gauge(
             "watchfloor_worker_recovery_read_records", "Of those, how many are read.", registry=registry
         )
+        self.standby_lag_records = Gauge(
+            "watchfloor_worker_standby_lag_records",
+            "Changelog records of another worker's partition that the warm copy has not read.",
+            ["partition"],
+            registry=registry,
+        )
+        self.standby_keys = Gauge(
+            "watchfloor_worker_standby_keys", "Keys held in warm copies.", ["partition"], registry=registry
+        )
+        self.standby_used = Counter(
+            "watchfloor_worker_standby_recoveries_total",
+            "Partitions taken over from a warm copy.",
+            registry=registry,
+        )
         self.fenced = Counter(
             "watchfloor_worker_fenced_total", "Partitions lost to a newer generation.", registry=registry
         )

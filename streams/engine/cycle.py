@@ -22,6 +22,7 @@ from streams.engine.partition import Identity, Partition
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.snapshots import Snapshots
+from streams.engine.standby import Standby
 from streams.engine.tables import PartitionState, TableSpec
 from streams.engine.writer import Writer
 from streams.metrics import WorkerMetrics
@@ -55,6 +56,7 @@ class Cycle:
         settings: limits and intervals.
         metrics: where it counts.
         clock: Unix time in seconds; the one place where the wall clock enters.
+        standby: keeps warm copies of what others own; None: this worker keeps none.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Cycle:
         settings: WorkerSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
+        standby: Standby | None = None,
     ) -> None:
         topics = application.topics
         self._process_batch = process
@@ -88,6 +91,7 @@ class Cycle:
                 ),
                 application.make_fence,
                 Progress(metrics, clock),
+                *([] if standby is None else [standby.take]),
             ),
             metrics,
             clock,
@@ -102,7 +106,8 @@ class Cycle:
 
         Raises:
             KafkaError: a write was not acknowledged, or a recovery failed.
-            BatchTooLargeError: a record or a snapshot is larger than the settings allow.
+            RefusedForSizeError: a record or a snapshot is larger than its topic allows.
+            ValueTooLargeError: one key's state is larger than the settings allow.
             Exception: whatever the processing raised.
         """
         self.ownership.drop_fenced()

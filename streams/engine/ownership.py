@@ -69,6 +69,11 @@ class Ownership:
         except KafkaError:  # without a snapshot the next owner runs a little more again
             return []
 
+    @property
+    def claimed(self) -> set[int]:
+        """What is ours or was until the group began to decide anew."""
+        return self._wanted | self.partitions.keys() | self._set_aside.keys()
+
     async def suspend(self) -> None:
         """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
 

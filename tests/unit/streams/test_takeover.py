@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
+from streams.engine.changelog import encode_position
 from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Partition
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.tables import PartitionState, TableSpec
-from streams.engine.tails import encode_position
 from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
