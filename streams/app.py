@@ -57,7 +57,7 @@ def build(
         worker,
         metrics,
         clock,
-        make_standby(topics.state, aiokafka_config(kafka), worker, metrics, clock),
+        make_standby(application.topics.state, aiokafka_config(kafka), worker, metrics, clock),
     )
     scorer = make_scorer(settings, metrics, epoch, clock, make_fuse(worker))
 

@@ -95,6 +95,11 @@ class WorkerMetrics:
         self.changelog_bytes = Counter(
             "watchfloor_worker_changelog_bytes_total", "Keys and values written to the changelog.", registry=registry
         )
+        self.large_snapshots = Counter(
+            "watchfloor_worker_large_snapshots_total",
+            "Snapshots that did not fit into one RecordBatch and were written in parts.",
+            registry=registry,
+        )
         self.recoveries = Counter("watchfloor_worker_recoveries_total", "Partitions taken over.", registry=registry)
         self.recovery_seconds = Gauge(
             "watchfloor_worker_recovery_seconds", "Duration of the latest take-over of a partition.", registry=registry

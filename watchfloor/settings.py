@@ -175,6 +175,8 @@ class WorkerSettings(Section):
     reader of committed records too; costs latency. Stop all workers before it is changed (docs/operations)."""
     transaction_timeout_ms: Positive = 60_000
     """After this time the broker aborts the open transaction of a worker that has gone and that nobody replaced."""
+    recoveries_at_once: Positive = 4
+    """Partitions that are taken over beside each other. A change of the assignment waits for those under way."""
     standby: Literal["off", "all"] = "off"
     """`all`: keep a warm copy of every partition that other workers own, so that taking it over is quick. Memory for
     the keys of all partitions, instead of the owned ones."""

@@ -96,6 +96,7 @@ class Cycle:
             metrics,
             clock,
             reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
+            at_once=settings.recoveries_at_once,
         )
         self._in_flight: asyncio.Task[None] | None = None
         self._last_small_cycle_s = 0.0

@@ -75,6 +75,7 @@ class Writer:
                 continue
             self._metrics.changelog_bytes.inc(snapshot.size_bytes)
             if snapshot.in_steps:
+                self._metrics.large_snapshots.inc(bool(snapshot.parts))
                 await self._append_in_steps(snapshot)
             else:
                 appends.append((partition, await self._append_whole(snapshot)))

@@ -6,6 +6,8 @@ import random
 from typing import Any
 
 import msgspec
+import pytest
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -299,3 +301,32 @@ def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str,
     ]
     ends = [span for each in replay for span in each.spans["a"]]
     assert ends == sorted(ends), "whatever was taken up continues without a gap"
+
+
+def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when_all_have_ended() -> None:
+    running: list[int] = []
+    ended: list[int] = []
+
+    class Rivals:
+        """Recoveries that need each other to have begun."""
+
+        async def recover(self, number: int) -> Any:
+            running.append(number)
+            while len(running) < 3 and number < 3:
+                await asyncio.sleep(0)
+            ended.append(number)
+            if number == 1:
+                raise KafkaConnectionError
+            return Partition(number, TOPICS.sources, PartitionState(()), lambda _entry: "")
+
+    async def run() -> Ownership:
+        rivals: Any = Rivals()
+        owner = Ownership(rivals, WorkerMetrics(CollectorRegistry()), lambda: 0.0, reclaim_after_s=2.0, at_once=3)
+        owner.assign({0, 1, 2, 3})
+        with pytest.raises(KafkaConnectionError):
+            await asyncio.wait_for(owner.take_over(), 5)
+        return owner
+
+    owner = asyncio.run(run())
+    assert sorted(ended) == [0, 1, 2]
+    assert sorted(owner.partitions) == [0, 2]
