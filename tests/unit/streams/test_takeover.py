@@ -304,16 +304,16 @@ def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str,
 
 
 def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when_all_have_ended() -> None:
-    running: list[int] = []
     ended: list[int] = []
 
     class Rivals:
         """Recoveries that need each other to have begun."""
 
+        def __init__(self) -> None:
+            self._together = asyncio.Barrier(3)
+
         async def recover(self, number: int) -> Any:
-            running.append(number)
-            while len(running) < 3 and number < 3:
-                await asyncio.sleep(0)
+            await self._together.wait()
             ended.append(number)
             if number == 1:
                 raise KafkaConnectionError
