@@ -100,6 +100,9 @@ class MemoryLog:
 class MemoryFetcher:
     """Hands records out in pieces whose size `draw` chooses."""
 
+    read_records = 5
+    """What one fetch of a reading brings."""
+
     def __init__(self, log: MemoryLog, draw: Callable[[], int]) -> None:
         self._log = log
         self._draw = draw
@@ -133,7 +136,7 @@ class MemoryFetcher:
 
     async def read_pieces(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[list[Any]]:
         while end is None or start < end:
-            piece = self._piece(place, start, 1 + self._draw())
+            piece = self._piece(place, start, self.read_records)
             yield [record for record in piece.records if end is None or record.offset < end]
             start = piece.next_offset
             if not piece.records or (end is None and start >= piece.end):
@@ -156,8 +159,10 @@ class MemoryAppender:
         stores_last: bool,
         draws: random.Random,
         whole_bytes_max: int | None = None,
+        splits: bool = False,
     ) -> None:
         self._whole_bytes_max = whole_bytes_max
+        self._splits = splits
         self._log = log
         self._lives = lives
         self._stores_last = stores_last
@@ -171,7 +176,9 @@ class MemoryAppender:
         """Everything is on its way already."""
 
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
-        """As many RecordBatches as it likes, as if each were full somewhere."""
+        """One RecordBatch, or as many as it likes, as if each were full somewhere."""
+        if not self._splits:
+            return [self._store(topic, partition, records)]
         appends, start = [], 0
         while start < len(records):
             count = len(records) - start if self._draws.randrange(2) else self._draws.randrange(1, len(records) + 1)
@@ -231,8 +238,11 @@ class TransactionalMemoryAppender(MemoryAppender):
         stores_last: bool,
         draws: random.Random,
         whole_bytes_max: int | None = None,
+        splits: bool = False,
     ) -> None:
-        super().__init__(log, lives, stores_last=stores_last, draws=draws, whole_bytes_max=whole_bytes_max)
+        super().__init__(
+            log, lives, stores_last=stores_last, draws=draws, whole_bytes_max=whole_bytes_max, splits=splits
+        )
         self._epochs: dict[int, int] = {}
         self._gathered: list[tuple[int, Append, Sequence[OutputRecord]]] = []
 

@@ -80,7 +80,7 @@ class Life:
             process,
             MemoryFetcher(log, lambda: draws.randrange(0, 12)),  # type: ignore[arg-type]
             appender(  # type: ignore[arg-type]
-                log, lives, stores_last=bool(draws.randrange(2)), draws=draws, whole_bytes_max=bytes_max
+                log, lives, stores_last=bool(draws.randrange(2)), draws=draws, whole_bytes_max=bytes_max, splits=True
             ),
             WorkerSettings(
                 cycle_interval_ms=0,

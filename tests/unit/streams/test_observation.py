@@ -92,7 +92,7 @@ class SlowFetcher(MemoryFetcher):
     """Reads at the pace of a distant broker, half of it before the pause."""
 
     def __init__(self, log: MemoryLog, pause_s: float) -> None:
-        super().__init__(log, lambda: 4)
+        super().__init__(log, lambda: 5)
         self._pause_s = pause_s
 
     async def read_pieces(self, place: Any, start: int, end: int | None = None) -> Any:
