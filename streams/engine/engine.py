@@ -117,7 +117,8 @@ class Engine(Service):
                 wait_s = await self._standby.follow(ownership.claimed) if ownership.settled else _STANDBY_LOOK_S
             except Exception as error:  # noqa: BLE001 - the boundary: without copies a worker works as well
                 self._standby.forget()
-                log.error("the standby stopped", error=type(error).__name__, detail=str(error))  # noqa: TRY400
+                if not self.should_stop:
+                    log.error("the standby stopped", error=type(error).__name__, detail=str(error))  # noqa: TRY400
                 return
 
     @Service.task
