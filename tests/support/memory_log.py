@@ -139,7 +139,7 @@ class MemoryFetcher:
             piece = self._piece(place, start, self.read_records)
             yield [record for record in piece.records if end is None or record.offset < end]
             start = piece.next_offset
-            if not piece.records or (end is None and start >= piece.end):
+            if start >= piece.end and (end is None or not piece.records):
                 return
             self._log.disturb()
 
