@@ -1,8 +1,13 @@
-"""Records of `noc.dead-letters`: the original key and value bytes, and headers that say what happened."""
+"""Records of `noc.dead-letters`: the original key and value bytes, and headers that say what happened.
+
+An original that is too large for a record of its own is left out: it has no value then, the header
+`value_left_out` says how many bytes it has, and the source headers where it is.
+"""
 
 from contracts.feed import Header, record_id
 
 REASON_CHARACTERS_MAX = 300
+VALUE_LEFT_OUT_HEADER = "value_left_out"
 
 
 def dead_letter_headers(

@@ -101,15 +101,17 @@ class ProcessedEvent(msgspec.Struct, frozen=True, array_like=True):
     """From the commit in PostgreSQL to the end of its scoring, by the worker's clock."""
 
 
-class ProcessedBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="processed"):
+class ProcessedBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="processed", omit_defaults=True):
     """The clean events of one tenant in one micro-batch.
 
-    `batch` counts the micro-batches of the partition: a reader that has seen it skips its repeat.
+    `batch` counts the micro-batches of the partition, `part` the records of one micro-batch where they are too
+    many for one record: a reader that has seen both skips their repeat.
     """
 
     tenant_id: int
     batch: int
     events: list[ProcessedEvent]
+    part: int = 0
 
 
 _encode = msgspec.json.Encoder().encode

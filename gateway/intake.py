@@ -30,7 +30,7 @@ class Intake:
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
         self._rule = FeedRule()
-        self._batches: dict[tuple[int, int], int] = {}
+        self._batches: dict[tuple[int, int], tuple[int, int]] = {}
         self._generations: dict[int, int] = {}
         """Partition number to the newest generation met there, in either topic: one worker owns both."""
 
@@ -85,11 +85,11 @@ class Intake:
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("processed", partition, offset, error)
             return None
-        key = (partition, batch.tenant_id)
-        if generation < self._met(partition, generation) or batch.batch <= self._batches.get(key, -1):
+        key, place = (partition, batch.tenant_id), (batch.batch, batch.part)
+        if generation < self._met(partition, generation) or place <= self._batches.get(key, (-1, -1)):
             self._metrics.records.labels("skipped").inc()
             return None
-        self._batches[key] = batch.batch
+        self._batches[key] = place
         return batch
 
     def _met(self, partition: int, generation: int) -> int:

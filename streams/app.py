@@ -19,6 +19,7 @@ from streams.engine.fetcher import Fetcher
 from streams.engine.guarantee import appender_for
 from streams.engine.membership import faust_app
 from streams.engine.model import MicroBatch
+from streams.engine.standby import make_standby
 from streams.metrics import WorkerMetrics
 from streams.tables import TenantTables
 from watchfloor.kafka import aiokafka_config
@@ -56,6 +57,7 @@ def build(
         worker,
         metrics,
         clock,
+        make_standby(application.topics.state, aiokafka_config(kafka), worker, metrics, clock),
     )
     scorer = make_scorer(settings, metrics, epoch, clock, make_fuse(worker))
 

@@ -19,7 +19,7 @@ from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.fuse import Fuse
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
-from streams.outbox import Outbox
+from streams.outbox import Outbox, OutputLimits
 from streams.reading import Reader
 from streams.scoring import Scorer
 from streams.tables import TenantTables, table_specs
@@ -68,7 +68,9 @@ def make_scorer(
         fuse: what to do about too many dead letters.
     """
     worker = settings.worker
-    outbox = Outbox(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, epoch, clock, metrics)
+    limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
+    names, sources = TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources
+    outbox = Outbox(names, sources, epoch, clock, metrics, limits)
     return Scorer(
         CAPTURED_TABLES,
         ATTENDANCE_DETECTORS,

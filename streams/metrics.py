@@ -95,6 +95,11 @@ class WorkerMetrics:
         self.changelog_bytes = Counter(
             "watchfloor_worker_changelog_bytes_total", "Keys and values written to the changelog.", registry=registry
         )
+        self.large_snapshots = Counter(
+            "watchfloor_worker_large_snapshots_total",
+            "Snapshots that did not fit into one RecordBatch and were written in parts.",
+            registry=registry,
+        )
         self.recoveries = Counter("watchfloor_worker_recoveries_total", "Partitions taken over.", registry=registry)
         self.recovery_seconds = Gauge(
             "watchfloor_worker_recovery_seconds", "Duration of the latest take-over of a partition.", registry=registry
@@ -106,6 +111,20 @@ class WorkerMetrics:
         )
         self.recovery_records_read = Gauge(
             "watchfloor_worker_recovery_read_records", "Of those, how many are read.", registry=registry
+        )
+        self.standby_lag_records = Gauge(
+            "watchfloor_worker_standby_lag_records",
+            "Changelog records of another worker's partition that the warm copy has not read.",
+            ["partition"],
+            registry=registry,
+        )
+        self.standby_keys = Gauge(
+            "watchfloor_worker_standby_keys", "Keys held in warm copies.", ["partition"], registry=registry
+        )
+        self.standby_used = Counter(
+            "watchfloor_worker_standby_recoveries_total",
+            "Partitions taken over from a warm copy.",
+            registry=registry,
         )
         self.fenced = Counter(
             "watchfloor_worker_fenced_total", "Partitions lost to a newer generation.", registry=registry

@@ -6,10 +6,11 @@ latencies of clean events know the clock, which is read once a micro-batch.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
-from contracts.dead_letters import dead_letter_headers
+from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
 from contracts.envelope import Change
 from contracts.feed import (
     FeedRecord,
@@ -28,6 +29,18 @@ from streams.tables import TenantState
 log = structlog.get_logger(__name__)
 
 
+class RecordTooLargeError(Exception):
+    """A feed record is larger than the settings allow; its source record becomes a dead letter."""
+
+
+class OutputLimits(NamedTuple):
+    """How large a single output may become; see `worker` in the settings."""
+
+    feed_record_bytes_max: int = 1_000_000
+    dead_letter_bytes_max: int = 4_500_000
+    processed_events_max: int = 5_000
+
+
 class Outbox:
     """Collects the outputs of the micro-batch that is being processed.
 
@@ -37,6 +50,7 @@ class Outbox:
         epoch: identity of the feed's log.
         clock: Unix seconds.
         metrics: where it counts.
+        limits: how large an output may be.
     """
 
     def __init__(
@@ -46,8 +60,10 @@ class Outbox:
         epoch: str,
         clock: Callable[[], float],
         metrics: WorkerMetrics,
+        limits: OutputLimits,
     ) -> None:
         self.epoch = epoch
+        self._limits = limits
         self._topics = topics
         self._sources = sources
         self._clock = clock
@@ -59,13 +75,16 @@ class Outbox:
         """Append a record to the operators' feed; only then is its seq the tenant's last.
 
         A record that cannot be encoded therefore leaves no hole in the numbers.
+
+        Raises:
+            RecordTooLargeError: nothing was appended.
         """
-        batch.emit(
-            self._topics.anomalies,
-            tenant_key(record.tenant_id),
-            encode_record(record),
-            cloudevent_headers(record),
-        )
+        value = encode_record(record)
+        if len(value) > self._limits.feed_record_bytes_max:
+            raise RecordTooLargeError(
+                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
+            )
+        batch.emit(self._topics.anomalies, tenant_key(record.tenant_id), value, cloudevent_headers(record))
         tenant.seq = record.seq
         self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
 
@@ -88,7 +107,12 @@ class Outbox:
             detector=detector,
             exception_class=exception_class,
         )
-        batch.emit(self._topics.dead_letters, entry.record.key, entry.record.value, headers)
+        key, value = entry.record.key, entry.record.value
+        size_bytes = len(key or b"") + len(value or b"")
+        if size_bytes > self._limits.dead_letter_bytes_max:
+            headers.append((VALUE_LEFT_OUT_HEADER, b"%d" % len(value or b"")))
+            key, value = None, None
+        batch.emit(self._topics.dead_letters, key, value, headers)
         log.warning(
             "dead letter",
             correlation_id=dict(headers)["correlation_id"].decode(),
@@ -100,23 +124,30 @@ class Outbox:
         )
 
     def flush(self, batch: MicroBatch) -> None:
-        """Write the clean events of the micro-batch, one record a tenant, and measure its latency."""
+        """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
         now_us = self._clock() * 1e6
         if self._oldest_us is not None:
             self._metrics.detection_seconds.observe(max(0.0, (now_us - self._oldest_us) / 1e6))
             self._oldest_us = None
+        count = self._limits.processed_events_max
         for tenant_id, events in self._clean.items():
-            record = ProcessedBatch(
-                tenant_id=tenant_id,
-                batch=batch.number,
-                events=[
-                    ProcessedEvent(
-                        event_id(change), event_type, site_id, client_id, round((now_us - change.commit_us) / 1e3, 3)
-                    )
-                    for change, event_type, site_id, client_id in events
-                ],
-            )
-            batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))
+            for part, start in enumerate(range(0, len(events), count)):
+                record = ProcessedBatch(
+                    tenant_id=tenant_id,
+                    batch=batch.number,
+                    part=part,
+                    events=[
+                        ProcessedEvent(
+                            event_id(change),
+                            event_type,
+                            site_id,
+                            client_id,
+                            round((now_us - change.commit_us) / 1e3, 3),
+                        )
+                        for change, event_type, site_id, client_id in events[start : start + count]
+                    ],
+                )
+                batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))
         self._clean = {}
 
 

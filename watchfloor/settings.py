@@ -149,8 +149,16 @@ class WorkerSettings(Section):
     """From this size on the next micro-batch is fetched while this one is processed, and processed while this one is
     written."""
     state_batch_bytes_max: Positive = 8 * 1024 * 1024
-    """The changed keys and the position must fit into one RecordBatch of this size."""
+    """A snapshot of changed keys is one RecordBatch up to this size, and written in several steps above it.
+    A single value must fit. The changelog's max.message.bytes must not be less."""
     output_batch_bytes_max: Positive = 900_000
+    """Outputs of a micro-batch are split into RecordBatches of this size; one larger record is one of its own."""
+    feed_record_bytes_max: Positive = 1_000_000
+    """A change whose message would be larger becomes a dead letter."""
+    dead_letter_bytes_max: Positive = 4_500_000
+    """A larger original is left out of its dead letter, which says where it is and how large."""
+    processed_events_max: Positive = 5_000
+    """Clean events in one record of the processed topic."""
     future_timestamp_ms_max: Positive = 5_000
     """A commit time further than this ahead of the moment at which the record was appended to its topic is not
     believed: that moment counts instead, and the feed says so."""
@@ -167,6 +175,17 @@ class WorkerSettings(Section):
     reader of committed records too; costs latency. Stop all workers before it is changed (docs/operations)."""
     transaction_timeout_ms: Positive = 60_000
     """After this time the broker aborts the open transaction of a worker that has gone and that nobody replaced."""
+    recoveries_at_once: Positive = 4
+    """Partitions that are taken over beside each other. A change of the assignment waits for those under way."""
+    standby: Literal["off", "all"] = "off"
+    """`all`: keep a warm copy of every partition that other workers own, so that taking it over is quick. Memory for
+    the keys of all partitions, instead of the owned ones."""
+    standby_interval_ms: Positive = 200
+    """How often the copies are read on."""
+    standby_fetch_bytes_max: Positive = 256 * 1024
+    """What is read in one go; while it is decoded, nothing else runs."""
+    standby_pause_s_max: Positive = 3_600
+    """A copy that was not complete for this long begins anew. Must be less than the changelog's delete.retention.ms."""
     session_timeout_ms: Positive = 6_000
     heartbeat_interval_ms: Positive = 2_000
     metrics_host: str = "127.0.0.1"

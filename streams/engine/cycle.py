@@ -23,6 +23,7 @@ from streams.engine.patience import Patience
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.snapshots import Snapshots
+from streams.engine.standby import Standby
 from streams.engine.tables import PartitionState, TableSpec
 from streams.engine.writer import Writer
 from streams.metrics import WorkerMetrics
@@ -56,6 +57,7 @@ class Cycle:
         settings: limits and intervals.
         metrics: where it counts.
         clock: Unix time in seconds; the one place where the wall clock enters.
+        standby: keeps warm copies of what others own; None: this worker keeps none.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Cycle:
         settings: WorkerSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
+        standby: Standby | None = None,
     ) -> None:
         topics = application.topics
         self._process_batch = process
@@ -89,10 +92,12 @@ class Cycle:
                 ),
                 application.make_fence,
                 Progress(metrics, clock),
+                *([] if standby is None else [standby.take]),
             ),
             metrics,
             clock,
             reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
+            at_once=settings.recoveries_at_once,
         )
         self._in_flight: asyncio.Task[None] | None = None
         self._unwritten = False
@@ -105,7 +110,8 @@ class Cycle:
 
         Raises:
             KafkaError: a write was not acknowledged, or a recovery failed.
-            BatchTooLargeError: a record or a snapshot is larger than the settings allow.
+            RefusedForSizeError: a record or a snapshot is larger than its topic allows.
+            ValueTooLargeError: one key's state is larger than the settings allow.
             Exception: whatever the processing raised.
         """
         self.ownership.drop_fenced()

@@ -17,11 +17,14 @@ from streams.engine.appender import Appender
 from streams.engine.cycle import Application, Cycle
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import MicroBatch
+from streams.engine.standby import Standby
 from streams.metrics import WorkerMetrics
 from watchfloor.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
+_STANDBY_LOOK_S = 0.2
+"""How often the standby looks whether the take-over of partitions has ended."""
 _STOP_S = 5.0
 """How long a stop waits for the round that is under way."""
 
@@ -37,6 +40,7 @@ class Engine(Service):
         settings: limits and intervals.
         metrics: where it counts.
         clock: Unix time in seconds.
+        standby: keeps warm copies of what others own; its fetcher is started and stopped here too.
     """
 
     abstract = False
@@ -50,6 +54,7 @@ class Engine(Service):
         settings: WorkerSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
+        standby: Standby | None = None,
     ) -> None:
         super().__init__()
         self.batches = app.channel()
@@ -59,7 +64,8 @@ class Engine(Service):
         self._topics = application.topics
         self._fetcher = fetcher
         self._appender = appender
-        self._cycle = Cycle(application, self._hand_over, fetcher, appender, settings, metrics, clock)
+        self._standby = standby
+        self._cycle = Cycle(application, self._hand_over, fetcher, appender, settings, metrics, clock, standby)
         self._ended = asyncio.Event()
         app.on_partitions_revoked.connect(self._on_revoked)
         app.on_partitions_assigned.connect(self._on_assigned)
@@ -87,6 +93,8 @@ class Engine(Service):
     async def on_start(self) -> None:
         """Connect the clients; called by mode."""
         await self._fetcher.start(self._topics.all())
+        if self._standby is not None:
+            await self._standby.fetcher.start([self._topics.state])
         await self._appender.start()
 
     async def on_stop(self) -> None:
@@ -100,6 +108,23 @@ class Engine(Service):
                 log.warning("the last snapshot was not written", error=type(error).__name__)
         await self._appender.stop()
         await self._fetcher.stop()
+        if self._standby is not None:
+            await self._standby.fetcher.stop()
+
+    @Service.task
+    async def _follow(self) -> None:
+        """Keep the warm copies; while partitions are being taken over it stands still."""
+        wait_s = _STANDBY_LOOK_S
+        while self._standby is not None and not self.should_stop:
+            await asyncio.sleep(wait_s)
+            ownership = self._cycle.ownership
+            try:
+                wait_s = await self._standby.follow(ownership.claimed) if ownership.settled else _STANDBY_LOOK_S
+            except Exception as error:  # noqa: BLE001 - the boundary: without copies a worker works as well
+                self._standby.forget()
+                if not self.should_stop:
+                    log.error("the standby stopped", error=type(error).__name__, detail=str(error))  # noqa: TRY400
+                return
 
     @Service.task
     async def _run(self) -> None:

@@ -11,10 +11,10 @@ import msgspec
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import GENERATION_HEADER
+from streams.engine.changelog import FENCE_KEY, POSITION_KEY, state_generation
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, RawRecord, decode_journal
 from streams.engine.partition import Partition
-from streams.engine.tails import FENCE_KEY, POSITION_KEY, state_generation
 
 
 class Verdict(Enum):

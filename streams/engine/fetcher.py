@@ -138,6 +138,10 @@ class Fetcher:
         """
         return await self._offset_at(partition, _EARLIEST)
 
+    def partitions(self, topic: str) -> set[int]:
+        """The partition numbers of a topic, as far as known."""
+        return set(self._client.cluster.partitions_for_topic(topic) or ())
+
     async def end(self, partition: TopicPartition) -> int:
         """The offset after the last record that is committed; that of an open transaction is not there yet.
 
@@ -168,6 +172,14 @@ class Fetcher:
         With an `end` it waits for the end of a transaction that is open before it: the broker ends one whose
         writer has gone.
         """
+        async for records in self.read_pieces(partition, start, end):
+            for record in records:
+                yield record
+
+    async def read_pieces(
+        self, partition: TopicPartition, start: int, end: int | None = None
+    ) -> AsyncIterator[list[RawRecord]]:
+        """As `read`, a fetch at a time."""
         offset = start
         while end is None or offset < end:
             leader = self._client.cluster.leader_for_partition(partition)
@@ -178,9 +190,10 @@ class Fetcher:
             fetched = answer.get(partition)
             if fetched is None:
                 continue  # no leader for now; the fetch has waited and asked for the metadata again
-            for record in fetched.records:
-                if end is None or record.offset < end:
-                    yield record
+            records = fetched.records
+            if end is not None and fetched.next_offset > end:
+                records = [record for record in records if record.offset < end]
+            yield records
             offset = fetched.next_offset
             if offset < fetched.end or (end is not None and offset >= end):
                 continue

@@ -26,11 +26,20 @@ class Ownership:
         clock: Unix seconds.
         reclaim_after_s: a partition that another worker fenced is claimed again after this time, unless the
             group has decided before.
+        at_once: partitions that are recovered beside each other: while one's records are decoded, the broker
+            reads another's.
     """
 
     def __init__(
-        self, recovery: Recovery, metrics: WorkerMetrics, clock: Callable[[], float], *, reclaim_after_s: float
+        self,
+        recovery: Recovery,
+        metrics: WorkerMetrics,
+        clock: Callable[[], float],
+        *,
+        reclaim_after_s: float,
+        at_once: int = 1,
     ) -> None:
+        self._at_once = at_once
         self.partitions: dict[int, Partition] = {}
         self._recovery = recovery
         self._metrics = metrics
@@ -68,6 +77,11 @@ class Ownership:
             ]
         except KafkaError:  # without a snapshot the next owner runs a little more again
             return []
+
+    @property
+    def claimed(self) -> set[int]:
+        """What is ours or was until the group began to decide anew."""
+        return self._wanted | self.partitions.keys() | self._set_aside.keys()
 
     async def suspend(self) -> None:
         """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
@@ -134,21 +148,31 @@ class Ownership:
         self._recovering = True
         try:
             await self._go_on(wanted)
-            for number in sorted(wanted - self.partitions.keys()):
-                started_s = self._clock()
-                try:
-                    self.partitions[number] = await self._recovery.recover(number)
-                except ProducerFenced:  # a rival was faster: as if we had met its fence
-                    self._lost_until_s[number] = self._clock() + self._reclaim_after_s
-                    continue
-                self._metrics.recoveries.inc()
-                self._metrics.recovery_seconds.set(self._clock() - started_s)
+            missing = sorted(wanted - self.partitions.keys())
+            for start in range(0, len(missing), self._at_once):
                 if self._changed.is_set():
                     return
+                recoveries = [self._recover(number) for number in missing[start : start + self._at_once]]
+                for result in await asyncio.gather(*recoveries, return_exceptions=True):
+                    if result is not None:
+                        raise result
+            if self._changed.is_set():
+                return
         finally:
             self._recovering = False
         self._assigned_once = True
         log.info("partitions owned", partitions=sorted(self.partitions))
+
+    async def _recover(self, number: int) -> None:
+        """Take one partition over."""
+        started_s = self._clock()
+        try:
+            self.partitions[number] = await self._recovery.recover(number)
+        except ProducerFenced:  # a rival was faster: as if we had met its fence
+            self._lost_until_s[number] = self._clock() + self._reclaim_after_s
+            return
+        self._metrics.recoveries.inc()
+        self._metrics.recovery_seconds.set(self._clock() - started_s)
 
     async def _go_on(self, wanted: set[int]) -> None:
         """Take back what was set aside, where it is still ours and nobody had it in between."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from streams.engine.merge import Order, cut, take_spans
 from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch, Position
+from streams.engine.parts import MARKER
 from streams.engine.tables import PartitionState
 
 Identity = Callable[[Entry], str]
@@ -64,6 +65,10 @@ class Partition:
         self.fenced = False
         self.unsaved = False
         """Whether a micro-batch was processed since the last snapshot."""
+        self.parts_serial = 0
+        """Counts this owner's snapshots that were written in parts."""
+        self.obsolete: set[bytes] = set()
+        """Changelog keys of parts that nobody needs once the next snapshot is written."""
         self._identity = identity
         self._tick_grace_ms = tick_grace_ms
 
@@ -173,9 +178,16 @@ class Partition:
         self.state.sweep()
 
     def touch(self, key: bytes) -> None:
-        """Write this changelog key again with the next snapshot."""
-        self.state.touch(key)
+        """Write this changelog key again with the next snapshot; where it is one of a part, delete it then.
+
+        Raises:
+            KeyError: of a table that does not exist (any more).
+        """
         self.unsaved = True
+        if key.startswith(MARKER):
+            self.obsolete.add(key)
+        else:
+            self.state.touch(key)
 
     def _replayed_batch(self) -> MicroBatch | None:
         entry = self.replay[0]

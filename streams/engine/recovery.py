@@ -14,13 +14,14 @@ import structlog
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import GENERATION_HEADER, Append, Appender
+from streams.engine.changelog import FENCE_KEY, POSITION_KEY, Changelog
 from streams.engine.fencing import still_owned
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalFence, OutputRecord, RawRecord, encode_journal
 from streams.engine.partition import Partition
 from streams.engine.progress import Progress, Reading
 from streams.engine.tables import PartitionState
-from streams.engine.tails import FENCE_KEY, POSITION_KEY, Tails
+from streams.engine.tails import Tails
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ class Recovery:
         make_partition: builds the partition around its state.
         make_fence: the feed's fence record for a generation.
         progress: says how far it has come.
+        take_copy: gives away what was already read of a partition's changelog, if anything was.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Recovery:
         make_partition: Callable[[int, PartitionState], Partition],
         make_fence: Callable[[int], OutputRecord],
         progress: Progress,
+        take_copy: Callable[[int], Changelog | None] = lambda _: None,
     ) -> None:
         self._topics = topics
         self._fetcher = fetcher
@@ -52,6 +55,7 @@ class Recovery:
         self._make_partition = make_partition
         self._make_fence = make_fence
         self._progress = progress
+        self._take_copy = take_copy
 
     async def recover(self, number: int) -> Partition:
         """Take the partition over; afterwards older owners can do no harm.
@@ -65,9 +69,10 @@ class Recovery:
 
     async def _recover(self, number: int, reading: Reading) -> Partition:
         await self._appender.claim(number)
+        changelog = self._take_copy(number) or Changelog()
         above = 0
         while True:
-            tails = Tails(self._topics, self._make_state())
+            tails = Tails(self._topics, changelog)
             await self._read_tails(number, tails, reading, ends={})
             generation = max(tails.seen, above) + 1
             fences = await self._append_fences(number, generation)
@@ -119,7 +124,12 @@ class Recovery:
 
     async def _read_tails(self, number: int, tails: Tails, reading: Reading, ends: dict[str, int]) -> None:
         """Read the topics that have fences, from where the reading is on, up to the given offsets."""
-        topics = self._topics
+        topics, changelog = self._topics, tails.changelog
+        reading.begin(topics.state, changelog.read_to)
+        place = TopicPartition(topics.state, number)
+        async for records in self._fetcher.read_pieces(place, changelog.read_to, ends.get(topics.state)):
+            changelog.take_in(records)
+            reading.read_to[topics.state] = changelog.read_to
 
         async def read(topic: str, start: int, take_in: Callable[[RawRecord], None]) -> None:
             start, read_to = reading.begin(topic, start), reading.read_to
@@ -127,7 +137,6 @@ class Recovery:
                 read_to[topic] = record.offset + 1
                 take_in(record)
 
-        await read(topics.state, 0, tails.on_state)
         await read(topics.journal, tails.position.journal_offset, tails.on_journal)
         await read(topics.feed, tails.position.output_offsets.get(topics.feed, 0), tails.on_feed)
 
@@ -140,7 +149,9 @@ class Recovery:
         return end
 
     def _rebuild(self, number: int, generation: int, tails: Tails) -> Partition:
-        partition = self._make_partition(number, tails.state)
+        state = self._make_state()
+        tails.changelog.load_into(state)
+        partition = self._make_partition(number, state)
         partition.generation = generation
         partition.resume_at(tails.position)
         partition.written = tails.written
@@ -149,7 +160,7 @@ class Recovery:
             # Impossible while journal entries are acknowledged in order; if it happens, say so loudly.
             missing = partition.batch + len(partition.replay) + 1
             log.error("hole in the journal", partition=number, missing=missing)
-        for key in tails.displaced:
+        for key in tails.changelog.rewrite:
             partition.unsaved = True
             if key != POSITION_KEY:
                 with contextlib.suppress(KeyError):  # of a table that does not exist any more

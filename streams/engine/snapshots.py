@@ -1,16 +1,47 @@
 """When a partition's changed keys go to the changelog, and what such a snapshot holds.
 
 A snapshot is taken between two micro-batches and sent once the outputs of everything in it are
-acknowledged, as one RecordBatch: the position first, then every changed key.
+acknowledged, as one RecordBatch: the position first, then every changed key. Where that is too large, it is
+sent in steps (`streams.engine.parts`).
 """
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from streams.engine.model import EngineTopics
+from streams.engine.appender import GENERATION_HEADER
+from streams.engine.changelog import encode_position
+from streams.engine.model import EngineTopics, OutputRecord
 from streams.engine.partition import Partition
-from streams.engine.tails import encode_position
-from streams.engine.writer import Snapshot
+from streams.engine.parts import (
+    BATCH_OVERHEAD_BYTES,
+    RECORD_OVERHEAD_BYTES,
+    ValueTooLargeError,
+    pack,
+    tombstones,
+)
+from streams.engine.table import ChangelogRecord
 from watchfloor.settings import WorkerSettings
+
+
+class Snapshot(NamedTuple):
+    """What to append to the changelog of a partition, step by step; mostly all of it is in `whole`."""
+
+    partition: Partition
+    size_bytes: int
+    """Keys and values of position and changed keys."""
+    parts: list[OutputRecord]
+    """First: what does not fit into `whole`."""
+    whole: list[ChangelogRecord]
+    """One RecordBatch: the position, and the changed keys or what makes the parts count."""
+    rewritten: list[OutputRecord]
+    """Then: what the parts carried, as ordinary records."""
+    obsolete: list[OutputRecord]
+    """At last: tombstones of parts, these and those of an earlier owner."""
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether it takes more than one RecordBatch."""
+        return bool(self.parts or self.obsolete)
 
 
 class Snapshots:
@@ -18,7 +49,7 @@ class Snapshots:
 
     Args:
         topics: the engine's topics.
-        settings: interval and number of changed keys that make a snapshot due.
+        settings: interval, and number and size of changed keys that make a snapshot due.
         clock: Unix seconds.
     """
 
@@ -26,8 +57,12 @@ class Snapshots:
         self._topics = topics
         self._interval_s = settings.changelog_interval_ms / 1e3
         self._keys_max = settings.changelog_keys_max
+        self._batch_bytes_max = settings.state_batch_bytes_max
+        self._part_bytes_max = min(settings.output_batch_bytes_max, settings.state_batch_bytes_max)
         self._clock = clock
         self._last_s: dict[int, float] = {}
+        self._bytes_per_key: dict[int, float] = {}
+        """Partition to what a key took in its latest snapshot."""
 
     def take(self, partitions: Iterable[Partition], *, force: bool) -> list[Snapshot]:
         """Snapshots of the partitions whose turn it is; afterwards they count as saved.
@@ -38,17 +73,56 @@ class Snapshots:
         Args:
             partitions: the owned ones.
             force: take every partition that has changed, because there is nothing else to do.
+
+        Raises:
+            ValueTooLargeError: one key's value alone is larger than the settings allow.
         """
         return [self._take(partition) for partition in partitions if self._due(partition, force=force)]
 
     def _due(self, partition: Partition, *, force: bool) -> bool:
         if not partition.unsaved or partition.fenced or partition.replay:
             return False
-        waited_s = self._clock() - self._last_s.get(partition.number, 0.0)
-        return force or waited_s >= self._interval_s or partition.state.dirty_count >= self._keys_max
+        if force or self._clock() - self._last_s.get(partition.number, 0.0) >= self._interval_s:
+            return True
+        keys = partition.state.dirty_count
+        # At half of what fits: the next round may change as much again before it is asked again.
+        return (
+            keys >= self._keys_max or keys * self._bytes_per_key.get(partition.number, 0) >= self._batch_bytes_max / 2
+        )
 
     def _take(self, partition: Partition) -> Snapshot:
         self._last_s[partition.number] = self._clock()
         partition.unsaved = False
         position = encode_position(partition.generation, partition.position(self._topics))
-        return partition, [position, *partition.state.take_changes(partition.generation)]
+        whole: list[ChangelogRecord] = [position, *partition.state.take_changes(partition.generation)]
+        size_bytes = sum([len(key) + len(value or b"") for key, value in whole])
+        stored_bytes = size_bytes + len(whole) * RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES
+        self._bytes_per_key[partition.number] = stored_bytes / len(whole)
+        obsolete, partition.obsolete = sorted(partition.obsolete), set()
+        if stored_bytes <= self._batch_bytes_max:
+            return Snapshot(partition, size_bytes, [], whole, [], self._tombstones(partition, obsolete))
+        return self._in_parts(partition, size_bytes, position, whole[1:], obsolete)
+
+    def _in_parts(
+        self,
+        partition: Partition,
+        size_bytes: int,
+        position: ChangelogRecord,
+        changes: list[ChangelogRecord],
+        obsolete: list[bytes],
+    ) -> Snapshot:
+        for key, value in [position, *changes]:
+            length = len(key) + len(value or b"")
+            if length + RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES > self._batch_bytes_max:
+                raise ValueTooLargeError(key, length, self._batch_bytes_max)
+        partition.parts_serial += 1
+        parts, commit = pack(partition.generation, partition.parts_serial, changes, self._part_bytes_max)
+        obsolete = [*obsolete, commit[0], *(part.key or b"" for part in parts)]
+        headers = [(GENERATION_HEADER, b"%d" % partition.generation)]
+        rewritten = [OutputRecord(key, value, headers if value is None else ()) for key, value in changes]
+        return Snapshot(
+            partition, size_bytes, parts, [position, commit], rewritten, self._tombstones(partition, obsolete)
+        )
+
+    def _tombstones(self, partition: Partition, keys: list[bytes]) -> list[OutputRecord]:
+        return tombstones(keys, [(GENERATION_HEADER, b"%d" % partition.generation)]) if keys else []

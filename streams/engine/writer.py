@@ -6,9 +6,10 @@ snapshot that contains its changes is sent.
 
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import structlog
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from streams.engine.appender import BATCH_HEADER, GENERATION_HEADER, Append, Appender
@@ -16,13 +17,22 @@ from streams.engine.fencing import Verdict, judge_intruders
 from streams.engine.fetcher import Fetcher
 from streams.engine.model import EngineTopics, JournalEntry, MicroBatch, OutputRecord, encode_journal
 from streams.engine.partition import Partition
+from streams.engine.snapshots import Snapshot
 from streams.engine.tails import JOURNAL_HEADER
 from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
-Snapshot = tuple[Partition, list[tuple[bytes, bytes | None]]]
-"""A partition and its changelog records: the position first, then every changed key; None: it is gone."""
+
+class RefusedForSizeError(Exception):
+    """The broker allows less on a topic than the settings do."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"the broker refuses a RecordBatch on {topic} for its size: raise the topic's max.message.bytes, or lower "
+            "the limits of the section worker in the settings (docs/operations.md)"
+        )
+        self.topic = topic
 
 
 class Writer:
@@ -55,17 +65,20 @@ class Writer:
 
         Raises:
             KafkaError: the broker did not acknowledge; the worker must stop and recover.
-            BatchTooLargeError: a record or a snapshot is larger than the settings allow.
+            RefusedForSizeError: a record or a snapshot is larger than its topic allows.
         """
         started_s = time.monotonic()
         appends: list[tuple[Partition, Append]] = []
-        for partition, records in snapshots:
-            if not partition.fenced:
-                self._metrics.changelog_bytes.inc(sum(len(key) + len(value or b"") for key, value in records))
-                append = await self._appender.append_whole(
-                    self._topics.state, partition.number, records, generation=partition.generation
-                )
-                appends.append((partition, append))
+        for snapshot in snapshots:
+            partition = snapshot.partition
+            if partition.fenced:
+                continue
+            self._metrics.changelog_bytes.inc(snapshot.size_bytes)
+            if snapshot.in_steps:
+                self._metrics.large_snapshots.inc(bool(snapshot.parts))
+                await self._append_in_steps(snapshot)
+            else:
+                appends.append((partition, await self._append_whole(snapshot)))
         for partition, batch in batches:
             if not partition.fenced:
                 appends += [(partition, append) for append in await self._append_batch(partition, batch)]
@@ -73,6 +86,27 @@ class Writer:
         for partition, append in appends:
             await self._confirm(partition, append)
         self._write_seconds.observe(time.monotonic() - started_s)
+
+    async def _append_in_steps(self, snapshot: Snapshot) -> None:
+        """Send a snapshot that takes several RecordBatches: each step once the one before it is acknowledged.
+
+        Not behind another owner's fence: its parts must live until their keys are written again.
+        """
+        partition, state, append = snapshot.partition, self._topics.state, self._appender.append
+        for step in (snapshot.parts, snapshot.whole, snapshot.rewritten, snapshot.obsolete):
+            if partition.fenced or not step:
+                continue
+            if step is snapshot.whole:
+                appends = [await self._append_whole(snapshot)]
+            else:
+                appends = await append(state, partition.number, cast(list[OutputRecord], step))
+            await self._appender.commit()
+            for each in appends:
+                await self._confirm(partition, each)
+
+    async def _append_whole(self, snapshot: Snapshot) -> Append:
+        number, generation = snapshot.partition.number, snapshot.partition.generation
+        return await self._appender.append_whole(self._topics.state, number, snapshot.whole, generation=generation)
 
     async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
         """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
@@ -101,6 +135,8 @@ class Writer:
         except ProducerFenced:  # nothing of this write was written, or all of it and its owner knows
             self._give_up(partition)
             return
+        except MessageSizeTooLargeError as error:
+            raise RefusedForSizeError(append.topic) from error
         expected = partition.ends[append.topic]
         partition.ends[append.topic] = offset + append.count
         if offset > expected and not partition.fenced:

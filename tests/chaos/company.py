@@ -86,6 +86,13 @@ class Company:
                 statements.append(self._new_shift(tenant, tenant * 100 + number, now))
             yield from self._transaction(statements, now)
 
+    def more_persons(self, count: int, now: datetime) -> Iterator[Message]:
+        """Persons that nobody talks of: state to carry."""
+        for number in range(count):
+            tenant = self.tenants[number % len(self.tenants)]
+            row = {"id": 10_000_000 + number, "tenant_id": tenant, "name": f"Person {number}"}
+            yield from self._transaction([_Statement("person", tenant, None, row)], now)
+
     def rows(self, count: int, now: datetime, tenant: int | None = None) -> Iterator[Message]:
         """About `count` row changes committed at `now`, of one tenant or of all."""
         made = 0

@@ -61,6 +61,13 @@ class Load:
             self._send(message)
         self.flush()
 
+    def more_persons(self, count: int) -> None:
+        """Write persons that nobody talks of, and wait until the broker has them; the thread must not run."""
+        for message in self._company.more_persons(count, datetime.now(UTC)):
+            self._send(message, remember=False)
+            self._producer.poll(0)
+        self.flush()
+
     def start(self, rate: float) -> None:
         """Write about `rate` row changes a second until `stop`."""
         self._stop.clear()

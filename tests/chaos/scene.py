@@ -76,6 +76,8 @@ class Scene:
         self._journalled: dict[tuple[str, int], int] = {}
         self._config = directory / "watchfloor.toml"
         self._guarantee = guarantee
+        self.worker_settings: list[str] = []
+        """More lines of the section `worker`, as they stand in the configuration file."""
         self.session_s = SESSION_S
 
     def __enter__(self) -> Self:
@@ -106,7 +108,8 @@ class Scene:
         self._config.write_text(
             f'[kafka]\nbootstrap_servers = "{self.cluster.address}"\ntopic_prefix = "{self.name}"\n'
             f'[worker]\nguarantee = "{self._guarantee}"\n'
-            f"session_timeout_ms = {session_s * 1e3:.0f}\nheartbeat_interval_ms = 400\n",
+            f"session_timeout_ms = {session_s * 1e3:.0f}\nheartbeat_interval_ms = 400\n"
+            + "".join(f"{line}\n" for line in self.worker_settings),
             "utf-8",
         )
         made = [self.worker() for _ in range(workers)]

@@ -243,7 +243,7 @@ class _Partition:
     # The state in the changelog, by the rule.
 
     def _state(self, batches: int) -> None:
-        fence, state, position = 0, dict[str, Any](), 0
+        fence, tables, position = 0, _Tables(), 0
         for record in self._logs.changelog:
             key = (record.key or b"").decode()
             if record.value is None:
@@ -256,10 +256,10 @@ class _Partition:
                 self._verdict.counts["fenced_off_state"] += 1
             elif key == "@position":
                 position = value[0]
-            elif value is None:
-                state.pop(key, None)
             else:
-                state[key] = value
+                tables.apply(key, value)
+        self._verdict.counts["snapshots_in_parts"] += tables.in_parts
+        state = tables.values
         if position != batches:
             self._wrong(f"the changelog's position is batch {position} of {batches}")
             return
@@ -269,6 +269,29 @@ class _Partition:
                 self._wrong(f"state of {key} is {state.get(key)} instead of {wanted.get(key)}")
                 return
         self._verdict.counts["state_keys"] += len(wanted)
+
+
+class _Tables:
+    """State by changelog key. A snapshot in parts counts from its commit record on."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.in_parts = 0
+        self._parts: dict[str, list[bytes | None]] = {}
+
+    def apply(self, key: str, value: Any) -> None:
+        if key.startswith("@part:"):
+            self._parts[key] = value or []
+        elif key.startswith("@parts:"):
+            self.in_parts += value is not None
+            for index in range(value or 0):  # a part that is gone was written again further on
+                pairs = self._parts.get(f"@part:{key.removeprefix('@parts:')}:{index}", [])
+                for name, stored in zip(pairs[::2], pairs[1::2], strict=True):
+                    self.apply((name or b"").decode(), None if stored is None else msgspec.msgpack.decode(stored)[1])
+        elif value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
 
 
 def _same(got: Any, wanted: Any) -> bool:

@@ -19,7 +19,7 @@ from streams.engine.tables import PartitionState
 from streams.fuse import Fuse
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
-from streams.outbox import Outbox
+from streams.outbox import Outbox, OutputLimits
 from streams.scoring import Scorer
 from streams.tables import TenantTables, table_specs
 from watchfloor.settings import WorkerSettings
@@ -86,6 +86,7 @@ class Worker:
     state: PartitionState = field(default_factory=lambda: PartitionState(table_specs(WorkerSettings())))
     run_max: int = 100
     tenants_min: int = 1
+    limits: OutputLimits = field(default_factory=OutputLimits)
     batch: int = 0
     wake_at_ms: int | None = None
     ticked_ms: int = 0
@@ -95,7 +96,7 @@ class Worker:
     def __post_init__(self) -> None:
         metrics = WorkerMetrics(CollectorRegistry())
         sources = tuple(TOPICS.captured(table) for table in CAPTURED_TABLES)
-        outbox = Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics)
+        outbox = Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics, self.limits)
         self.scorer = Scorer(
             CAPTURED_TABLES,
             self.detectors,

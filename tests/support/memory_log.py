@@ -43,6 +43,9 @@ class MemoryLog:
     """Partition to the epoch of its transactional writer."""
     first: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     """The first offset that is still there."""
+    disturb: Callable[[], None] = lambda: None
+    """Called wherever something else may happen: between two RecordBatches, between two fetches of a reading."""
+    _cleaned: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
 
     def append(self, topic: str, partition: int, records: Sequence[OutputRecord], timestamp_ms: int = 0) -> int:
         log = self.topics[topic, partition]
@@ -63,19 +66,42 @@ class MemoryLog:
         self.ends[topic, partition] += count
         return first
 
-    def compact(self, topic: str, partition: int, *, tombstones: bool = False) -> None:
-        """Keep the newest record of each key; offsets stay.
+    def compact(
+        self,
+        topic: str,
+        partition: int,
+        *,
+        upto: int | None = None,
+        drop_tombstones: bool = False,
+        tombstones: bool = False,
+    ) -> None:
+        """Keep the newest record of each key, as far as the cleaner looks; offsets stay.
 
-        With `tombstones` those go too, as after `delete.retention.ms`.
+        Args:
+            topic: which.
+            partition: of it.
+            upto: the offset before which it looks; by default the whole log.
+            drop_tombstones: of those that have survived an earlier compaction.
+            tombstones: all of them go, as after `delete.retention.ms`.
         """
-        log = self.topics[topic, partition]
-        newest = {record.key: record.offset for record in log}
-        kept = [record for record in log if newest[record.key] == record.offset]
-        self.topics[topic, partition] = [record for record in kept if record.value is not None or not tombstones]
+        place = (topic, partition)
+        upto = self.ends[place] if upto is None else upto
+        newest = {record.key: record.offset for record in self.topics[place] if record.offset < upto}
+        gone_before = upto if tombstones else self._cleaned[place] if drop_tombstones else 0
+        self.topics[place] = [
+            record
+            for record in self.topics[place]
+            if record.offset >= upto
+            or (newest[record.key] == record.offset and (record.value is not None or record.offset >= gone_before))
+        ]
+        self._cleaned[place] = max(self._cleaned[place], upto)
 
 
 class MemoryFetcher:
     """Hands records out in pieces whose size `draw` chooses."""
+
+    read_records = 5
+    """What one fetch of a reading brings."""
 
     def __init__(self, log: MemoryLog, draw: Callable[[], int]) -> None:
         self._log = log
@@ -86,6 +112,9 @@ class MemoryFetcher:
 
     async def first(self, place: TopicPartition) -> int:
         return self._log.first[place.topic, place.partition]
+
+    def partitions(self, topic: str) -> set[int]:
+        return {partition for name, partition in self._log.topics if name == topic}
 
     async def end(self, place: TopicPartition) -> int:
         return self._log.ends[place.topic, place.partition]
@@ -101,9 +130,18 @@ class MemoryFetcher:
         return Fetched(records, following, end, 100 * len(records))
 
     async def read(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[Any]:
-        for record in list(self._log.topics[place.topic, place.partition]):
-            if record.offset >= start and (end is None or record.offset < end):
+        async for records in self.read_pieces(place, start, end):
+            for record in records:
                 yield record
+
+    async def read_pieces(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[list[Any]]:
+        while end is None or start < end:
+            piece = self._piece(place, start, self.read_records)
+            yield [record for record in piece.records if end is None or record.offset < end]
+            start = piece.next_offset
+            if start >= piece.end and (end is None or not piece.records):
+                return
+            self._log.disturb()
 
 
 class MemoryAppender:
@@ -113,7 +151,18 @@ class MemoryAppender:
     their own order within a topic.
     """
 
-    def __init__(self, log: MemoryLog, lives: int | None, *, stores_last: bool, draws: random.Random) -> None:
+    def __init__(
+        self,
+        log: MemoryLog,
+        lives: int | None,
+        *,
+        stores_last: bool,
+        draws: random.Random,
+        whole_bytes_max: int | None = None,
+        splits: bool = False,
+    ) -> None:
+        self._whole_bytes_max = whole_bytes_max
+        self._splits = splits
         self._log = log
         self._lives = lives
         self._stores_last = stores_last
@@ -127,17 +176,24 @@ class MemoryAppender:
         """Everything is on its way already."""
 
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
-        return [self._store(topic, partition, records)]
+        """One RecordBatch, or as many as it likes, as if each were full somewhere."""
+        if not self._splits:
+            return [self._store(topic, partition, records)]
+        appends, start = [], 0
+        while start < len(records):
+            count = len(records) - start if self._draws.randrange(2) else self._draws.randrange(1, len(records) + 1)
+            appends.append(self._store(topic, partition, records[start : start + count]))
+            start += count
+        return appends
 
     async def append_whole(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
     ) -> Append:
-        tombstone = (("generation", b"%d" % generation),)
-        return self._store(
-            topic,
-            partition,
-            [OutputRecord(key, value, tombstone if value is None else ()) for key, value in records],
-        )
+        if self._whole_bytes_max is not None and len(records) > 1:
+            assert sum(len(key) + len(value or b"") for key, value in records) <= self._whole_bytes_max
+        tombstone = [("generation", b"%d" % generation)]
+        made = [OutputRecord(key, value, tombstone if value is None else ()) for key, value in records]
+        return self._store(topic, partition, made)
 
     def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
         loop = asyncio.get_running_loop()
@@ -153,6 +209,7 @@ class MemoryAppender:
             topic = self._draws.choice([each[0] for each in waiting])
             at = next(index for index, each in enumerate(waiting) if each[0] == topic)
             self._write(*waiting.pop(at))
+            self._log.disturb()
 
     def _write(
         self, topic: str, partition: int, records: Sequence[OutputRecord], written: "asyncio.Future[Any]"
@@ -173,8 +230,19 @@ class MemoryAppender:
 class TransactionalMemoryAppender(MemoryAppender):
     """Stores what was gathered for a commit together; dies before the commit, or before its ack."""
 
-    def __init__(self, log: MemoryLog, lives: int | None, *, stores_last: bool, draws: random.Random) -> None:
-        super().__init__(log, lives, stores_last=stores_last, draws=draws)
+    def __init__(
+        self,
+        log: MemoryLog,
+        lives: int | None,
+        *,
+        stores_last: bool,
+        draws: random.Random,
+        whole_bytes_max: int | None = None,
+        splits: bool = False,
+    ) -> None:
+        super().__init__(
+            log, lives, stores_last=stores_last, draws=draws, whole_bytes_max=whole_bytes_max, splits=splits
+        )
         self._epochs: dict[int, int] = {}
         self._gathered: list[tuple[int, Append, Sequence[OutputRecord]]] = []
 
@@ -213,6 +281,7 @@ class TransactionalMemoryAppender(MemoryAppender):
         else:
             for (append, _), offset in zip(batches, offsets, strict=True):
                 append.written.set_result(Metadata(offset))
+        self._log.disturb()
 
     def _void(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
         return self._log.skip(topic, partition, self._draws.randrange(len(records) + 1))

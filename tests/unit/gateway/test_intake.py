@@ -26,10 +26,12 @@ class Reader:
         self.offset += 1
         return self.intake.anomaly(0, self.offset, headers, value, timestamp_ms)
 
-    def clean(self, batch: int, generation: int | None = 1, *, tenant: int = 1, partition: int = 0) -> bool:
+    def clean(
+        self, batch: int, generation: int | None = 1, *, tenant: int = 1, partition: int = 0, part: int = 0
+    ) -> bool:
         """Whether a batch of clean events is told."""
         event = ProcessedEvent("attendance:1", "attendance", 3, 2, 8.5)
-        value = encode_record(ProcessedBatch(tenant_id=tenant, batch=batch, events=[event]))
+        value = encode_record(ProcessedBatch(tenant_id=tenant, batch=batch, events=[event], part=part))
         headers = [] if generation is None else [("generation", b"%d" % generation)]
         return self.intake.processed(partition, 0, headers, value) is not None
 
@@ -167,3 +169,10 @@ def test_a_new_log_starts_from_nothing() -> None:
     reader.read(anomaly(1, 50), 9)
     reader.intake.clear()
     assert reader.read(anomaly(1, 1), 1) is not None
+
+
+def test_the_parts_of_one_micro_batch_s_clean_events_are_each_told_once() -> None:
+    reader = Reader()
+    assert [reader.clean(4, part=part) for part in (0, 1, 1, 0, 2)] == [True, True, False, False, True]
+    assert not reader.clean(3, part=5)
+    assert reader.clean(5)

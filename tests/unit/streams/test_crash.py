@@ -99,7 +99,7 @@ class Life:
             APPLICATION,
             self._process,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
-            appender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
+            appender(log, lives, stores_last=stores_last, draws=draws, splits=True),  # type: ignore[arg-type]
             SETTINGS.model_copy(
                 update={
                     "changelog_interval_ms": interval_ms,

@@ -95,11 +95,11 @@ class SlowFetcher(MemoryFetcher):
         super().__init__(log, lambda: 5)
         self._pause_s = pause_s
 
-    async def read(self, place: Any, start: int, end: int | None = None) -> Any:
-        async for record in super().read(place, start, end):
-            if place.topic == "state" and record.offset == 50:
+    async def read_pieces(self, place: Any, start: int, end: int | None = None) -> Any:
+        async for records in super().read_pieces(place, start, end):
+            if place.topic == "state" and any(record.offset == 50 for record in records):
                 await asyncio.sleep(self._pause_s)
-            yield record
+            yield records
 
 
 def cycle_of(fetcher: Any, log: MemoryLog, metrics: WorkerMetrics) -> Cycle:

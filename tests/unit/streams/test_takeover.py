@@ -6,18 +6,20 @@ import random
 from typing import Any
 
 import msgspec
+import pytest
+from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
+from streams.engine.changelog import encode_position
 from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Partition
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery
 from streams.engine.tables import PartitionState, TableSpec
-from streams.engine.tails import encode_position
 from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
@@ -299,3 +301,32 @@ def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str,
     ]
     ends = [span for each in replay for span in each.spans["a"]]
     assert ends == sorted(ends), "whatever was taken up continues without a gap"
+
+
+def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when_all_have_ended() -> None:
+    ended: list[int] = []
+
+    class Rivals:
+        """Recoveries that need each other to have begun."""
+
+        def __init__(self) -> None:
+            self._together = asyncio.Barrier(3)
+
+        async def recover(self, number: int) -> Any:
+            await self._together.wait()
+            ended.append(number)
+            if number == 1:
+                raise KafkaConnectionError
+            return Partition(number, TOPICS.sources, PartitionState(()), lambda _entry: "")
+
+    async def run() -> Ownership:
+        rivals: Any = Rivals()
+        owner = Ownership(rivals, WorkerMetrics(CollectorRegistry()), lambda: 0.0, reclaim_after_s=2.0, at_once=3)
+        owner.assign({0, 1, 2, 3})
+        with pytest.raises(KafkaConnectionError):
+            await asyncio.wait_for(owner.take_over(), 5)
+        return owner
+
+    owner = asyncio.run(run())
+    assert sorted(ended) == [0, 1, 2]
+    assert sorted(owner.partitions) == [0, 2]
