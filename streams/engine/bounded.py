@@ -11,13 +11,13 @@ the crash. Removing what has expired happens in small steps between micro-batche
 shows nowhere, because `get` does not see an expired key whether it is still there or not, and because expired
 keys are the first to be pushed out.
 
-**What it costs.** Per put one look-up more. A heap per tenant orders the keys by last use, lazily: an entry
+**What it costs.** Per put a look-up more, and the time instead of a mark that the key has changed. A heap per tenant orders the keys by last use, lazily: an entry
 keeps the time at which it was pushed, is looked at only when it comes to the top, and is put in its true
 place then. A tenant's keys are therefore never sorted, and a use moves nothing.
 """
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -52,25 +52,26 @@ class LastUse(Generic[K]):
     """The keys of one tenant by last use.
 
     Args:
-        used_us: of the table: key to log time of its last use. Never decreases while a key is there.
+        used_us: the log time of a key's last use, which never decreases while a key is there; None: it is gone.
+        entries: times and keys to begin with.
     """
 
     __slots__ = ("_heap", "_used_us", "count")
 
-    def __init__(self, used_us: dict[K, int], keys: list[K] | None = None) -> None:
+    def __init__(self, used_us: Callable[[K], int | None], entries: list[tuple[int, K]]) -> None:
         self._used_us = used_us
-        self._heap: list[tuple[int, Any]] = [(used_us[key], key) for key in keys or ()]
+        self._heap: list[tuple[int, Any]] = entries
         heapq.heapify(self._heap)
         self.count = len(self._heap)
         """Keys that are there; the heap may hold entries of keys that are gone."""
 
-    def add(self, key: K) -> None:
-        """Count a new key, whose time is known."""
+    def add(self, key: K, now_us: int) -> None:
+        """Count a new key."""
         self.count += 1
-        heapq.heappush(self._heap, (self._used_us[key], key))
+        heapq.heappush(self._heap, (now_us, key))
         if len(self._heap) > 2 * self.count + _REBUILD_MIN:  # a key that comes and goes leaves an entry each time
-            keys = {key for _, key in self._heap if key in self._used_us}
-            self._heap = [(self._used_us[key], key) for key in keys]
+            keys = {key for _, key in self._heap}
+            self._heap = [(used_us, key) for key in keys if (used_us := self._used_us(key)) is not None]
             heapq.heapify(self._heap)
 
     def settle(self) -> bool:
@@ -79,7 +80,7 @@ class LastUse(Generic[K]):
         Where it is not, its entry is put right or dropped; call again. False also where there is none left.
         """
         queued_us, key = self._heap[0]
-        used_us = self._used_us.get(key)
+        used_us = self._used_us(key)
         if used_us == queued_us:
             return True
         if used_us is None:
@@ -120,6 +121,11 @@ class BoundedTable(Table[K, V]):
         self._keep_us = _NEVER_US if spec.expire_after_s is None else spec.expire_after_s * _US + self._use_interval_us
         self._tenant_of = spec.tenant_of
         self._used_us: dict[K, int] = {}
+        """Log time of each key's last use, but for what `dirty` knows better."""
+        self.dirty: dict[K, int] = {}  # type: ignore[assignment]
+        """Changed keys, and when each was last used where that is later: a put notes both at once."""
+        self._newest_us = 0
+        """No key was used later: a put that is not earlier makes no key older."""
         self._orders: dict[Any, LastUse[K]] = {}
         """By tenant; valid while `_ordered`."""
         self._ordered = False
@@ -130,20 +136,21 @@ class BoundedTable(Table[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Store a value, which counts as use; also call it after changing a stored value in place."""
-        used_us, now_us = self._used_us.get(key), self._log_time.us
-        if used_us is None:
-            self._admit(key)
-        elif used_us < now_us:
-            self._used_us[key] = now_us
+        now_us = self._log_time.us
+        if key not in self.data:
+            self._admit(key, now_us)
+        if now_us >= self._newest_us:
+            self._newest_us = self.dirty[key] = now_us
+        else:
+            self.dirty[key] = max(now_us, self._last_use(key) or 0)
         self.data[key] = value
-        self.dirty.add(key)
 
     def delete(self, key: K) -> None:
         """Remove a key; a key that is not there is no error."""
         if key in self._used_us:
             self._order(self._tenant_of(key)).count -= 1
             del self._used_us[key], self.data[key]
-            self.dirty.add(key)
+            self.dirty[key] = 0
 
     def sweep(self, steps_max: int) -> None:
         """Remove some of what has expired.
@@ -191,23 +198,34 @@ class BoundedTable(Table[K, V]):
             return default
         if self._log_time.us - used_us < self._use_interval_us:
             return self.data[key]
-        if used_us and self._log_time.us - used_us >= self._keep_us:
+        age_us = self._log_time.us - max(used_us, self.dirty.get(key, 0))
+        if age_us < self._use_interval_us:
+            return self.data[key]
+        if used_us and age_us >= self._keep_us:
             self._evict(key, EXPIRED)
             return default
         self._note_use(key)
         return self.data[key]
 
-    def _note_use(self, key: K) -> None:
-        self._used_us[key] = self._log_time.us
-        self.dirty.add(key)
+    def touch(self, key: bytes) -> None:
+        """Count a key, in its changelog form, as changed: its value is written again."""
+        self.dirty.setdefault(self._decode_key(key), 0)
 
-    def _admit(self, key: K) -> None:
-        """Make room for a new key, and note its first use."""
+    def _last_use(self, key: K) -> int | None:
+        used_us = self._used_us.get(key)
+        return None if used_us is None else max(used_us, self.dirty.get(key, 0))
+
+    def _note_use(self, key: K) -> None:
+        self._used_us[key] = self.dirty[key] = now_us = self._log_time.us
+        self._newest_us = max(self._newest_us, now_us)
+
+    def _admit(self, key: K, now_us: int) -> None:
+        """Make room for a new key."""
         order = self._order(self._tenant_of(key))
         while order.count >= self._entities_max:
             self._evict(order.oldest(), BOUND)
-        self._used_us[key] = self._log_time.us
-        order.add(key)
+        self._used_us[key] = self.dirty[key] = now_us
+        order.add(key, now_us)
 
     def _evict(self, key: K, reason: str) -> None:
         self.delete(key)
@@ -218,30 +236,34 @@ class BoundedTable(Table[K, V]):
         self._build_orders()
         order = self._orders.get(tenant)
         if order is None:
-            order = self._orders[tenant] = LastUse(self._used_us)
+            order = self._orders[tenant] = LastUse(self._last_use, [])
             heapq.heappush(self._tenants, (self._log_time.us, tenant))
         return order
 
     def _build_orders(self) -> None:
         if self._ordered:
             return
-        keys: dict[Any, list[K]] = {}
-        for key in self._used_us:
-            keys.setdefault(self._tenant_of(key), []).append(key)
-        self._orders = {tenant: LastUse(self._used_us, its) for tenant, its in keys.items()}
+        entries: dict[Any, list[tuple[int, K]]] = {}
+        for key, used_us in self._used_us.items():
+            entries.setdefault(self._tenant_of(key), []).append((max(used_us, self.dirty.get(key, 0)), key))
+        self._orders = {tenant: LastUse(self._last_use, its) for tenant, its in entries.items()}
         self._tenants = [(order.top[0], tenant) for tenant, order in self._orders.items() if order.top is not None]
         heapq.heapify(self._tenants)
         self._due_us, self._ordered = 0, True
 
-    def _encode(self, keys: set[K], generation: int) -> list[ChangelogRecord]:
+    def _encode_changes(self, generation: int) -> list[ChangelogRecord]:
+        dirty, self.dirty = self.dirty, {}
         prefix, encode_key, encode = self._prefix, msgspec.json.encode, msgspec.msgpack.encode
         get, used_us = self.data.get, self._used_us
+        for key, noted_us in dirty.items():
+            if noted_us > used_us.get(key, _NEVER_US):
+                used_us[key] = noted_us
         return [
             (
                 prefix + encode_key(key),
                 None if (value := get(key)) is None else encode((generation, value, used_us[key])),
             )
-            for key in keys
+            for key in dirty
         ]
 
     def _forget(self, key: K) -> None:
@@ -252,4 +274,5 @@ class BoundedTable(Table[K, V]):
     def _take_in(self, key: K, stored: Stored[V]) -> None:
         super()._take_in(key, stored)
         self._used_us[key] = stored.used_us
+        self._newest_us = max(self._newest_us, stored.used_us)
         self._ordered = False

@@ -94,10 +94,9 @@ class Table(Generic[K, V]):
 
     def take_changes(self, generation: int) -> list[ChangelogRecord]:
         """Changelog records of every changed key; afterwards nothing counts as changed."""
-        dirty, self.dirty = self.dirty, set()
-        if not dirty:
+        if not self.dirty:
             return []
-        records = self._encode(dirty, generation)
+        records = self._encode_changes(generation)
         sizes = [len(key) + len(value) for key, value in records if value is not None]
         self._note_sizes(len(sizes), sum(sizes))
         return records
@@ -116,11 +115,12 @@ class Table(Generic[K, V]):
         """Count a key, in its changelog form, as changed: its value is written again."""
         self.dirty.add(self._decode_key(key))
 
-    def _encode(self, keys: set[K], generation: int) -> list[ChangelogRecord]:
+    def _encode_changes(self, generation: int) -> list[ChangelogRecord]:
+        dirty, self.dirty = self.dirty, set()
         prefix, encode_key, encode, get = self._prefix, msgspec.json.encode, msgspec.msgpack.encode, self.data.get
         return [
             (prefix + encode_key(key), None if (value := get(key)) is None else encode((generation, value)))
-            for key in keys
+            for key in dirty
         ]
 
     def _forget(self, key: K) -> None:

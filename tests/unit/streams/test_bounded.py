@@ -138,12 +138,10 @@ def test_the_key_that_was_not_used_for_longest_goes_first_and_reading_is_use() -
 
 def test_a_record_that_comes_late_makes_no_key_older() -> None:
     state = state_at(10)
-    state["seen"].put((1, 1), 1)
-    state.log_time.us += 10
-    for number in (2, 3):
-        state["seen"].put((1, number), number)
-    state.log_time.us -= SECOND_US
-    state["seen"].put((1, 2), 2)
+    for step_us, numbers in ((0, (1, 2, 3)), (5, (1,)), (5, (2, 3)), (-SECOND_US, (2,))):
+        state.log_time.us += step_us
+        for number in numbers:
+            state["seen"].put((1, number), number)
     state = recovered(state, {}, random.Random(1))
     state["seen"].put((1, 4), 4)
     assert sorted(state["seen"].data) == [(1, 2), (1, 3), (1, 4)]
