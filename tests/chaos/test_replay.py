@@ -14,7 +14,9 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def test_replays_of_a_run_with_kills(scene: Scene, tmp_path: Path) -> None:
-    """By the journal; and by the log alone for the partitions in which nothing came late."""
+    """By the journal. By the log alone only where nothing came late, which is seldom here: the load's producer sends
+    each topic by itself. `tests/chain/worker/test_replay.py` has what a connector sends.
+    """
     (worker,) = scene.begin(1, chosen("RATE", 500, 2_000))
     kill_at_random_points(scene, worker, int(chosen("KILLS", 2, 10)))
     scene.conclude(raw=True)

@@ -133,6 +133,26 @@ def test_a_snapshot_row_stands_where_its_snapshot_was_taken() -> None:
     assert (late.late, late.new_history) == (1, False)
 
 
+def test_a_row_from_before_a_snapshot_that_was_processed_is_late() -> None:
+    of = partition()
+    of.add(1, [Entry(40, 0, 1, 0, "taught", Record(0), 40)], 1, 1, 1)
+    for rank in (0, 2):
+        fill(of, rank, [])
+    next_batch(of)
+    fill(of, 2, [39])
+    late = next_batch(of)
+    assert late is not None
+    assert (late.late, late.new_history) == (1, False)
+
+
+def test_a_full_buffer_that_ends_with_repeats_is_not_waited_for() -> None:
+    of = partition()
+    fill(of, 0, [7, 5], more=1)
+    for rank in (1, 2):
+        fill(of, rank, [])
+    assert lsns(next_batch(of)) == [5, 7]
+
+
 def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
     of = partition()
     for rank in range(3):

@@ -246,3 +246,11 @@ def test_another_database_behind_the_topics_is_told() -> None:
     log.append(NAMES.captured("attendance"), 1, [OutputRecord(b"", value, ())])
     with pytest.raises(UnorderedLogError, match="another database's history"):
         by_the_log(log, random.Random(1), [1], START_MS)
+
+
+def test_a_record_that_compaction_took_is_told() -> None:
+    log = live_run([Step("check_in", 1, 5_000, 10) for _ in range(5)], [], random.Random(1))
+    place = NAMES.captured("attendance"), 1
+    log.topics[place] = [record for record in log.topics[place] if record.offset != 2]
+    with pytest.raises(IncompleteLogError, match="attendance no longer has the records of micro-batch"):
+        by_the_journal(log, random.Random(1))
