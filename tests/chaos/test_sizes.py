@@ -18,7 +18,8 @@ def test_a_record_larger_than_a_fetch_is_read_all_the_same(cluster: Cluster) -> 
     """In front of a topic that always has something, so that it cannot count on being the only one."""
     topics = [f"sizes-{secrets.token_hex(3)}-{number}" for number in range(2)]
     made = [NewTopic(topic, 1, 1, config={"max.message.bytes": str(8 << 20)}) for topic in topics]
-    for done in AdminClient({"bootstrap.servers": cluster.address}).create_topics(made).values():
+    admin = AdminClient({"bootstrap.servers": cluster.address})  # the futures need it alive
+    for done in admin.create_topics(made).values():
         done.result(10)
     producer = Producer({"bootstrap.servers": cluster.address, "message.max.bytes": 8 << 20, "linger.ms": 0})
     for size in (10, LARGE, 10):
