@@ -88,6 +88,16 @@ def run_piece(name: str, scenario: Scenario, seed: int) -> Result:
     return result
 
 
+def run_short_form() -> int:
+    """Every test once in its short form, in two halves beside each other; returns the exit code."""
+    files = sorted(str(file) for file in FOLDER.glob("test_*.py"))
+    halves = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", *half]) for half in (files[::2], files[1::2])]
+    try:
+        return max(half.wait() for half in halves)
+    except KeyboardInterrupt:  # they got it too, and clean up
+        return max(130, *(half.wait() for half in halves))
+
+
 def table(results: list[Result]) -> str:
     """A line a scenario, and their sum."""
     rows = [HEADER]
@@ -160,6 +170,7 @@ def arguments_from_command_line() -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=1, help="pieces at a time, each with a broker of its own (default 1)"
     )
+    parser.add_argument("--short", action="store_true", help="the short form instead, as ./run test does it")
     parser.add_argument("--list", action="store_true", help="print the names of the pieces and end")
     parser.add_argument("--table", action="store_true", help="print the table of the results so far and end")
     return parser.parse_args()
@@ -168,6 +179,8 @@ def arguments_from_command_line() -> argparse.Namespace:
 def main() -> int:
     """Run what was asked for; returns the exit code."""
     arguments = arguments_from_command_line()
+    if arguments.short:
+        return run_short_form()
     wanted = arguments.pieces
     chosen = [(name, each) for name, each in pieces() if not wanted or name in wanted or each.name in wanted]
     if unknown := set(wanted) - {name for name, _ in pieces()} - {each.name for each in SCENARIOS}:
