@@ -57,6 +57,14 @@ SCENARIOS = (
     Scenario("transactions-pauses", "test_transactions.py::test_paused_past_its_session_and_killed", 2, {"PAUSES": 13}),
     Scenario("transactions-kills", "test_transactions.py::test_the_worker_and_the_broker_are_killed", 2, {"KILLS": 10}),
     Scenario("transactions-come-and-go", "test_transactions.py::test_workers_come_and_go", 2, {"CHANGES": 25}),
+    Scenario("large-snapshots-kills", "test_large_snapshots.py::test_killed_under_compaction", 2, {"KILLS": 13}),
+    Scenario("large-snapshots-pauses", "test_large_snapshots.py::test_paused_in_the_middle", 2, {"PAUSES": 13}),
+    Scenario(
+        "standby",
+        "test_standby.py::test_killed_and_paused_owners_are_replaced_from_copies",
+        2,
+        {"KILLS": 10, "PAUSES": 5},
+    ),
     Scenario("restarts", "test_restart_time.py::test_restart_to_first_event", 1, {"RESTARTS": 10}),
 )
 
