@@ -57,6 +57,14 @@ SCENARIOS = (
     Scenario("transactions-pauses", "test_transactions.py::test_paused_past_its_session_and_killed", 2, {"PAUSES": 13}),
     Scenario("transactions-kills", "test_transactions.py::test_the_worker_and_the_broker_are_killed", 2, {"KILLS": 10}),
     Scenario("transactions-come-and-go", "test_transactions.py::test_workers_come_and_go", 2, {"CHANGES": 25}),
+    Scenario("large-snapshots-kills", "test_large_snapshots.py::test_killed_under_compaction", 2, {"KILLS": 13}),
+    Scenario("large-snapshots-pauses", "test_large_snapshots.py::test_paused_in_the_middle", 2, {"PAUSES": 13}),
+    Scenario(
+        "standby",
+        "test_standby.py::test_killed_and_paused_owners_are_replaced_from_copies",
+        2,
+        {"KILLS": 10, "PAUSES": 5},
+    ),
     Scenario("restarts", "test_restart_time.py::test_restart_to_first_event", 1, {"RESTARTS": 10}),
 )
 
@@ -86,6 +94,16 @@ def run_piece(name: str, scenario: Scenario, seed: int) -> Result:
         repeat = " ".join(f"{key}={value}" for key, value in variables.items() if key != "CHAOS_RESULTS")
         say(ended.stdout + ended.stderr, f"repeat: {repeat} ./run pytest tests/chaos/{scenario.test}")
     return result
+
+
+def run_short_form() -> int:
+    """Every test once in its short form, in two halves beside each other; returns the exit code."""
+    files = sorted(str(file) for file in FOLDER.glob("test_*.py"))
+    halves = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", *half]) for half in (files[::2], files[1::2])]
+    try:
+        return max(half.wait() for half in halves)
+    except KeyboardInterrupt:  # they got it too, and clean up
+        return max(130, *(half.wait() for half in halves))
 
 
 def table(results: list[Result]) -> str:
@@ -160,6 +178,7 @@ def arguments_from_command_line() -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=1, help="pieces at a time, each with a broker of its own (default 1)"
     )
+    parser.add_argument("--short", action="store_true", help="the short form instead, as ./run test does it")
     parser.add_argument("--list", action="store_true", help="print the names of the pieces and end")
     parser.add_argument("--table", action="store_true", help="print the table of the results so far and end")
     return parser.parse_args()
@@ -168,6 +187,8 @@ def arguments_from_command_line() -> argparse.Namespace:
 def main() -> int:
     """Run what was asked for; returns the exit code."""
     arguments = arguments_from_command_line()
+    if arguments.short:
+        return run_short_form()
     wanted = arguments.pieces
     chosen = [(name, each) for name, each in pieces() if not wanted or name in wanted or each.name in wanted]
     if unknown := set(wanted) - {name for name, _ in pieces()} - {each.name for each in SCENARIOS}:

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.acts import kill_at_random_points, pause_past_the_session
-from chaos.scene import Scene, chosen
+from chaos.scene import Scene, chosen, long_form
 from chaos.test_compaction import compact_hard
 
 pytestmark = pytest.mark.timeout(1_800)
@@ -24,6 +24,7 @@ def test_killed_under_compaction(scene: Scene) -> None:
     scene.conclude(raw=True)
 
 
+@long_form
 def test_paused_in_the_middle(scene: Scene) -> None:
     """The late half of a snapshot meets the fence of the next owner."""
     scene.worker_settings += SMALL
