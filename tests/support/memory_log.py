@@ -46,6 +46,8 @@ class MemoryLog:
     disturb: Callable[[], None] = lambda: None
     """Called wherever something else may happen: between two RecordBatches, between two fetches of a reading."""
     _cleaned: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    _cleaned_when_read: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    """How far a log had been cleaned when the latest reading of it began."""
 
     def append(self, topic: str, partition: int, records: Sequence[OutputRecord], timestamp_ms: int = 0) -> int:
         log = self.topics[topic, partition]
@@ -81,13 +83,14 @@ class MemoryLog:
             topic: which.
             partition: of it.
             upto: the offset before which it looks; by default the whole log.
-            drop_tombstones: of those that have survived an earlier compaction.
+            drop_tombstones: of those that had survived a compaction before the latest reading began. Others stay:
+                a reading must not meet a value and miss its tombstone (`delete.retention.ms`).
             tombstones: all of them go, as after `delete.retention.ms`.
         """
         place = (topic, partition)
         upto = self.ends[place] if upto is None else upto
         newest = {record.key: record.offset for record in self.topics[place] if record.offset < upto}
-        gone_before = upto if tombstones else self._cleaned[place] if drop_tombstones else 0
+        gone_before = upto if tombstones else self._cleaned_when_read[place] if drop_tombstones else 0
         self.topics[place] = [
             record
             for record in self.topics[place]
@@ -95,6 +98,10 @@ class MemoryLog:
             or (newest[record.key] == record.offset and (record.value is not None or record.offset >= gone_before))
         ]
         self._cleaned[place] = max(self._cleaned[place], upto)
+
+    def note_reading(self, topic: str, partition: int) -> None:
+        """A reading begins at the log's first offset."""
+        self._cleaned_when_read[topic, partition] = self._cleaned[topic, partition]
 
 
 class MemoryFetcher:
@@ -135,6 +142,8 @@ class MemoryFetcher:
                 yield record
 
     async def read_pieces(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[list[Any]]:
+        if start == 0:
+            self._log.note_reading(place.topic, place.partition)
         while end is None or start < end:
             piece = self._piece(place, start, self.read_records)
             yield [record for record in piece.records if end is None or record.offset < end]

@@ -130,7 +130,7 @@ def test_a_copy_that_may_have_missed_a_tombstone_begins_anew() -> None:
     append(b"text:1", None)
     append(b"text:3", b"\x92\x01\xa1z")
     log.compact("state", 0)
-    log.compact("state", 0, drop_tombstones=True)
+    log.compact("state", 0, tombstones=True)
     copies.now_s += PAUSE_S_MAX + 1
     copies.read_all()
     changelog, state = copies.standby.take(0), PartitionState((TableSpec("text", int, str),))
