@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+SHORT_PARTS = 3
+"""Each has a broker of its own."""
 Result = dict[str, Any]
 
 
@@ -97,13 +99,16 @@ def run_piece(name: str, scenario: Scenario, seed: int) -> Result:
 
 
 def run_short_form() -> int:
-    """Every test once in its short form, in two halves beside each other; returns the exit code."""
+    """Every test once in its short form, in parts beside each other: most of a run is waiting. Returns the exit code."""
     files = sorted(str(file) for file in FOLDER.glob("test_*.py"))
-    halves = [subprocess.Popen([sys.executable, "-m", "pytest", "-q", *half]) for half in (files[::2], files[1::2])]
+    parts = [
+        subprocess.Popen([sys.executable, "-m", "pytest", "-q", *files[number::SHORT_PARTS]])
+        for number in range(SHORT_PARTS)
+    ]
     try:
-        return max(half.wait() for half in halves)
+        return max(part.wait() for part in parts)
     except KeyboardInterrupt:  # they got it too, and clean up
-        return max(130, *(half.wait() for half in halves))
+        return max(130, *(part.wait() for part in parts))
 
 
 def table(results: list[Result]) -> str:
