@@ -85,6 +85,11 @@ class Changelog:
         return self._decoded
 
     @property
+    def has_lost_its_position(self) -> bool:
+        """Whether there are keys, which are only ever written together with a position, and none is left."""
+        return bool(self._latest) and self.position is _NOWHERE
+
+    @property
     def rewrite(self) -> set[bytes]:
         """Keys that the next owner must write again, or delete: see `displaced` and `Parts`."""
         return {*self.displaced, *self._parts.keys, *self._parts.carried}

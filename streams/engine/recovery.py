@@ -26,6 +26,16 @@ from streams.engine.tails import Tails
 log = structlog.get_logger(__name__)
 
 
+class DamagedLogError(Exception):
+    """A partition's topics lack what its state hangs on: going on would repeat or lose, so the worker stops."""
+
+    def __init__(self, number: int, what: str) -> None:
+        super().__init__(
+            f"partition {number} cannot be recovered: {what}; restore the topic, or begin a new feed "
+            "(docs/operations.md, Retention)"
+        )
+
+
 class Recovery:
     """Recovers partitions for one worker.
 
@@ -63,6 +73,7 @@ class Recovery:
         Raises:
             ProducerFenced: yet another worker has taken it over meanwhile.
             KafkaError: the broker does not answer or refuses.
+            DamagedLogError: somebody has deleted what a recovery needs.
         """
         async with self._progress.of(number, lambda topic: self._fetcher.end(TopicPartition(topic, number))) as reading:
             return await self._recover(number, reading)
@@ -148,18 +159,24 @@ class Recovery:
             tails.on_other_output(topic, record)
         return end
 
+    def _check(self, number: int, tails: Tails, *, ran: int) -> None:
+        """Refuse to go on from what cannot be right; `ran` is the last micro-batch that the logs have in a row."""
+        topics = self._topics
+        if tails.changelog.has_lost_its_position:
+            raise DamagedLogError(number, f"{topics.state} has keys, but not the position that they belong to")
+        if any(batch > ran for batch in tails.entries):
+            raise DamagedLogError(number, f"{topics.journal} lacks micro-batch {ran + 1}, and has later ones")
+
     def _rebuild(self, number: int, generation: int, tails: Tails) -> Partition:
+        following = tails.following()
+        self._check(number, tails, ran=tails.position.batch + len(following))
         state = self._make_state()
         tails.changelog.load_into(state)
         partition = self._make_partition(number, state)
         partition.generation = generation
         partition.resume_at(tails.position)
         partition.written = tails.written
-        partition.replay = deque(tails.following())
-        if any(batch > partition.batch + len(partition.replay) for batch in tails.entries):
-            # Impossible while journal entries are acknowledged in order; if it happens, say so loudly.
-            missing = partition.batch + len(partition.replay) + 1
-            log.error("hole in the journal", partition=number, missing=missing)
+        partition.replay = deque(following)
         for key in tails.changelog.rewrite:
             partition.unsaved = True
             if key != POSITION_KEY:

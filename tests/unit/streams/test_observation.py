@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
+from streams.engine.changelog import encode_position
 from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
+from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, Position, RawRecord
 from streams.engine.observation import Observer
 from streams.engine.partition import Partition
 from streams.engine.progress import Progress
@@ -139,9 +140,10 @@ def test_each_stage_of_a_round_is_timed_once() -> None:
 def test_a_recovery_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     log, metrics = MemoryLog(), WorkerMetrics(CollectorRegistry())
     filled = PartitionState(SPECS)
-    for number in range(100):
+    for number in range(99):
         filled["plain"].put(number, 7)
-    log.append("state", 0, [OutputRecord(key, value, ()) for key, value in filled.take_changes(0)])
+    records = [encode_position(0, Position(0, {}, 0, {}, (0, 0), {})), *filled.take_changes(0)]
+    log.append("state", 0, [OutputRecord(key, value, ()) for key, value in records])
     seen: list[tuple[float | None, float | None]] = []
 
     class Watched(Progress):

@@ -18,7 +18,7 @@ from streams.engine.model import EngineTopics, JournalEntry, JournalFence, Outpu
 from streams.engine.ownership import Ownership
 from streams.engine.partition import Partition
 from streams.engine.progress import Progress
-from streams.engine.recovery import Recovery
+from streams.engine.recovery import DamagedLogError, Recovery
 from streams.engine.tables import PartitionState, TableSpec
 from streams.metrics import WorkerMetrics
 
@@ -61,6 +61,10 @@ class Place:
 
     def state(self, generation: int, key: str, value: Any) -> None:
         self.append("state", OutputRecord(key.encode(), msgspec.msgpack.encode((generation, value)), ()))
+
+    def position(self, generation: int) -> None:
+        key, value = encode_position(generation, Position(0, {}, 0, {}, (0, 0), {}))
+        self.append("state", OutputRecord(key, value, ()))
 
     def tombstone(self, generation: int, key: str) -> None:
         self.append("state", OutputRecord(key.encode(), None, (("generation", b"%d" % generation),)))
@@ -133,6 +137,7 @@ def test_what_a_late_write_would_displace_under_compaction_is_written_again() ->
     place.state(1, "@fence:1", None)
     place.state(1, "count:7", 3)
     place.state(2, "@fence:2", None)
+    place.position(2)
     place.state(2, "count:7", 5)
     place.state(1, "count:7", 4)
     partition = place.recover()
@@ -146,6 +151,7 @@ def test_a_deleted_key_stays_deleted_and_leaves_the_changelog() -> None:
     place.state(1, "@fence:1", None)
     place.state(1, "count:7", 3)
     place.state(1, "count:8", 1)
+    place.position(1)
     place.tombstone(1, "count:7")
     partition = place.recover()
     assert partition.state["count"].data == {8: 1}
@@ -157,6 +163,7 @@ def test_a_deleted_key_stays_deleted_and_leaves_the_changelog() -> None:
 def test_a_late_tombstone_deletes_nothing_and_is_written_over() -> None:
     place = Place()
     place.state(2, "@fence:2", None)
+    place.position(2)
     place.state(2, "count:7", 5)
     place.tombstone(1, "count:7")
     partition = place.recover()
@@ -330,3 +337,17 @@ def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when
     owner = asyncio.run(run())
     assert sorted(ended) == [0, 1, 2]
     assert sorted(owner.partitions) == [0, 2]
+
+
+def test_keys_without_the_position_that_they_belong_to_stop_the_worker() -> None:
+    place = Place()
+    place.state(1, "count:1", 7)
+    with pytest.raises(DamagedLogError, match="has keys, but not the position"):
+        place.recover()
+
+
+def test_a_hole_in_the_journal_stops_the_worker() -> None:
+    place = Place()
+    place.journal(entry(1, 0, 2), entry(3, 4, 6))
+    with pytest.raises(DamagedLogError, match="lacks micro-batch 2"):
+        place.recover()
