@@ -68,7 +68,8 @@ class Snapshots:
         """Snapshots of the partitions whose turn it is; afterwards they count as saved.
 
         None of a partition that still runs journalled micro-batches again: its position would say less
-        than what the output topics already have.
+        than what the output topics already have. Of those that only their interval has brought here one at a
+        time, or every round in which all of them meet would be a slow one.
 
         Args:
             partitions: the owned ones.
@@ -77,13 +78,20 @@ class Snapshots:
         Raises:
             ValueTooLargeError: one key's value alone is larger than the settings allow.
         """
-        return [self._take(partition) for partition in partitions if self._due(partition, force=force)]
+        changed = [each for each in partitions if each.unsaved and not each.fenced and not each.replay]
+        if force or not changed:
+            return [self._take(partition) for partition in changed]
+        now_s = self._clock()
+        waited_s = {each.number: now_s - self._last_s.get(each.number, 0.0) for each in changed}
+        turn = max(waited_s, key=waited_s.__getitem__)
+        return [
+            self._take(each)
+            for each in changed
+            if waited_s[each.number] >= (1 if each.number == turn else 2) * self._interval_s or self._is_large(each)
+        ]
 
-    def _due(self, partition: Partition, *, force: bool) -> bool:
-        if not partition.unsaved or partition.fenced or partition.replay:
-            return False
-        if force or self._clock() - self._last_s.get(partition.number, 0.0) >= self._interval_s:
-            return True
+    def _is_large(self, partition: Partition) -> bool:
+        """Whether so much has changed that the snapshot must not wait."""
         keys = partition.state.dirty_count
         # At half of what fits: the next round may change as much again before it is asked again.
         return (
