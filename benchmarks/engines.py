@@ -60,7 +60,7 @@ ENGINES = (
     Engine(
         "watchfloor",
         "Watchfloor",
-        "exact state and outputs, changelog every 50 ms",
+        "exact state and outputs, changelog every 250 ms",
         _own("engine_app.py"),
         changelog=True,
         journal=True,
