@@ -1,7 +1,7 @@
 """The worker's tables: what is kept per tenant, site and person, and how it is encoded in the changelog.
 
-Keys start with the tenant, by which the engine bounds the tables; values are MessagePack arrays. The tables hold names only where a message
-needs them, and nothing that a detector does not read.
+Keys start with the tenant, by which the engine bounds the tables; values are MessagePack arrays. The tables
+hold names only where a message needs them, and nothing that a detector does not read.
 """
 
 from typing import Any

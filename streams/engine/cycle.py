@@ -21,7 +21,7 @@ from streams.engine.ownership import Ownership
 from streams.engine.partition import Identity, Partition
 from streams.engine.patience import Patience
 from streams.engine.progress import Progress
-from streams.engine.recovery import Recovery
+from streams.engine.recovery import Recovery, no_copy
 from streams.engine.snapshots import Snapshots
 from streams.engine.standby import Standby
 from streams.engine.tables import PartitionState, TableSpec
@@ -92,7 +92,7 @@ class Cycle:
                 ),
                 application.make_fence,
                 Progress(metrics, clock),
-                *([] if standby is None else [standby.take]),
+                no_copy if standby is None else standby.take,
             ),
             metrics,
             clock,

@@ -36,6 +36,10 @@ class DamagedLogError(Exception):
         )
 
 
+def no_copy(_number: int) -> None:
+    """Of a worker that keeps no warm copies."""
+
+
 class Recovery:
     """Recovers partitions for one worker.
 
@@ -56,7 +60,7 @@ class Recovery:
         make_partition: Callable[[int, PartitionState], Partition],
         make_fence: Callable[[int], OutputRecord],
         progress: Progress,
-        take_copy: Callable[[int], Changelog | None] = lambda _: None,
+        take_copy: Callable[[int], Changelog | None] = no_copy,
     ) -> None:
         self._topics = topics
         self._fetcher = fetcher

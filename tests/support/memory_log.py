@@ -239,19 +239,8 @@ class MemoryAppender:
 class TransactionalMemoryAppender(MemoryAppender):
     """Stores what was gathered for a commit together; dies before the commit, or before its ack."""
 
-    def __init__(
-        self,
-        log: MemoryLog,
-        lives: int | None,
-        *,
-        stores_last: bool,
-        draws: random.Random,
-        whole_bytes_max: int | None = None,
-        splits: bool = False,
-    ) -> None:
-        super().__init__(
-            log, lives, stores_last=stores_last, draws=draws, whole_bytes_max=whole_bytes_max, splits=splits
-        )
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._epochs: dict[int, int] = {}
         self._gathered: list[tuple[int, Append, Sequence[OutputRecord]]] = []
 

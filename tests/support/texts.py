@@ -5,6 +5,7 @@ import random
 
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support import life
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from streams.engine.changelog import Changelog
@@ -58,7 +59,7 @@ APPLICATION = Application(
 )
 
 
-class Life:
+class Life(life.Life):
     """One process."""
 
     def __init__(
@@ -73,7 +74,6 @@ class Life:
         transactions: bool = False,
     ) -> None:
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
-        self._now_s = 1_000.0
         self.metrics = WorkerMetrics(CollectorRegistry())
         self.cycle = Cycle(
             APPLICATION,
@@ -93,19 +93,6 @@ class Life:
             self._clock,
             standby,
         )
-
-    def _clock(self) -> float:
-        self._now_s += 0.001
-        return self._now_s
-
-    def pass_time(self, seconds: float) -> None:
-        self._now_s += seconds
-
-    async def run(self, rounds: int) -> None:
-        self.cycle.ownership.assign({0})
-        for _ in range(rounds):
-            await self.cycle.run_once()
-        await self.cycle.close()
 
     @property
     def texts(self) -> dict[int, str]:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support import life
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from streams.engine.cycle import Application, Cycle
@@ -80,7 +81,7 @@ APPLICATION = Application(
 )
 
 
-class Life:
+class Life(life.Life):
     """One process: runs until everything is processed, or dies."""
 
     def __init__(
@@ -109,12 +110,7 @@ class Life:
             WorkerMetrics(CollectorRegistry()),
             self._clock,
         )
-        self._now_s = 1_000.0
         self._hangs: asyncio.Event | None = None
-
-    def _clock(self) -> float:
-        self._now_s += 0.001
-        return self._now_s
 
     async def _process(self, batch: MicroBatch) -> None:
         if self._hangs is not None:
@@ -126,15 +122,6 @@ class Life:
         """From now on micro-batches are never processed, as if the agent were gone; set when one waits."""
         self._hangs = asyncio.Event()
         return self._hangs
-
-    def pass_time(self, seconds: float) -> None:
-        self._now_s += seconds
-
-    async def run(self, rounds: int) -> None:
-        self.cycle.ownership.assign({0})
-        for _ in range(rounds):
-            await self.cycle.run_once()
-        await self.cycle.close()
 
     @property
     def done(self) -> bool:
