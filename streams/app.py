@@ -53,7 +53,7 @@ def build(
             fetch_bytes_max=worker.micro_batch_bytes_max,
             partition_bytes_max=worker.partition_fetch_bytes_max,
         ),
-        appender_for(worker, aiokafka_config(kafka), f"{kafka.topic_prefix}-{GROUP}"),
+        appender_for(worker, aiokafka_config(kafka), group),
         worker,
         metrics,
         clock,
