@@ -85,14 +85,14 @@ class Operator:
         raise AssertionError(f"no {kind} {fields} within {timeout_s:g} s; got {self.messages[-5:]}")
 
     def collect(self, seconds: float) -> list[dict[str, Any]]:
-        """Everything that comes within a time."""
+        """Everything that comes within a time, but for the signs of life of the connection itself."""
         before, deadline = len(self.messages), time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
                 self.messages.append(json.loads(self._socket.recv(timeout=left)))
             except TimeoutError:
                 break
-        return self.messages[before:]
+        return [message for message in self.messages[before:] if message["type"] != "heartbeat"]
 
     def closed_with(self, timeout_s: float = 30.0) -> int | None:
         """Wait for the server to close; returns its close code."""
