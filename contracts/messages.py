@@ -29,6 +29,7 @@ class CloseCode(IntEnum):
     GOING_AWAY = 1001
     INTERNAL_ERROR = 1011
     RESTARTING = 1012
+    TRY_AGAIN_LATER = 1013
     NOT_AUTHENTICATED = 4401
     FORBIDDEN = 4403
     AUTHENTICATION_LATE = 4408
@@ -58,6 +59,7 @@ ADVICE: dict[CloseCode, Advice] = {
     CloseCode.GOING_AWAY: Advice(Reconnect.YES, 1, "the gateway stops"),
     CloseCode.INTERNAL_ERROR: Advice(Reconnect.YES, 5, "the gateway failed on this connection"),
     CloseCode.RESTARTING: Advice(Reconnect.YES, 1, "the gateway restarts, or the log behind it is a new one"),
+    CloseCode.TRY_AGAIN_LATER: Advice(Reconnect.YES, 10, "this user or tenant has all the connections it can have"),
     CloseCode.NOT_AUTHENTICATED: Advice(Reconnect.NEW_TOKEN, 0, "the token is missing, not valid or expired"),
     CloseCode.FORBIDDEN: Advice(Reconnect.NO, 0, "the token names no tenant or lacks noc:view"),
     CloseCode.AUTHENTICATION_LATE: Advice(Reconnect.YES, 1, "no authentication in time"),
@@ -90,6 +92,43 @@ class ConnectionEstablished(_Answer, frozen=True, kw_only=True, tag="connection_
     server_version: str
     heartbeat_interval_s: int
     """A client that hears nothing for twice this long may take the connection for dead."""
+    expires_at: str
+    """When the token ends, and with it this connection unless it is refreshed."""
+
+
+class Refreshed(_Answer, frozen=True, kw_only=True, tag="refreshed"):
+    """The connection goes on with another token, and shows what that one allows."""
+
+    capabilities: list[str]
+    expires_at: str
+
+
+class UnrecoverableReason(StrEnum):
+    """Why a gap cannot be given again."""
+
+    EPOCH_CHANGED = "epoch_changed"
+    """The log behind the numbers is another one."""
+    UNKNOWN_POSITION = "unknown_position"
+    """The log never came as far as the position that was named."""
+    TOO_OLD = "too_old"
+    """The log does not reach back that far, or has a hole there."""
+    TOO_MANY = "too_many"
+    """More messages than the gateway gives again at once."""
+    UNAVAILABLE = "unavailable"
+    """The log cannot be read now."""
+
+
+class Resumed(_Answer, frozen=True, kw_only=True, tag="resumed"):
+    """The answer to a position: the whole gap follows, or nothing of it.
+
+    `from` and `to` are the first and the last seq that the client has not had, both included; with nothing
+    missing `from` is one above `to`. Both are null where the epoch is another one.
+    """
+
+    recovered: bool
+    reason: UnrecoverableReason | None
+    first: int | None = msgspec.field(name="from")
+    last: int | None = msgspec.field(name="to")
 
 
 class Subscribed(_Answer, frozen=True, kw_only=True, tag="subscribed"):
@@ -120,7 +159,75 @@ class Pong(_Answer, frozen=True, kw_only=True, tag="pong"):
 
 
 class Heartbeat(_Server, frozen=True, kw_only=True, tag="heartbeat"):
-    """Sent when the feed is quiet: browsers do not show protocol pings to a page."""
+    """A sign of life: browsers do not show protocol pings to a page.
+
+    Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there.
+    """
+
+    seq: int
+
+
+class GapReason(StrEnum):
+    """Why messages are missing."""
+
+    LOG_HOLE = "log_hole"
+    """The log lost them."""
+
+
+class GapMessage(_Server, frozen=True, kw_only=True, tag="gap"):
+    """Messages that nobody can be given: reload what depends on them. Both ends included."""
+
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+    reason: GapReason
+
+
+class FeedState(StrEnum):
+    """How current the feed is."""
+
+    LIVE = "live"
+    BEHIND = "behind"
+    INTERRUPTED = "interrupted"
+
+
+class FeedStatus(_Server, frozen=True, kw_only=True, tag="feed_status"):
+    """Sent when the feed falls behind the database, while it is, and when it has caught up."""
+
+    state: FeedState
+    component: str | None
+    """Where it is held up: `gateway`, `worker`, `connect`, `kafka` or `database`."""
+    behind_seconds: float | None
+    behind_records: int | None
+    since: str | None
+
+
+class SeenBy(msgspec.Struct, frozen=True):
+    """Somebody who has looked at a message."""
+
+    user: str
+    at: str
+
+
+class MessageSeen(_Server, frozen=True, kw_only=True, tag="message_seen"):
+    """Somebody has looked at a CRITICAL message; everybody who has, the first one first."""
+
+    seq: int
+    id: str
+    seen_by: list[SeenBy]
+
+
+class CriticalUnseen(_Server, frozen=True, kw_only=True, tag="critical_unseen"):
+    """Nobody has looked at a CRITICAL message in the time that the settings allow."""
+
+    seq: int
+    id: str
+    site_id: int | None
+    client_id: int | None
+    since: str
+    unseen_seconds: float
+    recipients: int
+    """Connections that it was written to, at this gateway."""
+
 
 
 class ErrorCode(StrEnum):
@@ -134,6 +241,7 @@ class ErrorCode(StrEnum):
     TOO_MANY = "too_many_messages"
     TOO_LARGE = "message_too_large"
     TOO_MANY_FILTERS = "too_many_filters"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
 
 
 class ErrorMessage(_Answer, frozen=True, kw_only=True, tag="error"):
@@ -249,8 +357,9 @@ class EventProcessed(_Server, frozen=True, kw_only=True, tag="event_processed"):
 
 
 SequencedMessage = DashboardAnomaly | StreamAnomaly | TicketUpdatedMessage | RateLimitedMessage
-AnswerMessage = ConnectionEstablished | Subscribed | Stats | Pong | ErrorMessage
-ServerMessage = SequencedMessage | AnswerMessage | EventProcessed | Heartbeat
+AnswerMessage = ConnectionEstablished | Refreshed | Resumed | Subscribed | Stats | Pong | ErrorMessage
+NoticeMessage = Heartbeat | GapMessage | FeedStatus | MessageSeen | CriticalUnseen
+ServerMessage = SequencedMessage | AnswerMessage | EventProcessed | NoticeMessage
 
 encode_message = msgspec.json.Encoder().encode
 """A server message as UTF-8 JSON."""

@@ -23,10 +23,27 @@ class _Client(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     request_id: RequestId | UnsetType = UNSET
 
 
+class Position(msgspec.Struct, frozen=True):
+    """Where a client stands in its tenant's feed: it has had everything up to `seq` of `epoch`."""
+
+    epoch: Annotated[str, Meta(max_length=128)]
+    seq: Annotated[int, Meta(ge=0)]
+
+
+FilterIds = Annotated[list[int], Meta(max_length=1_000)]
+
+
 class Authenticate(_Client, frozen=True, kw_only=True, tag="authenticate"):
-    """The first message of a client that did not sign in by subprotocol."""
+    """The first message of a client that did not sign in by subprotocol.
+
+    With `resume` nothing live comes before the answer to it; with `client_ids` and `site_ids` the connection
+    starts narrowed, so that the gap is filtered like what follows it.
+    """
 
     token: str
+    resume: Position | UnsetType = UNSET
+    client_ids: FilterIds = []
+    site_ids: FilterIds = []
 
 
 class Ping(_Client, frozen=True, kw_only=True, tag="ping"):
@@ -53,11 +70,48 @@ class SubscribeSite(_Client, frozen=True, kw_only=True, tag="subscribe_site"):
     site_id: int
 
 
+class Resume(_Client, frozen=True, kw_only=True, tag="resume"):
+    """Go back to a position, as `resume` of `authenticate` does; answered with `resumed`."""
+
+    epoch: Annotated[str, Meta(max_length=128)]
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class Refresh(_Client, frozen=True, kw_only=True, tag="refresh"):
+    """Another token of the same bearer, so that the connection outlives the first; answered with `refreshed`."""
+
+    token: str
+
+
+class Received(_Client, frozen=True, kw_only=True, tag="received"):
+    """The client has had every message of its subscription up to `seq`; not answered."""
+
+    seq: Annotated[int, Meta(ge=0)]
+
+
+class Seen(_Client, frozen=True, kw_only=True, tag="seen"):
+    """A person has looked at these messages, named by `anomaly_id` or a finding's `id`; not answered."""
+
+    ids: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=100)]
+
+
 class Unsubscribe(_Client, frozen=True, kw_only=True, tag="unsubscribe"):
     """Back to everything that the token allows."""
 
 
-ClientMessage = Authenticate | Ping | ClientHeartbeat | GetStats | SubscribeClient | SubscribeSite | Unsubscribe
+ClientMessage = (
+    Authenticate
+    | Ping
+    | ClientHeartbeat
+    | GetStats
+    | SubscribeClient
+    | SubscribeSite
+    | Unsubscribe
+    | Resume
+    | Refresh
+    | Received
+    | Seen
+)
 CLIENT_TYPES: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ClientMessage))
 
 decode_client_head = msgspec.json.Decoder(ClientHead).decode
