@@ -229,7 +229,6 @@ class CriticalUnseen(_Server, frozen=True, kw_only=True, tag="critical_unseen"):
     """Connections that it was written to, at this gateway."""
 
 
-
 class ErrorCode(StrEnum):
     """What was wrong, for programs."""
 

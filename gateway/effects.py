@@ -4,12 +4,13 @@ Values only; nothing here acts.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from contracts.messages import AnswerMessage, CloseCode
-from contracts.requests import RequestId
+from contracts.requests import Position, RequestId
 from gateway.access import Identity
 from gateway.scope import Scope
 
@@ -35,10 +36,60 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """From here on write the tenant's feed as far as `scope` shows it; repeated when the scope changes."""
+    """From here on write the tenant's feed as far as `scope` shows it; repeated when identity or scope change.
+
+    With a position nothing is written before the answer to it, `resumed`, which repeats `request_id`.
+    """
 
     identity: Identity
     scope: Scope
+    resume: Position | None = None
+    request_id: Requested = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Go back to a position on the subscription that there is; answered with `resumed`."""
+
+    position: Position
+    request_id: Requested
+
+
+@dataclass(frozen=True, slots=True)
+class NoteReceived:
+    """The client says that it has had everything up to `seq`."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSeen:
+    """A person has looked at the messages of these ids."""
+
+    ids: tuple[str, ...]
+
+
+class Action(StrEnum):
+    """What the audit trail tells of (R5.5)."""
+
+    SIGN_IN = "sign_in"
+    REFRESH = "refresh"
+    SUBSCRIBE = "subscribe"
+    RESUME = "resume"
+    FLOOD = "flood"
+    HANDSHAKE = "handshake"
+    REVOKE = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Write this into the audit trail."""
+
+    action: Action
+    allowed: bool
+    reason: str
+    """Why it was refused, or what was allowed; never a part of a token."""
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +100,7 @@ class Close:
     reason: str
 
 
-Effect = Send | Verify | Subscribe | Close
+Effect = Send | Verify | Subscribe | Rewind | NoteReceived | NoteSeen | Audit | Close
 
 
 class Facts(Protocol):

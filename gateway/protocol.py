@@ -5,6 +5,7 @@ token and reads no clock: the shell carries out the effects in order and reports
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 
@@ -18,6 +19,7 @@ from contracts.messages import (
     ErrorCode,
     ErrorMessage,
     Pong,
+    Refreshed,
     Stats,
     Subscribed,
 )
@@ -29,6 +31,11 @@ from contracts.requests import (
     ClientMessage,
     GetStats,
     Ping,
+    Position,
+    Received,
+    Refresh,
+    Resume,
+    Seen,
     SubscribeClient,
     SubscribeSite,
     Unsubscribe,
@@ -36,7 +43,21 @@ from contracts.requests import (
     decode_client_message,
 )
 from gateway.access import Identity
-from gateway.effects import Close, Effect, Facts, Limits, Requested, Send, Subscribe, Verify
+from gateway.effects import (
+    Action,
+    Audit,
+    Close,
+    Effect,
+    Facts,
+    Limits,
+    NoteReceived,
+    NoteSeen,
+    Requested,
+    Rewind,
+    Send,
+    Subscribe,
+    Verify,
+)
 from gateway.ratelimit import SlidingMinute
 from gateway.scope import Scope
 
@@ -45,6 +66,7 @@ class _State(Enum):
     WAITING = auto()
     VERIFYING = auto()
     OPEN = auto()
+    REFRESHING = auto()
     CLOSED = auto()
 
 
@@ -68,6 +90,8 @@ class Session:
         self._request_id: Requested = UNSET
         self._identity: Identity | None = None
         self._scope = Scope()
+        self._resume: Position | None = None
+        """Asked for at sign-in."""
 
     @property
     def deadline(self) -> float | None:
@@ -100,11 +124,15 @@ class Session:
 
     def admitted(self, identity: Identity, now: float) -> list[Effect]:
         """The token was good. The session ends when the token does."""
+        if self._state is _State.REFRESHING:
+            return self._refreshed(identity, now)
         if self._state is not _State.VERIFYING:
             return []
-        self._state = _State.OPEN
         self._identity = identity
-        self._scope = Scope.of(identity)
+        refused = self._take_filters(Scope.of(identity), now)
+        if refused:
+            return refused
+        self._state = _State.OPEN
         self._deadline = identity.expires_at
         established = ConnectionEstablished(
             timestamp=iso(now),
@@ -116,28 +144,49 @@ class Session:
             capabilities=sorted(identity.capabilities),
             server_version=self._facts.server_version,
             heartbeat_interval_s=self._facts.heartbeat_interval_s,
+            expires_at=iso(identity.expires_at),
         )
-        return [Send(established), Subscribe(identity, self._scope)]
+        resume, self._resume = self._resume, None
+        return [
+            Send(established),
+            Subscribe(identity, self._scope, resume, self._request_id),
+            Audit(Action.SIGN_IN, allowed=True, reason=_what(identity)),
+        ]
 
     def refused(self, code: CloseCode, reason: str, now: float) -> list[Effect]:
-        """The token was not good."""
+        """The token was not good. One that was to refresh the connection leaves it as it is."""
+        if self._state is _State.REFRESHING:
+            self._state = _State.OPEN
+            return self._forbidden(Action.REFRESH, reason, now, self._request_id, ErrorCode.NOT_AUTHENTICATED)
         if self._state is not _State.VERIFYING:
             return []
-        kind = ErrorCode.FORBIDDEN if code is CloseCode.FORBIDDEN else ErrorCode.NOT_AUTHENTICATED
-        return [*self._error(kind, reason, now, self._request_id), self._close(code, reason)]
+        kind = {
+            CloseCode.FORBIDDEN: ErrorCode.FORBIDDEN,
+            CloseCode.TRY_AGAIN_LATER: ErrorCode.TOO_MANY_CONNECTIONS,
+        }.get(code, ErrorCode.NOT_AUTHENTICATED)
+        return [*self._forbidden(Action.SIGN_IN, reason, now, self._request_id, kind), self._close(code, reason)]
+
+    def revoked(self, reason: str) -> list[Effect]:
+        """The token is not good any more; nothing can be said on this connection but that."""
+        if self._state is _State.CLOSED:
+            return []
+        return [Audit(Action.REVOKE, allowed=False, reason=reason), self._close(CloseCode.NOT_AUTHENTICATED, reason)]
 
     def timeout(self, now: float) -> list[Effect]:
         """The deadline may have come; an early call has no effect."""
         if self._deadline is None or now < self._deadline:
             return []
-        if self._state is _State.OPEN:
+        if self._state in {_State.OPEN, _State.REFRESHING}:
             return [self._close(CloseCode.NOT_AUTHENTICATED, "the token has expired")]
         return [self._close(CloseCode.AUTHENTICATION_LATE)]
 
     def _over_a_limit(self, raw: bytes, now: float) -> list[Effect]:
         if not self._minute.take(now):
             problem = f"a connection sends at most {self._limits.messages_per_minute_max} messages a minute"
-            return [*self._error(ErrorCode.TOO_MANY, problem, now), self._close(CloseCode.TOO_MANY)]
+            return [
+                *self._forbidden(Action.FLOOD, problem, now, code=ErrorCode.TOO_MANY),
+                self._close(CloseCode.TOO_MANY),
+            ]
         if len(raw) > self._limits.message_bytes_max:
             problem = f"a message has at most {self._limits.message_bytes_max} bytes"
             return [*self._error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
@@ -152,6 +201,10 @@ class Session:
                 message = None
             if isinstance(message, Authenticate):
                 self._request_id = request_id
+                self._resume = None if message.resume is UNSET else message.resume
+                self._scope = Scope(
+                    wanted_clients=frozenset(message.client_ids), wanted_sites=frozenset(message.site_ids)
+                )
                 return self._verify(message.token)
         problem = "the first message is authenticate with a token"
         return [
@@ -184,6 +237,16 @@ class Session:
                 return self._error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
             case SubscribeClient() | SubscribeSite() | Unsubscribe():
                 return self._resubscribe(message, identity, now)
+            case Resume(epoch=epoch, seq=seq):
+                return [Rewind(Position(epoch, seq), asked)]
+            case Refresh(token=token):
+                self._state = _State.REFRESHING
+                self._request_id = asked
+                return [Verify(token)]
+            case Received(seq=seq):
+                return [NoteReceived(seq)]
+            case Seen(ids=ids):
+                return [NoteSeen(tuple(ids))]
 
     def _resubscribe(
         self, message: SubscribeClient | SubscribeSite | Unsubscribe, identity: Identity, now: float
@@ -197,7 +260,7 @@ class Session:
             case Unsubscribe():
                 allowed, scope = True, self._scope.widened()
         if not allowed:
-            return self._error(ErrorCode.FORBIDDEN, "the token does not allow this client or site", now, asked)
+            return self._forbidden(Action.SUBSCRIBE, "the token does not allow this client or site", now, asked)
         return self._narrow(scope, identity, asked, now)
 
     def _narrow(self, scope: Scope, identity: Identity, asked: Requested, now: float) -> list[Effect]:
@@ -214,6 +277,47 @@ class Session:
         )
         return [Send(subscribed), Subscribe(identity, scope)]
 
+    def _take_filters(self, allowed: Scope, now: float) -> list[Effect]:
+        """Narrow the first subscription as `authenticate` asked for; what refuses the whole sign-in, if anything."""
+        asked, self._scope = self._scope, allowed
+        if asked.filters > self._limits.filters_max:
+            code, problem = (
+                ErrorCode.TOO_MANY_FILTERS,
+                "authenticate names more clients and sites than a connection may",
+            )
+        elif not (
+            all(map(allowed.allows_client, asked.wanted_clients)) and all(map(allowed.allows_site, asked.wanted_sites))
+        ):
+            code, problem = ErrorCode.FORBIDDEN, "the token does not allow a client or site that authenticate names"
+        else:
+            self._scope = replace(allowed, wanted_clients=asked.wanted_clients, wanted_sites=asked.wanted_sites)
+            return []
+        refusal = self._forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
+        return [*refusal, self._close(CloseCode.FORBIDDEN, problem)]
+
+    def _refreshed(self, identity: Identity, now: float) -> list[Effect]:
+        self._state = _State.OPEN
+        before, asked = self._identity, self._request_id
+        if before is None or (before.tenant_id, before.subject) != (identity.tenant_id, identity.subject):
+            return self._forbidden(Action.REFRESH, "the token is another bearer's", now, asked)
+        self._identity, self._deadline = identity, identity.expires_at
+        allowed = Scope.of(identity)
+        # What was asked for stays asked for, also where the new token does not allow it: then nothing of it is shown.
+        scope = replace(allowed, wanted_clients=self._scope.wanted_clients, wanted_sites=self._scope.wanted_sites)
+        changed = scope != self._scope or before.capabilities != identity.capabilities
+        self._scope = scope
+        answer = Refreshed(
+            timestamp=iso(now),
+            request_id=asked,
+            capabilities=sorted(identity.capabilities),
+            expires_at=iso(identity.expires_at),
+        )
+        return [
+            Send(answer),
+            *([Subscribe(identity, scope)] if changed else []),
+            Audit(Action.REFRESH, allowed=True, reason=_what(identity)),
+        ]
+
     def _stats(self, identity: Identity, asked: Requested, now: float) -> Stats:
         return Stats(
             timestamp=iso(now),
@@ -224,6 +328,16 @@ class Session:
             group_name=f"noc_tenant_{identity.tenant_id}",
             connections=self._facts.connections(identity.tenant_id),
         )
+
+    def _forbidden(
+        self, action: Action, reason: str, now: float, asked: Requested = UNSET, code: ErrorCode = ErrorCode.FORBIDDEN
+    ) -> list[Effect]:
+        """An error to the client and a line in the audit trail, by one correlation id."""
+        correlation_id = self._new_id()
+        error = ErrorMessage(
+            timestamp=iso(now), request_id=asked, code=code, message=reason, correlation_id=correlation_id
+        )
+        return [Send(error), Audit(action, allowed=False, reason=reason, correlation_id=correlation_id)]
 
     def _error(self, code: ErrorCode, message: str, now: float, asked: Requested = UNSET) -> list[Effect]:
         return [
@@ -238,6 +352,11 @@ class Session:
         self._state = _State.CLOSED
         self._deadline = None
         return Close(code, reason or ADVICE[code].meaning)
+
+
+def _what(identity: Identity) -> str:
+    """What a bearer may do, for the audit trail: unmasked personal data is worth a line of its own there."""
+    return " ".join(sorted(identity.capabilities))
 
 
 def iso(now: float) -> str:
