@@ -45,6 +45,8 @@ class Subscribe:
     scope: Scope
     resume: Position | None = None
     request_id: Requested = UNSET
+    announce: bool = False
+    """Answer with `subscribed`, which says from where on the scope is shown."""
 
 
 @dataclass(frozen=True, slots=True)

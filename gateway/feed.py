@@ -181,6 +181,7 @@ class FeedReader:
         if consumer is None:
             raise KafkaConnectionError("not connected")
         polled = await self._fetch(consumer)
+        began = time.perf_counter()
         silence_s = silent_s(consumer, self._connected_at)
         if silence_s > self._limits.broker_silence_s_max:
             self._fell_silent(silence_s)
@@ -189,7 +190,9 @@ class FeedReader:
                 await self._is_back()
             await self._take(consumer, polled)
         if polled:
-            await asyncio.sleep(0)  # the sockets' turn
+            # The sockets' turn. The more one round costs, the longer it is: under load rounds grow, and a round
+            # of many messages costs hardly more than one of few.
+            await asyncio.sleep(min(time.perf_counter() - began, self._limits.round_pause_ms_max / 1000))
 
     def _fell_silent(self, silence_s: float) -> None:
         # The client keeps trying the brokers that it knows; after a while they may be others.

@@ -1,13 +1,13 @@
-"""The recent past of the feed, per tenant, in memory: what a returning client can be given again.
+"""The feed's recent past in memory: what a returning client is given again, and a slow one reads on from.
 
 Owns the bounds: messages per tenant and bytes of all. Holds record values as they were read, not decoded
 and not rendered, so that the past of a viewer is masked and filtered like the present.
-
-No process fills it yet: a gateway cannot resume a client, and must not hold what nobody can ask for.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,11 @@ class Past:
 
     seq: int
     prev_seq: int
+    """One less than `seq`, or 0 where it is the first of its tenant that this gateway met."""
+    offset: int
+    """In the tenant's partition."""
     timestamp_ms: int
+    """When it was appended, milliseconds since 1970."""
     value: bytes
 
 
@@ -43,7 +47,7 @@ class History:
         A record that does not follow the one before it comes after a hole in the log: nobody can be given the
         whole gap from before the hole, so what is older goes.
         """
-        while (before := self._of.get(tenant_id)) and before[-1].seq != past.prev_seq:
+        while (before := self._of.get(tenant_id)) and before[-1].seq != past.seq - 1:
             self._forget_first(tenant_id, before)
         records = self._of.setdefault(tenant_id, deque())
         records.append(past)
@@ -57,14 +61,30 @@ class History:
         if len(self._arrivals) > 2 * self.messages + 1:
             self._arrivals = deque(arrival for arrival in self._arrivals if self._remembers(*arrival))
 
-    def since(self, tenant_id: int, seq: int) -> list[Past] | None:
-        """All records of a tenant after `seq`, or None where the past does not reach back that far."""
+    def reaches(self, tenant_id: int, seq: int) -> bool:
+        """Whether every record after `seq` is here; also where there is none after it."""
         records = self._of.get(tenant_id)
-        if not records or records[-1].seq <= seq:
-            return []
-        if records[0].prev_seq > seq:
+        return records is not None and records[0].seq <= seq + 1
+
+    def oldest(self, tenant_id: int) -> Past | None:
+        """The first record of a tenant that is here."""
+        records = self._of.get(tenant_id)
+        return records[0] if records else None
+
+    def after(self, tenant_id: int, seq: int, messages_max: int) -> list[Past] | None:
+        """The next records of a tenant after `seq`, or None where the past does not reach back that far.
+
+        Args:
+            tenant_id: whose.
+            seq: of the last record that is not wanted.
+            messages_max: how many at most.
+        """
+        records = self._of.get(tenant_id)
+        if not records or not self.reaches(tenant_id, seq):
             return None
-        return [past for past in records if past.seq > seq]
+        # The numbers are dense, so the place of a record is known from its number.
+        first = seq + 1 - records[0].seq
+        return list(islice(_from(records, first), messages_max))
 
     def clear(self) -> None:
         """Forget everything: the log is another one."""
@@ -88,3 +108,8 @@ class History:
         self.messages -= 1
         if not records:
             del self._of[tenant_id]
+
+
+def _from(records: deque[Past], first: int) -> Iterator[Past]:
+    # A deque finds a place near either end quickly, and most who read on are near the newest end.
+    return (records[place] for place in range(first, len(records)))

@@ -1,47 +1,38 @@
 """Who gets what: the tenants' groups, their subscribers, and one write per subscriber and batch.
 
-Owns the fan-out and the limit of each subscriber's queue. Never opens or reads a socket (it is given
-sinks), and never sees a record that the readers' rule has not accepted.
+Owns the live fan-out. A subscriber whose socket is full gets nothing live: `gateway.catchup` lets it read on
+from the past when there is room again, so that nothing is queued for it. Never opens or reads a socket (it is
+given sinks), and never sees a record that the readers' rule has not accepted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from contracts.feed import AnomalyDetected, ProcessedEvent
-from contracts.messages import CloseCode, Heartbeat, encode_message
+from contracts.messages import CloseCode, GapMessage, GapReason, Heartbeat, NoticeMessage, encode_message
 from contracts.projections import processed_message
+from gateway.history import History
 from gateway.metrics import GatewayMetrics
 from gateway.rendering import Endpoint, Entry, Frame, Variant
 from gateway.scope import Scope
+from gateway.subscriber import Mode, Subscriber
 
 
-class Sink(Protocol):
-    """Where a subscriber's frames go."""
+class Ledger(Protocol):
+    """Told who was written what (B5.11)."""
 
-    def write(self, frames: bytes) -> None:
-        """Take complete frames; never waits."""
+    def published(self, entries: Sequence[Entry]) -> None:
+        """These records were handed to all who may see them."""
         ...
 
-    def buffered_bytes(self) -> int:
-        """What was taken and has not left yet."""
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """All records from the first to the last seq were written to so many connections."""
         ...
 
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Close the connection; nothing is written to it any more."""
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """A record was written to one connection."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class Subscriber:
-    """A signed-in connection."""
-
-    tenant_id: int
-    variant: Variant
-    scope: Scope
-    sink: Sink
-    last_seq: int = 0
-    """The seq before its next message; kept up to date while the subscription filters."""
 
 
 @dataclass(slots=True)
@@ -53,11 +44,17 @@ class _Group:
     # Subscribers who see everything share the frames of their variant; the others are asked one by one.
     broad: dict[Variant, set[Subscriber]] = field(default_factory=dict)
     narrow: set[Subscriber] = field(default_factory=set)
+    waiting: set[Subscriber] = field(default_factory=set)
+    """Those who are behind or held."""
 
-    def members(self) -> Iterable[Subscriber]:
+    def live(self) -> Iterator[Subscriber]:
         for subscribers in self.broad.values():
             yield from subscribers
         yield from self.narrow
+
+    def members(self) -> Iterator[Subscriber]:
+        yield from self.live()
+        yield from self.waiting
 
 
 class Hub:
@@ -65,17 +62,25 @@ class Hub:
 
     Args:
         frame: makes a text frame of a payload.
+        history: is filled with what was published.
+        ledger: is told who was written what.
         metrics: to count what is sent.
-        queue_bytes_max: of one subscriber; over it the connection is closed with 4409.
         clock: seconds since 1970.
     """
 
-    def __init__(self, frame: Frame, metrics: GatewayMetrics, queue_bytes_max: int, clock: Callable[[], float]) -> None:
-        self._frame = frame
+    def __init__(
+        self, frame: Frame, history: History, ledger: Ledger, metrics: GatewayMetrics, clock: Callable[[], float]
+    ) -> None:
+        self.frame = frame
+        self.history = history
+        self.ledger = ledger
         self._metrics = metrics
-        self._queue_bytes_max = queue_bytes_max
-        self._clock = clock
+        self.clock = clock
         self._groups: dict[int, _Group] = {}
+        self.fell_behind: Callable[[Subscriber], None] = lambda _subscriber: None
+        """Called when a subscriber's socket is full; set by who lets it read on."""
+        self.fresh: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        """Called with what was published; set by who keeps rendered entries."""
 
     def position(self, tenant_id: int) -> int:
         """The seq of the tenant's last record, 0 where none is known."""
@@ -92,56 +97,91 @@ class Hub:
         group = self._groups.get(tenant_id)
         return sum(1 for _ in group.members()) if group else 0
 
+    def subscribers(self) -> list[Subscriber]:
+        """All subscribers, live and not."""
+        return [subscriber for group in self._groups.values() for subscriber in group.members()]
+
+    def waiting(self) -> list[Subscriber]:
+        """Those who are not live."""
+        return [subscriber for group in self._groups.values() for subscriber in group.waiting]
+
     def join(self, subscriber: Subscriber) -> None:
-        """Add a subscriber; its first message is the one after the tenant's position now."""
-        group = self._groups.setdefault(subscriber.tenant_id, _Group())
+        """Make a subscriber live; its first message is the one after the tenant's position now."""
+        group = self._enter(subscriber)
         subscriber.last_seq = group.position
-        if subscriber.scope.everything:
-            group.broad.setdefault(subscriber.variant, set()).add(subscriber)
-        else:
-            group.narrow.add(subscriber)
-        self._metrics.connections.labels(subscriber.variant.endpoint).inc()
+        self._make_live(group, subscriber)
+
+    def rejoin(self, subscriber: Subscriber) -> None:
+        """Make a subscriber live that has had everything up to the tenant's position now."""
+        self._make_live(self._enter(subscriber), subscriber)
+
+    def set_aside(self, subscriber: Subscriber, mode: Mode, cursor: int) -> None:
+        """Write nothing live to a subscriber until it joins again.
+
+        Args:
+            subscriber: whom.
+            mode: BEHIND or HELD.
+            cursor: the seq up to which it has had everything.
+        """
+        group = self._enter(subscriber)
+        group.waiting.add(subscriber)
+        subscriber.mode, subscriber.cursor = mode, cursor
+        subscriber.moved_at = self.clock()
 
     def leave(self, subscriber: Subscriber) -> None:
         """Remove a subscriber; a second time does nothing."""
-        group = self._groups.get(subscriber.tenant_id)
-        if group is None:
+        if subscriber.mode is Mode.GONE:
             return
-        shared = group.broad.get(subscriber.variant, set())
-        if subscriber not in shared and subscriber not in group.narrow:
-            return
-        shared.discard(subscriber)
-        group.narrow.discard(subscriber)
+        self._take_out(subscriber)
+        subscriber.mode = Mode.GONE
+        subscriber.backlog = None
         self._metrics.connections.labels(subscriber.variant.endpoint).dec()
 
-    def rescope(self, subscriber: Subscriber, scope: Scope) -> None:
-        """Change what a subscriber sees, from the tenant's position now on."""
-        self.leave(subscriber)
-        subscriber.scope = scope
-        self.join(subscriber)
+    def change(self, subscriber: Subscriber, variant: Variant, scope: Scope) -> int:
+        """Show a subscriber other things from here on.
+
+        Returns:
+            the seq up to which the old view was shown.
+        """
+        group = self._groups[subscriber.tenant_id]
+        if subscriber.mode is Mode.LIVE:
+            self._take_out(subscriber)
+            subscriber.variant, subscriber.scope, subscriber.last_seq = variant, scope, group.position
+            self._make_live(group, subscriber)
+            return group.position
+        subscriber.variant, subscriber.scope, subscriber.last_seq = variant, scope, subscriber.cursor
+        return subscriber.cursor
+
+    def reached(self, subscriber: Subscriber) -> int:
+        """The seq up to which a subscriber has had everything that it may see."""
+        return self.position(subscriber.tenant_id) if subscriber.mode is Mode.LIVE else subscriber.cursor
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Write records, in the order of the log, to all who may see them."""
         by_tenant: dict[int, list[Entry]] = {}
         for entry in entries:
             by_tenant.setdefault(entry.record.tenant_id, []).append(entry)
+        self.fresh(entries)
         for tenant_id, batch in by_tenant.items():
-            group = self._groups.setdefault(tenant_id, _Group())
-            group.position = batch[-1].record.seq
+            group = self._advance(tenant_id, batch)
             group.events += sum(isinstance(entry.record, AnomalyDetected) for entry in batch)
-            self._publish_broad(group, batch)
-            self._publish_narrow(group, batch)
-        now = self._clock()
+            self._publish_broad(tenant_id, group, batch)
+            self._publish_narrow(tenant_id, group, batch)
+        self.ledger.published(entries)
+        now = self.clock()
         for entry in entries:
             self._metrics.commit_to_write.observe(max(0.0, now - entry.commit_time))
 
     def remember(self, entries: Sequence[Entry]) -> None:
-        """Take the position of records that nobody is to be sent: the past, read back at the start."""
+        """Take note of records that nobody is to be sent: the past, read back at the start."""
         for entry in entries:
-            self._groups.setdefault(entry.record.tenant_id, _Group()).position = entry.record.seq
+            self._advance(entry.record.tenant_id, (entry,))
 
     def publish_processed(self, tenant_id: int, events: Sequence[ProcessedEvent], timestamp: str) -> None:
-        """Tell the tenant's anomaly streams of events that were found clean."""
+        """Tell the tenant's anomaly streams of events that were found clean.
+
+        They are outside the sequence: who is behind or whose socket is full is not told of them later.
+        """
         group = self._groups.setdefault(tenant_id, _Group())
         group.events += len(events)
         # Nothing personal is in these messages: both variants of the stream get the same bytes.
@@ -150,70 +190,146 @@ class Hub:
         narrow = [member for member in group.narrow if member.variant.endpoint is Endpoint.ANOMALY_STREAM]
         if not broad and not narrow:
             return
-        frames = [self._frame(encode_message(processed_message(event, timestamp))) for event in events]
+        frames = [self.frame(encode_message(processed_message(event, timestamp))) for event in events]
         if broad:
-            joined = b"".join(frames)
-            for subscriber in broad:
-                self._write(subscriber, joined, len(frames))
+            self._write_all(broad, b"".join(frames), len(frames), Endpoint.ANOMALY_STREAM)
         for subscriber in narrow:
             shows = subscriber.scope.shows
             seen = [frame for event, frame in zip(events, frames, strict=True) if shows(event.client_id, event.site_id)]
             if seen:
-                self._write(subscriber, b"".join(seen), len(seen))
+                self._write_all([subscriber], b"".join(seen), len(seen), Endpoint.ANOMALY_STREAM)
 
-    def heartbeat(self, timestamp: str) -> None:
-        """Show every subscriber that its connection lives."""
-        frame = self._frame(encode_message(Heartbeat(timestamp=timestamp)))
-        largest = 0
-        for subscriber in self._subscribers():
-            largest = max(largest, subscriber.sink.buffered_bytes())
-            self._write(subscriber, frame, 0)
-        self._metrics.queue_bytes.set(largest)
+    def notify(
+        self, tenant_id: int | None, message: NoticeMessage, shows: Callable[[Scope], bool] | None = None
+    ) -> None:
+        """Write a notice, outside the sequence, to a tenant's subscribers or to all.
+
+        Args:
+            tenant_id: whose; None is everybody.
+            message: what.
+            shows: decides by a subscriber's scope; None is everybody's.
+        """
+        groups = self._groups.values() if tenant_id is None else filter(None, [self._groups.get(tenant_id)])
+        frame = self.frame(encode_message(message))
+        for group in groups:
+            for subscriber in group.members():
+                if not subscriber.sink.congested and (shows is None or shows(subscriber.scope)):
+                    subscriber.sink.write(frame)
+
+    def heartbeat(self, subscriber: Subscriber, timestamp: str) -> None:
+        """Show a subscriber that its connection lives, and how far it has come."""
+        if not subscriber.sink.congested:
+            beat = Heartbeat(timestamp=timestamp, seq=self.reached(subscriber))
+            subscriber.sink.write(self.frame(encode_message(beat)))
 
     def close_all(self, code: CloseCode, reason: str) -> None:
-        """Close every subscriber and forget all positions: the log is another one."""
-        for subscriber in self._subscribers():
-            self._close(subscriber, code, reason)
+        """Close every subscriber and forget everything: the log is another one."""
+        for subscriber in self.subscribers():
+            self.dismiss(subscriber, code, reason)
         self._groups.clear()
+        self.history.clear()
 
-    def _subscribers(self) -> list[Subscriber]:
-        return [subscriber for group in self._groups.values() for subscriber in group.members()]
+    def dismiss(self, subscriber: Subscriber, code: CloseCode, reason: str) -> None:
+        """Remove a subscriber and close its connection."""
+        self.leave(subscriber)
+        subscriber.sink.close(code, reason)
 
-    def _publish_broad(self, group: _Group, batch: Sequence[Entry]) -> None:
+    def count_sent(self, endpoint: Endpoint, messages: int, size: int) -> None:
+        """Count what was written: once a batch, since counting costs as much as a small write."""
+        self._metrics.sent.labels(endpoint).inc(messages)
+        self._metrics.sent_bytes.inc(size)
+
+    def _advance(self, tenant_id: int, batch: Sequence[Entry]) -> _Group:
+        group = self._groups.setdefault(tenant_id, _Group())
+        for entry in batch:
+            self.history.add(tenant_id, entry.past)
+        group.position = batch[-1].record.seq
+        return group
+
+    def _enter(self, subscriber: Subscriber) -> _Group:
+        group = self._groups.setdefault(subscriber.tenant_id, _Group())
+        if subscriber.mode is Mode.GONE:
+            self._metrics.connections.labels(subscriber.variant.endpoint).inc()
+        else:
+            self._take_out(subscriber)
+        return group
+
+    def _make_live(self, group: _Group, subscriber: Subscriber) -> None:
+        subscriber.mode, subscriber.backlog = Mode.LIVE, None
+        if subscriber.scope.everything:
+            group.broad.setdefault(subscriber.variant, set()).add(subscriber)
+        else:
+            group.narrow.add(subscriber)
+
+    def _take_out(self, subscriber: Subscriber) -> None:
+        group = self._groups.get(subscriber.tenant_id)
+        if group is None:
+            return
+        group.waiting.discard(subscriber)
+        group.narrow.discard(subscriber)
+        group.broad.get(subscriber.variant, set()).discard(subscriber)
+
+    def _publish_broad(self, tenant_id: int, group: _Group, batch: Sequence[Entry]) -> None:
         for variant, subscribers in group.broad.items():
             if not subscribers:
                 continue
-            joined = b"".join(entry.frames(variant, entry.prev_seq, self._frame) for entry in batch)
+            frames = [self._of_entry(entry, variant, entry.past.prev_seq) for entry in batch]
             messages = sum(entry.messages(variant) for entry in batch)
-            for subscriber in tuple(subscribers):
-                self._write(subscriber, joined, messages)
+            written, full = self._write_all(subscribers, b"".join(frames), messages, variant.endpoint)
+            self.ledger.written(tenant_id, batch[0].record.seq, batch[-1].record.seq, written)
+            for subscriber in full:
+                # What a broad subscriber had last is the record before this batch.
+                subscriber.last_seq = batch[0].past.prev_seq
+                self._fall_behind(subscriber, batch[0].record.seq - 1)
 
-    def _publish_narrow(self, group: _Group, batch: Sequence[Entry]) -> None:
+    def _publish_narrow(self, tenant_id: int, group: _Group, batch: Sequence[Entry]) -> None:
         for subscriber in tuple(group.narrow):
+            if subscriber.sink.congested:
+                self._fall_behind(subscriber, batch[0].record.seq - 1)
+                continue
             frames: list[bytes] = []
             messages = 0
             for entry in batch:
-                record = entry.record
-                if entry.after_hole:  # nobody can say whether the missing ones would have been shown: tell
-                    subscriber.last_seq = entry.prev_seq
-                if not entry.for_whole_tenant and not subscriber.scope.shows(record.client_id, record.site_id):
-                    continue
-                frames.append(entry.frames(subscriber.variant, subscriber.last_seq, self._frame))
-                messages += entry.messages(subscriber.variant)
-                subscriber.last_seq = record.seq
+                if entry.lost_from is not None:
+                    subscriber.last_seq = entry.record.seq - 1
+                    frames.append(self._gap(entry, entry.lost_from))
+                if entry.passes(subscriber.scope):
+                    frames.append(entry.frames(subscriber.variant, subscriber.last_seq, self.frame))
+                    messages += entry.messages(subscriber.variant)
+                    subscriber.last_seq = entry.record.seq
+                    self.ledger.written_one(tenant_id, entry.record.seq)
             if frames:
-                self._write(subscriber, b"".join(frames), messages)
+                joined = b"".join(frames)
+                subscriber.sink.write(joined)
+                self.count_sent(subscriber.variant.endpoint, messages, len(joined))
 
-    def _write(self, subscriber: Subscriber, frames: bytes, messages: int) -> None:
-        buffered = subscriber.sink.buffered_bytes()
-        # A reader with an empty queue is not slow, however large one batch is.
-        if buffered and buffered + len(frames) > self._queue_bytes_max:
-            self._close(subscriber, CloseCode.TOO_SLOW, f"more than {self._queue_bytes_max} bytes wait to be read")
-            return
-        subscriber.sink.write(frames)
-        self._metrics.sent.labels(subscriber.variant.endpoint).inc(messages)
-        self._metrics.sent_bytes.inc(len(frames))
+    def _of_entry(self, entry: Entry, variant: Variant, prev_seq: int) -> bytes:
+        frames = entry.frames(variant, prev_seq, self.frame)
+        return frames if entry.lost_from is None else self._gap(entry, entry.lost_from) + frames
 
-    def _close(self, subscriber: Subscriber, code: CloseCode, reason: str) -> None:
-        self.leave(subscriber)
-        subscriber.sink.close(code, reason)
+    def _gap(self, entry: Entry, first: int) -> bytes:
+        gap = GapMessage(timestamp=entry.timestamp, first=first, last=entry.record.seq - 1, reason=GapReason.LOG_HOLE)
+        return self.frame(encode_message(gap))
+
+    def _write_all(
+        self, subscribers: Iterable[Subscriber], frames: bytes, messages: int, endpoint: Endpoint
+    ) -> tuple[int, list[Subscriber]]:
+        """Write the same bytes to many.
+
+        Returns:
+            how many took them, and who has no room.
+        """
+        written, full = 0, []
+        for subscriber in subscribers:
+            sink = subscriber.sink
+            if sink.congested:
+                full.append(subscriber)
+            else:
+                sink.write(frames)
+                written += 1
+        self.count_sent(endpoint, messages * written, len(frames) * written)
+        return written, full
+
+    def _fall_behind(self, subscriber: Subscriber, cursor: int) -> None:
+        self.set_aside(subscriber, Mode.BEHIND, cursor)
+        self.fell_behind(subscriber)

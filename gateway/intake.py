@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from contracts.feed import Fence, ProcessedBatch, decode_feed_record, decode_processed
+from contracts.feed import FeedRecord, Fence, ProcessedBatch, decode_feed_record, decode_processed
 from contracts.readers import FeedRule, generation_of
+from gateway.history import Past
 from gateway.metrics import GatewayMetrics
 from gateway.protocol import iso
 from gateway.rendering import Entry
@@ -69,9 +70,8 @@ class Intake:
         if hole:
             self._metrics.holes.inc()
             _log.error("the feed skips numbers", tenant_id=record.tenant_id, last=before, next=record.seq)
-        prev_seq = record.seq - 1 if hole else before
-        latency_ms = round(max(0.0, timestamp_ms - commit_time * 1000), 3)
-        return Entry(record, iso(timestamp_ms / 1000), latency_ms, commit_time, prev_seq, hole)
+        past = Past(record.seq, record.seq - 1 if before else 0, offset, timestamp_ms, value)
+        return entry_of(record, past, commit_time, before + 1 if hole else None)
 
     def processed(self, partition: int, offset: int, headers: Headers, value: bytes) -> ProcessedBatch | None:
         """A record of `noc.processed`; None where it repeats one, is a fenced-off worker's or cannot be read.
@@ -100,6 +100,27 @@ class Intake:
         # Newer workers may write types that this gateway does not know; the sequence goes on without them.
         self._metrics.records.labels("unreadable").inc()
         _log.error("a feed record cannot be read", topic=topic, partition=partition, offset=offset, error=str(error))
+
+
+def entry_again(past: Past) -> Entry:
+    """A record of the past on its way to a viewer; it was accepted once, so it can be read."""
+    record = decode_feed_record(past.value)
+    if isinstance(record, Fence):
+        raise TypeError("a fence is never shown, so it is never remembered")
+    return entry_of(record, past, _seconds(record.source.commit_time))
+
+
+def entry_of(record: FeedRecord, past: Past, commit_time: float, lost_from: int | None = None) -> Entry:
+    """A record with the times that its messages tell.
+
+    Args:
+        record: decoded.
+        past: the same as it was read.
+        commit_time: of the source row, seconds since 1970.
+        lost_from: see `Entry`.
+    """
+    latency_ms = round(max(0.0, past.timestamp_ms - commit_time * 1000), 3)
+    return Entry(record, past, iso(past.timestamp_ms / 1000), latency_ms, commit_time, lost_from)
 
 
 def _seconds(commit_time: str) -> float:

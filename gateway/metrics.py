@@ -40,6 +40,15 @@ class GatewayMetrics:
         self.sent_bytes = Counter(
             "noc_gateway_sent_bytes", "Bytes of feed messages written to clients.", registry=self.registry
         )
+        self.resumes = Counter(
+            "noc_gateway_resumes",
+            "Positions that clients named, by where the gap came from or why it could not be given.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.slow_closes = Counter(
+            "noc_gateway_slow_closes", "Connections closed because they did not read.", registry=self.registry
+        )
         self.queue_bytes = Gauge(
             "noc_gateway_queue_bytes", "Largest queue of a connection at the last heartbeat.", registry=self.registry
         )

@@ -21,7 +21,6 @@ from contracts.messages import (
     Pong,
     Refreshed,
     Stats,
-    Subscribed,
 )
 from contracts.requests import (
     CLIENT_TYPES,
@@ -228,25 +227,26 @@ class Session:
 
     def _answer(self, message: ClientMessage, identity: Identity, now: float) -> list[Effect]:
         asked = message.request_id
+        effects: list[Effect]
         match message:
             case Ping() | ClientHeartbeat():
-                return [Send(Pong(timestamp=iso(now), request_id=asked))]
+                effects = [Send(Pong(timestamp=iso(now), request_id=asked))]
             case GetStats():
-                return [Send(self._stats(identity, asked, now))]
+                effects = [Send(self._stats(identity, asked, now))]
             case Authenticate():
-                return self._error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
+                effects = self._error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
             case SubscribeClient() | SubscribeSite() | Unsubscribe():
-                return self._resubscribe(message, identity, now)
+                effects = self._resubscribe(message, identity, now)
             case Resume(epoch=epoch, seq=seq):
-                return [Rewind(Position(epoch, seq), asked)]
+                effects = [Rewind(Position(epoch, seq), asked)]
             case Refresh(token=token):
-                self._state = _State.REFRESHING
-                self._request_id = asked
-                return [Verify(token)]
+                self._state, self._request_id = _State.REFRESHING, asked
+                effects = [Verify(token)]
             case Received(seq=seq):
-                return [NoteReceived(seq)]
+                effects = [NoteReceived(seq)]
             case Seen(ids=ids):
-                return [NoteSeen(tuple(ids))]
+                effects = [NoteSeen(tuple(ids))]
+        return effects
 
     def _resubscribe(
         self, message: SubscribeClient | SubscribeSite | Unsubscribe, identity: Identity, now: float
@@ -268,14 +268,7 @@ class Session:
             problem = f"a connection names at most {self._limits.filters_max} clients and sites"
             return self._error(ErrorCode.TOO_MANY_FILTERS, problem, now, asked)
         self._scope = scope
-        subscribed = Subscribed(
-            timestamp=iso(now),
-            request_id=asked,
-            seq=self._facts.position(identity.tenant_id),
-            client_ids=sorted(scope.wanted_clients),
-            site_ids=sorted(scope.wanted_sites),
-        )
-        return [Send(subscribed), Subscribe(identity, scope)]
+        return [Subscribe(identity, scope, request_id=asked, announce=True)]
 
     def _take_filters(self, allowed: Scope, now: float) -> list[Effect]:
         """Narrow the first subscription as `authenticate` asked for; what refuses the whole sign-in, if anything."""

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from contracts.feed import FeedRecord, RateLimited
 from contracts.messages import SequencedMessage, encode_message
 from contracts.projections import dashboard_messages, stream_messages
+from gateway.history import Past
 from gateway.privacy import masked_record
+from gateway.scope import Scope
 
 Frame = Callable[[bytes], bytes]
 """A payload as one complete text frame of the server."""
@@ -40,22 +42,22 @@ class Entry:
     """A record of the feed on its way to the viewers."""
 
     record: FeedRecord
+    past: Past
+    """The record as it was read."""
     timestamp: str
     """When it was written to the log, ISO 8601 UTC."""
     latency_ms: float
     commit_time: float
     """Of the source row, seconds since 1970."""
-    prev_seq: int
-    """The seq of the tenant's record before it."""
-    after_hole: bool = False
-    """The log lost records before it: `prev_seq` is one that no client has had."""
+    lost_from: int | None = None
+    """The log lost the records from this seq on to the one before it."""
     _heads: dict[Variant, list[bytes]] = field(default_factory=dict)
     _frames: dict[tuple[Variant, int], bytes] = field(default_factory=dict)
 
-    @property
-    def for_whole_tenant(self) -> bool:
-        """Whether it concerns no client or site in particular and passes every filter."""
-        return isinstance(self.record, RateLimited)
+    def passes(self, scope: Scope) -> bool:
+        """Whether a subscription shows it; what concerns no client or site in particular passes every filter."""
+        record = self.record
+        return isinstance(record, RateLimited) or scope.shows(record.client_id, record.site_id)
 
     def messages(self, variant: Variant) -> int:
         """How many messages the record is for a variant."""

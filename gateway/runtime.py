@@ -7,25 +7,31 @@ answer with.
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 
 import structlog
 
 from gateway.access import TokenVerifier
+from gateway.catchup import CatchUp
 from gateway.effects import Limits
 from gateway.feed import FeedReader
+from gateway.history import History
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.jwks import JwksKeys
 from gateway.limits import LimitsReader
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import Session, iso
-from gateway.rendering import Endpoint, Frame
-from gateway.visitor import Visitor, Wire
+from gateway.past_log import PastLog
+from gateway.protocol import Session
+from gateway.rendering import Endpoint, Entry, Frame
+from gateway.resume import Resumer
+from gateway.visitor import House, Visitor, Wire
 from gateway.web_files import Readiness, WebFiles
 from watchfloor import __version__
 from watchfloor.settings import Settings
 
 _DELAY_PROBE_S = 0.25
+_SWEEP_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -48,18 +54,23 @@ class Runtime:
         self.metrics = GatewayMetrics()
         self.draining = False
         self._started_at = time.time()
-        self._frame = frame
         auth = settings.auth
         keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
-        self._verifier = TokenVerifier(auth, keys)
         self._limits = Limits(
             authenticate_timeout_s=limits.authenticate_timeout_s,
             message_bytes_max=limits.message_bytes_max,
             messages_per_minute_max=limits.messages_per_minute_max,
             filters_max=limits.filters_max,
         )
-        self.hub = Hub(frame, self.metrics, limits.queue_bytes_max, time.time)
+        history = History(limits.history_messages_max, limits.history_bytes_max)
+        self.hub = Hub(frame, history, _NoLedger(), self.metrics, time.time)
+        self.catch_up = CatchUp(self.hub, limits, self.metrics)
         self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self.metrics), self.metrics)
+        log = PastLog(settings.kafka, limits)
+        resumer = Resumer(
+            self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits, metrics=self.metrics
+        )
+        self._house = House(self.hub, self.catch_up, resumer, TokenVerifier(auth, keys), self.metrics)
         self.tenant_limits = LimitsReader(settings, self.metrics)
         self.web = WebFiles(self.readiness, self._metrics_text)
 
@@ -107,17 +118,8 @@ class Runtime:
 
     def visitor(self, wire: Wire, endpoint: Endpoint) -> Visitor:
         """A new connection on an endpoint."""
-        session = Session(self._limits, self, new_id=lambda: uuid.uuid4().hex, now=time.time())
-        return Visitor(
-            session,
-            wire,
-            endpoint,
-            hub=self.hub,
-            verifier=self._verifier,
-            metrics=self.metrics,
-            frame=self._frame,
-            clock=time.time,
-        )
+        session = Session(self._limits, self, new_id=_new_id, now=time.time())
+        return Visitor(self._house, session, wire, endpoint)
 
     async def run(self) -> None:
         """Read the feed and keep the hearts beating until cancelled.
@@ -131,15 +133,19 @@ class Runtime:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.feed.run())
                 tasks.create_task(self.tenant_limits.run())
-                tasks.create_task(self._beat())
+                tasks.create_task(self.catch_up.run())
+                tasks.create_task(self._sweep())
                 tasks.create_task(self._probe_delay())
         finally:
             await self.feed.close()
 
-    async def _beat(self) -> None:
+    async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(self.heartbeat_interval_s)
-            self.hub.heartbeat(iso(time.time()))
+            await asyncio.sleep(_SWEEP_S)
+            self.catch_up.close_stuck()
+            self.metrics.queue_bytes.set(
+                max((subscriber.sink.buffered_bytes() for subscriber in self.hub.waiting()), default=0)
+            )
 
     async def _probe_delay(self) -> None:
         loop = asyncio.get_running_loop()
@@ -151,3 +157,20 @@ class Runtime:
     def _metrics_text(self) -> bytes:
         self.metrics.ready.set(self.readiness().ready)
         return self.metrics.text()
+
+
+class _NoLedger:
+    """Takes no note of who was written what."""
+
+    def published(self, entries: Sequence[Entry]) -> None:
+        """See `gateway.hub.Ledger`."""
+
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """See `gateway.hub.Ledger`."""
+
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """See `gateway.hub.Ledger`."""
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

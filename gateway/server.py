@@ -1,17 +1,19 @@
-"""The sockets: the only file that knows the WebSocket library.
+"""The sockets: with `gateway.wire` the only file that knows the WebSocket library.
 
-Owns the listening port, HTTP answers, handshakes, reading from clients, closing in bounded time, and the
-order of stopping. What is said on a connection is decided by `gateway.protocol`.
+Owns the listening port, HTTP answers, handshakes, reading from clients, signs of life, and the order of
+stopping. What is said on a connection is decided by `gateway.protocol`.
 """
 
 import asyncio
 import errno
 import logging
+import random
 import signal
 import ssl
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,18 +21,18 @@ import uvloop
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from contracts.messages import CloseCode
 from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.metrics import GatewayMetrics
+from gateway.protocol import iso
+from gateway.pulse import Pulse
 from gateway.runtime import Runtime
-from gateway.visitor import closing_reason
+from gateway.visitor import Visitor
 from gateway.web_files import SECURITY_HEADERS, Answer, text
+from gateway.wire import Seat, SocketWire, text_frame
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import GatewaySettings, Settings
 
@@ -38,6 +40,8 @@ from watchfloor.settings import GatewaySettings, Settings
 # larger still is not read at all, and the library closes with 1009.
 _READ_LIMIT_FACTOR = 4
 _RETRY_AFTER_S = "2"
+_BEAT_S = 1.0
+_SENT_AWAY_AT_ONCE = 50
 
 _log = structlog.get_logger(__name__)
 
@@ -55,64 +59,9 @@ def run_gateway(settings: Settings) -> None:
     uvloop.run(_Gateway(settings).run())
 
 
-def text_frame(payload: bytes) -> bytes:
-    """A payload as one complete, unmasked text frame."""
-    return Frame(Opcode.TEXT, payload).serialize(mask=False)
-
-
-class _SocketWire:
-    """A connection as the hub and the visitor see it."""
-
-    def __init__(
-        self,
-        connection: ServerConnection,
-        close_timeout_s: float,
-        closing: set[asyncio.Task[None]],
-        metrics: GatewayMetrics,
-    ) -> None:
-        self._connection = connection
-        self._metrics = metrics
-        self._close_timeout_s = close_timeout_s
-        self._closing = closing
-        self._closed = False
-        self.id = connection.id.hex
-
-    def write(self, frames: bytes) -> None:
-        if not self._closed and self._connection.state is State.OPEN:
-            self._connection.transport.write(frames)
-
-    def buffered_bytes(self) -> int:
-        return self._connection.transport.get_write_buffer_size()
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._metrics.closes.labels(str(int(code))).inc()
-        _log.info("closing", connection=self.id, code=int(code), reason=reason)
-        task = asyncio.get_running_loop().create_task(self._close(code, closing_reason(reason)))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    async def _close(self, code: CloseCode, reason: str) -> None:
-        # The library's own timeout starts when its close frame has left; a frozen reader never lets it.
-        try:
-            async with asyncio.timeout(self._close_timeout_s):
-                await self._connection.close(code, reason)
-        except TimeoutError:
-            self._connection.transport.abort()
-
-
-class _SeatedConnection(ServerConnection):
-    """Gives its seat back when its socket is gone, however far its handshake came."""
-
-    def __init__(self, protocol: ServerProtocol, server: Server, seats: set[ServerConnection], **options: Any) -> None:
-        super().__init__(protocol, server, **options)
-        self._seats = seats
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._seats.discard(self)
-        super().connection_lost(exc)
+class _Guest(NamedTuple):
+    wire: SocketWire
+    visitor: Visitor
 
 
 class _Gateway:
@@ -123,7 +72,7 @@ class _Gateway:
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
-        self._wires: set[_SocketWire] = set()
+        self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
         self._seats: set[ServerConnection] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -137,11 +86,13 @@ class _Gateway:
         _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
         feed = loop.create_task(self._runtime.run())
         waiting = loop.create_task(stop.wait())
+        beating = loop.create_task(self._beat())
         try:
             await asyncio.wait([feed, waiting], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._runtime.draining = True
             waiting.cancel()
+            beating.cancel()
             await self._drain(server)
             feed.cancel()
             await asyncio.gather(feed, return_exceptions=True)
@@ -163,8 +114,8 @@ class _Gateway:
                 create_connection=self._connection,  # type: ignore[arg-type]  # documented as a factory
                 server_header=None,
                 open_timeout=limits.authenticate_timeout_s,
-                ping_interval=limits.heartbeat_interval_s,
-                ping_timeout=limits.heartbeat_interval_s,
+                ping_interval=None,  # `_beat` does it for all: a task for each of thousands costs memory
+                write_limit=limits.queue_bytes_max,
                 close_timeout=limits.close_timeout_s,
                 max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
             )
@@ -202,7 +153,7 @@ class _Gateway:
         return None
 
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return _SeatedConnection(protocol, server, self._seats, **options)
+        return Seat(protocol, server, self._seats, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
@@ -212,15 +163,16 @@ class _Gateway:
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
         endpoint = endpoint_of(request.path) if request is not None else None
-        if endpoint is None:  # cannot be: `_answer` lets nothing else through
-            return
-        wire = _SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        if request is None or endpoint is None or not isinstance(connection, Seat):
+            return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
+        wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
-        self._wires.add(wire)
-        self._runtime.metrics.sockets.set(len(self._wires))
-        offered = request.headers.get_all("Sec-WebSocket-Protocol") if request is not None else []
+        connection.on_drained = visitor.drained
+        guest = _Guest(wire, visitor)
+        self._guests.add(guest)
+        self._runtime.metrics.sockets.set(len(self._guests))
         try:
-            await visitor.arrive(_offered_token(offered))
+            await visitor.arrive(_offered_token(request.headers.get_all("Sec-WebSocket-Protocol")))
             while not visitor.closed:
                 await visitor.hear(await connection.recv())
             await connection.wait_closed()
@@ -228,19 +180,38 @@ class _Gateway:
             pass  # by whom and why is in the log already, or is the client's affair
         finally:
             visitor.leave()
-            self._wires.discard(wire)
-            self._runtime.metrics.sockets.set(len(self._wires))
+            self._guests.discard(guest)
+            self._runtime.metrics.sockets.set(len(self._guests))
+
+    async def _beat(self) -> None:
+        """Once a second a share of the connections: a ping for the library, a heartbeat for the page."""
+        silent_s_max = 2 * self._limits.heartbeat_interval_s
+        while True:
+            await asyncio.sleep(_BEAT_S)
+            now = iso(time.time())
+            for guest in self._guests.tick():
+                guest.wire.ping(silent_s_max)
+                guest.visitor.beat(now)
 
     async def _drain(self, server: Server) -> None:
         """Take nobody new, send everybody away, wait for them as long as the settings say."""
         server.close(close_connections=False)
-        for wire in tuple(self._wires):
-            wire.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
+        await self._send_away()
         try:
             async with asyncio.timeout(self._limits.drain_s_max):
                 await server.wait_closed()
         except TimeoutError:
-            _log.warning("connections did not close in time", left=len(self._wires))
+            _log.warning("connections did not close in time", left=len(self._guests))
+
+    async def _send_away(self) -> None:
+        """Close all connections, spread over a while, so that not all come back to the next gateway at once."""
+        guests = self._guests.members()
+        random.shuffle(guests)
+        pause_s = self._limits.drain_spread_s_max / max(1, len(guests) // _SENT_AWAY_AT_ONCE)
+        for place, guest in enumerate(guests):
+            if place % _SENT_AWAY_AT_ONCE == 0 and place:
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+            guest.wire.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
 
 
 def _response(answer: Answer) -> Response:

@@ -5,66 +5,93 @@ gives it a wire. Never logs a token, a name or what a message said.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from contracts.messages import ErrorMessage, encode_message
-from gateway.access import AccessRefusedError, Capability, TokenVerifier
-from gateway.effects import Close, Effect, Send, Subscribe, Verify
-from gateway.hub import Hub, Sink, Subscriber
+from contracts.messages import AnswerMessage, CloseCode, ErrorMessage, Subscribed, encode_message
+from contracts.requests import Position
+from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier
+from gateway.catchup import CatchUp
+from gateway.effects import (
+    Audit,
+    Close,
+    Effect,
+    NoteReceived,
+    NoteSeen,
+    Requested,
+    Rewind,
+    Send,
+    Subscribe,
+    Verify,
+)
+from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import Session
-from gateway.rendering import Endpoint, Frame, Variant
+from gateway.protocol import Session, iso
+from gateway.rendering import Endpoint, Variant
+from gateway.resume import Resumer
+from gateway.subscriber import Mode, Sink, Subscriber
 
 
 class Wire(Sink, Protocol):
-    """A hub's sink that also tells its number, for the logs."""
+    """A hub's sink that also tells who it is, for the logs."""
 
     @property
     def id(self) -> str:
         """Of the connection."""
         ...
 
+    @property
+    def peer(self) -> str:
+        """Address of the other side."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all visitors of a gateway share."""
+
+    hub: Hub
+    catch_up: CatchUp
+    resumer: Resumer
+    verifier: TokenVerifier
+    metrics: GatewayMetrics
+
 
 class Visitor:
     """A client at the gateway, from its handshake to its close.
 
     Args:
+        house: what it shares with the others.
         session: its protocol.
         wire: its connection.
         endpoint: what it asked for.
-        hub: where it subscribes.
-        verifier: checks its token.
-        metrics: counts what it does.
-        frame: makes text frames.
-        clock: seconds since 1970.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        wire: Wire,
-        endpoint: Endpoint,
-        *,
-        hub: Hub,
-        verifier: TokenVerifier,
-        metrics: GatewayMetrics,
-        frame: Frame,
-        clock: Callable[[], float],
-    ) -> None:
+    __slots__ = (
+        "_armed_for",
+        "_endpoint",
+        "_gone",
+        "_house",
+        "_resuming",
+        "_session",
+        "_subscriber",
+        "_timer",
+        "_wire",
+    )
+
+    def __init__(self, house: House, session: Session, wire: Wire, endpoint: Endpoint) -> None:
+        self._house = house
         self._session = session
         self._wire = wire
         self._endpoint = endpoint
-        self._hub = hub
-        self._verifier = verifier
-        self._metrics = metrics
-        self._frame = frame
-        self._clock = clock
         self._subscriber: Subscriber | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._log = structlog.get_logger(__name__).bind(connection=wire.id, endpoint=str(endpoint))
+        self._resuming: asyncio.Task[None] | None = None
+        self._armed_for: float | None = None
+        self._gone = False
 
     @property
     def closed(self) -> bool:
@@ -78,15 +105,28 @@ class Visitor:
 
     async def hear(self, data: str | bytes) -> None:
         """A message of the client."""
-        self._metrics.received.inc()
-        await self._carry_out(self._session.receive(data, self._clock()))
+        self._house.metrics.received.inc()
+        await self._carry_out(self._session.receive(data, self._house.hub.clock()))
+
+    def drained(self) -> None:
+        """The connection has room again."""
+        if self._subscriber is not None and self._subscriber.mode is Mode.BEHIND:
+            self._house.catch_up.drained(self._subscriber)
+
+    def beat(self, timestamp: str) -> None:
+        """Show the client that its connection lives."""
+        if self._subscriber is not None:
+            self._house.hub.heartbeat(self._subscriber, timestamp)
 
     def leave(self) -> None:
         """The connection is gone."""
+        self._gone = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._resuming is not None:
+            self._resuming.cancel()
         if self._subscriber is not None:
-            self._hub.leave(self._subscriber)
+            self._house.hub.leave(self._subscriber)
 
     async def _carry_out(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
@@ -96,52 +136,104 @@ class Visitor:
                 self._apply(effect)
         self._arm()
 
-    def _apply(self, effect: Send | Subscribe | Close) -> None:
+    def _apply(self, effect: Effect) -> None:
         match effect:
             case Send(message=message):
-                if isinstance(message, ErrorMessage):
-                    self._metrics.errors.labels(message.code).inc()
-                    self._log.info("client error", code=str(message.code), correlation_id=message.correlation_id)
-                self._wire.write(self._frame(encode_message(message)))
+                self._say(message)
             case Subscribe():
                 self._subscribe(effect)
+            case Rewind(position=position, request_id=asked):
+                self._resume(position, asked)
             case Close(code=code, reason=reason):
-                self._wire.close(code, reason)
+                self._close(code, reason)
+            case NoteReceived() | NoteSeen() | Audit() | Verify():
+                pass
 
     async def _verify(self, token: str) -> list[Effect]:
+        house = self._house
         try:
-            identity = await self._verifier.verify(token)
+            identity = await house.verifier.verify(token)
         except AccessRefusedError as refusal:
-            self._metrics.sign_ins.labels("refused").inc()
-            return self._session.refused(refusal.code, refusal.reason, self._clock())
-        self._metrics.sign_ins.labels("accepted").inc()
-        return self._session.admitted(identity, self._clock())
+            house.metrics.sign_ins.labels("refused").inc()
+            return self._session.refused(refusal.code, refusal.reason, house.hub.clock())
+        house.metrics.sign_ins.labels("accepted").inc()
+        return self._session.admitted(identity, house.hub.clock())
 
     def _subscribe(self, effect: Subscribe) -> None:
-        if self._subscriber is not None:
-            self._hub.rescope(self._subscriber, effect.scope)
+        if self._gone:
             return
-        identity = effect.identity
+        identity, subscriber = effect.identity, self._subscriber
         variant = Variant(self._endpoint, masked=not identity.may(Capability.VIEW_PII))
-        self._subscriber = Subscriber(identity.tenant_id, variant, effect.scope, self._wire)
-        self._hub.join(self._subscriber)
-        self._log.info("signed in", tenant_id=identity.tenant_id, masked=variant.masked)
+        if subscriber is not None:
+            self._change(subscriber, variant, effect)
+            return
+        subscriber = Subscriber(identity.tenant_id, variant, effect.scope, self._wire, identity.subject)
+        self._subscriber = subscriber
+        self._log_sign_in(identity, variant)
+        if effect.resume is None:
+            self._house.hub.join(subscriber)
+        else:
+            self._resume(effect.resume, effect.request_id)
+
+    def _change(self, subscriber: Subscriber, variant: Variant, effect: Subscribe) -> None:
+        seq = self._house.hub.change(subscriber, variant, effect.scope)
+        if effect.announce:
+            self._say(
+                Subscribed(
+                    timestamp=iso(self._house.hub.clock()),
+                    request_id=effect.request_id,
+                    seq=seq,
+                    client_ids=sorted(effect.scope.wanted_clients),
+                    site_ids=sorted(effect.scope.wanted_sites),
+                )
+            )
+
+    def _resume(self, position: Position, asked: Requested) -> None:
+        subscriber = self._subscriber
+        if subscriber is None:
+            return
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._resuming = self._house.resumer.begin(subscriber, position, asked, self._say)
+
+    def _say(self, message: AnswerMessage) -> None:
+        if isinstance(message, ErrorMessage):
+            self._house.metrics.errors.labels(message.code).inc()
+            self._log().info("client error", code=str(message.code), correlation_id=message.correlation_id)
+        self._wire.write(self._house.hub.frame(encode_message(message)))
+
+    def _close(self, code: CloseCode, reason: str) -> None:
+        if self._subscriber is None:
+            self._wire.close(code, reason)
+        else:
+            self._house.hub.dismiss(self._subscriber, code, reason)
 
     def _arm(self) -> None:
+        deadline = self._session.deadline
+        if deadline == self._armed_for:
+            return
+        self._armed_for = deadline
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self._session.deadline
-        if deadline is None:
+        if deadline is None or self._gone:
             return
         # A token of a year needs a timer of a year; loops take delays of some weeks.
-        delay_s = min(max(0.0, deadline - self._clock()), 86_400.0)
+        delay_s = min(max(0.0, deadline - self._house.hub.clock()), 86_400.0)
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_timer)
 
     def _on_timer(self) -> None:
-        for effect in self._session.timeout(self._clock()):
-            if not isinstance(effect, Verify):
-                self._apply(effect)
+        for effect in self._session.timeout(self._house.hub.clock()):
+            self._apply(effect)
+        self._armed_for = None
         self._arm()
+
+    def _log_sign_in(self, identity: Identity, variant: Variant) -> None:
+        self._log().info("signed in", tenant_id=identity.tenant_id, masked=variant.masked)
+
+    def _log(self) -> structlog.stdlib.BoundLogger:
+        # Made when it is needed: one for each of thousands of idle connections would be kept for nothing.
+        logger: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+        return logger.bind(connection=self._wire.id, endpoint=str(self._endpoint))
 
 
 def closing_reason(reason: str) -> str:

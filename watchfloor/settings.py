@@ -218,12 +218,37 @@ class GatewaySettings(Section):
     message_bytes_max: Positive = 64 * 1024
     messages_per_minute_max: Positive = 100
     connections_max: Positive = 10_000
-    queue_bytes_max: Positive = 1024 * 1024
-    """Per connection, not yet written; over it the connection is closed with 4409."""
+    queue_bytes_max: Positive = 256 * 1024
+    """Per connection, not yet written. Over it nothing live is written; the connection reads on from the recent past
+    when its socket has room again."""
+    slow_timeout_s: Positive = 30
+    """A connection that is behind and takes nothing for this long is closed with 4409."""
+    slow_retry_after_s_min: Positive = 5
+    """When a client that was too slow may come back; doubled with each further time."""
+    slow_retry_after_s_max: Positive = 300
+    history_messages_max: Positive = 10_000
+    """Per tenant, kept in memory for clients that come back or are slow. Who is further behind is closed with 4409."""
+    history_bytes_max: Positive = 128 * 1024 * 1024
+    """Of all tenants."""
+    rendered_messages_max: Positive = 4_096
+    """The newest messages are kept as frames too, so that a storm of returning clients renders them once."""
+    resume_messages_max: Positive = 50_000
+    """A gap of more messages is not given again."""
+    resume_scan_records_max: Positive = 500_000
+    """Records of the log that are read for one gap at most."""
+    resume_reads_max: Positive = 8
+    """Clients at once that are given what only the log has."""
+    resume_slice_messages: Positive = 200
+    """Given to one client before the next one's turn."""
+    resume_ahead_wait_s: Positive = 5
+    """How long a client whose position is ahead of this gateway is held, until this one has read that far."""
     heartbeat_interval_s: Positive = 25
     filters_max: Positive = 100
     """Sites and clients that one connection may narrow its subscription to."""
     fetch_wait_ms_max: Positive = 100
+    round_pause_ms_max: Annotated[int, Field(ge=0)] = 10
+    """Between two rounds of the fan-out the gateway waits as long as the last one took, at most this: under load rounds
+    get larger and cost less."""
     poll_records_max: Positive = 2_000
     """Feed records that are rendered in one go, before other connections get their turn."""
     tail_records_max: Positive = 100_000
@@ -234,8 +259,10 @@ class GatewaySettings(Section):
     """Without an answer from the broker for this long the gateway is not ready, and connects anew."""
     close_timeout_s: Positive = 3
     """How long a closing connection waits for the client's half of the handshake."""
+    drain_spread_s_max: Annotated[float, Field(ge=0)] = 3
+    """Over how long a stopping gateway spreads the closing of its connections."""
     drain_s_max: Positive = 10
-    """How long a stopping gateway waits for its connections."""
+    """How long a stopping gateway waits for its connections after that."""
     tls_certificate_file: Path | None = None
     """PEM chain; with `tls_key_file` the gateway speaks https and wss itself."""
     tls_key_file: Path | None = None
