@@ -115,7 +115,7 @@ class Hub:
         self.past += [entry.record.seq for entry in entries]
 
     def publish(self, entries: list[Entry]) -> None:
-        self.live += [(entry.record.seq, entry.prev_seq) for entry in entries]
+        self.live += [(entry.record.seq, entry.past.prev_seq) for entry in entries]
 
     def close_all(self, code: CloseCode, _reason: str) -> None:
         self.sent_away.append(code)

@@ -4,46 +4,42 @@ from hypothesis import strategies as st
 from gateway.history import History, Past
 
 
-def past(seq: int, size: int = 10, prev: int | None = None) -> Past:
-    return Past(seq, seq - 1 if prev is None else prev, 0, b"x" * size)
+def past(seq: int, size: int = 10) -> Past:
+    return Past(seq, seq - 1, seq, 0, b"x" * size)
 
 
 def seqs(records: list[Past] | None) -> list[int] | None:
     return None if records is None else [record.seq for record in records]
 
 
-def test_the_whole_gap_or_none() -> None:
+def test_the_whole_rest_or_none_of_it() -> None:
     history = History(3, 1000)
     for seq in range(1, 6):
         history.add(1, past(seq))
-    assert seqs(history.since(1, 2)) == [3, 4, 5]
-    assert seqs(history.since(1, 4)) == [5]
-    assert seqs(history.since(1, 5)) == []
-    assert history.since(1, 1) is None
-    assert seqs(history.since(2, 0)) == []
-
-
-def test_after_a_restart_the_past_reaches_back_to_the_first_record_that_was_read() -> None:
-    history = History(10, 1000)
-    history.add(1, past(7, prev=0))
-    history.add(1, past(8))
-    assert seqs(history.since(1, 7)) == [8]
-    assert seqs(history.since(1, 0)) == [7, 8]
+    assert seqs(history.after(1, 2, 9)) == [3, 4, 5]
+    assert seqs(history.after(1, 2, 2)) == [3, 4]
+    assert seqs(history.after(1, 5, 9)) == []
+    assert history.after(1, 1, 9) is None
+    assert history.after(2, 0, 9) is None
+    assert [history.reaches(1, seq) for seq in (1, 2, 5)] == [False, True, True]
+    assert not history.reaches(2, 0)
+    oldest = history.oldest(1)
+    assert (oldest and oldest.seq, history.oldest(2)) == (3, None)
 
 
 def test_from_before_a_hole_nothing_can_be_given() -> None:
     history = History(10, 1000)
     history.add(1, past(7))
     history.add(1, past(12))
-    assert history.since(1, 7) is None
-    assert seqs(history.since(1, 11)) == [12]
+    assert history.after(1, 7, 9) is None
+    assert seqs(history.after(1, 11, 9)) == [12]
 
 
 def test_clearing_forgets() -> None:
     history = History(3, 1000)
     history.add(1, past(1))
     history.clear()
-    assert (history.bytes, history.messages, history.since(1, 0)) == (0, 0, [])
+    assert (history.bytes, history.messages, history.after(1, 0, 9)) == (0, 0, None)
 
 
 @given(
@@ -64,3 +60,5 @@ def test_it_is_bounded_and_forgets_the_oldest_first(
     for tenant, numbers in kept.items():
         assert numbers == list(range(last[tenant] - len(numbers) + 1, last[tenant] + 1))
         assert len(numbers) <= messages_max
+        for before in range(numbers[0] - 1, numbers[-1] + 1):
+            assert seqs(history.after(tenant, before, 3)) == [seq for seq in numbers if seq > before][:3]

@@ -1,74 +1,15 @@
-import json
 from collections import defaultdict
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.gateway_values import NOW, anomaly, instant, limited, ticket
+from unit.gateway.gateway_values import anomaly, instant, limited, ticket
+from unit.gateway.gateway_world import World
 
 from contracts.feed import FeedRecord, ProcessedEvent
-from contracts.messages import CloseCode
-from gateway.hub import Hub, Subscriber
-from gateway.metrics import GatewayMetrics
-from gateway.rendering import Endpoint, Entry, Variant
+from contracts.messages import CloseCode, FeedState, FeedStatus
+from gateway.rendering import Endpoint
 from gateway.scope import Scope
-
-END = b"\x00"
-
-
-class Wire:
-    """A sink that keeps what it was given; frames end with a zero byte, which JSON never holds."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.backlog = 0
-        self.closed: CloseCode | None = None
-        self.writes = 0
-
-    def write(self, frames: bytes) -> None:
-        assert self.closed is None
-        self.data += frames
-        self.writes += 1
-
-    def buffered_bytes(self) -> int:
-        return self.backlog
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        assert reason
-        self.closed = code
-
-    def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(frame) for frame in self.data.split(END)[:-1]]
-
-
-class World:
-    """A hub with a log of records behind it."""
-
-    def __init__(self, queue_bytes_max: int = 10_000) -> None:
-        self.encodings = 0
-        self.metrics = GatewayMetrics()
-        self.hub = Hub(self._frame, self.metrics, queue_bytes_max, lambda: NOW)
-        self._last: dict[int, int] = defaultdict(int)
-
-    def _frame(self, payload: bytes) -> bytes:
-        self.encodings += 1
-        return payload + END
-
-    def join(
-        self, tenant: int, endpoint: Endpoint = Endpoint.DASHBOARD, scope: Scope | None = None, *, masked: bool = False
-    ) -> tuple[Subscriber, Wire]:
-        wire = Wire()
-        subscriber = Subscriber(tenant, Variant(endpoint, masked), scope or Scope(), wire)
-        self.hub.join(subscriber)
-        return subscriber, wire
-
-    def entry(self, record: FeedRecord, *, hole: bool = False) -> Entry:
-        before = record.seq - 1 if hole else self._last[record.tenant_id]
-        self._last[record.tenant_id] = record.seq
-        return Entry(record, instant(), 12.5, NOW, before, hole)
-
-    def publish(self, *records: FeedRecord) -> None:
-        self.hub.publish([self.entry(record) for record in records])
+from gateway.subscriber import Mode
 
 
 def test_one_record_is_one_dashboard_message_a_finding_and_one_stream_message() -> None:
@@ -128,9 +69,9 @@ def test_a_new_filter_starts_where_the_feed_stands() -> None:
     world = World()
     subscriber, wire = world.join(1)
     world.publish(anomaly(1, 1), anomaly(1, 2))
-    world.hub.rescope(subscriber, Scope().with_site(4))
+    assert world.hub.change(subscriber, subscriber.variant, Scope().with_site(4)) == 2
     world.publish(anomaly(1, 3), anomaly(1, 4, site_id=4))
-    world.hub.rescope(subscriber, Scope())
+    assert world.hub.change(subscriber, subscriber.variant, Scope()) == 4
     world.publish(anomaly(1, 5))
     assert [(m["seq"], m["prev_seq"]) for m in wire.messages()] == [(1, 0), (2, 1), (4, 2), (5, 4)]
 
@@ -140,9 +81,11 @@ def test_a_hole_in_the_log_shows_to_everybody() -> None:
     _, broad = world.join(1)
     _, narrow = world.join(1, scope=Scope().with_site(3))
     world.publish(anomaly(1, 1))
-    world.hub.publish([world.entry(anomaly(1, 9), hole=True)])
-    assert [(m["seq"], m["prev_seq"]) for m in broad.messages()] == [(1, 0), (9, 8)]
-    assert [(m["seq"], m["prev_seq"]) for m in narrow.messages()] == [(1, 0), (9, 8)]
+    world.publish(anomaly(1, 9))
+    for wire in (broad, narrow):
+        first, gap, after = wire.messages()
+        assert (gap["type"], gap["from"], gap["to"], gap["reason"]) == ("gap", 2, 8, "log_hole")
+        assert (first["seq"], after["seq"], after["prev_seq"]) == (1, 9, 8)
 
 
 def test_clean_events_reach_the_anomaly_streams_of_the_tenant_only() -> None:
@@ -174,25 +117,57 @@ def test_clean_events_reach_the_anomaly_streams_of_the_tenant_only() -> None:
     assert (world.hub.events_processed(1), world.hub.events_processed(2)) == (2, 0)
 
 
-def test_a_slow_subscriber_is_closed_with_4409_and_costs_the_others_nothing() -> None:
-    world = World(queue_bytes_max=5_000)
-    _, slow = world.join(1)
+def test_whose_socket_is_full_gets_nothing_live_and_costs_the_others_nothing() -> None:
+    world = World()
+    slow, full = world.join(1, room=100)
+    narrow, full_too = world.join(1, scope=Scope().with_site(3), room=100)
     _, quick = world.join(1)
-    slow.backlog = 4_900
-    world.publish(anomaly(1, 1))
-    world.publish(anomaly(1, 2))
-    assert slow.closed is CloseCode.TOO_SLOW
-    assert slow.data == b""
-    assert [message["seq"] for message in quick.messages()] == [1, 2]
-    assert world.hub.connections(1) == 1
+    for seq in range(1, 6):
+        world.publish(anomaly(1, seq))
+    assert [seq for seq, _ in quick.seqs()] == [1, 2, 3, 4, 5]
+    for subscriber, wire in ((slow, full), (narrow, full_too)):
+        assert (wire.seqs(), wire.closed) == ([(1, 0)], None)
+        assert (subscriber.mode, subscriber.cursor, subscriber.last_seq) == (Mode.BEHIND, 1, 1)
+        assert world.hub.reached(subscriber) == 1
+    assert world.hub.reached(narrow) == 1
+    assert world.hub.connections(1) == 3
 
 
-def test_a_large_batch_does_not_close_who_keeps_up() -> None:
-    world = World(queue_bytes_max=100)
-    _, wire = world.join(1)
+def test_a_large_batch_is_written_to_who_keeps_up() -> None:
+    world = World()
+    _, wire = world.join(1, room=100)
     world.publish(*(anomaly(1, seq) for seq in range(1, 30)))
-    assert wire.closed is None
     assert len(wire.messages()) == 29
+
+
+def test_a_heartbeat_tells_how_far_the_subscription_has_come() -> None:
+    world = World()
+    live, quick = world.join(1, scope=Scope().with_site(9))
+    behind, slow = world.join(1, room=100)
+    world.publish(anomaly(1, 1))
+    world.publish(anomaly(1, 2), anomaly(1, 3))
+    for subscriber in (live, behind):
+        world.hub.heartbeat(subscriber, instant())
+    assert quick.messages() == [{"type": "heartbeat", "timestamp": instant(), "seq": 3}]
+    slow.pending = 0
+    world.hub.heartbeat(behind, instant())
+    assert slow.messages()[-1] == {"type": "heartbeat", "timestamp": instant(), "seq": 1}
+
+
+def test_a_notice_reaches_who_may_see_it_and_whose_socket_has_room() -> None:
+    world = World()
+    _, mine = world.join(1)
+    _, theirs = world.join(2)
+    _, narrow = world.join(1, scope=Scope(sites=frozenset({4})))
+    _, full = world.join(1, room=0)
+    full.pending = 1
+    notice = FeedStatus(
+        timestamp=instant(), state=FeedState.LIVE, component=None, behind_seconds=0, behind_records=0, since=None
+    )
+    world.hub.notify(1, notice, lambda scope: scope.shows(None, 3))
+    assert [len(wire.messages()) for wire in (mine, theirs, narrow, full)] == [1, 0, 0, 0]
+    world.hub.notify(None, notice)
+    assert [len(wire.messages()) for wire in (mine, theirs, narrow, full)] == [2, 1, 1, 0]
 
 
 def test_who_left_gets_nothing_more() -> None:
@@ -201,7 +176,6 @@ def test_who_left_gets_nothing_more() -> None:
     world.hub.leave(subscriber)
     world.hub.leave(subscriber)
     world.publish(anomaly(1, 1))
-    world.hub.heartbeat(instant())
     assert wire.data == b""
     assert "noc_gateway_connections" in world.metrics.text().decode()
     assert 'noc_gateway_connections{endpoint="dashboard"} 0.0' in world.metrics.text().decode()
@@ -236,7 +210,7 @@ def test_every_viewer_gets_exactly_what_it_may_see_in_order(
     log: list[tuple[str, int, int | None, int | None, int]],
     batch: int,
 ) -> None:
-    world = World(queue_bytes_max=10**9)
+    world = World()
     wires = [(viewer, world.join(viewer[0], viewer[1], viewer[2], masked=viewer[3])[1]) for viewer in who]
     seqs: dict[int, int] = defaultdict(int)
     records: list[FeedRecord] = []
@@ -266,6 +240,8 @@ def test_every_viewer_gets_exactly_what_it_may_see_in_order(
         else:
             assert all(message["prev_seq"] == chain[message["seq"]] for message in got)
         assert not (masked and b"Valerie" in wire.data)
+    counted = {key: count for key, count in world.ledger.recipients.items() if count}
+    assert counted == _counted(who, records)
 
 
 def _may_see(scope: Scope, record: FeedRecord) -> bool:
@@ -274,3 +250,12 @@ def _may_see(scope: Scope, record: FeedRecord) -> bool:
     )
     unfiltered = not (scope.wanted_clients or scope.wanted_sites)
     return allowed and (unfiltered or record.client_id in scope.wanted_clients or record.site_id in scope.wanted_sites)
+
+
+def _counted(who: list[tuple[int, Endpoint, Scope, bool]], records: list[FeedRecord]) -> dict[tuple[int, int], int]:
+    counts: dict[tuple[int, int], int] = defaultdict(int)
+    for tenant, _, scope, _ in who:
+        for record in records:
+            if record.tenant_id == tenant and (type(record).__name__ == "RateLimited" or _may_see(scope, record)):
+                counts[tenant, record.seq] += 1
+    return counts

@@ -87,7 +87,7 @@ def test_nothing_is_kept_of_the_past_while_nobody_can_ask_for_it() -> None:
 def test_each_entry_knows_the_one_before_it() -> None:
     reader = Reader()
     entries = [reader.read(anomaly(1, seq)) for seq in (7, 8, 9)]
-    assert [entry and (entry.prev_seq, entry.after_hole) for entry in entries] == [(0, False), (7, False), (8, False)]
+    assert [entry and (entry.past.prev_seq, entry.lost_from) for entry in entries] == [(0, None), (7, None), (8, None)]
 
 
 def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
@@ -95,7 +95,7 @@ def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
     reader.read(anomaly(1, 7))
     entry = reader.read(anomaly(1, 12))
     assert entry is not None
-    assert (entry.prev_seq, entry.after_hole) == (11, True)
+    assert (entry.past.prev_seq, entry.lost_from) == (11, 8)
     assert reader.metrics.registry.get_sample_value("noc_gateway_feed_holes_total") == 1
 
 

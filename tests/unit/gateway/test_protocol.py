@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -8,7 +9,20 @@ from msgspec import UNSET
 from unit.gateway.gateway_values import NOW, identity
 
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
-from gateway.effects import Close, Effect, Limits, Send, Subscribe, Verify
+from contracts.requests import Position
+from gateway.effects import (
+    Action,
+    Audit,
+    Close,
+    Effect,
+    Limits,
+    NoteReceived,
+    NoteSeen,
+    Rewind,
+    Send,
+    Subscribe,
+    Verify,
+)
 from gateway.protocol import Session
 from gateway.scope import Scope
 
@@ -75,8 +89,111 @@ def test_the_first_message_signs_in_and_tells_where_the_feed_stands() -> None:
         "capabilities": ["noc:view"],
         "server_version": "9.9",
         "heartbeat_interval_s": 25,
+        "expires_at": "2025-10-09T08:54:20.000Z",
     }
-    assert effects[1] == Subscribe(identity(expires_at=NOW + 60), Scope())
+    assert effects[1:] == [
+        Subscribe(identity(expires_at=NOW + 60), Scope(), None, "a"),
+        Audit(Action.SIGN_IN, allowed=True, reason="noc:view"),
+    ]
+
+
+def test_a_position_and_filters_may_come_with_the_sign_in() -> None:
+    made = session()
+    made.receive(
+        '{"type":"authenticate","token":"t","request_id":7,"resume":{"epoch":"e","seq":12},"site_ids":[3]}', NOW
+    )
+    subscribe = made.admitted(identity(), NOW)[1]
+    assert isinstance(subscribe, Subscribe)
+    assert (subscribe.resume, subscribe.request_id) == (Position("e", 12), 7)
+    assert subscribe.scope == Scope(wanted_sites=frozenset({3}))
+
+
+@pytest.mark.parametrize(
+    ("filters", "code"),
+    [('"site_ids":[4]', "forbidden"), ('"client_ids":[9]', "forbidden"), ('"site_ids":[3,4,5,6]', "too_many_filters")],
+)
+def test_a_sign_in_with_filters_beyond_the_token_is_refused_whole(filters: str, code: str) -> None:
+    made = session()
+    made.receive('{"type":"authenticate","token":"t",' + filters + "}", NOW)
+    effects = made.admitted(identity(sites={3}, clients={2}), NOW)
+    assert [message["code"] for message in said(effects)] == [code]
+    assert closed_with(effects) is CloseCode.FORBIDDEN
+    assert not any(isinstance(effect, Subscribe) for effect in effects)
+
+
+def test_a_position_may_be_named_later() -> None:
+    effects = signed_in().receive('{"type":"resume","epoch":"e","seq":3,"request_id":"r"}', NOW)
+    assert effects == [Rewind(Position("e", 3), "r")]
+    wrong = signed_in().receive('{"type":"resume","epoch":"e","seq":-1}', NOW)
+    assert said(wrong)[0]["code"] == "invalid"
+
+
+def test_receipts_are_noted_and_not_answered() -> None:
+    made = signed_in()
+    assert made.receive('{"type":"received","seq":9}', NOW) == [NoteReceived(9)]
+    assert made.receive('{"type":"seen","ids":["a","b"]}', NOW) == [NoteSeen(("a", "b"))]
+    assert said(made.receive('{"type":"seen","ids":[]}', NOW))[0]["code"] == "invalid"
+
+
+def test_a_refreshed_connection_outlives_its_first_token_and_shows_what_the_new_one_allows() -> None:
+    made = signed_in()
+    made.receive('{"type":"subscribe_site","site_id":4}', NOW)
+    assert made.receive('{"type":"refresh","token":"t2","request_id":"r"}', NOW) == [Verify("t2")]
+    narrower = identity(expires_at=NOW + 7200, sites={3})
+    effects = made.admitted(narrower, NOW)
+    (answer,) = said(effects)
+    assert (answer["type"], answer["request_id"], answer["expires_at"]) == (
+        "refreshed",
+        "r",
+        "2025-10-09T10:53:20.000Z",
+    )
+    # What was asked for is not allowed any more: nothing of it is shown, and nothing else either.
+    scope = _scope(effects)
+    assert scope == Scope(sites=frozenset({3}), wanted_sites=frozenset({4}))
+    assert not scope.shows(None, 4)
+    assert made.timeout(NOW + 3700) == []
+    assert closed_with(made.timeout(NOW + 7200)) is CloseCode.NOT_AUTHENTICATED
+
+
+@pytest.mark.parametrize("other", [{"tenant": 2}, {"subject": "somebody else"}])
+def test_another_bearers_token_refreshes_nothing(other: dict[str, object]) -> None:
+    made = signed_in()
+    made.receive('{"type":"refresh","token":"t2"}', NOW)
+    who = identity(int(str(other.get("tenant", 1))), expires_at=NOW + 7200)
+    effects = made.admitted(replace(who, subject=str(other.get("subject", who.subject))), NOW)
+    assert said(effects)[0]["code"] == "forbidden"
+    assert Action.REFRESH in {effect.action for effect in effects if isinstance(effect, Audit)}
+    assert not any(isinstance(effect, Subscribe) for effect in effects)
+    assert closed_with(made.timeout(NOW + 3600)) is CloseCode.NOT_AUTHENTICATED
+
+
+def test_a_token_that_cannot_refresh_leaves_the_connection_as_it_is() -> None:
+    made = signed_in()
+    made.receive('{"type":"refresh","token":"bad","request_id":"r"}', NOW)
+    effects = made.refused(CloseCode.NOT_AUTHENTICATED, "the token has expired", NOW)
+    (error,) = said(effects)
+    assert (error["code"], error["request_id"]) == ("not_authenticated", "r")
+    assert closed_with(effects) is None
+    assert said(made.receive('{"type":"ping"}', NOW))[0]["type"] == "pong"
+
+
+def test_a_revoked_token_ends_the_connection() -> None:
+    made = signed_in()
+    effects = made.revoked("the token was revoked")
+    assert closed_with(effects) is CloseCode.NOT_AUTHENTICATED
+    assert isinstance(effects[0], Audit)
+    assert made.revoked("again") == []
+
+
+def test_refusals_are_audited_with_the_correlation_id_that_the_client_is_told() -> None:
+    made = session()
+    made.open("t")
+    error, audit, _ = made.refused(CloseCode.NOT_AUTHENTICATED, "expired", NOW)
+    assert isinstance(error, Send)
+    assert isinstance(error.message, ErrorMessage)
+    assert audit == Audit(Action.SIGN_IN, allowed=False, reason="expired", correlation_id=error.message.correlation_id)
+    forbidden = signed_in(sites={3}).receive('{"type":"subscribe_site","site_id":4}', NOW)
+    assert [effect.action for effect in forbidden if isinstance(effect, Audit)] == [Action.SUBSCRIBE]
 
 
 def test_a_token_in_the_subprotocols_signs_in_at_once() -> None:
@@ -163,14 +280,9 @@ def test_stats_are_of_the_tenant() -> None:
 def test_subscriptions_narrow_and_widen() -> None:
     made = signed_in()
     effects = made.receive('{"type":"subscribe_site","site_id":3,"request_id":"s"}', NOW)
-    assert said(effects)[0] | {"timestamp": ""} == {
-        "type": "subscribed",
-        "timestamp": "",
-        "request_id": "s",
-        "seq": 41,
-        "client_ids": [],
-        "site_ids": [3],
-    }
+    (subscribe,) = effects
+    assert isinstance(subscribe, Subscribe)
+    assert (subscribe.announce, subscribe.request_id, subscribe.resume) == (True, "s", None)
     assert _scope(effects) == Scope(wanted_sites=frozenset({3}))
     effects = made.receive('{"type":"subscribe_client","client_id":2}', NOW)
     assert _scope(effects) == Scope(wanted_sites=frozenset({3}), wanted_clients=frozenset({2}))
@@ -257,13 +369,20 @@ types = st.sampled_from(
         "subscribe_client",
         "unsubscribe",
         "resume",
+        "received",
+        "seen",
+        "refresh",
         "",
     ]
 )
 near_messages = st.builds(
     lambda kind, rest: json.dumps(rest | {"type": kind}),
     types,
-    st.dictionaries(st.sampled_from(["token", "site_id", "client_id", "request_id", "x"]), json_values, max_size=4),
+    st.dictionaries(
+        st.sampled_from(["token", "site_id", "client_id", "request_id", "epoch", "seq", "ids", "x"]),
+        json_values,
+        max_size=4,
+    ),
 )
 anything = st.one_of(st.text(max_size=200), st.binary(max_size=200), json_values.map(json.dumps), near_messages)
 
@@ -278,8 +397,8 @@ def test_no_message_breaks_a_session(messages: list[str | bytes], sign_in: bool)
         over = over or closed_with(effects) is not None
         if over or any(isinstance(effect, Verify) for effect in effects):
             break
-        # A connection that lives says something to every message: nothing is ignored silently.
-        assert said(effects)
+        # A connection that lives does something with every message: nothing is ignored silently.
+        assert effects
         assert all(
             effect.message.correlation_id
             for effect in effects

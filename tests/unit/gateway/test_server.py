@@ -76,18 +76,18 @@ def test_handshakes_that_are_under_way_take_seats_too(free_port: int, monkeypatc
     async def story() -> None:
         release = asyncio.Event()
 
-        class Slow(module._SeatedConnection):
+        class Slow(module.Seat):
             async def handshake(self, *args: object, **options: object) -> None:
                 await super().handshake(*args, **options)  # type: ignore[arg-type]
                 await release.wait()  # the 101 has left, and the handler does not run yet
 
-        monkeypatch.setattr(module, "_SeatedConnection", Slow)
+        monkeypatch.setattr(module, "Seat", Slow)
         async with listening(free_port, 2) as gateway:
             url = f"ws://127.0.0.1:{free_port}/ws/noc/"
             opened = await asyncio.gather(*(connect(url) for _ in range(5)), return_exceptions=True)
             refused = [one for one in opened if isinstance(one, InvalidStatus)]
             assert {one.response.status_code for one in refused} == {503}
-            assert (len(opened) - len(refused), len(gateway._wires)) == (2, 0)
+            assert (len(opened) - len(refused), len(gateway._guests)) == (2, 0)
             for one in opened:
                 if not isinstance(one, BaseException):
                     one.transport.abort()
