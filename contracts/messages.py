@@ -162,9 +162,10 @@ class Heartbeat(_Server, frozen=True, kw_only=True, tag="heartbeat"):
     """A sign of life: browsers do not show protocol pings to a page.
 
     Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there.
+    It has none while the gateway looks for what a returning client has missed.
     """
 
-    seq: int
+    seq: int | UnsetType = UNSET
 
 
 class GapReason(StrEnum):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import UNSET
+
 from contracts.feed import AnomalyDetected, ProcessedEvent
 from contracts.messages import CloseCode, GapMessage, GapReason, Heartbeat, NoticeMessage, encode_message
 from contracts.projections import processed_message
@@ -219,7 +221,8 @@ class Hub:
     def heartbeat(self, subscriber: Subscriber, timestamp: str) -> None:
         """Show a subscriber that its connection lives, and how far it has come."""
         if not subscriber.sink.congested:
-            beat = Heartbeat(timestamp=timestamp, seq=self.reached(subscriber))
+            reached = UNSET if subscriber.mode is Mode.HELD else self.reached(subscriber)
+            beat = Heartbeat(timestamp=timestamp, seq=reached)
             subscriber.sink.write(self.frame(encode_message(beat)))
 
     def close_all(self, code: CloseCode, reason: str) -> None:

@@ -79,6 +79,19 @@ class Session:
         now: when the connection was opened.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_facts",
+        "_identity",
+        "_limits",
+        "_minute",
+        "_new_id",
+        "_request_id",
+        "_resume",
+        "_scope",
+        "_state",
+    )
+
     def __init__(self, limits: Limits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
         self._limits = limits
         self._facts = facts

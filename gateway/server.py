@@ -41,7 +41,10 @@ from watchfloor.settings import GatewaySettings, Settings
 _READ_LIMIT_FACTOR = 4
 _RETRY_AFTER_S = "2"
 _BEAT_S = 1.0
+_BACKLOG = 4_096
+"""Connections that may wait to be accepted: after a restart thousands come at once."""
 _SENT_AWAY_AT_ONCE = 50
+_READ_REQUEST = Request("", Headers())
 
 _log = structlog.get_logger(__name__)
 
@@ -116,6 +119,7 @@ class _Gateway:
                 open_timeout=limits.authenticate_timeout_s,
                 ping_interval=None,  # `_beat` does it for all: a task for each of thousands costs memory
                 write_limit=limits.queue_bytes_max,
+                backlog=_BACKLOG,
                 close_timeout=limits.close_timeout_s,
                 max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
             )
@@ -171,8 +175,12 @@ class _Gateway:
         guest = _Guest(wire, visitor)
         self._guests.add(guest)
         self._runtime.metrics.sockets.set(len(self._guests))
+        token = _offered_token(request.headers.get_all("Sec-WebSocket-Protocol"))
+        # The library keeps both for the connection's life, a quarter of an idle one's memory. That a request came is
+        # how it tells a handshake's end, so an empty one stays.
+        connection.request, connection.response = _READ_REQUEST, None
         try:
-            await visitor.arrive(_offered_token(request.headers.get_all("Sec-WebSocket-Protocol")))
+            await visitor.arrive(token)
             while not visitor.closed:
                 await visitor.hear(await connection.recv())
             await connection.wait_closed()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -92,8 +92,10 @@ class FeedWriter:
 class GatewayProcess:
     """`watchfloor gateway`, started as production starts it."""
 
-    def __init__(self, feed: FeedWriter, directory: Path) -> None:
+    def __init__(self, feed: FeedWriter, directory: Path, **limits: int) -> None:
+        """Args: `limits` are settings of the section `gateway`."""
         self.feed = feed
+        limits = {"authenticate_timeout_s": 2, "queue_bytes_max": 200_000} | limits
         self.port = _free_port()
         self.log = directory / "gateway.log"
         self._config = directory / "watchfloor.toml"
@@ -105,8 +107,7 @@ class GatewayProcess:
             [gateway]
             port = {self.port}
             allowed_origins = ["https://noc.example.com"]
-            authenticate_timeout_s = 2
-            queue_bytes_max = 200000
+            {chr(10).join(f"{name} = {value}" for name, value in limits.items())}
             [auth]
             hs256_secret = "{SECRET}"
             """,
@@ -171,11 +172,20 @@ class GatewayProcess:
         tenant: int = 1,
         path: str = "/ws/noc/dashboard/",
         capabilities: Sequence[str] = (),
+        first: Mapping[str, Any] | None = None,
         **limits: Sequence[int],
     ) -> "Client":
-        """A client that has had its connection_established; it is kept as `client.established`."""
+        """A client that has had its connection_established; it is kept as `client.established`.
+
+        Args:
+            tenant: of its token.
+            path: the endpoint.
+            capabilities: of its token.
+            first: further fields of its first message.
+            limits: `clients` and `sites` of its token.
+        """
         client = self.connect(path)
-        client.say(type="authenticate", token=self.token(tenant, *capabilities, **limits))
+        client.say(type="authenticate", token=self.token(tenant, *capabilities, **limits), **(first or {}))
         client.established = client.hear()
         assert client.established["type"] == "connection_established", client.established
         return client

@@ -1,6 +1,7 @@
 """Records in the real log reach real clients: whole, in order, once, and nobody else's."""
 
 import itertools
+from pathlib import Path
 
 from chain.gateway.gateway_process import FeedWriter, GatewayProcess
 from support.stack import wait_for
@@ -113,18 +114,36 @@ def test_positions_and_epoch_survive_a_restart(own_gateway: GatewayProcess) -> N
             assert (viewer.hear()["prev_seq"]) == 4
 
 
-def test_a_frozen_client_is_cut_off_and_the_others_go_on(own_gateway: GatewayProcess) -> None:
+def test_a_frozen_client_is_cut_off_and_the_others_go_on(kafka_address: str, tmp_path: Path) -> None:
     signed_in = 'noc_gateway_connections{endpoint="dashboard"}'
     # Its library stops reading after a few frames that nobody takes; then the kernel's buffers fill.
-    with own_gateway.sign_in(1) as frozen, own_gateway.sign_in(1) as viewer:
+    with (
+        GatewayProcess(FeedWriter(kafka_address), tmp_path, slow_timeout_s=2) as gateway,
+        gateway.sign_in(1) as frozen,
+        gateway.sign_in(1) as viewer,
+    ):
         seq = 0
-        while own_gateway.metric(signed_in) == 2.0:
-            assert seq < 2_000, "the frozen client was never cut off"
-            own_gateway.feed.write(*(anomaly(1, seq + step, 3, site_name="N" * 2_000) for step in range(1, 11)))
+        while gateway.metric(signed_in) == 2.0:
+            assert seq < 5_000, "the frozen client was never cut off"
+            gateway.feed.write(*(anomaly(1, seq + step, 3, site_name="N" * 2_000) for step in range(1, 11)))
             seq += 10
             assert [viewer.hear() for _ in range(30)][-1]["seq"] == seq
-        assert '"code": 4409' in own_gateway.words()
+        assert '"code": 4409' in gateway.words()
+        assert "retry_after_s=5" in gateway.words()
         frozen.connection.socket.close()
+
+
+def test_a_slow_client_reads_on_from_the_past_and_loses_nothing(own_gateway: GatewayProcess) -> None:
+    count = 2_000
+    with own_gateway.sign_in(1) as slow, own_gateway.sign_in(1) as viewer:
+        for start in range(0, count, 50):
+            own_gateway.feed.write(*(anomaly(1, start + step, site_name="N" * 2_000) for step in range(1, 51)))
+            assert [viewer.hear() for _ in range(50)][-1]["seq"] == start + 50
+        heard = [slow.hear() for _ in range(count)]
+        assert [message["seq"] for message in heard] == list(range(1, count + 1))
+        own_gateway.feed.write(anomaly(1, count + 1))
+        assert slow.hear()["prev_seq"] == count
+    assert own_gateway.metric("noc_gateway_slow_closes_total") == 0
 
 
 def test_a_recreated_topic_is_a_new_epoch_and_everybody_is_told_to_come_back(own_gateway: GatewayProcess) -> None:
