@@ -15,11 +15,11 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeEr
 
 from contracts.messages import CloseCode
 from contracts.topics import TopicNames
+from gateway.answers import iso
 from gateway.consuming import partitions_of, silent_s, stop_consumer
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import iso
 from gateway.rendering import Entry
 from watchfloor.errors import WatchfloorError
 from watchfloor.kafka import aiokafka_config, feed_epoch, unreachable

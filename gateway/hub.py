@@ -5,9 +5,7 @@ from the past when there is room again, so that nothing is queued for it. Never 
 given sinks), and never sees a record that the readers' rule has not accepted.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import UNSET
 
@@ -15,48 +13,11 @@ from contracts.feed import AnomalyDetected, ProcessedEvent
 from contracts.messages import CloseCode, GapMessage, GapReason, Heartbeat, NoticeMessage, encode_message
 from contracts.projections import processed_message
 from gateway.history import History
+from gateway.ledger import Ledger
 from gateway.metrics import GatewayMetrics
 from gateway.rendering import Endpoint, Entry, Frame, Variant
 from gateway.scope import Scope
-from gateway.subscriber import Mode, Subscriber
-
-
-class Ledger(Protocol):
-    """Told who was written what (B5.11)."""
-
-    def published(self, entries: Sequence[Entry]) -> None:
-        """These records were handed to all who may see them."""
-        ...
-
-    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
-        """All records from the first to the last seq were written to so many connections."""
-        ...
-
-    def written_one(self, tenant_id: int, seq: int) -> None:
-        """A record was written to one connection."""
-        ...
-
-
-@dataclass(slots=True)
-class _Group:
-    """A tenant at this gateway."""
-
-    position: int = 0
-    events: int = 0
-    # Subscribers who see everything share the frames of their variant; the others are asked one by one.
-    broad: dict[Variant, set[Subscriber]] = field(default_factory=dict)
-    narrow: set[Subscriber] = field(default_factory=set)
-    waiting: set[Subscriber] = field(default_factory=set)
-    """Those who are behind or held."""
-
-    def live(self) -> Iterator[Subscriber]:
-        for subscribers in self.broad.values():
-            yield from subscribers
-        yield from self.narrow
-
-    def members(self) -> Iterator[Subscriber]:
-        yield from self.live()
-        yield from self.waiting
+from gateway.subscriber import Group, Mode, Subscriber
 
 
 class Hub:
@@ -78,7 +39,7 @@ class Hub:
         self.ledger = ledger
         self._metrics = metrics
         self.clock = clock
-        self._groups: dict[int, _Group] = {}
+        self._groups: dict[int, Group] = {}
         self.fell_behind: Callable[[Subscriber], None] = lambda _subscriber: None
         """Called when a subscriber's socket is full; set by who lets it read on."""
         self.fresh: Callable[[Sequence[Entry]], None] = lambda _entries: None
@@ -184,7 +145,7 @@ class Hub:
 
         They are outside the sequence: who is behind or whose socket is full is not told of them later.
         """
-        group = self._groups.setdefault(tenant_id, _Group())
+        group = self._groups.setdefault(tenant_id, Group())
         group.events += len(events)
         # Nothing personal is in these messages: both variants of the stream get the same bytes.
         variants = [variant for variant in group.broad if variant.endpoint is Endpoint.ANOMALY_STREAM]
@@ -242,22 +203,22 @@ class Hub:
         self._metrics.sent.labels(endpoint).inc(messages)
         self._metrics.sent_bytes.inc(size)
 
-    def _advance(self, tenant_id: int, batch: Sequence[Entry]) -> _Group:
-        group = self._groups.setdefault(tenant_id, _Group())
+    def _advance(self, tenant_id: int, batch: Sequence[Entry]) -> Group:
+        group = self._groups.setdefault(tenant_id, Group())
         for entry in batch:
             self.history.add(tenant_id, entry.past)
         group.position = batch[-1].record.seq
         return group
 
-    def _enter(self, subscriber: Subscriber) -> _Group:
-        group = self._groups.setdefault(subscriber.tenant_id, _Group())
+    def _enter(self, subscriber: Subscriber) -> Group:
+        group = self._groups.setdefault(subscriber.tenant_id, Group())
         if subscriber.mode is Mode.GONE:
             self._metrics.connections.labels(subscriber.variant.endpoint).inc()
         else:
             self._take_out(subscriber)
         return group
 
-    def _make_live(self, group: _Group, subscriber: Subscriber) -> None:
+    def _make_live(self, group: Group, subscriber: Subscriber) -> None:
         subscriber.mode, subscriber.backlog = Mode.LIVE, None
         if subscriber.scope.everything:
             group.broad.setdefault(subscriber.variant, set()).add(subscriber)
@@ -272,7 +233,7 @@ class Hub:
         group.narrow.discard(subscriber)
         group.broad.get(subscriber.variant, set()).discard(subscriber)
 
-    def _publish_broad(self, tenant_id: int, group: _Group, batch: Sequence[Entry]) -> None:
+    def _publish_broad(self, tenant_id: int, group: Group, batch: Sequence[Entry]) -> None:
         for variant, subscribers in group.broad.items():
             if not subscribers:
                 continue
@@ -285,7 +246,7 @@ class Hub:
                 subscriber.last_seq = batch[0].past.prev_seq
                 self._fall_behind(subscriber, batch[0].record.seq - 1)
 
-    def _publish_narrow(self, tenant_id: int, group: _Group, batch: Sequence[Entry]) -> None:
+    def _publish_narrow(self, tenant_id: int, group: Group, batch: Sequence[Entry]) -> None:
         for subscriber in tuple(group.narrow):
             if subscriber.sink.congested:
                 self._fall_behind(subscriber, batch[0].record.seq - 1)

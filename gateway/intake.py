@@ -11,9 +11,9 @@ import structlog
 
 from contracts.feed import FeedRecord, Fence, ProcessedBatch, decode_feed_record, decode_processed
 from contracts.readers import FeedRule, generation_of
+from gateway.answers import iso
 from gateway.history import Past
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import iso
 from gateway.rendering import Entry
 
 Headers = Sequence[tuple[str, bytes]]

@@ -6,22 +6,12 @@ token and reads no clock: the shell carries out the effects in order and reports
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import Enum, auto
 
 import msgspec
 from msgspec import UNSET
 
-from contracts.messages import (
-    ADVICE,
-    CloseCode,
-    ConnectionEstablished,
-    ErrorCode,
-    ErrorMessage,
-    Pong,
-    Refreshed,
-    Stats,
-)
+from contracts.messages import ADVICE, CloseCode, ErrorCode
 from contracts.requests import (
     CLIENT_TYPES,
     Authenticate,
@@ -42,6 +32,7 @@ from contracts.requests import (
     decode_client_message,
 )
 from gateway.access import Identity
+from gateway.answers import Answers, what_may
 from gateway.effects import (
     Action,
     Audit,
@@ -53,7 +44,6 @@ from gateway.effects import (
     NoteSeen,
     Requested,
     Rewind,
-    Send,
     Subscribe,
     Verify,
 )
@@ -80,12 +70,11 @@ class Session:
     """
 
     __slots__ = (
+        "_answers",
         "_deadline",
-        "_facts",
         "_identity",
         "_limits",
         "_minute",
-        "_new_id",
         "_request_id",
         "_resume",
         "_scope",
@@ -94,8 +83,7 @@ class Session:
 
     def __init__(self, limits: Limits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
         self._limits = limits
-        self._facts = facts
-        self._new_id = new_id
+        self._answers = Answers(facts, new_id)
         self._minute = SlidingMinute(limits.messages_per_minute_max)
         self._state = _State.WAITING
         self._deadline: float | None = now + limits.authenticate_timeout_s
@@ -131,7 +119,9 @@ class Session:
         if self._identity is None:
             return self._before_sign_in(head, raw, now)
         if head is None:
-            return self._error(ErrorCode.MALFORMED, "a message is a text frame with one JSON object and its type", now)
+            return self._answers.error(
+                ErrorCode.MALFORMED, "a message is a text frame with one JSON object and its type", now
+            )
         return self._signed_in(head, raw, self._identity, now)
 
     def admitted(self, identity: Identity, now: float) -> list[Effect]:
@@ -146,37 +136,28 @@ class Session:
             return refused
         self._state = _State.OPEN
         self._deadline = identity.expires_at
-        established = ConnectionEstablished(
-            timestamp=iso(now),
-            request_id=self._request_id,
-            tenant_id=identity.tenant_id,
-            max_events_per_second=self._facts.max_events_per_second(identity.tenant_id),
-            epoch=self._facts.epoch,
-            seq=self._facts.position(identity.tenant_id),
-            capabilities=sorted(identity.capabilities),
-            server_version=self._facts.server_version,
-            heartbeat_interval_s=self._facts.heartbeat_interval_s,
-            expires_at=iso(identity.expires_at),
-        )
         resume, self._resume = self._resume, None
         return [
-            Send(established),
+            self._answers.established(identity, now, self._request_id),
             Subscribe(identity, self._scope, resume, self._request_id),
-            Audit(Action.SIGN_IN, allowed=True, reason=_what(identity)),
+            Audit(Action.SIGN_IN, allowed=True, reason=what_may(identity)),
         ]
 
     def refused(self, code: CloseCode, reason: str, now: float) -> list[Effect]:
         """The token was not good. One that was to refresh the connection leaves it as it is."""
         if self._state is _State.REFRESHING:
             self._state = _State.OPEN
-            return self._forbidden(Action.REFRESH, reason, now, self._request_id, ErrorCode.NOT_AUTHENTICATED)
+            return self._answers.forbidden(Action.REFRESH, reason, now, self._request_id, ErrorCode.NOT_AUTHENTICATED)
         if self._state is not _State.VERIFYING:
             return []
         kind = {
             CloseCode.FORBIDDEN: ErrorCode.FORBIDDEN,
             CloseCode.TRY_AGAIN_LATER: ErrorCode.TOO_MANY_CONNECTIONS,
         }.get(code, ErrorCode.NOT_AUTHENTICATED)
-        return [*self._forbidden(Action.SIGN_IN, reason, now, self._request_id, kind), self._close(code, reason)]
+        return [
+            *self._answers.forbidden(Action.SIGN_IN, reason, now, self._request_id, kind),
+            self._close(code, reason),
+        ]
 
     def revoked(self, reason: str) -> list[Effect]:
         """The token is not good any more; nothing can be said on this connection but that."""
@@ -196,12 +177,12 @@ class Session:
         if not self._minute.take(now):
             problem = f"a connection sends at most {self._limits.messages_per_minute_max} messages a minute"
             return [
-                *self._forbidden(Action.FLOOD, problem, now, code=ErrorCode.TOO_MANY),
+                *self._answers.forbidden(Action.FLOOD, problem, now, code=ErrorCode.TOO_MANY),
                 self._close(CloseCode.TOO_MANY),
             ]
         if len(raw) > self._limits.message_bytes_max:
             problem = f"a message has at most {self._limits.message_bytes_max} bytes"
-            return [*self._error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
+            return [*self._answers.error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
         return []
 
     def _before_sign_in(self, head: ClientHead | None, raw: bytes, now: float) -> list[Effect]:
@@ -220,7 +201,7 @@ class Session:
                 return self._verify(message.token)
         problem = "the first message is authenticate with a token"
         return [
-            *self._error(ErrorCode.NOT_AUTHENTICATED, problem, now, request_id),
+            *self._answers.error(ErrorCode.NOT_AUTHENTICATED, problem, now, request_id),
             self._close(CloseCode.NOT_AUTHENTICATED, problem),
         ]
 
@@ -231,11 +212,11 @@ class Session:
     def _signed_in(self, head: ClientHead, raw: bytes, identity: Identity, now: float) -> list[Effect]:
         if head.type not in CLIENT_TYPES:
             problem = "this gateway does not know the message's type"
-            return self._error(ErrorCode.UNKNOWN_TYPE, problem, now, head.request_id)
+            return self._answers.error(ErrorCode.UNKNOWN_TYPE, problem, now, head.request_id)
         try:
             message = decode_client_message(raw)
         except msgspec.ValidationError as error:
-            return self._error(ErrorCode.INVALID, str(error), now, head.request_id)
+            return self._answers.error(ErrorCode.INVALID, str(error), now, head.request_id)
         return self._answer(message, identity, now)
 
     def _answer(self, message: ClientMessage, identity: Identity, now: float) -> list[Effect]:
@@ -243,11 +224,11 @@ class Session:
         effects: list[Effect]
         match message:
             case Ping() | ClientHeartbeat():
-                effects = [Send(Pong(timestamp=iso(now), request_id=asked))]
+                effects = [self._answers.pong(now, asked)]
             case GetStats():
-                effects = [Send(self._stats(identity, asked, now))]
+                effects = [self._answers.stats(identity, now, asked)]
             case Authenticate():
-                effects = self._error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
+                effects = self._answers.error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
             case SubscribeClient() | SubscribeSite() | Unsubscribe():
                 effects = self._resubscribe(message, identity, now)
             case Resume(epoch=epoch, seq=seq):
@@ -273,13 +254,13 @@ class Session:
             case Unsubscribe():
                 allowed, scope = True, self._scope.widened()
         if not allowed:
-            return self._forbidden(Action.SUBSCRIBE, "the token does not allow this client or site", now, asked)
+            return self._answers.forbidden(Action.SUBSCRIBE, "the token does not allow this client or site", now, asked)
         return self._narrow(scope, identity, asked, now)
 
     def _narrow(self, scope: Scope, identity: Identity, asked: Requested, now: float) -> list[Effect]:
         if scope.filters > self._limits.filters_max:
             problem = f"a connection names at most {self._limits.filters_max} clients and sites"
-            return self._error(ErrorCode.TOO_MANY_FILTERS, problem, now, asked)
+            return self._answers.error(ErrorCode.TOO_MANY_FILTERS, problem, now, asked)
         self._scope = scope
         return [Subscribe(identity, scope, request_id=asked, announce=True)]
 
@@ -298,80 +279,30 @@ class Session:
         else:
             self._scope = replace(allowed, wanted_clients=asked.wanted_clients, wanted_sites=asked.wanted_sites)
             return []
-        refusal = self._forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
+        refusal = self._answers.forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
         return [*refusal, self._close(CloseCode.FORBIDDEN, problem)]
 
     def _refreshed(self, identity: Identity, now: float) -> list[Effect]:
         self._state = _State.OPEN
         before, asked = self._identity, self._request_id
         if before is None or (before.tenant_id, before.subject) != (identity.tenant_id, identity.subject):
-            return self._forbidden(Action.REFRESH, "the token is another bearer's", now, asked)
+            return self._answers.forbidden(Action.REFRESH, "the token is another bearer's", now, asked)
         self._identity, self._deadline = identity, identity.expires_at
         allowed = Scope.of(identity)
         # What was asked for stays asked for, also where the new token does not allow it: then nothing of it is shown.
         scope = replace(allowed, wanted_clients=self._scope.wanted_clients, wanted_sites=self._scope.wanted_sites)
         changed = scope != self._scope or before.capabilities != identity.capabilities
         self._scope = scope
-        answer = Refreshed(
-            timestamp=iso(now),
-            request_id=asked,
-            capabilities=sorted(identity.capabilities),
-            expires_at=iso(identity.expires_at),
-        )
         return [
-            Send(answer),
+            self._answers.refreshed(identity, now, asked),
             *([Subscribe(identity, scope)] if changed else []),
-            Audit(Action.REFRESH, allowed=True, reason=_what(identity)),
-        ]
-
-    def _stats(self, identity: Identity, asked: Requested, now: float) -> Stats:
-        return Stats(
-            timestamp=iso(now),
-            request_id=asked,
-            uptime_seconds=round(self._facts.uptime_s(now), 3),
-            events_processed=self._facts.events_processed(identity.tenant_id),
-            tenant_id=identity.tenant_id,
-            group_name=f"noc_tenant_{identity.tenant_id}",
-            connections=self._facts.connections(identity.tenant_id),
-        )
-
-    def _forbidden(
-        self, action: Action, reason: str, now: float, asked: Requested = UNSET, code: ErrorCode = ErrorCode.FORBIDDEN
-    ) -> list[Effect]:
-        """An error to the client and a line in the audit trail, by one correlation id."""
-        correlation_id = self._new_id()
-        error = ErrorMessage(
-            timestamp=iso(now), request_id=asked, code=code, message=reason, correlation_id=correlation_id
-        )
-        return [Send(error), Audit(action, allowed=False, reason=reason, correlation_id=correlation_id)]
-
-    def _error(self, code: ErrorCode, message: str, now: float, asked: Requested = UNSET) -> list[Effect]:
-        return [
-            Send(
-                ErrorMessage(
-                    timestamp=iso(now), request_id=asked, code=code, message=message, correlation_id=self._new_id()
-                )
-            )
+            Audit(Action.REFRESH, allowed=True, reason=what_may(identity)),
         ]
 
     def _close(self, code: CloseCode, reason: str | None = None) -> Close:
         self._state = _State.CLOSED
         self._deadline = None
         return Close(code, reason or ADVICE[code].meaning)
-
-
-def _what(identity: Identity) -> str:
-    """What a bearer may do, for the audit trail: unmasked personal data is worth a line of its own there."""
-    return " ".join(sorted(identity.capabilities))
-
-
-def iso(now: float) -> str:
-    """Seconds since 1970 as ISO 8601 UTC with milliseconds.
-
-    >>> iso(0.25)
-    '1970-01-01T00:00:00.250Z'
-    """
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _head(raw: bytes) -> ClientHead | None:

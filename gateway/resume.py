@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from contracts.messages import Resumed, UnrecoverableReason
 from contracts.requests import Position
+from gateway.answers import iso
 from gateway.catchup import CatchUp
 from gateway.effects import Requested
 from gateway.history import Past
 from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
 from gateway.past_log import PastLog, Span, UnrecoverableError
-from gateway.protocol import iso
 from gateway.subscriber import Backlog, Mode, Subscriber
 from watchfloor.settings import GatewaySettings
 

@@ -7,7 +7,6 @@ answer with.
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
 
 import structlog
 
@@ -19,11 +18,12 @@ from gateway.history import History
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.jwks import JwksKeys
+from gateway.ledger import NoLedger
 from gateway.limits import LimitsReader
 from gateway.metrics import GatewayMetrics
 from gateway.past_log import PastLog
 from gateway.protocol import Session
-from gateway.rendering import Endpoint, Entry, Frame
+from gateway.rendering import Endpoint, Frame
 from gateway.resume import Resumer
 from gateway.visitor import House, Visitor, Wire
 from gateway.web_files import Readiness, WebFiles
@@ -63,7 +63,7 @@ class Runtime:
             filters_max=limits.filters_max,
         )
         history = History(limits.history_messages_max, limits.history_bytes_max)
-        self.hub = Hub(frame, history, _NoLedger(), self.metrics, time.time)
+        self.hub = Hub(frame, history, NoLedger(), self.metrics, time.time)
         self.catch_up = CatchUp(self.hub, limits, self.metrics)
         self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self.metrics), self.metrics)
         log = PastLog(settings.kafka, limits)
@@ -157,19 +157,6 @@ class Runtime:
     def _metrics_text(self) -> bytes:
         self.metrics.ready.set(self.readiness().ready)
         return self.metrics.text()
-
-
-class _NoLedger:
-    """Takes no note of who was written what."""
-
-    def published(self, entries: Sequence[Entry]) -> None:
-        """See `gateway.hub.Ledger`."""
-
-    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
-        """See `gateway.hub.Ledger`."""
-
-    def written_one(self, tenant_id: int, seq: int) -> None:
-        """See `gateway.hub.Ledger`."""
 
 
 def _new_id() -> str:

@@ -26,8 +26,8 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from contracts.messages import CloseCode
+from gateway.answers import iso
 from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.protocol import iso
 from gateway.pulse import Pulse
 from gateway.runtime import Runtime
 from gateway.visitor import Visitor

@@ -1,7 +1,7 @@
-"""A signed-in connection as the hub knows it. Values only; `gateway.hub` and `gateway.catchup` change them."""
+"""A signed-in connection, and a tenant's connections, as the hub knows them. Values only; `gateway.hub` and `gateway.catchup` change them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
@@ -72,3 +72,27 @@ class Subscriber:
     moved_at: float = 0.0
     """When it last took something, or fell behind; seconds of the hub's clock. Kept while it is behind."""
     backlog: Backlog | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Group:
+    """A tenant at this gateway."""
+
+    position: int = 0
+    events: int = 0
+    # Subscribers who see everything share the frames of their variant; the others are asked one by one.
+    broad: dict[Variant, set[Subscriber]] = field(default_factory=dict)
+    narrow: set[Subscriber] = field(default_factory=set)
+    waiting: set[Subscriber] = field(default_factory=set)
+    """Those who are behind or held."""
+
+    def live(self) -> Iterator[Subscriber]:
+        """Those who are written to as records come."""
+        for subscribers in self.broad.values():
+            yield from subscribers
+        yield from self.narrow
+
+    def members(self) -> Iterator[Subscriber]:
+        """All of them."""
+        yield from self.live()
+        yield from self.waiting

@@ -14,6 +14,7 @@ import structlog
 from contracts.messages import AnswerMessage, CloseCode, ErrorMessage, Subscribed, encode_message
 from contracts.requests import Position
 from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier
+from gateway.answers import iso
 from gateway.catchup import CatchUp
 from gateway.effects import (
     Audit,
@@ -29,7 +30,7 @@ from gateway.effects import (
 )
 from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import Session, iso
+from gateway.protocol import Session
 from gateway.rendering import Endpoint, Variant
 from gateway.resume import Resumer
 from gateway.subscriber import Mode, Sink, Subscriber

@@ -1,0 +1,35 @@
+"""Who is told what was written to whom (B5.11), as the hub sees it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.rendering import Entry
+
+
+class Ledger(Protocol):
+    """Told who was written what (B5.11)."""
+
+    def published(self, entries: Sequence[Entry]) -> None:
+        """These records were handed to all who may see them."""
+        ...
+
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """All records from the first to the last seq were written to so many connections."""
+        ...
+
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """A record was written to one connection."""
+        ...
+
+
+class NoLedger:
+    """Takes no note."""
+
+    def published(self, entries: Sequence[Entry]) -> None:
+        """See `Ledger`."""
+
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """See `Ledger`."""
+
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """See `Ledger`."""
