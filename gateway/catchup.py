@@ -15,7 +15,7 @@ from gateway.hub import Hub
 from gateway.intake import entry_again
 from gateway.metrics import GatewayMetrics
 from gateway.patience import SlowCloses
-from gateway.rendering import Entry
+from gateway.rendering import Entry, kinds_of
 from gateway.subscriber import Backlog, Mode, Subscriber
 from watchfloor.settings import GatewaySettings
 
@@ -125,12 +125,12 @@ class CatchUp:
     def _write(self, subscriber: Subscriber, records: Sequence[Past]) -> None:
         hub, variant, tenant_id = self._hub, subscriber.variant, subscriber.tenant_id
         frames: list[bytes] = []
-        messages = 0
+        shown: list[Entry] = []
         for past in records:
             entry = self._entry(tenant_id, past)
             if entry.passes(subscriber.scope):
                 frames.append(entry.frames(variant, subscriber.last_seq, hub.frame))
-                messages += entry.messages(variant)
+                shown.append(entry)
                 subscriber.last_seq = past.seq
                 hub.ledger.written_one(tenant_id, past.seq)
         subscriber.cursor = records[-1].seq
@@ -138,7 +138,7 @@ class CatchUp:
         if frames:
             joined = b"".join(frames)
             subscriber.sink.write(joined)
-            hub.count_sent(variant.endpoint, messages, len(joined))
+            hub.sent.count(variant.endpoint, kinds_of(shown, variant), 1, len(joined))
 
     def _entry(self, tenant_id: int, past: Past) -> Entry:
         key = (tenant_id, past.seq)

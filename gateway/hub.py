@@ -5,7 +5,7 @@ from the past when there is room again, so that nothing is queued for it. Never 
 given sinks), and never sees a record that the readers' rule has not accepted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -15,9 +15,11 @@ from contracts.projections import processed_message
 from gateway.history import History
 from gateway.ledger import Ledger
 from gateway.metrics import GatewayMetrics
-from gateway.rendering import Endpoint, Entry, Frame, Variant
+from gateway.rendering import Endpoint, Entry, Frame, Variant, kinds_of
 from gateway.scope import Scope
 from gateway.subscriber import Group, Mode, Subscriber
+
+_PROCESSED = "event_processed"
 
 
 class Hub:
@@ -37,6 +39,7 @@ class Hub:
         self.frame = frame
         self.history = history
         self.ledger = ledger
+        self.sent = metrics.sent
         self._metrics = metrics
         self.clock = clock
         self._groups: dict[int, Group] = {}
@@ -155,12 +158,12 @@ class Hub:
             return
         frames = [self.frame(encode_message(processed_message(event, timestamp))) for event in events]
         if broad:
-            self._write_all(broad, b"".join(frames), len(frames), Endpoint.ANOMALY_STREAM)
+            self._write_all(broad, b"".join(frames), {_PROCESSED: len(frames)}, Endpoint.ANOMALY_STREAM)
         for subscriber in narrow:
             shows = subscriber.scope.shows
             seen = [frame for event, frame in zip(events, frames, strict=True) if shows(event.client_id, event.site_id)]
             if seen:
-                self._write_all([subscriber], b"".join(seen), len(seen), Endpoint.ANOMALY_STREAM)
+                self._write_all([subscriber], b"".join(seen), {_PROCESSED: len(seen)}, Endpoint.ANOMALY_STREAM)
 
     def notify(
         self, tenant_id: int | None, message: NoticeMessage, shows: Callable[[Scope], bool] | None = None
@@ -198,11 +201,6 @@ class Hub:
         self.leave(subscriber)
         subscriber.sink.close(code, reason)
 
-    def count_sent(self, endpoint: Endpoint, messages: int, size: int) -> None:
-        """Count what was written: once a batch, since counting costs as much as a small write."""
-        self._metrics.sent.labels(endpoint).inc(messages)
-        self._metrics.sent_bytes.inc(size)
-
     def _advance(self, tenant_id: int, batch: Sequence[Entry]) -> Group:
         group = self._groups.setdefault(tenant_id, Group())
         for entry in batch:
@@ -238,8 +236,8 @@ class Hub:
             if not subscribers:
                 continue
             frames = [self._of_entry(entry, variant, entry.past.prev_seq) for entry in batch]
-            messages = sum(entry.messages(variant) for entry in batch)
-            written, full = self._write_all(subscribers, b"".join(frames), messages, variant.endpoint)
+            kinds = kinds_of(batch, variant)
+            written, full = self._write_all(subscribers, b"".join(frames), kinds, variant.endpoint)
             self.ledger.written(tenant_id, batch[0].record.seq, batch[-1].record.seq, written)
             for subscriber in full:
                 # What a broad subscriber had last is the record before this batch.
@@ -252,20 +250,21 @@ class Hub:
                 self._fall_behind(subscriber, batch[0].record.seq - 1)
                 continue
             frames: list[bytes] = []
-            messages = 0
+            shown: list[Entry] = []
             for entry in batch:
                 if entry.lost_from is not None:
                     subscriber.last_seq = entry.record.seq - 1
                     frames.append(self._gap(entry, entry.lost_from))
                 if entry.passes(subscriber.scope):
                     frames.append(entry.frames(subscriber.variant, subscriber.last_seq, self.frame))
-                    messages += entry.messages(subscriber.variant)
+                    shown.append(entry)
                     subscriber.last_seq = entry.record.seq
                     self.ledger.written_one(tenant_id, entry.record.seq)
             if frames:
                 joined = b"".join(frames)
                 subscriber.sink.write(joined)
-                self.count_sent(subscriber.variant.endpoint, messages, len(joined))
+                variant = subscriber.variant
+                self.sent.count(variant.endpoint, kinds_of(shown, variant), 1, len(joined))
 
     def _of_entry(self, entry: Entry, variant: Variant, prev_seq: int) -> bytes:
         frames = entry.frames(variant, prev_seq, self.frame)
@@ -276,7 +275,7 @@ class Hub:
         return self.frame(encode_message(gap))
 
     def _write_all(
-        self, subscribers: Iterable[Subscriber], frames: bytes, messages: int, endpoint: Endpoint
+        self, subscribers: Iterable[Subscriber], frames: bytes, kinds: Mapping[str, int], endpoint: Endpoint
     ) -> tuple[int, list[Subscriber]]:
         """Write the same bytes to many.
 
@@ -291,7 +290,7 @@ class Hub:
             else:
                 sink.write(frames)
                 written += 1
-        self.count_sent(endpoint, messages * written, len(frames) * written)
+        self.sent.count(endpoint, kinds, written, len(frames))
         return written, full
 
     def _fall_behind(self, subscriber: Subscriber, cursor: int) -> None:

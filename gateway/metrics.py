@@ -5,6 +5,8 @@ Owns a registry of its own: nothing is registered at import, and two gateways in
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from gateway.tally import SentTally
+
 _LATENCY_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 _DELAY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
@@ -29,17 +31,16 @@ class GatewayMetrics:
             "noc_gateway_closes", "Connections that the gateway closed.", ["code"], registry=self.registry
         )
         self.received = Counter(
-            "noc_gateway_client_messages", "Messages received from clients.", registry=self.registry
+            "noc_gateway_client_messages",
+            "Messages received from clients; `unknown` stands for what could not be read.",
+            ["type"],
+            registry=self.registry,
         )
         self.errors = Counter(
             "noc_gateway_client_errors", "Client messages answered with an error.", ["code"], registry=self.registry
         )
-        self.sent = Counter(
-            "noc_gateway_messages_sent", "Feed messages written to clients.", ["endpoint"], registry=self.registry
-        )
-        self.sent_bytes = Counter(
-            "noc_gateway_sent_bytes", "Bytes of feed messages written to clients.", registry=self.registry
-        )
+        self.sent = SentTally()
+        self.registry.register(self.sent)
         self.resumes = Counter(
             "noc_gateway_resumes",
             "Positions that clients named, by where the gap came from or why it could not be given.",

@@ -51,6 +51,9 @@ from gateway.ratelimit import SlidingMinute
 from gateway.scope import Scope
 
 
+UNKNOWN_TYPE = "unknown"
+
+
 class _State(Enum):
     WAITING = auto()
     VERIFYING = auto()
@@ -79,6 +82,7 @@ class Session:
         "_resume",
         "_scope",
         "_state",
+        "heard",
     )
 
     def __init__(self, limits: Limits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
@@ -92,6 +96,8 @@ class Session:
         self._scope = Scope()
         self._resume: Position | None = None
         """Asked for at sign-in."""
+        self.heard = UNKNOWN_TYPE
+        """The type of the last message that was taken."""
 
     @property
     def deadline(self) -> float | None:
@@ -116,6 +122,7 @@ class Session:
         if refused:
             return refused
         head = _head(raw) if isinstance(data, str) else None
+        self.heard = head.type if head is not None and head.type in CLIENT_TYPES else UNKNOWN_TYPE
         if self._identity is None:
             return self._before_sign_in(head, raw, now)
         if head is None:

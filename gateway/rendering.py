@@ -5,7 +5,7 @@ one variant, and only where they filter: it is the last field of a message, so i
 encoded rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -59,6 +59,11 @@ class Entry:
         record = self.record
         return isinstance(record, RateLimited) or scope.shows(record.client_id, record.site_id)
 
+    @property
+    def kind(self) -> str:
+        """The type of its messages."""
+        return str(self.record.__struct_config__.tag)
+
     def messages(self, variant: Variant) -> int:
         """How many messages the record is for a variant."""
         return len(self._rendered(variant))
@@ -84,3 +89,11 @@ class Entry:
         record = masked_record(self.record) if variant.masked else self.record
         project = dashboard_messages if variant.endpoint is Endpoint.DASHBOARD else stream_messages
         return project(record, self.timestamp, self.latency_ms)
+
+
+def kinds_of(entries: Iterable[Entry], variant: Variant) -> dict[str, int]:
+    """How many messages of each type the records are for a variant."""
+    kinds: dict[str, int] = {}
+    for entry in entries:
+        kinds[entry.kind] = kinds.get(entry.kind, 0) + entry.messages(variant)
+    return kinds

@@ -106,8 +106,9 @@ class Visitor:
 
     async def hear(self, data: str | bytes) -> None:
         """A message of the client."""
-        self._house.metrics.received.inc()
-        await self._carry_out(self._session.receive(data, self._house.hub.clock()))
+        effects = self._session.receive(data, self._house.hub.clock())
+        self._house.metrics.received.labels(self._session.heard).inc()
+        await self._carry_out(effects)
 
     def drained(self) -> None:
         """The connection has room again."""

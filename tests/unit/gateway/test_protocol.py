@@ -121,6 +121,15 @@ def test_a_sign_in_with_filters_beyond_the_token_is_refused_whole(filters: str, 
     assert not any(isinstance(effect, Subscribe) for effect in effects)
 
 
+def test_a_session_knows_what_kind_of_message_it_heard_and_no_word_of_a_client_becomes_a_label() -> None:
+    made = signed_in()
+    heard = []
+    for message in ('{"type":"ping"}', '{"type":"my own type"}', "[", '{"type":"subscribe_site"}'):
+        made.receive(message, NOW)
+        heard.append(made.heard)
+    assert heard == ["ping", "unknown", "unknown", "subscribe_site"]
+
+
 def test_a_position_may_be_named_later() -> None:
     effects = signed_in().receive('{"type":"resume","epoch":"e","seq":3,"request_id":"r"}', NOW)
     assert effects == [Rewind(Position("e", 3), "r")]
