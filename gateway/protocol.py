@@ -50,7 +50,6 @@ from gateway.effects import (
 from gateway.ratelimit import SlidingMinute
 from gateway.scope import Scope
 
-
 UNKNOWN_TYPE = "unknown"
 
 
