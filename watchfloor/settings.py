@@ -205,6 +205,14 @@ class AuthSettings(Section):
     issuer: str = "watchfloor"
     audience: str = "watchfloor"
     clock_skew_s: Annotated[int, Field(ge=0)] = 5
+    token_bytes_max: Positive = 16 * 1024
+    """A longer token is refused before it is read."""
+    token_lifetime_s_max: Positive = 30 * 24 * 3600
+    """A token whose `exp` is further than this after its `iat` is refused. Revocations are remembered for so long, so
+    make it what your identity provider really issues."""
+    revocations_max: Positive = 100_000
+    """Revocations that a gateway remembers. Of more it forgets the oldest, and refuses every token that was issued
+    before them instead."""
 
 
 class GatewaySettings(Section):
