@@ -98,21 +98,15 @@ class RevocationReader:
     Args:
         settings: of the process.
         metrics: counts what cannot be read and shows how many are remembered.
-        on_change: called when something may have been revoked that was not before.
         clock: seconds since 1970.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: GatewayMetrics,
-        on_change: Callable[[], None],
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, settings: Settings, metrics: GatewayMetrics, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._topic = TopicNames(settings.kafka.topic_prefix).revocations
         self._metrics = metrics
-        self._on_change = on_change
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when something may be revoked that was not before; set by who knows who is there."""
         self._clock = clock
         self._current = self._fresh = Revocations(settings.auth)
         self._told_missing = False
@@ -154,7 +148,7 @@ class RevocationReader:
                 "more revocations than auth.revocations_max: older tokens are refused, whoever's they are",
                 issued_before=self._current.floor,
             )
-        self._on_change()
+        self.on_change()
 
     def missing(self) -> None:
         """Without the topic nothing is revoked, or what was known stays."""

@@ -26,20 +26,21 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from contracts.messages import CloseCode
+from gateway.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
 from gateway.answers import iso
 from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
+from gateway.peers import client_address, networks
 from gateway.pulse import Pulse
 from gateway.runtime import Runtime
 from gateway.visitor import Visitor
 from gateway.web_files import SECURITY_HEADERS, Answer, text
-from gateway.wire import Seat, SocketWire, text_frame
+from gateway.wire import Lobby, Seat, SocketWire, socket_address, text_frame
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import GatewaySettings, Settings
 
 # A message between the limit and this many times the limit is answered with an error and 4413; what is
 # larger still is not read at all, and the library closes with 1009.
 _READ_LIMIT_FACTOR = 4
-_RETRY_AFTER_S = "2"
 _BEAT_S = 1.0
 _BACKLOG = 4_096
 """Connections that may wait to be accepted: after a restart thousands come at once."""
@@ -76,7 +77,9 @@ class _Gateway:
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
-        self._seats: set[ServerConnection] = set()
+        self._lobby = Lobby(self._limits.handshakes_max, self._runtime.metrics)
+        self._arrivals = Arrivals(self._limits, time.monotonic())
+        self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -145,19 +148,28 @@ class _Gateway:
         refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
         if refusal is not None:
             return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
-        later = {"Retry-After": _RETRY_AFTER_S}
-        if not self._runtime.admits:
-            sentence = self._runtime.readiness().reason
-            return self._refuse(connection, "not_ready", text(HTTPStatus.SERVICE_UNAVAILABLE, sentence, later))
-        if len(self._seats) >= self._limits.connections_max:
-            full = text(HTTPStatus.SERVICE_UNAVAILABLE, "this gateway has all the connections it can take", later)
-            return self._refuse(connection, "full", full)
+        denial = self._denial(connection, request)
+        if denial is not None:
+            later = {"Retry-After": str(denial.retry_after_s)}
+            return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
         # Taken here and not when the handshake is done: many handshakes at once would all find room.
-        self._seats.add(connection)
+        self._lobby.seats.add(connection)
         return None
 
+    def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
+        if not self._runtime.admits:
+            return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
+        if len(self._lobby.seats) >= self._limits.connections_max:
+            return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
+        address = client_address(
+            socket_address(connection), request.headers.get_all("X-Forwarded-For"), self._trusted_proxies
+        )
+        if isinstance(connection, Seat):
+            connection.address = address
+        return self._arrivals.arrive(address, time.monotonic())
+
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return Seat(protocol, server, self._seats, **options)
+        return Seat(protocol, server, self._lobby, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
@@ -171,6 +183,7 @@ class _Gateway:
             return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
         wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
+        connection.handshake_done()
         connection.on_drained = visitor.drained
         guest = _Guest(wire, visitor)
         self._guests.add(guest)

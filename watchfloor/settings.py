@@ -226,6 +226,24 @@ class GatewaySettings(Section):
     message_bytes_max: Positive = 64 * 1024
     messages_per_minute_max: Positive = 100
     connections_max: Positive = 10_000
+    connections_per_user_max: Positive = 100
+    """Of one user (tenant and subject) at this process; one more is closed with 1013."""
+    connections_per_tenant_max: Positive = 5_000
+    """Of one tenant at this process; one more is closed with 1013."""
+    connects_per_s_max: Positive = 1_000
+    """Handshakes a second; one more is answered with 503 and Retry-After."""
+    connects_burst_max: Positive = 2_000
+    """Handshakes that may come at once before that rate counts."""
+    connects_per_address_per_s_max: Positive = 20
+    """The same for one client address (IPv6: its /64). Addresses on loopback are not counted."""
+    connects_per_address_burst_max: Positive = 200
+    """Enough for an office behind one address whose dashboards all come back at once."""
+    addresses_max: Positive = 10_000
+    """Client addresses whose rate is remembered."""
+    handshakes_max: Positive = 1_000
+    """Sockets whose handshake is not done; one more is answered with 503 at once."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of load balancers whose X-Forwarded-For names the client. Others' is ignored."""
     queue_bytes_max: Positive = 256 * 1024
     """Per connection, not yet written. Over it nothing live is written; the connection reads on from the recent past
     when its socket has room again."""
