@@ -12,7 +12,11 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-_Text = Annotated[str, Meta(min_length=1, max_length=256)]
+SUBJECT_CHARACTERS_MAX = 256
+"""Of a subject or a token's id; longer ones sign in nowhere."""
+REASON_CHARACTERS_MAX = 300
+
+_Text = Annotated[str, Meta(min_length=1, max_length=SUBJECT_CHARACTERS_MAX)]
 _Instant = Annotated[datetime, Meta(tz=True)]
 
 
@@ -37,9 +41,9 @@ class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     not_before: _Instant
     """Tokens of the subject that were issued earlier are refused. Of one token: when it was revoked."""
-    reason: Annotated[str, Meta(max_length=300)] | UnsetType = UNSET
+    reason: Annotated[str, Meta(max_length=REASON_CHARACTERS_MAX)] | UnsetType = UNSET
     """For those who read the topic; the gateway neither shows nor logs it."""
-    revoked_by: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+    revoked_by: Annotated[str, Meta(max_length=SUBJECT_CHARACTERS_MAX)] | UnsetType = UNSET
 
 
 class _AnyKey(msgspec.Struct):

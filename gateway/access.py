@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from contracts.messages import CloseCode
+from contracts.revocations import SUBJECT_CHARACTERS_MAX
 from gateway.token_form import form_problem
 from watchfloor.errors import SettingsError
 from watchfloor.settings import AuthSettings
@@ -91,12 +92,16 @@ class Keys(Protocol):
 _Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+# What a revocation can name.
+_Name = Annotated[str, Meta(min_length=1, max_length=SUBJECT_CHARACTERS_MAX)]
+
+
 class _Claims(msgspec.Struct):
-    sub: Annotated[str, Meta(min_length=1, max_length=256)]
+    sub: _Name
     iat: float
     exp: float
     nbf: float | None = None
-    jti: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    jti: _Name | None = None
     tenant_id: _Id | None = None
     capabilities: list[str] = []
     clients: list[_Id] | None = None
