@@ -79,7 +79,7 @@ class Runtime:
         verifier = TokenVerifier(auth, keys)
         self._house = House(self.hub, self.catch_up, resumer, verifier, self._bearers, self.metrics)
         self.tenant_limits = LimitsReader(settings, self.metrics)
-        self.web = WebFiles(self.readiness, self._metrics_text)
+        self.web = WebFiles(self.readiness, self._metrics_text, open_metrics=limits.admin_port is None)
 
     @property
     def epoch(self) -> str:

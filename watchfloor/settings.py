@@ -220,6 +220,13 @@ class GatewaySettings(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    reuse_port: bool = False
+    """Several gateways listen on one port (SO_REUSEPORT, Linux): all of them must say so. The port is opened when the
+    gateway is ready, since the kernel gives it its share of the connections from then on."""
+    admin_host: str = "127.0.0.1"
+    admin_port: Port | None = None
+    """Health, readiness and metrics on a port of its own, as each of several gateways on one port needs. Then the
+    public port has no metrics."""
     allowed_origins: list[str] = []
     """Exact origins, such as `https://noc.example.com`. The gateway's own loopback address is added when it binds there."""
     authenticate_timeout_s: Positive = 10

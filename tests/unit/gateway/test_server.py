@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from unit.gateway.gateway_values import AUTH
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
 from gateway.access import mint_token
+from gateway.listening import listen_admin
 from gateway.server import run_gateway
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import GatewaySettings, KafkaSettings, Settings
@@ -52,6 +54,11 @@ def test_an_absent_broker_is_named(free_port: int) -> None:
         run_gateway(settings)
 
 
+def test_an_admin_port_that_is_taken_is_named(taken_port: int, free_port: int) -> None:
+    with pytest.raises(WatchfloorError, match=rf"admin address 127.0.0.1:{taken_port}.*--admin-port"):
+        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(port=free_port, admin_port=taken_port)))
+
+
 def test_half_a_certificate_is_refused() -> None:
     with pytest.raises(WatchfloorError, match="tls_key_file"):
         run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(tls_key_file="/nowhere.pem")))
@@ -65,7 +72,9 @@ async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterat
     gateway._runtime.feed.positions_known = True
     gateway._runtime.tenant_limits.known = True
     gateway._runtime.revocations.known = True
-    server = await gateway._listen()
+    await gateway._open()
+    server = gateway._server
+    assert server is not None
     try:
         yield gateway
     finally:
@@ -273,5 +282,39 @@ def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int
             view.take(SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=None, timestamp=0))
             view.caught_up()
             await come("a", token)
+
+    asyncio.run(story())
+
+
+def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: int) -> None:
+    async def story() -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            admin_port = int(probe.getsockname()[1])
+        async with listening(free_port, 10, admin_port=admin_port) as gateway, httpx.AsyncClient() as http:
+            admin = await listen_admin(gateway._limits, gateway._runtime.web)
+            assert admin is not None
+            public, own = (f"http://127.0.0.1:{port}" for port in (free_port, admin_port))
+            seen = {
+                (where, path): (await http.get(f"{base}{path}")).status_code
+                for where, base in (("public", public), ("own", own))
+                for path in ("/healthz", "/readyz", "/metrics", "/", "/ws/noc/")
+            }
+            assert seen == {
+                ("public", "/healthz"): 200,
+                ("public", "/readyz"): 503,  # no broker
+                ("public", "/metrics"): 404,
+                ("public", "/"): 200,
+                ("public", "/ws/noc/"): 426,
+                ("own", "/healthz"): 200,
+                ("own", "/readyz"): 503,
+                ("own", "/metrics"): 200,
+                ("own", "/"): 404,
+                ("own", "/ws/noc/"): 404,
+            }
+            with pytest.raises(InvalidStatus, match="404"):
+                await connect(f"ws://127.0.0.1:{admin_port}/ws/noc/")
+            admin.close()
+            await admin.wait_closed()
 
     asyncio.run(story())
