@@ -77,6 +77,11 @@ class TopicNames:
         """Records that could not be read or processed."""
         return f"{self.prefix}.dead-letters"
 
+    @property
+    def revocations(self) -> str:
+        """Bearers and tokens that are not let in any more."""
+        return f"{self.prefix}.revocations"
+
     def all_specs(self) -> list[TopicSpec]:
         """Every topic that the chain needs, captured tables first."""
         return [
@@ -89,6 +94,7 @@ class TopicNames:
             TopicSpec(self.journal, Retention.FEED),
             TopicSpec(self.state, Retention.COMPACT),
             TopicSpec(self.dead_letters, Retention.LONG),
+            TopicSpec(self.revocations, Retention.COMPACT),
         ]
 
 

@@ -4,19 +4,24 @@ Owns the claims, the capabilities and the mapping of a bad token to a close code
 socket and never logs a token. Keys of an identity provider come from `gateway.jwks`.
 
 Claims: `sub` (str), `tenant_id` (int), `capabilities` (list of str), `clients` and `sites` (lists of int,
-optional), `iss`, `aud`, `iat`, `exp`. What they show is decided by `_limits` and nowhere else; it fails closed.
+optional), `iss`, `aud`, `iat`, `exp`, `nbf` and `jti` (optional). What they show is decided by `_limits` and nowhere
+else; it fails closed.
 """
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import jwt
 import msgspec
+from msgspec import Meta
 
 from contracts.messages import CloseCode
+from contracts.revocations import SUBJECT_CHARACTERS_MAX
+from gateway.token_form import form_problem
 from watchfloor.errors import SettingsError
 from watchfloor.settings import AuthSettings
 
@@ -65,6 +70,10 @@ class Identity:
     sites: frozenset[int] | None
     expires_at: float
     """Seconds since 1970, the allowed clock skew included."""
+    issued_at: float = 0.0
+    """Seconds since 1970, as the token says."""
+    token_id: str | None = None
+    """The token's `jti`."""
 
     def may(self, capability: Capability) -> bool:
         """Whether the bearer has a capability."""
@@ -79,13 +88,24 @@ class Keys(Protocol):
         ...
 
 
+# What the database's bigint holds and a key can be. `True` is no number here, nor is 1.0.
+_Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+# What a revocation can name.
+_Name = Annotated[str, Meta(min_length=1, max_length=SUBJECT_CHARACTERS_MAX)]
+
+
 class _Claims(msgspec.Struct):
-    sub: str
+    sub: _Name
+    iat: float
     exp: float
-    tenant_id: int | None = None
+    nbf: float | None = None
+    jti: _Name | None = None
+    tenant_id: _Id | None = None
     capabilities: list[str] = []
-    clients: list[int] | None = None
-    sites: list[int] | None = None
+    clients: list[_Id] | None = None
+    sites: list[_Id] | None = None
 
 
 class TokenVerifier:
@@ -114,8 +134,11 @@ class TokenVerifier:
 
         Raises:
             AccessRefusedError: with 4401 where the token is malformed, forged, expired or for somebody
-                else, with 4403 where it names no tenant or lacks `noc:view`.
+                else, or lives longer than is allowed; with 4403 where it names no tenant or lacks `noc:view`.
         """
+        wrong = form_problem(token, self._auth.token_bytes_max)
+        if wrong is not None:
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, wrong)
         try:
             key: Any = self._secret
             if self._keys is not None and self._auth.algorithm != "HS256":
@@ -136,6 +159,9 @@ class TokenVerifier:
             raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, f"the token is not valid ({_kind(error)})") from error
         except msgspec.ValidationError as error:
             raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "a claim of the token has a wrong type") from error
+        if claims.exp - claims.iat > self._auth.token_lifetime_s_max:
+            # A revocation is remembered for as long as a token may live, so one that lives longer would outlive it.
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "the token lives longer than this gateway allows")
         return _identity(claims, self._auth.clock_skew_s)
 
     async def _public_key(self, keys: Keys, token: str) -> jwt.PyJWK:
@@ -169,12 +195,18 @@ def mint_token(
         lifetime_s: seconds until it expires; not positive makes an expired one.
 
     Raises:
-        SettingsError: the gateway takes its tokens from an identity provider, or there is no secret.
+        SettingsError: the gateway takes its tokens from an identity provider, there is no secret, or the token
+            would live longer than is allowed.
     """
     if auth.algorithm != "HS256":
         raise SettingsError(
             f"auth.algorithm is {auth.algorithm}: tokens come from your identity provider",
             "ask it for one, or set auth.algorithm to HS256 for development",
+        )
+    if lifetime_s > auth.token_lifetime_s_max:
+        raise SettingsError(
+            f"a token lives at most {auth.token_lifetime_s_max / 3600:g} hours here (auth.token_lifetime_s_max)",
+            "ask for a shorter life",
         )
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -184,6 +216,7 @@ def mint_token(
         "aud": auth.audience,
         "iat": now,
         "exp": now + lifetime_s,
+        "jti": secrets.token_hex(16),
     }
     if tenant_id is not None:
         claims["tenant_id"] = tenant_id
@@ -208,6 +241,8 @@ def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
         clients=clients,
         sites=sites,
         expires_at=claims.exp + clock_skew_s,
+        issued_at=claims.iat,
+        token_id=claims.jti,
     )
 
 

@@ -5,28 +5,19 @@ Guarantee: once read, a tenant's limit is that of its newest change in the log. 
 stays, and the topic is read again from its start. The worker limits by its own state; nobody is limited here.
 """
 
-import asyncio
-import time
+from typing import Any
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Tenant
 from contracts.topics import TopicNames
-from gateway.consuming import partitions_of, silent_s, stop_consumer
+from gateway.folding import follow
 from gateway.metrics import GatewayMetrics
-from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import aiokafka_config
 from watchfloor.settings import Settings
 
 _TABLE = "tenant"
-_RETRY_S = 1.0
-_POLL_MS = 1_000
-_MISSING_S = 30.0  # a topic that is not there may be made later
-_PATIENCE = 6  # times the allowed silence, before the brokers are looked up anew
 
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +70,7 @@ class TenantLimits:
 
 
 class LimitsReader:
-    """Keeps the tenants' limits as the log says.
+    """Keeps the tenants' limits as the log says; a `View` of `gateway.folding`.
 
     Args:
         settings: of the process.
@@ -87,11 +78,11 @@ class LimitsReader:
     """
 
     def __init__(self, settings: Settings, metrics: GatewayMetrics) -> None:
-        self._kafka = settings.kafka
-        self._limits = settings.gateway
+        self._settings = settings
         self._topic = TopicNames(settings.kafka.topic_prefix).captured(_TABLE)
         decoder = ChangeDecoder({name: table.columns for name, table in settings.source.tables.items()})
         self._current = TenantLimits(decoder, settings.worker.max_events_per_second, metrics)
+        self._fresh = self._current
         self.known = False
         """Whether the topic was read to its end once, or found missing."""
 
@@ -101,57 +92,21 @@ class LimitsReader:
 
     async def run(self) -> None:
         """Read until cancelled; never fails for want of a broker."""
-        while True:
-            try:
-                found = await asyncio.to_thread(partitions_of, self._kafka, [self._topic])
-                if self._topic in found:
-                    await self._read(found[self._topic])
-                self.known = True  # the topic is missing: everybody has the default
-                await asyncio.sleep(_MISSING_S)
-            except (KafkaError, OSError, WatchfloorError) as error:
-                _log.debug("the tenants' limits are read again", error=type(error).__name__)
-                await asyncio.sleep(_RETRY_S)
+        await follow(self._settings, self._topic, self)
 
-    async def _read(self, partitions: list[TopicPartition]) -> None:
-        """The topic from its start on, without end.
+    def begin(self) -> None:
+        """Fold anew: read again, the topic begins with old values, and nobody is told them."""
+        # And it may have lost a change that was known here, since it is kept for a while only.
+        self._fresh = self._current.copy()
 
-        Raises:
-            KafkaError: the broker fails or is silent for long, or a position is not in the log any more.
-        """
-        consumer = AIOKafkaConsumer(
-            **aiokafka_config(self._kafka),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-            request_timeout_ms=self._limits.broker_silence_s_max * 1000,
-        )
-        try:
-            await consumer.start()
-            consumer.assign(partitions)
-            first = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-            for partition in partitions:
-                consumer.seek(partition, first[partition])
-            connected_at = time.time()
-            # Read anew, the topic begins with old values: nobody is told them. And it may have lost a change that
-            # was known here, since it is kept for a while only.
-            fresh = self._current.copy()
-            behind = {partition for partition in partitions if first[partition] < ends[partition]}
-            while True:
-                if not behind:
-                    self._current, self.known = fresh, True
-                await self._poll(consumer, fresh, connected_at)
-                behind = {partition for partition in behind if await consumer.position(partition) < ends[partition]}
-        finally:
-            await stop_consumer(consumer)
+    def take(self, record: Any) -> None:
+        """A record of the topic."""
+        self._fresh.take(record.value)
 
-    async def _poll(self, consumer: AIOKafkaConsumer, fresh: TenantLimits, connected_at: float) -> None:
-        polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
-        for records in polled.values():
-            for record in records:
-                fresh.take(record.value)
-        if polled:
-            await asyncio.sleep(0)  # the sockets' turn
-        elif silent_s(consumer, connected_at) > self._limits.broker_silence_s_max * _PATIENCE:
-            raise KafkaConnectionError("the broker did not come back")
+    def caught_up(self) -> None:
+        """What was folded counts from here on."""
+        self._current, self.known = self._fresh, True
+
+    def missing(self) -> None:
+        """Without the topic everybody has the default."""
+        self.known = True

@@ -69,6 +69,14 @@ class GatewayMetrics:
             "Changes of tenants that could not be read and were passed over.",
             registry=self.registry,
         )
+        self.revocations = Gauge(
+            "noc_gateway_revocations", "Revoked bearers and tokens that are remembered.", registry=self.registry
+        )
+        self.revocations_unreadable = Counter(
+            "noc_gateway_revocations_unreadable",
+            "Revocations that could not be read and revoke nothing.",
+            registry=self.registry,
+        )
         self.commit_to_write = Histogram(
             "noc_gateway_commit_to_write_seconds",
             "From the commit in PostgreSQL to the write to the sockets.",

@@ -104,6 +104,11 @@ class Session:
         return self._deadline
 
     @property
+    def identity(self) -> Identity | None:
+        """Who signed in; None before."""
+        return self._identity
+
+    @property
     def closed(self) -> bool:
         """Whether a `Close` was given; then nothing has an effect any more."""
         return self._state is _State.CLOSED

@@ -1,6 +1,6 @@
 """How many messages one connection may send (R5.6): a sliding minute on the caller's clock."""
 
-from collections import deque
+from array import array
 
 _MINUTE_S = 60.0
 
@@ -9,24 +9,32 @@ class SlidingMinute:
     """Remembers when the messages of the last minute came.
 
     So no stretch of 60 seconds, wherever it begins, holds more than the limit; an allowance that refills evenly
-    would let nearly twice as many through in its first minute. Memory: one number a message, at most the limit.
+    would let nearly twice as many through in its first minute. Memory: eight bytes a message of the last minute, at
+    most the limit; a connection that has said nothing has none, and thousands say nothing.
 
     Args:
         per_minute_max: messages in any 60 seconds, both ends included.
     """
 
+    __slots__ = ("_per_minute_max", "_taken")
+
     def __init__(self, per_minute_max: int) -> None:
         self._per_minute_max = per_minute_max
-        self._taken: deque[float] = deque()
+        self._taken: array[float] | None = None
         """Seconds, ascending."""
 
     def take(self, now: float) -> bool:
         """Take one; False where the minute is full. A clock that goes back forgets nothing."""
-        if self._taken:
-            now = max(now, self._taken[-1])
-        while self._taken and now - self._taken[0] > _MINUTE_S:
-            self._taken.popleft()
-        if len(self._taken) >= self._per_minute_max:
+        taken = self._taken
+        if taken is None:
+            taken = self._taken = array("d")
+        if taken:
+            now = max(now, taken[-1])
+            gone = 0
+            while gone < len(taken) and now - taken[gone] > _MINUTE_S:
+                gone += 1
+            del taken[:gone]
+        if len(taken) >= self._per_minute_max:
             return False
-        self._taken.append(now)
+        taken.append(now)
         return True

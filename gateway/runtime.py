@@ -11,6 +11,8 @@ import uuid
 import structlog
 
 from gateway.access import TokenVerifier
+from gateway.admission import Occupancy
+from gateway.bearers import Bearers
 from gateway.catchup import CatchUp
 from gateway.effects import Limits
 from gateway.feed import FeedReader
@@ -25,6 +27,7 @@ from gateway.past_log import PastLog
 from gateway.protocol import Session
 from gateway.rendering import Endpoint, Frame
 from gateway.resume import Resumer
+from gateway.revocation import RevocationReader
 from gateway.visitor import House, Visitor, Wire
 from gateway.web_files import Readiness, WebFiles
 from watchfloor import __version__
@@ -70,9 +73,13 @@ class Runtime:
         resumer = Resumer(
             self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits, metrics=self.metrics
         )
-        self._house = House(self.hub, self.catch_up, resumer, TokenVerifier(auth, keys), self.metrics)
+        self.revocations = RevocationReader(settings, self.metrics)
+        self._bearers = Bearers(Occupancy(limits), self.revocations.refuses, self.metrics)
+        self.revocations.on_change = self._bearers.end_revoked
+        verifier = TokenVerifier(auth, keys)
+        self._house = House(self.hub, self.catch_up, resumer, verifier, self._bearers, self.metrics)
         self.tenant_limits = LimitsReader(settings, self.metrics)
-        self.web = WebFiles(self.readiness, self._metrics_text)
+        self.web = WebFiles(self.readiness, self._metrics_text, open_metrics=limits.admin_port is None)
 
     @property
     def epoch(self) -> str:
@@ -82,7 +89,8 @@ class Runtime:
     @property
     def admits(self) -> bool:
         """Whether a new connection can be told what it has to know. A silent broker does not keep it out."""
-        return not self.draining and self.feed.positions_known and self.tenant_limits.known
+        views_known = self.tenant_limits.known and self.revocations.known
+        return not self.draining and self.feed.positions_known and views_known
 
     def max_events_per_second(self, tenant_id: int) -> int:
         """The tenant's own limit of scored events, or the default."""
@@ -112,6 +120,8 @@ class Runtime:
             return Readiness(ready=False, reason="reading the feed's past")
         if not self.tenant_limits.known:
             return Readiness(ready=False, reason="reading the tenants' limits")
+        if not self.revocations.known:
+            return Readiness(ready=False, reason="reading the revocations")
         if not self.feed.ready:
             return Readiness(ready=False, reason="the Kafka broker does not answer")
         return Readiness(ready=True, reason="caught up")
@@ -133,6 +143,7 @@ class Runtime:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.feed.run())
                 tasks.create_task(self.tenant_limits.run())
+                tasks.create_task(self.revocations.run())
                 tasks.create_task(self.catch_up.run())
                 tasks.create_task(self._sweep())
                 tasks.create_task(self._probe_delay())

@@ -1,15 +1,13 @@
-"""The sockets: with `gateway.wire` the only file that knows the WebSocket library.
+"""The sockets: with `gateway.wire` and `gateway.listening` the only file that knows the WebSocket library.
 
-Owns the listening port, HTTP answers, handshakes, reading from clients, signs of life, and the order of
+Owns HTTP answers, handshakes, reading from clients, signs of life, and the order of
 stopping. What is said on a connection is decided by `gateway.protocol`.
 """
 
 import asyncio
-import errno
 import logging
 import random
 import signal
-import ssl
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,7 +16,7 @@ from urllib.parse import urlsplit
 
 import structlog
 import uvloop
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -26,23 +24,20 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from contracts.messages import CloseCode
+from gateway.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
 from gateway.answers import iso
 from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
+from gateway.listening import listen, listen_admin, response, tls_context
+from gateway.peers import client_address, networks
 from gateway.pulse import Pulse
 from gateway.runtime import Runtime
 from gateway.visitor import Visitor
-from gateway.web_files import SECURITY_HEADERS, Answer, text
-from gateway.wire import Seat, SocketWire, text_frame
-from watchfloor.errors import WatchfloorError
+from gateway.web_files import Answer, text
+from gateway.wire import Lobby, Seat, SocketWire, socket_address, text_frame
 from watchfloor.settings import GatewaySettings, Settings
 
-# A message between the limit and this many times the limit is answered with an error and 4413; what is
-# larger still is not read at all, and the library closes with 1009.
-_READ_LIMIT_FACTOR = 4
-_RETRY_AFTER_S = "2"
 _BEAT_S = 1.0
-_BACKLOG = 4_096
-"""Connections that may wait to be accepted: after a restart thousands come at once."""
+_READY_POLL_S = 0.05
 _SENT_AWAY_AT_ONCE = 50
 _READ_REQUEST = Request("", Headers())
 
@@ -70,14 +65,17 @@ class _Guest(NamedTuple):
 class _Gateway:
     def __init__(self, settings: Settings) -> None:
         self._limits: GatewaySettings = settings.gateway
-        self._tls = _tls(settings.gateway)
+        self._tls = tls_context(settings.gateway)
         self._runtime = Runtime(settings, text_frame)
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
-        self._seats: set[ServerConnection] = set()
+        self._lobby = Lobby(self._limits.handshakes_max, self._runtime.metrics)
+        self._arrivals = Arrivals(self._limits, time.monotonic())
+        self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
 
     async def run(self) -> None:
         """Listen, read the feed, wait for a signal, stop in order."""
@@ -85,84 +83,89 @@ class _Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        server = await self._listen()
-        _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
+        admin = await listen_admin(self._limits, self._runtime.web)
+        if not self._limits.reuse_port:  # a port that is taken is told before anything else is done
+            await self._open()
+        serving = loop.create_task(self._serve())
         feed = loop.create_task(self._runtime.run())
         waiting = loop.create_task(stop.wait())
         beating = loop.create_task(self._beat())
         try:
-            await asyncio.wait([feed, waiting], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([feed, waiting, serving], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._runtime.draining = True
             waiting.cancel()
             beating.cancel()
-            await self._drain(server)
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            await self._drain()
             feed.cancel()
             await asyncio.gather(feed, return_exceptions=True)
-        if not feed.cancelled():
-            feed.result()  # raises what ended it
+            if admin is not None:  # last: until here it says how the draining goes
+                admin.close()
+                await admin.wait_closed()
+        for ended in (serving, feed):
+            if not ended.cancelled():
+                ended.result()  # raises what ended it
         _log.info("stopped")
 
-    async def _listen(self) -> Server:
-        limits = self._limits
-        try:
-            return await serve(
-                self._handle,
-                limits.host,
-                limits.port,
-                ssl=self._tls,
-                compression=None,  # 64 KiB a connection otherwise, and a frame would not be the same for all
-                select_subprotocol=_select_subprotocol,
-                process_request=self._answer,
-                create_connection=self._connection,  # type: ignore[arg-type]  # documented as a factory
-                server_header=None,
-                open_timeout=limits.authenticate_timeout_s,
-                ping_interval=None,  # `_beat` does it for all: a task for each of thousands costs memory
-                write_limit=limits.queue_bytes_max,
-                backlog=_BACKLOG,
-                close_timeout=limits.close_timeout_s,
-                max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
-            )
-        except OSError as error:
-            where = f"{limits.host}:{limits.port}"
-            if error.errno == errno.EADDRINUSE:
-                raise WatchfloorError(
-                    f"the gateway's port is taken ({where})", "stop what listens there, or choose another with --port"
-                ) from error
-            raise WatchfloorError(
-                f"the gateway cannot listen at {where} ({error.strerror or error})",
-                "correct gateway.host and gateway.port",
-            ) from error
+    async def _serve(self) -> None:
+        """Keep the public port open; of several processes on one port each opens it when it is ready."""
+        while self._server is None:
+            await asyncio.sleep(_READY_POLL_S)
+            if self._runtime.admits:
+                await self._open()
+        await asyncio.get_running_loop().create_future()  # connections have tasks of their own
+
+    async def _open(self) -> None:
+        self._server = await listen(
+            self._limits,
+            self._tls,
+            self._handle,
+            select_subprotocol=_select_subprotocol,
+            process_request=self._answer,
+            create_connection=self._connection,
+        )
+        _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """An HTTP answer, or None where a WebSocket may be opened."""
         try:
             path = urlsplit(request.path).path
         except ValueError:
-            return _response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+            return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
         if endpoint_of(request.path) is None:
-            return _response(self._runtime.web.answer(request.method, path))
+            return response(self._runtime.web.answer(request.method, path))
         refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
         if refusal is not None:
             return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
-        later = {"Retry-After": _RETRY_AFTER_S}
-        if not self._runtime.admits:
-            sentence = self._runtime.readiness().reason
-            return self._refuse(connection, "not_ready", text(HTTPStatus.SERVICE_UNAVAILABLE, sentence, later))
-        if len(self._seats) >= self._limits.connections_max:
-            full = text(HTTPStatus.SERVICE_UNAVAILABLE, "this gateway has all the connections it can take", later)
-            return self._refuse(connection, "full", full)
+        denial = self._denial(connection, request)
+        if denial is not None:
+            later = {"Retry-After": str(denial.retry_after_s)}
+            return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
         # Taken here and not when the handshake is done: many handshakes at once would all find room.
-        self._seats.add(connection)
+        self._lobby.seats.add(connection)
         return None
 
+    def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
+        address = client_address(
+            socket_address(connection), request.headers.get_all("X-Forwarded-For"), self._trusted_proxies
+        )
+        if isinstance(connection, Seat):
+            connection.address = address
+        if not self._runtime.admits:
+            return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
+        if len(self._lobby.seats) >= self._limits.connections_max:
+            return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
+        return self._arrivals.arrive(address, time.monotonic())
+
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return Seat(protocol, server, self._seats, **options)
+        return Seat(protocol, server, self._lobby, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
         _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
-        return _response(answer)
+        return response(answer)
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
@@ -171,6 +174,7 @@ class _Gateway:
             return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
         wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
+        connection.handshake_done()
         connection.on_drained = visitor.drained
         guest = _Guest(wire, visitor)
         self._guests.add(guest)
@@ -201,8 +205,11 @@ class _Gateway:
                 guest.wire.ping(silent_s_max)
                 guest.visitor.beat(now)
 
-    async def _drain(self, server: Server) -> None:
+    async def _drain(self) -> None:
         """Take nobody new, send everybody away, wait for them as long as the settings say."""
+        server = self._server
+        if server is None:  # stopped before it was ready
+            return
         server.close(close_connections=False)
         await self._send_away()
         try:
@@ -222,19 +229,6 @@ class _Gateway:
             guest.wire.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
 
 
-def _response(answer: Answer) -> Response:
-    headers = Headers(
-        {
-            **SECURITY_HEADERS,
-            **answer.headers,
-            "Content-Type": answer.content_type,
-            "Content-Length": str(len(answer.body)),
-            "Connection": "close",
-        }
-    )
-    return Response(answer.status.value, answer.status.phrase, headers, answer.body)
-
-
 def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     chosen, _ = chosen_subprotocol(offered)
     return Subprotocol(chosen) if chosen else None
@@ -242,16 +236,3 @@ def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprot
 
 def _offered_token(headers: list[str]) -> str | None:
     return chosen_subprotocol([name.strip() for header in headers for name in header.split(",")])[1]
-
-
-def _tls(limits: GatewaySettings) -> ssl.SSLContext | None:
-    if limits.tls_certificate_file is None and limits.tls_key_file is None:
-        return None
-    if limits.tls_certificate_file is None or limits.tls_key_file is None:
-        raise WatchfloorError("only one of gateway.tls_certificate_file and gateway.tls_key_file is set", "set both")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(limits.tls_certificate_file, limits.tls_key_file)
-    except OSError as error:
-        raise WatchfloorError(f"the gateway's certificate cannot be read ({error})", "check both files") from error
-    return context

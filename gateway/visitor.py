@@ -15,6 +15,7 @@ from contracts.messages import AnswerMessage, CloseCode, ErrorMessage, Subscribe
 from contracts.requests import Position
 from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier
 from gateway.answers import iso
+from gateway.bearers import Bearers
 from gateway.catchup import CatchUp
 from gateway.effects import (
     Audit,
@@ -58,6 +59,7 @@ class House:
     catch_up: CatchUp
     resumer: Resumer
     verifier: TokenVerifier
+    bearers: Bearers
     metrics: GatewayMetrics
 
 
@@ -99,6 +101,11 @@ class Visitor:
         """Whether the session closed the connection."""
         return self._session.closed
 
+    @property
+    def identity(self) -> Identity | None:
+        """Who signed in; None before."""
+        return self._session.identity
+
     async def arrive(self, token: str | None) -> None:
         """The handshake is done; `token` came with its subprotocols."""
         self._arm()
@@ -120,9 +127,16 @@ class Visitor:
         if self._subscriber is not None:
             self._house.hub.heartbeat(self._subscriber, timestamp)
 
+    def revoke(self, reason: str) -> None:
+        """The token is not good any more."""
+        for effect in self._session.revoked(reason):
+            self._apply(effect)
+        self._arm()
+
     def leave(self) -> None:
         """The connection is gone."""
         self._gone = True
+        self._house.bearers.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._resuming is not None:
@@ -155,6 +169,8 @@ class Visitor:
         house = self._house
         try:
             identity = await house.verifier.verify(token)
+            if not self._gone:
+                house.bearers.admit(self, identity)
         except AccessRefusedError as refusal:
             house.metrics.sign_ins.labels("refused").inc()
             return self._session.refused(refusal.code, refusal.reason, house.hub.clock())

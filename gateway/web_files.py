@@ -57,11 +57,18 @@ class WebFiles:
         readiness: asked by `/readyz`.
         metrics: gives the text of `/metrics`.
         directory: of the page.
+        open_metrics: whether the public port shows the metrics too.
     """
 
     def __init__(
-        self, readiness: Callable[[], Readiness], metrics: Callable[[], bytes], directory: Path = WEB_DIR
+        self,
+        readiness: Callable[[], Readiness],
+        metrics: Callable[[], bytes],
+        directory: Path = WEB_DIR,
+        *,
+        open_metrics: bool = True,
     ) -> None:
+        self._open_metrics = open_metrics
         self._readiness = readiness
         self._metrics = metrics
         self._files = {
@@ -71,26 +78,27 @@ class WebFiles:
         }
         self._files["/"] = self._files["/index.html"]
 
-    def answer(self, method: str, path: str) -> Answer:
+    def answer(self, method: str, path: str, *, admin: bool = False) -> Answer:
         """The answer to a request.
 
         Args:
             method: of the request; only GET and HEAD are answered.
             path: without the query.
+            admin: whether it came to the admin port, which has the metrics always and the page never.
         """
         if method not in {"GET", "HEAD"}:
             return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
-        found = self._find(path)
+        found = self._find(path, admin=admin)
         return found if method == "GET" else Answer(found.status, found.content_type, b"", found.headers)
 
-    def _find(self, path: str) -> Answer:
+    def _find(self, path: str, *, admin: bool) -> Answer:
         if path == "/healthz":
             return text(HTTPStatus.OK, "ok")
         if path == "/readyz":
             return self._ready()
-        if path == "/metrics":
+        if path == "/metrics" and (admin or self._open_metrics):
             return Answer(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
-        file = self._files.get(path)
+        file = None if admin else self._files.get(path)
         if file is None:
             return text(HTTPStatus.NOT_FOUND, "there is nothing at this address")
         return Answer(HTTPStatus.OK, file[0], file[1], {"Cache-Control": "no-cache"})

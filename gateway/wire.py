@@ -9,17 +9,24 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from contracts.messages import CloseCode
+from gateway.admission import FULL_RETRY_AFTER_S
 from gateway.metrics import GatewayMetrics
 from gateway.visitor import closing_reason
 
 _log = structlog.get_logger(__name__)
 
+_TURNED_AWAY_S = 1.0
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    % FULL_RETRY_AFTER_S
+)
 _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
@@ -28,22 +35,67 @@ def text_frame(payload: bytes) -> bytes:
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
+def socket_address(connection: ServerConnection) -> str:
+    """Address of the other side of a socket; empty where it is gone."""
+    address = connection.remote_address
+    return str(address[0]) if address else ""
+
+
+class Lobby:
+    """The sockets of one gateway by how far they came: those whose handshake is under way, and those with a seat.
+
+    Args:
+        handshakes_max: that may be under way.
+        metrics: counts those over it.
+    """
+
+    def __init__(self, handshakes_max: int, metrics: GatewayMetrics) -> None:
+        self.seats: set[ServerConnection] = set()
+        self.opening: set[ServerConnection] = set()
+        self.handshakes_max = handshakes_max
+        self.metrics = metrics
+
+
 class Seat(ServerConnection):
     """A connection that gives its seat back when its socket is gone, however far its handshake came.
 
     Also tells when it heard something last, and when its socket has room again.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, seats: set[ServerConnection], **options: Any) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Server, lobby: Lobby, **options: Any) -> None:
         super().__init__(protocol, server, **options)
-        self._seats = seats
+        self._lobby = lobby
+        self._turned_away = False
         self.heard_at = self.loop.time()
         self.on_drained: Callable[[], None] | None = None
+        self.address: str | None = None
+        """Of the client, where a trusted proxy named it; None is that of the socket."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A socket was accepted: it is heard, unless too many others are at it."""
+        lobby = self._lobby
+        if len(lobby.opening) < lobby.handshakes_max:
+            lobby.opening.add(self)
+            super().connection_made(transport)
+            return
+        # No task and no parser for it, or a flood of silent sockets would be one of work.
+        self._turned_away = True
+        lobby.metrics.refused.labels("handshakes").inc()
+        Connection.connection_made(self, transport)
+        self.transport.write(_BUSY)
+        self.loop.call_later(_TURNED_AWAY_S, self.transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Something came, be it a pong."""
+        if self._turned_away:
+            self.transport.close()  # only now: closed with the request unread, the answer would be lost
+            return
         self.heard_at = self.loop.time()
         super().data_received(data)
+
+    def handshake_done(self) -> None:
+        """The WebSocket is open."""
+        self._lobby.opening.discard(self)
 
     def resume_writing(self) -> None:
         """The socket has room again."""
@@ -53,7 +105,8 @@ class Seat(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self._seats.discard(self)
+        self._lobby.opening.discard(self)
+        self._lobby.seats.discard(self)
         self.on_drained = None
         super().connection_lost(exc)
 
@@ -86,9 +139,8 @@ class SocketWire:
 
     @property
     def peer(self) -> str:
-        """Address of the other side of the socket."""
-        address = self._connection.remote_address
-        return str(address[0]) if address else ""
+        """Address of the client."""
+        return self._connection.address or socket_address(self._connection)
 
     @property
     def congested(self) -> bool:

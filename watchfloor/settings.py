@@ -205,6 +205,14 @@ class AuthSettings(Section):
     issuer: str = "watchfloor"
     audience: str = "watchfloor"
     clock_skew_s: Annotated[int, Field(ge=0)] = 5
+    token_bytes_max: Positive = 16 * 1024
+    """A longer token is refused before it is read."""
+    token_lifetime_s_max: Positive = 30 * 24 * 3600
+    """A token whose `exp` is further than this after its `iat` is refused. Revocations are remembered for so long, so
+    make it what your identity provider really issues."""
+    revocations_max: Positive = 100_000
+    """Revocations that a gateway remembers. Of more it forgets the oldest, and refuses every token that was issued
+    before them instead."""
 
 
 class GatewaySettings(Section):
@@ -212,12 +220,37 @@ class GatewaySettings(Section):
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    reuse_port: bool = False
+    """Several gateways listen on one port (SO_REUSEPORT, Linux): all of them must say so. The port is opened when the
+    gateway is ready, since the kernel gives it its share of the connections from then on."""
+    admin_host: str = "127.0.0.1"
+    admin_port: Port | None = None
+    """Health, readiness and metrics on a port of its own, as each of several gateways on one port needs. Then the
+    public port has no metrics."""
     allowed_origins: list[str] = []
     """Exact origins, such as `https://noc.example.com`. The gateway's own loopback address is added when it binds there."""
     authenticate_timeout_s: Positive = 10
     message_bytes_max: Positive = 64 * 1024
     messages_per_minute_max: Positive = 100
     connections_max: Positive = 10_000
+    connections_per_user_max: Positive = 100
+    """Of one user (tenant and subject) at this process; one more is closed with 1013."""
+    connections_per_tenant_max: Positive = 5_000
+    """Of one tenant at this process; one more is closed with 1013."""
+    connects_per_s_max: Positive = 1_000
+    """Handshakes a second; one more is answered with 503 and Retry-After."""
+    connects_burst_max: Positive = 2_000
+    """Handshakes that may come at once before that rate counts."""
+    connects_per_address_per_s_max: Positive = 20
+    """The same for one client address (IPv6: its /64). Addresses on loopback are not counted."""
+    connects_per_address_burst_max: Positive = 200
+    """Enough for an office behind one address whose dashboards all come back at once."""
+    addresses_max: Positive = 10_000
+    """Client addresses whose rate is remembered."""
+    handshakes_max: Positive = 1_000
+    """Sockets whose handshake is not done; one more is answered with 503 at once."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of load balancers whose X-Forwarded-For names the client. Others' is ignored."""
     queue_bytes_max: Positive = 256 * 1024
     """Per connection, not yet written. Over it nothing live is written; the connection reads on from the recent past
     when its socket has room again."""

@@ -16,7 +16,7 @@ from watchfloor import __version__
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import Settings, load_settings
 
-_COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "tail", "doctor")
+_COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "revoke", "tail", "doctor")
 
 app = typer.Typer(
     name="watchfloor",

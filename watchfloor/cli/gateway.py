@@ -14,6 +14,12 @@ def _gateway(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen at; default gateway.host.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default gateway.port.")] = None,
+    reuse_port: Annotated[
+        bool | None, typer.Option("--reuse-port", help="Share the port with other gateways of this machine.")
+    ] = None,
+    admin_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Health and metrics on a port of this process alone.")
+    ] = None,
 ) -> None:
     """Serve the live feed to browsers and programs, until Ctrl-C or SIGTERM.
 
@@ -25,13 +31,16 @@ def _gateway(
 
         watchfloor --config /etc/watchfloor.toml gateway --port 8443
 
+        watchfloor gateway --reuse-port --admin-port 9201
+
         WATCHFLOOR_AUTH__HS256_SECRET="$(openssl rand -hex 32)" watchfloor gateway
     """
     from gateway.server import run_gateway
     from watchfloor.logs import configure_logs
 
     settings = context.obj.settings()
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    asked = {"host": host, "port": port, "reuse_port": reuse_port, "admin_port": admin_port}
+    given = {name: value for name, value in asked.items() if value is not None}
     if given:
         settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})
     configure_logs(settings.log.level, process="gateway")

@@ -85,12 +85,17 @@ def identity(
     clients: set[int] | None = None,
     sites: set[int] | None = None,
     expires_at: float | None = None,
+    subject: str = "ops",
+    issued_at: float = NOW,
+    token_id: str | None = None,
 ) -> Identity:
     return Identity(
-        subject="ops",
+        subject=subject,
         tenant_id=tenant,
         capabilities=frozenset(capabilities),
         clients=None if clients is None else frozenset(clients),
         sites=None if sites is None else frozenset(sites),
         expires_at=time.time() + 3600 if expires_at is None else expires_at,
+        issued_at=issued_at,
+        token_id=token_id,
     )

@@ -14,7 +14,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from unit.gateway.gateway_values import AUTH
 
 from contracts.envelope import ChangeDecoder
-from gateway import limits as module
+from gateway import folding as module
 from gateway.limits import LimitsReader, TenantLimits
 from gateway.metrics import GatewayMetrics
 from watchfloor.settings import Settings, SourceSettings, TableMapping

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def test_no_sixty_seconds_hold_more_than_the_limit(steps: list[int], limit: int)
         assert minute.take(now_ms / 1000) is (len(recent) < limit)  # and none is refused without need
         if len(recent) < limit:
             taken_ms.append(now_ms)
-        assert len(minute._taken) <= limit
+        assert len(minute._taken or ()) <= limit
 
 
 def test_a_steady_sender_gets_the_limit_in_its_first_minute_and_not_twice_that() -> None:
@@ -29,3 +31,19 @@ def test_a_steady_sender_gets_the_limit_in_its_first_minute_and_not_twice_that()
 def test_a_clock_that_goes_back_frees_nothing() -> None:
     minute = SlidingMinute(2)
     assert [minute.take(now) for now in (1000.0, 10.0, 80.0, 1060.0, 1060.1)] == [True, True, False, False, True]
+
+
+def test_who_says_nothing_costs_next_to_nothing() -> None:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        idle = [SlidingMinute(LIMIT) for _ in range(1_000)]
+        each = (tracemalloc.get_traced_memory()[0] - before) / len(idle)
+        assert each < 80
+        for minute in idle:
+            for tenth in range(LIMIT):
+                minute.take(tenth / 10)
+        full = (tracemalloc.get_traced_memory()[0] - before) / len(idle)
+        assert full < 1_100
+    finally:
+        tracemalloc.stop()

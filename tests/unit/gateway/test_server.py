@@ -1,16 +1,24 @@
 """What the process says when it cannot start, and its seats; the rest of the sockets is tested on the chain."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 from unit.gateway.gateway_values import AUTH
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
+from gateway.access import mint_token
+from gateway.listening import listen_admin
 from gateway.server import run_gateway
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import GatewaySettings, KafkaSettings, Settings
@@ -46,19 +54,27 @@ def test_an_absent_broker_is_named(free_port: int) -> None:
         run_gateway(settings)
 
 
+def test_an_admin_port_that_is_taken_is_named(taken_port: int, free_port: int) -> None:
+    with pytest.raises(WatchfloorError, match=rf"admin address 127.0.0.1:{taken_port}.*--admin-port"):
+        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(port=free_port, admin_port=taken_port)))
+
+
 def test_half_a_certificate_is_refused() -> None:
     with pytest.raises(WatchfloorError, match="tls_key_file"):
         run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(tls_key_file="/nowhere.pem")))
 
 
 @asynccontextmanager
-async def listening(port: int, connections_max: int) -> AsyncIterator[module._Gateway]:
+async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterator[module._Gateway]:
     """A gateway that has read its feed, without a broker behind it."""
-    limits = GatewaySettings(port=port, connections_max=connections_max)
+    limits = GatewaySettings(port=port, connections_max=connections_max, **more)
     gateway = module._Gateway(Settings(auth=AUTH, gateway=limits))
     gateway._runtime.feed.positions_known = True
     gateway._runtime.tenant_limits.known = True
-    server = await gateway._listen()
+    gateway._runtime.revocations.known = True
+    await gateway._open()
+    server = gateway._server
+    assert server is not None
     try:
         yield gateway
     finally:
@@ -68,7 +84,7 @@ async def listening(port: int, connections_max: int) -> AsyncIterator[module._Ga
 
 async def until_free(gateway: module._Gateway) -> None:
     async with asyncio.timeout(5):
-        while gateway._seats:  # noqa: ASYNC110 - a closing socket tells nobody
+        while gateway._lobby.seats:  # noqa: ASYNC110 - a closing socket tells nobody
             await asyncio.sleep(0.01)
 
 
@@ -119,5 +135,186 @@ def test_nobody_is_let_in_before_the_tenants_limits_are_known(free_port: int) ->
             with pytest.raises(InvalidStatus, match="503"):
                 await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")
             assert gateway._runtime.readiness().reason == "reading the tenants' limits"
+
+    asyncio.run(story())
+
+
+def test_nobody_is_let_in_before_the_revocations_are_known(free_port: int) -> None:
+    async def story() -> None:
+        async with listening(free_port, 1) as gateway:
+            gateway._runtime.revocations.known = False
+            with pytest.raises(InvalidStatus, match="503"):
+                await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")
+            assert gateway._runtime.readiness().reason == "reading the revocations"
+
+    asyncio.run(story())
+
+
+def refused_with(error: InvalidStatus) -> tuple[int, str, str]:
+    answer = error.response
+    return answer.status_code, answer.headers["Retry-After"], (answer.body or b"").decode().strip()
+
+
+def test_who_comes_too_fast_from_one_address_is_told_when_to_come_back(free_port: int) -> None:
+    slow = {"connects_per_address_per_s_max": 1, "connects_per_address_burst_max": 2, "trusted_proxies": ["127.0.0.1"]}
+
+    async def story() -> None:
+        async with listening(free_port, 10, **slow), AsyncExitStack() as opened:
+            url = f"ws://127.0.0.1:{free_port}/ws/noc/"
+
+            async def come(address: str) -> None:
+                headers = {"X-Forwarded-For": f"6.6.6.6, {address}"}
+                (await opened.enter_async_context(connect(url, additional_headers=headers))).transport.abort()
+
+            for _ in range(2):
+                await come("203.0.113.7")
+            with pytest.raises(InvalidStatus) as refused:
+                await come("203.0.113.7")
+            assert refused_with(refused.value) == (
+                503,
+                "1",
+                "too many connections from this address in a short time",
+            )
+            await come("203.0.113.8")
+
+    asyncio.run(story())
+
+
+def test_who_comes_too_fast_altogether_is_told_when_to_come_back(free_port: int) -> None:
+    async def story() -> None:
+        async with listening(free_port, 10, connects_per_s_max=1, connects_burst_max=1) as gateway:
+            url = f"ws://127.0.0.1:{free_port}/ws/noc/"
+            (await connect(url)).transport.abort()
+            for wait_s in ("1", "2", "3"):
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(url)
+                assert refused_with(refused.value) == (503, wait_s, "too many clients connect at once")
+            await until_free(gateway)
+            assert 'noc_gateway_handshakes_refused_total{reason="rate"} 3.0' in gateway._runtime.metrics.text().decode()
+
+    asyncio.run(story())
+
+
+def test_a_socket_that_says_nothing_costs_no_more_than_its_place(free_port: int) -> None:
+    async def story() -> None:
+        async with listening(free_port, 10, handshakes_max=2, authenticate_timeout_s=1) as gateway:
+            silent = [await asyncio.open_connection("127.0.0.1", free_port) for _ in range(2)]
+            url = f"ws://127.0.0.1:{free_port}/ws/noc/"
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url)
+            assert refused_with(refused.value)[:2] == (503, "2")
+            assert len(gateway._lobby.opening) == 2
+            for reader, writer in silent:  # the time for a handshake is up
+                await reader.read()
+                writer.close()
+            (await connect(url)).transport.abort()
+            await until_free(gateway)
+            assert not gateway._lobby.opening
+
+    asyncio.run(story())
+
+
+def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) -> None:
+    async def story() -> None:
+        async with listening(free_port, 10, connections_per_user_max=2, connections_per_tenant_max=3) as gateway:
+
+            async def come(user: str, tenant: int = 1) -> ClientConnection:
+                token = mint_token(AUTH, tenant_id=tenant, user=user, capabilities=["noc:view"])
+                made = await connect(f"ws://127.0.0.1:{free_port}/ws/noc/", subprotocols=["noc.v1", f"bearer.{token}"])
+                await made.recv()
+                return made
+
+            async def sent_away(user: str) -> str:
+                refused = await come(user)
+                with pytest.raises(ConnectionClosed) as closed:
+                    await refused.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1013
+                return closed.value.rcvd.reason
+
+            first, _second = await come("a"), await come("a")
+            assert await sent_away("a") == "retry_after_s=10; a user has at most 2 connections here"
+            await come("b")
+            assert await sent_away("c") == "retry_after_s=10; a tenant has at most 3 connections here"
+            await come("a", tenant=2)
+            await first.close()
+            async with asyncio.timeout(5):
+                while len(gateway._runtime._bearers._seated) == 4:  # noqa: ASYNC110 - a leaving client tells nobody
+                    await asyncio.sleep(0.01)
+            await come("a")
+
+    asyncio.run(story())
+
+
+def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int) -> None:
+    async def story() -> None:
+        async with listening(free_port, 10) as gateway:
+            url = f"ws://127.0.0.1:{free_port}/ws/noc/"
+
+            async def come(user: str, token: str | None = None) -> tuple[str, ClientConnection]:
+                token = token or mint_token(AUTH, tenant_id=1, user=user, capabilities=["noc:view"])
+                made = await connect(url, subprotocols=["noc.v1", f"bearer.{token}"])
+                assert "connection_established" in str(await made.recv())
+                return token, made
+
+            async def end_of(connection: ClientConnection) -> tuple[int, str]:
+                with pytest.raises(ConnectionClosed) as closed:
+                    async with asyncio.timeout(5):
+                        await connection.recv()
+                assert closed.value.rcvd is not None
+                return closed.value.rcvd.code, closed.value.rcvd.reason
+
+            (token, revoked), (_, other) = await come("a"), await come("b")
+            view = gateway._runtime.revocations
+            value = encode_revocation(Revocation(datetime.now(UTC)))
+            view.begin()
+            view.take(SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=value, timestamp=0))
+            view.caught_up()
+            assert await end_of(revoked) == (4401, "the token was revoked")
+            again = await connect(url, subprotocols=["noc.v1", f"bearer.{token}"])
+            assert json.loads(await again.recv())["message"] == "the token was revoked"
+            assert await end_of(again) == (4401, "the token was revoked")
+            await other.send(json.dumps({"type": "refresh", "token": token, "request_id": 1}))
+            answer = json.loads(await other.recv())
+            assert (answer["code"], answer["message"]) == ("not_authenticated", "the token was revoked")
+            await other.send(json.dumps({"type": "ping", "request_id": 2}))
+            assert json.loads(await other.recv())["request_id"] == 2
+            view.take(SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=None, timestamp=0))
+            view.caught_up()
+            await come("a", token)
+
+    asyncio.run(story())
+
+
+def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: int) -> None:
+    async def story() -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            admin_port = int(probe.getsockname()[1])
+        async with listening(free_port, 10, admin_port=admin_port) as gateway, httpx.AsyncClient() as http:
+            admin = await listen_admin(gateway._limits, gateway._runtime.web)
+            assert admin is not None
+            public, own = (f"http://127.0.0.1:{port}" for port in (free_port, admin_port))
+            seen = {
+                (where, path): (await http.get(f"{base}{path}")).status_code
+                for where, base in (("public", public), ("own", own))
+                for path in ("/healthz", "/readyz", "/metrics", "/", "/ws/noc/")
+            }
+            assert seen == {
+                ("public", "/healthz"): 200,
+                ("public", "/readyz"): 503,  # no broker
+                ("public", "/metrics"): 404,
+                ("public", "/"): 200,
+                ("public", "/ws/noc/"): 426,
+                ("own", "/healthz"): 200,
+                ("own", "/readyz"): 503,
+                ("own", "/metrics"): 200,
+                ("own", "/"): 404,
+                ("own", "/ws/noc/"): 404,
+            }
+            with pytest.raises(InvalidStatus, match="404"):
+                await connect(f"ws://127.0.0.1:{admin_port}/ws/noc/")
+            admin.close()
+            await admin.wait_closed()
 
     asyncio.run(story())

@@ -1,0 +1,135 @@
+"""Room for one more, decided from values."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.admission import Arrivals, Denial, Occupancy, Rate
+from watchfloor.settings import GatewaySettings
+
+LIMITS = GatewaySettings(
+    connects_per_s_max=100,
+    connects_burst_max=50,
+    connects_per_address_per_s_max=2,
+    connects_per_address_burst_max=5,
+    addresses_max=100,
+    connections_per_user_max=3,
+    connections_per_tenant_max=5,
+)
+HERE, THERE = "203.0.113.1", "203.0.113.2"
+
+
+@given(st.integers(1, 20), st.integers(1, 50), st.lists(st.integers(0, 3_000), max_size=200))
+def test_no_stretch_of_time_lets_more_through_than_burst_and_rate(per_s: int, burst: int, steps: list[int]) -> None:
+    rate, now, taken = Rate(per_s, burst, 0.0), 0.0, list[float]()
+    for step in steps:
+        now += step / 1000
+        wait_s = rate.take(now)
+        assert wait_s == 0 or 1 <= wait_s <= 60
+        if wait_s == 0:
+            taken.append(now)
+    for index, first in enumerate(taken):
+        for count, last in enumerate(taken[index:], 1):
+            assert count <= burst + per_s * (last - first) + 1e-6
+
+
+def test_a_bucket_that_had_time_lets_its_burst_through_again() -> None:
+    rate = Rate(10, 5, 0.0)
+    assert [rate.take(0.0) for _ in range(6)].count(0) == 5
+    assert rate.take(0.25) == 0
+    assert [rate.take(100.0) for _ in range(6)].count(0) == 5
+
+
+def test_those_who_are_refused_are_spread_over_the_time_that_they_need() -> None:
+    rate = Rate(10, 1, 0.0)
+    waits = [rate.take(0.0) for _ in range(101)][1:]
+    assert all(9 <= waits.count(second) <= 11 for second in range(1, 11))
+    assert all(first <= second for first, second in pairwise(waits))
+    assert max(rate.take(0.0) for _ in range(10_000)) == 60
+
+
+def test_a_clock_that_goes_back_refills_nothing() -> None:
+    rate = Rate(1, 1, 100.0)
+    assert rate.take(100.0) == 0
+    assert rate.take(50.0) == 1
+    assert rate.take(100.5) > 0
+    assert rate.take(101.0) == 0
+
+
+def test_a_flood_from_one_address_takes_no_place_from_the_others() -> None:
+    arrivals = Arrivals(LIMITS, 0.0)
+    flood = [arrivals.arrive(HERE, 0.0) for _ in range(1_000)]
+    assert flood.count(None) == 5
+    assert {denial.kind for denial in flood if denial is not None} == {"address_rate"}
+    assert arrivals.arrive(THERE, 0.0) is None
+
+
+def test_all_together_have_a_limit_too() -> None:
+    arrivals = Arrivals(LIMITS, 0.0)
+    answers = [arrivals.arrive(f"198.51.100.{number}", 0.0) for number in range(60)]
+    assert answers.count(None) == 50
+    assert answers[-1] == Denial("rate", "too many clients connect at once", 1)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_loopback_counts_only_altogether(address: str) -> None:
+    arrivals = Arrivals(LIMITS, 0.0)
+    assert [arrivals.arrive(address, 0.0) for _ in range(60)].count(None) == 50
+    assert len(arrivals) == 0
+
+
+def test_the_addresses_of_one_ipv6_network_are_one() -> None:
+    arrivals = Arrivals(LIMITS, 0.0)
+    assert [arrivals.arrive(f"2001:db8::{number:x}", 0.0) for number in range(20)].count(None) == 5
+    assert arrivals.arrive("2001:db8:0:1::1", 0.0) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 500)), max_size=400))
+def test_the_table_of_addresses_is_bounded(visits: list[tuple[int, int]]) -> None:
+    arrivals, now = Arrivals(LIMITS, 0.0), 0.0
+    for number, step in visits:
+        now += step / 1000
+        arrivals.arrive(f"10.0.{number // 250}.{number % 250}", now)
+        assert len(arrivals) <= 100
+
+
+def test_addresses_that_had_their_rest_are_forgotten() -> None:
+    arrivals = Arrivals(LIMITS, 0.0)
+    for number in range(40):
+        arrivals.arrive(f"10.0.0.{number}", 0.0)
+    assert len(arrivals) == 40
+    arrivals.arrive(HERE, 3_600.0)
+    assert len(arrivals) == 1
+
+
+def test_a_user_and_a_tenant_have_so_many_connections() -> None:
+    seats = Occupancy(LIMITS)
+    assert [seats.take(1, "a") for _ in range(3)] == [None] * 3
+    denial = seats.take(1, "a")
+    assert denial is not None
+    assert denial.kind == "user_full"
+    assert denial.closing == "retry_after_s=10; a user has at most 3 connections here"
+    assert seats.take(2, "a") is None
+    assert [seats.take(1, "b"), seats.take(1, "c")] == [None, None]
+    denial = seats.take(1, "d")
+    assert denial is not None
+    assert denial.kind == "tenant_full"
+    seats.release(1, "b")
+    assert seats.take(1, "d") is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from("ab"), st.booleans()), max_size=100))
+def test_seats_are_what_was_taken_and_not_given_back(steps: list[tuple[int, str, bool]]) -> None:
+    seats, taken = Occupancy(LIMITS), list[tuple[int, str]]()
+    for tenant, subject, come in steps:
+        if come:
+            has_room = taken.count((tenant, subject)) < 3 and sum(one[0] == tenant for one in taken) < 5
+            assert (seats.take(tenant, subject) is None) is has_room
+            if has_room:
+                taken.append((tenant, subject))
+        elif (tenant, subject) in taken:
+            taken.remove((tenant, subject))
+            seats.release(tenant, subject)
+        assert len(seats) == len(set(taken)) + len({one[0] for one in taken})

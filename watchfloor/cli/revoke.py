@@ -1,0 +1,128 @@
+"""`watchfloor revoke`: takes tokens back, or lifts that, by a record of `noc.revocations`."""
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchfloor.errors import WatchfloorError
+
+if TYPE_CHECKING:
+    from msgspec import UnsetType
+
+    from contracts.revocations import RevocationKey
+    from watchfloor.settings import KafkaSettings
+
+_WAIT_S = 15.0
+_EPILOG = """
+[bold]Examples[/]
+
+  watchfloor revoke --tenant 1 --user ops --reason "left the company"
+
+  watchfloor revoke --jti 6f1d2c0a
+
+  watchfloor revoke --tenant 1 --user ops --lift
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=_EPILOG)(revoke)
+
+
+def revoke(
+    context: typer.Context,
+    tenant: Annotated[int | None, typer.Option(help="Tenant of the user.", min=0)] = None,
+    user: Annotated[str | None, typer.Option(help="Whose tokens: their subject.")] = None,
+    jti: Annotated[str | None, typer.Option(help="Only the token with this id.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Kept in the record, shown to nobody else.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Take the revocation back.")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack that it is for.")] = None,
+) -> None:
+    """Refuse a user's tokens that were issued until now, or one token, at every gateway of the cluster.
+
+    Connections that were opened with them end at once. Tokens that are issued later are accepted: keep your identity
+    provider from issuing them first.
+    """
+    from contracts.revocations import Revocation, encode_revocation
+    from watchfloor.local import find_settings
+
+    key, whose = _key(tenant, user, jti)
+    kafka = find_settings(context.obj.config, state_dir).kafka
+    now = datetime.now(UTC)
+    value = None if lift else encode_revocation(Revocation(now, _short(reason), _by()))
+    _write(kafka, key, value)
+    if lift:
+        typer.echo(f"the revocation of {whose} is lifted")
+    else:
+        typer.echo(f"revoked: {whose}" + ("" if jti else f" issued before {now:%Y-%m-%dT%H:%M:%S.%f}Z"))
+
+
+def _key(tenant: int | None, user: str | None, jti: str | None) -> "tuple[RevocationKey, str]":
+    from contracts.revocations import SUBJECT_CHARACTERS_MAX, RevokedSubject, RevokedToken
+
+    for name, text in (("--user", user), ("--jti", jti)):
+        if text is not None and not 0 < len(text.strip()) <= SUBJECT_CHARACTERS_MAX:
+            raise WatchfloorError(
+                f"{name} is empty or longer than {SUBJECT_CHARACTERS_MAX} characters", "name it as the token does"
+            )
+    if jti is not None:
+        return RevokedToken(jti), f"the token {jti}"
+    if tenant is None or user is None:
+        raise WatchfloorError("nobody is named", "name --tenant and --user, or one token with --jti")
+    return RevokedSubject(tenant, user), f"the tokens of {user} of tenant {tenant}"
+
+
+def _short(reason: str | None) -> "str | UnsetType":
+    from msgspec import UNSET
+
+    from contracts.revocations import REASON_CHARACTERS_MAX
+
+    return UNSET if reason is None else reason[:REASON_CHARACTERS_MAX]
+
+
+def _by() -> "str | UnsetType":
+    from msgspec import UNSET
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return UNSET
+
+
+def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) -> None:
+    """Write the record and wait until the cluster has it.
+
+    Raises:
+        WatchfloorError: no broker answers, the topic is missing, or this user may not write to it.
+    """
+    from confluent_kafka import KafkaException, Producer
+
+    from contracts.revocations import key_bytes
+    from contracts.topics import TopicNames
+    from gateway.consuming import partitions_of
+    from watchfloor.kafka import librdkafka_config, unreachable
+
+    topic = TopicNames(kafka.topic_prefix).revocations
+    if topic not in partitions_of(kafka, [topic]):  # a broker that makes topics by itself would make a wrong one
+        raise WatchfloorError(f"topic {topic} is missing", "start a worker once, it makes the topics")
+    failures: list[str] = []
+    config = librdkafka_config(
+        kafka, acks="all", partitioner="murmur2", message_timeout_ms=round(_WAIT_S * 1000), linger_ms=0
+    )
+    try:
+        producer = Producer(config)
+        producer.produce(
+            topic, value, key_bytes(key), on_delivery=lambda error, _: failures.append(error.str()) if error else None
+        )
+        left = producer.flush(_WAIT_S)
+    except KafkaException as error:
+        raise unreachable(kafka) from error
+    if left:
+        raise unreachable(kafka)
+    if failures:
+        raise WatchfloorError(
+            f"the revocation could not be written ({failures[0]})", f"check this user's right to write to {topic}"
+        )
