@@ -68,13 +68,8 @@ class CriticalWatch:
         self._of: dict[int, dict[str, _Critical]] = {}
         self._due: list[tuple[float, int, _Critical]] = []
         self._order = count()
-        self.forgotten_unseen = 0
-        """Messages that gave way to newer ones before anybody had looked at them."""
-
-    @property
-    def unseen(self) -> int:
+        self.unseen = 0
         """Messages that nobody has looked at, as far as they are watched."""
-        return sum(not critical.seen_by for known in self._of.values() for critical in known.values())
 
     def add(
         self,
@@ -103,6 +98,7 @@ class CriticalWatch:
             return
         critical = _Critical(tenant_id, identifier, seq, client_id, site_id, since)
         known[identifier] = critical
+        self.unseen += 1
         while critical.told < self._limits.notices_max and self._due_at(critical) <= now:
             critical.told += 1
         self._schedule(critical)
@@ -135,6 +131,7 @@ class CriticalWatch:
         critical = self._of.get(tenant_id, {}).get(identifier)
         if critical is None or user in critical.seen_by or len(critical.seen_by) >= self._limits.seen_by_max:
             return None
+        self.unseen -= not critical.seen_by
         critical.seen_by[user] = at
         seen_by = [SeenBy(name, moment) for name, moment in critical.seen_by.items()]
         return self._notice(
@@ -177,6 +174,7 @@ class CriticalWatch:
         """Forget everything: the log is another one."""
         self._of.clear()
         self._due.clear()
+        self.unseen = 0
 
     def _due_at(self, critical: _Critical) -> float:
         return float(critical.since + self._limits.unseen_s * 2**critical.told)
@@ -188,7 +186,7 @@ class CriticalWatch:
     def _forget(self, known: dict[str, _Critical], identifier: str) -> None:
         critical = known.pop(identifier)
         critical.gone = True
-        self.forgotten_unseen += not critical.seen_by
+        self.unseen -= not critical.seen_by
         if len(self._due) > 2 * sum(map(len, self._of.values())) + 1:
             self._due = [entry for entry in self._due if not entry[2].gone and not entry[2].seen_by]
             heapq.heapify(self._due)

@@ -14,9 +14,10 @@ from contracts.feed import AnomalyDetected
 from contracts.findings import Severity
 from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
 from gateway.critical import CriticalWatch, Notice
+from gateway.metrics import GatewayMetrics
 from gateway.protocol import iso
 from gateway.rendering import Entry
-from gateway.scope import Scope
+from gateway.subscriber import Subscriber
 
 _CONNECTIONS_MAX = 1_000
 """In one record; more are several records."""
@@ -30,31 +31,24 @@ _EARLY_MARKS_MAX = 20
 class Viewer:
     """A signed-in connection as the receipts know it."""
 
-    subject: str
-    tenant_id: int
+    subscriber: Subscriber
     connection: str
-    endpoint: str
-    scope: Callable[[], Scope]
-    reached: Callable[[], int]
-    """The seq up to which everything that it may see was handed to its socket."""
+    """Its name in the records and in the log."""
     written: int = 0
-    """The highest of those that was noted."""
+    """The highest seq up to which everything that it may see is known to have been handed to its socket."""
     told: int = -1
     """What the latest record says of `written`."""
     received: int | None = None
 
-    def reach(self, *, left: bool = False) -> Reach:
-        """How far it has come."""
-        self.written = max(self.written, self.reached())
-        self.told = self.written
-        return Reach(
-            user=self.subject,
-            connection=self.connection,
-            endpoint=self.endpoint,
-            written=self.written,
-            received=self.received,
-            left=left,
-        )
+    @property
+    def tenant_id(self) -> int:
+        """Whose messages it sees."""
+        return self.subscriber.tenant_id
+
+    @property
+    def subject(self) -> str:
+        """The token's user."""
+        return self.subscriber.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +80,7 @@ class Receipts:
     Args:
         gateway: the name of this process in the records.
         watch: is told of CRITICAL messages and of who has looked at them.
+        metrics: counts marks and notices.
         give: takes records that are ready before their interval is over.
         epoch: of the feed's log now.
         clock: seconds since 1970.
@@ -97,6 +92,7 @@ class Receipts:
         self,
         gateway: str,
         watch: CriticalWatch,
+        metrics: GatewayMetrics,
         *,
         give: Callable[[ReceiptBatch], None],
         epoch: Callable[[], str],
@@ -106,6 +102,7 @@ class Receipts:
     ) -> None:
         self._gateway = gateway
         self._watch = watch
+        self._metrics = metrics
         self._give = give
         self._epoch_now = epoch
         self._epoch = ""
@@ -118,10 +115,8 @@ class Receipts:
         self._early: dict[str, list[tuple[int, SeenMark]]] = {}
         self.notify: Callable[[Notice], None] = lambda _notice: None
         """Tells the subscribers; set by who has them."""
-        self.marks = 0
-        """Messages that somebody has looked at."""
-        self.marks_ignored = 0
-        """Ids that are nobody's, not this tenant's, not to be seen by who named them, or too old."""
+        self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
+        """The seq up to which a subscriber has had everything that it may see; set by who writes to it."""
 
     # --- the hub ---------------------------------------------------------------------------------
 
@@ -158,15 +153,14 @@ class Receipts:
             del self._viewers[who.tenant_id]
         ledger = self._ledger(who.tenant_id)
         ledger.changed.discard(who)
-        ledger.gone.append(who.reach(left=True))
+        ledger.gone.append(self._told(who, left=True))
         self._when_full(who.tenant_id, ledger)
 
     def received(self, who: Viewer, seq: int) -> None:
         """A client says that it has had everything up to a seq; more than it was written is not believed."""
         if who not in self._viewers.get(who.tenant_id, ()):
             return  # it has left, or the log is another one and it is being sent away
-        who.written = max(who.written, who.reached())
-        seq = min(seq, who.written)
+        seq = min(seq, self._reach(who))
         if who.received is None or seq > who.received:
             who.received = seq
             self._ledger(who.tenant_id).changed.add(who)
@@ -177,17 +171,17 @@ class Receipts:
         What the token does not show is passed over without a word, and so is what this gateway does not know:
         the sender learns nothing about ids of others.
         """
-        allowed = who.scope().widened()
+        allowed = who.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
             known = self._known.get(identifier)
             if known is None or known.tenant_id != who.tenant_id or not allowed.shows(known.client_id, known.site_id):
-                self.marks_ignored += 1
+                self._metrics.seen.labels("ignored").inc()
                 continue
             ledger = self._ledger(who.tenant_id)
             if (who.subject, identifier) in ledger.seen:
                 continue
-            self.marks += 1
+            self._metrics.seen.labels("taken").inc()
             ledger.seen[who.subject, identifier] = at
             self._when_full(who.tenant_id, ledger)
             self._mark(who.tenant_id, SeenMark(user=who.subject, id=identifier, at=at), now)
@@ -224,9 +218,10 @@ class Receipts:
 
     def tell_unseen(self, now: float) -> None:
         """Tell of CRITICAL messages that nobody has looked at, where it is time."""
-        notices = self._watch.due(now)
-        for notice in notices:
+        for notice in self._watch.due(now):
+            self._metrics.critical_notices.labels("unseen").inc()
             self.notify(notice)
+        self._metrics.critical_unseen.set(self._watch.unseen)
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -258,6 +253,7 @@ class Receipts:
     def _mark(self, tenant_id: int, mark: SeenMark, now: float) -> None:
         notice = self._watch.seen(tenant_id, mark.id, mark.user, mark.at, now)
         if notice is not None:
+            self._metrics.critical_notices.labels("seen").inc()
             self.notify(notice)
 
     def _runs(self, tenant_id: int) -> RecipientRuns:
@@ -284,14 +280,30 @@ class Receipts:
 
     def _note_positions(self) -> None:
         for tenant_id, viewers in self._viewers.items():
-            moved = {viewer for viewer in viewers if viewer.reached() > viewer.told}
+            moved = {viewer for viewer in viewers if self._reach(viewer) > viewer.told}
             if moved:
                 self._ledger(tenant_id).changed |= moved
+
+    def _reach(self, viewer: Viewer) -> int:
+        # A client that goes back to a position is written again what it had: it had it all the same.
+        viewer.written = max(viewer.written, self.reached(viewer.subscriber))
+        return viewer.written
+
+    def _told(self, viewer: Viewer, *, left: bool = False) -> Reach:
+        viewer.told = self._reach(viewer)
+        return Reach(
+            user=viewer.subject,
+            connection=viewer.connection,
+            endpoint=str(viewer.subscriber.variant.endpoint),
+            written=viewer.told,
+            received=viewer.received,
+            left=left,
+        )
 
     def _batches(self, tenant_id: int, ledger: _Ledger) -> list[ReceiptBatch]:
         runs = ledger.runs.runs()
         self._watch.count(tenant_id, runs)
-        reaches = [*ledger.gone, *(viewer.reach() for viewer in ledger.changed)]
+        reaches = [*ledger.gone, *(self._told(viewer) for viewer in ledger.changed)]
         slices = [reaches[at : at + _CONNECTIONS_MAX] for at in range(0, len(reaches), _CONNECTIONS_MAX)] or [[]]
         seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in ledger.seen.items()]
         at = iso(self._clock())
