@@ -65,13 +65,15 @@ class _Ledger:
     """What is to be told of one tenant."""
 
     runs: RecipientRuns = field(default_factory=RecipientRuns)
+    ones: dict[int, int] = field(default_factory=dict)
+    """Seq to how often it was written to one connection: for who filters, one after the other."""
     changed: set[Viewer] = field(default_factory=set)
     gone: list[Reach] = field(default_factory=list)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """User and id to time."""
 
     def __bool__(self) -> bool:
-        return bool(len(self.runs) or self.changed or self.gone or self.seen)
+        return bool(len(self.runs) or self.ones or self.changed or self.gone or self.seen)
 
 
 class Receipts:
@@ -122,12 +124,19 @@ class Receipts:
 
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
         """All records from the first to the last seq were written to so many connections."""
-        if recipients:
-            self._runs(tenant_id).add(first_seq, last_seq, recipients)
+        if not recipients:
+            return
+        ledger = self._ledgers.get(tenant_id)
+        if ledger is None or len(ledger.runs) >= self._ranges_max:
+            ledger = self._with_room(tenant_id)
+        ledger.runs.add(first_seq, last_seq, recipients)
 
     def written_one(self, tenant_id: int, seq: int) -> None:
         """A record was written to one connection."""
-        self._runs(tenant_id).add(seq, seq, 1)
+        ledger = self._ledgers.get(tenant_id)
+        if ledger is None or len(ledger.ones) >= self._ranges_max:
+            ledger = self._with_room(tenant_id)
+        ledger.ones[seq] = ledger.ones.get(seq, 0) + 1
 
     def published(self, entries: Sequence[Entry]) -> None:
         """These records were handed to all who may see them."""
@@ -256,15 +265,10 @@ class Receipts:
             self._metrics.critical_notices.labels("seen").inc()
             self.notify(notice)
 
-    def _runs(self, tenant_id: int) -> RecipientRuns:
-        ledger = self._ledgers.get(tenant_id)
-        if ledger is None:
-            self._follow_epoch()
-            ledger = self._ledger(tenant_id)
-        elif len(ledger.runs) >= self._ranges_max:
-            self._when_full(tenant_id, ledger)
-            ledger = self._ledger(tenant_id)
-        return ledger.runs
+    def _with_room(self, tenant_id: int) -> _Ledger:
+        self._follow_epoch()
+        self._when_full(tenant_id, self._ledger(tenant_id))
+        return self._ledger(tenant_id)
 
     def _ledger(self, tenant_id: int) -> _Ledger:
         found = self._ledgers.get(tenant_id)
@@ -273,7 +277,7 @@ class Receipts:
         return found
 
     def _when_full(self, tenant_id: int, ledger: _Ledger) -> None:
-        if max(len(ledger.runs), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
+        if max(len(ledger.runs), len(ledger.ones), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
             del self._ledgers[tenant_id]
             for batch in self._batches(tenant_id, ledger):
                 self._give(batch)
@@ -301,6 +305,8 @@ class Receipts:
         )
 
     def _batches(self, tenant_id: int, ledger: _Ledger) -> list[ReceiptBatch]:
+        for seq, recipients in ledger.ones.items():
+            ledger.runs.add(seq, seq, recipients)
         runs = ledger.runs.runs()
         self._watch.count(tenant_id, runs)
         reaches = [*ledger.gone, *(self._told(viewer) for viewer in ledger.changed)]

@@ -16,6 +16,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_HEALTH_PATHS = frozenset({"/api/noc/health/", "/api/noc/health"})
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 SECURITY_HEADERS: dict[str, str] = {
@@ -55,15 +56,21 @@ class WebFiles:
 
     Args:
         readiness: asked by `/readyz`.
+        health: gives the JSON of `/api/noc/health/`, and whether the chain is well enough for a 200.
         metrics: gives the text of `/metrics`.
         directory: of the page.
     """
 
     def __init__(
-        self, readiness: Callable[[], Readiness], metrics: Callable[[], bytes], directory: Path = WEB_DIR
+        self,
+        readiness: Callable[[], Readiness],
+        metrics: Callable[[], bytes],
+        health: Callable[[], tuple[bool, bytes]],
+        directory: Path = WEB_DIR,
     ) -> None:
         self._readiness = readiness
         self._metrics = metrics
+        self._health = health
         self._files = {
             f"/{path.name}": (_TYPES[path.suffix], path.read_bytes())
             for path in sorted(directory.iterdir())
@@ -90,6 +97,10 @@ class WebFiles:
             return self._ready()
         if path == "/metrics":
             return Answer(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
+        if path in _HEALTH_PATHS:
+            well, body = self._health()
+            status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+            return Answer(status, "application/json", body, {"Cache-Control": "no-store"})
         file = self._files.get(path)
         if file is None:
             return text(HTTPStatus.NOT_FOUND, "there is nothing at this address")
