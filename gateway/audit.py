@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.audit import AuditRecord
+from gateway.answers import iso
 from gateway.effects import Action, Audit
-from gateway.protocol import iso
 
 _REASON_CHARACTERS_MAX = 300
 _SUBJECT_CHARACTERS_MAX = 256

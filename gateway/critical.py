@@ -11,7 +11,7 @@ from itertools import count
 
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage, SeenBy
 from contracts.receipts import Run
-from gateway.protocol import iso
+from gateway.answers import iso
 from gateway.scope import Scope
 
 

@@ -7,7 +7,7 @@ and its end does too, so that nobody is told of every blink.
 from dataclasses import dataclass
 
 from contracts.messages import FeedState, FeedStatus
-from gateway.protocol import iso
+from gateway.answers import iso
 
 _LEAVE_SHARE = 0.5
 """Behind is over when the delay is below this share of what makes it begin."""

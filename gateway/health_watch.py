@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from contracts.messages import FeedStatus
+from gateway.answers import iso
 from gateway.feed_watch import FeedWatch, Symptoms
 from gateway.health import (
     Component,
@@ -31,7 +32,6 @@ from gateway.health import (
 )
 from gateway.health_probes import ask_connect, ask_database, ask_workers
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import iso
 from watchfloor import __version__
 from watchfloor.settings import Settings
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from contracts.feed import AnomalyDetected
 from contracts.findings import Severity
 from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
+from gateway.answers import iso
 from gateway.critical import CriticalWatch, Notice
 from gateway.metrics import GatewayMetrics
-from gateway.protocol import iso
 from gateway.rendering import Entry
 from gateway.subscriber import Subscriber
 

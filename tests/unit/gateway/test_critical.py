@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Run
+from gateway.answers import iso
 from gateway.critical import CriticalLimits, CriticalWatch, Notice
-from gateway.protocol import iso
 from gateway.scope import Scope
 
 LIMITS = CriticalLimits(unseen_s=60, notices_max=3, messages_max=4, seen_by_max=2)
