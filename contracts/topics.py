@@ -82,6 +82,16 @@ class TopicNames:
         """Bearers and tokens that are not let in any more."""
         return f"{self.prefix}.revocations"
 
+    @property
+    def receipts(self) -> str:
+        """Who was written, has had and has looked at which message."""
+        return f"{self.prefix}.receipts"
+
+    @property
+    def audit(self) -> str:
+        """Sensitive actions and refused attempts."""
+        return f"{self.prefix}.audit"
+
     def all_specs(self) -> list[TopicSpec]:
         """Every topic that the chain needs, captured tables first."""
         return [
@@ -95,6 +105,8 @@ class TopicNames:
             TopicSpec(self.state, Retention.COMPACT),
             TopicSpec(self.dead_letters, Retention.LONG),
             TopicSpec(self.revocations, Retention.COMPACT),
+            TopicSpec(self.receipts, Retention.FEED),
+            TopicSpec(self.audit, Retention.LONG),
         ]
 
 
@@ -135,4 +147,9 @@ def murmur2(data: bytes) -> int:
 
 def partition_of(tenant_id: int, partitions: int) -> int:
     """The partition of a tenant: what the Java client's default partitioner chooses for its key."""
-    return (murmur2(tenant_key(tenant_id)) & 0x7FFFFFFF) % partitions
+    return partition_of_key(tenant_key(tenant_id), partitions)
+
+
+def partition_of_key(key: bytes, partitions: int) -> int:
+    """The partition of a record's key, by the same rule."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

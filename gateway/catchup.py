@@ -132,7 +132,10 @@ class CatchUp:
                 frames.append(entry.frames(variant, subscriber.last_seq, hub.frame))
                 shown.append(entry)
                 subscriber.last_seq = past.seq
-                hub.ledger.written_one(tenant_id, past.seq)
+                if not subscriber.scope.everything:
+                    hub.ledger.written_one(tenant_id, past.seq)
+        if subscriber.scope.everything:
+            hub.ledger.written(tenant_id, records[0].seq, records[-1].seq, 1)
         subscriber.cursor = records[-1].seq
         subscriber.moved_at = hub.clock()
         if frames:

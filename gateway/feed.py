@@ -62,11 +62,23 @@ class FeedReader:
         """The identity of the log; empty before `open`."""
         self.positions_known = False
         """Whether the tail was read: until then nobody may be told where the feed stands."""
+        self.lag_records = 0
+        """Feed records that are not read yet."""
+        self.last_record_at: float | None = None
+        """When the newest feed record that was read was appended, seconds since 1970."""
+        self.last_output_at: float | None = None
+        """The same of feed records and clean events."""
 
     @property
     def ready(self) -> bool:
         """Whether the past was read and the broker answers."""
         return self._answering
+
+    @property
+    def lag_seconds(self) -> float:
+        """How old the newest feed record that was read is, where others wait; 0 where none do."""
+        waits = self.lag_records > 0 and self.last_record_at is not None
+        return max(0.0, time.time() - (self.last_record_at or 0.0)) if waits else 0.0
 
     async def open(self) -> None:
         """Connect and read back the tail, so that every tenant's position is known before anybody signs in.
@@ -225,11 +237,18 @@ class FeedReader:
             else:
                 self._processed(partition.partition, records)
             self._next[partition] = records[-1].offset + 1
+            self._note_time(partition.topic, records[-1].timestamp / 1000)
         if self.positions_known:
             self._hub.publish(entries)
         else:
             self._hub.remember(entries)
-        self._metrics.lag.set(await self._lag(consumer))
+        self.lag_records = await self._lag(consumer)
+        self._metrics.lag.set(self.lag_records)
+
+    def _note_time(self, topic: str, appended_at: float) -> None:
+        self.last_output_at = max(self.last_output_at or 0.0, appended_at)
+        if topic == self._topics.anomalies:
+            self.last_record_at = max(self.last_record_at or 0.0, appended_at)
 
     def _anomalies(self, partition: int, records: list[ConsumerRecord]) -> list[Entry]:
         found: list[Entry] = []

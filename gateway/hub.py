@@ -142,6 +142,7 @@ class Hub:
         """Take note of records that nobody is to be sent: the past, read back at the start."""
         for entry in entries:
             self._advance(entry.record.tenant_id, (entry,))
+        self.ledger.remembered(entries)
 
     def publish_processed(self, tenant_id: int, events: Sequence[ProcessedEvent], timestamp: str) -> None:
         """Tell the tenant's anomaly streams of events that were found clean.

@@ -13,6 +13,10 @@ class Ledger(Protocol):
         """These records were handed to all who may see them."""
         ...
 
+    def remembered(self, entries: Sequence[Entry]) -> None:
+        """These records were read back from the past; nobody was handed them."""
+        ...
+
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
         """All records from the first to the last seq were written to so many connections."""
         ...
@@ -20,16 +24,3 @@ class Ledger(Protocol):
     def written_one(self, tenant_id: int, seq: int) -> None:
         """A record was written to one connection."""
         ...
-
-
-class NoLedger:
-    """Takes no note."""
-
-    def published(self, entries: Sequence[Entry]) -> None:
-        """See `Ledger`."""
-
-    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
-        """See `Ledger`."""
-
-    def written_one(self, tenant_id: int, seq: int) -> None:
-        """See `Ledger`."""

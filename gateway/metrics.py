@@ -83,6 +83,44 @@ class GatewayMetrics:
             buckets=_LATENCY_S,
             registry=self.registry,
         )
+        self.receipts = Counter(
+            "noc_gateway_receipt_records",
+            "Records of receipts, by what became of them.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.audit = Counter(
+            "noc_gateway_audit_records", "Audit records, by what became of them.", ["result"], registry=self.registry
+        )
+        self.publish_waiting = Gauge(
+            "noc_gateway_publish_waiting_records",
+            "Records of the gateway's own that no broker has taken yet.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self.seen = Counter(
+            "noc_gateway_seen_marks",
+            "Ids in `seen` messages; `ignored` are unknown, another tenant's, or not to be seen by the sender.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.critical_notices = Counter(
+            "noc_gateway_critical_notices", "Notices about CRITICAL messages.", ["type"], registry=self.registry
+        )
+        self.critical_unseen = Gauge(
+            "noc_gateway_critical_unseen", "CRITICAL messages that nobody has looked at.", registry=self.registry
+        )
+        self.component = Gauge(
+            "noc_gateway_component_state",
+            "1 for the state that a component is in: healthy, degraded, unhealthy or unknown.",
+            ["component", "state"],
+            registry=self.registry,
+        )
+        self.feed_behind = Gauge(
+            "noc_gateway_feed_behind_seconds",
+            "How far the feed is behind the database, as clients are told; 0 while it is live.",
+            registry=self.registry,
+        )
         self.loop_delay = Histogram(
             "noc_gateway_event_loop_delay_seconds",
             "How much later than due the event loop ran a timer.",

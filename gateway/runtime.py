@@ -12,15 +12,18 @@ import structlog
 
 from gateway.access import TokenVerifier
 from gateway.admission import Occupancy
+from gateway.audit import Actor
 from gateway.bearers import Bearers
+from gateway.books import Books
 from gateway.catchup import CatchUp
 from gateway.effects import Limits
 from gateway.feed import FeedReader
+from gateway.health import FeedReading, State, encode_health
+from gateway.health_watch import HealthWatch
 from gateway.history import History
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.jwks import JwksKeys
-from gateway.ledger import NoLedger
 from gateway.limits import LimitsReader
 from gateway.metrics import GatewayMetrics
 from gateway.past_log import PastLog
@@ -66,7 +69,10 @@ class Runtime:
             filters_max=limits.filters_max,
         )
         history = History(limits.history_messages_max, limits.history_bytes_max)
-        self.hub = Hub(frame, history, NoLedger(), self.metrics, time.time)
+        self.books = Books(settings, self.metrics, lambda: self.feed.epoch)
+        self.hub = Hub(frame, history, self.books.receipts, self.metrics, time.time)
+        self.books.receipts.reached = self.hub.reached
+        self.books.receipts.notify = lambda notice: self.hub.notify(notice.tenant_id, notice.message, notice.shows)
         self.catch_up = CatchUp(self.hub, limits, self.metrics)
         self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self.metrics), self.metrics)
         log = PastLog(settings.kafka, limits)
@@ -76,10 +82,27 @@ class Runtime:
         self.revocations = RevocationReader(settings, self.metrics)
         self._bearers = Bearers(Occupancy(limits), self.revocations.refuses, self.metrics)
         self.revocations.on_change = self._bearers.end_revoked
-        verifier = TokenVerifier(auth, keys)
-        self._house = House(self.hub, self.catch_up, resumer, verifier, self._bearers, self.metrics)
         self.tenant_limits = LimitsReader(settings, self.metrics)
-        self.web = WebFiles(self.readiness, self._metrics_text, open_metrics=limits.admin_port is None)
+        self.health = HealthWatch(
+            settings,
+            self.books.gateway,
+            self.metrics,
+            feed=self._feed_reading,
+            depths=self._queue_depths,
+            tell=lambda status: self.hub.notify(None, status),
+        )
+        self._house = House(
+            self.hub,
+            self.catch_up,
+            resumer,
+            TokenVerifier(auth, keys),
+            self._bearers,
+            self.metrics,
+            self.books.receipts,
+            self.books.audit,
+            lambda: self.health.greeting,
+        )
+        self.web = WebFiles(self.readiness, self._metrics_text, self._health, open_metrics=limits.admin_port is None)
 
     @property
     def epoch(self) -> str:
@@ -126,6 +149,10 @@ class Runtime:
             return Readiness(ready=False, reason="the Kafka broker does not answer")
         return Readiness(ready=True, reason="caught up")
 
+    def handshake_refused(self, reason: str, peer: str | None) -> None:
+        """A handshake was refused; into the audit trail."""
+        self.books.audit.handshake_refused(reason, Actor(peer=peer), time.time())
+
     def visitor(self, wire: Wire, endpoint: Endpoint) -> Visitor:
         """A new connection on an endpoint."""
         session = Session(self._limits, self, new_id=_new_id, now=time.time())
@@ -145,10 +172,13 @@ class Runtime:
                 tasks.create_task(self.tenant_limits.run())
                 tasks.create_task(self.revocations.run())
                 tasks.create_task(self.catch_up.run())
+                tasks.create_task(self.books.run())
+                tasks.create_task(self.health.run())
                 tasks.create_task(self._sweep())
                 tasks.create_task(self._probe_delay())
         finally:
             await self.feed.close()
+            await self.books.close()
 
     async def _sweep(self) -> None:
         while True:
@@ -164,6 +194,32 @@ class Runtime:
             due = loop.time() + _DELAY_PROBE_S
             await asyncio.sleep(_DELAY_PROBE_S)
             self.metrics.loop_delay.observe(max(0.0, loop.time() - due))
+
+    def _feed_reading(self) -> FeedReading:
+        feed = self.feed
+        return FeedReading(
+            positions_known=feed.positions_known,
+            answering=feed.ready,
+            lag_records=feed.lag_records,
+            lag_seconds=feed.lag_seconds,
+            last_record_at=feed.last_record_at,
+            last_output_at=feed.last_output_at,
+            admits=self.admits,
+            reason=self.readiness().reason,
+        )
+
+    def _queue_depths(self) -> dict[str, int]:
+        waiting = self.hub.waiting()
+        return {
+            "connections_behind": len(waiting),
+            "connection_bytes_max": max((subscriber.sink.buffered_bytes() for subscriber in waiting), default=0),
+            "receipts": self.books.publisher.waiting["receipts"],
+            "audit": self.books.publisher.waiting["audit"],
+        }
+
+    def _health(self) -> tuple[bool, bytes]:
+        health = self.health.health()
+        return health.status is not State.UNHEALTHY, encode_health(health)
 
     def _metrics_text(self) -> bytes:
         self.metrics.ready.set(self.readiness().ready)

@@ -165,6 +165,8 @@ class _Gateway:
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
         _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
+        address = connection.remote_address
+        self._runtime.handshake_refused(kind, str(address[0]) if address else None)
         return response(answer)
 
     async def _handle(self, connection: ServerConnection) -> None:

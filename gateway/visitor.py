@@ -5,16 +5,17 @@ gives it a wire. Never logs a token, a name or what a message said.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from contracts.messages import AnswerMessage, CloseCode, ErrorMessage, Subscribed, encode_message
+from contracts.messages import AnswerMessage, CloseCode, ErrorMessage, NoticeMessage, Subscribed, encode_message
 from contracts.requests import Position
 from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier
 from gateway.answers import iso
+from gateway.audit import Actor, AuditTrail
 from gateway.bearers import Bearers
 from gateway.catchup import CatchUp
 from gateway.effects import (
@@ -32,6 +33,7 @@ from gateway.effects import (
 from gateway.hub import Hub
 from gateway.metrics import GatewayMetrics
 from gateway.protocol import Session
+from gateway.receipts import Receipts, Viewer
 from gateway.rendering import Endpoint, Variant
 from gateway.resume import Resumer
 from gateway.subscriber import Mode, Sink, Subscriber
@@ -61,6 +63,10 @@ class House:
     verifier: TokenVerifier
     bearers: Bearers
     metrics: GatewayMetrics
+    receipts: Receipts
+    audit: AuditTrail
+    greeting: Callable[[], NoticeMessage | None]
+    """What a newcomer is told of the feed, if anything."""
 
 
 class Visitor:
@@ -78,10 +84,12 @@ class Visitor:
         "_endpoint",
         "_gone",
         "_house",
+        "_identity",
         "_resuming",
         "_session",
         "_subscriber",
         "_timer",
+        "_viewer",
         "_wire",
     )
 
@@ -91,6 +99,9 @@ class Visitor:
         self._wire = wire
         self._endpoint = endpoint
         self._subscriber: Subscriber | None = None
+        self._viewer: Viewer | None = None
+        self._identity: Identity | None = None
+        """The first bearer that was verified, let in or not."""
         self._timer: asyncio.TimerHandle | None = None
         self._resuming: asyncio.Task[None] | None = None
         self._armed_for: float | None = None
@@ -141,6 +152,8 @@ class Visitor:
             self._timer.cancel()
         if self._resuming is not None:
             self._resuming.cancel()
+        if self._viewer is not None:
+            self._house.receipts.left(self._viewer)
         if self._subscriber is not None:
             self._house.hub.leave(self._subscriber)
 
@@ -162,8 +175,21 @@ class Visitor:
                 self._resume(position, asked)
             case Close(code=code, reason=reason):
                 self._close(code, reason)
-            case NoteReceived() | NoteSeen() | Audit() | Verify():
+            case NoteReceived() | NoteSeen():
+                self._note(effect)
+            case Audit():
+                self._house.audit.note(effect, self._actor(), self._house.hub.clock())
+            case Verify():
                 pass
+
+    def _note(self, effect: NoteReceived | NoteSeen) -> None:
+        receipts, viewer = self._house.receipts, self._viewer
+        if viewer is None:
+            return
+        if isinstance(effect, NoteReceived):
+            receipts.received(viewer, effect.seq)
+        else:
+            receipts.seen(viewer, effect.ids, self._house.hub.clock())
 
     async def _verify(self, token: str) -> list[Effect]:
         house = self._house
@@ -175,6 +201,7 @@ class Visitor:
             house.metrics.sign_ins.labels("refused").inc()
             return self._session.refused(refusal.code, refusal.reason, house.hub.clock())
         house.metrics.sign_ins.labels("accepted").inc()
+        self._identity = self._identity or identity
         return self._session.admitted(identity, house.hub.clock())
 
     def _subscribe(self, effect: Subscribe) -> None:
@@ -186,12 +213,16 @@ class Visitor:
             self._change(subscriber, variant, effect)
             return
         subscriber = Subscriber(identity.tenant_id, variant, effect.scope, self._wire, identity.subject)
-        self._subscriber = subscriber
+        self._subscriber, self._viewer = subscriber, Viewer(subscriber, self._wire.id)
+        self._house.receipts.arrived(self._viewer)
         self._log_sign_in(identity, variant)
         if effect.resume is None:
             self._house.hub.join(subscriber)
         else:
             self._resume(effect.resume, effect.request_id)
+        greeting = self._house.greeting()
+        if greeting is not None:
+            self._wire.write(self._house.hub.frame(encode_message(greeting)))
 
     def _change(self, subscriber: Subscriber, variant: Variant, effect: Subscribe) -> None:
         seq = self._house.hub.change(subscriber, variant, effect.scope)
@@ -244,6 +275,16 @@ class Visitor:
             self._apply(effect)
         self._armed_for = None
         self._arm()
+
+    def _actor(self) -> Actor:
+        bearer = self._identity
+        return Actor(
+            connection=self._wire.id,
+            endpoint=str(self._endpoint),
+            peer=self._wire.peer,
+            tenant_id=bearer.tenant_id if bearer else None,
+            subject=bearer.subject if bearer else None,
+        )
 
     def _log_sign_in(self, identity: Identity, variant: Variant) -> None:
         self._log().info("signed in", tenant_id=identity.tenant_id, masked=variant.masked)

@@ -16,6 +16,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+_HEALTH_PATHS = frozenset({"/api/noc/health/", "/api/noc/health"})
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 SECURITY_HEADERS: dict[str, str] = {
@@ -55,6 +56,7 @@ class WebFiles:
 
     Args:
         readiness: asked by `/readyz`.
+        health: gives the JSON of `/api/noc/health/`, and whether the chain is well enough for a 200.
         metrics: gives the text of `/metrics`.
         directory: of the page.
         open_metrics: whether the public port shows the metrics too.
@@ -64,6 +66,7 @@ class WebFiles:
         self,
         readiness: Callable[[], Readiness],
         metrics: Callable[[], bytes],
+        health: Callable[[], tuple[bool, bytes]],
         directory: Path = WEB_DIR,
         *,
         open_metrics: bool = True,
@@ -71,6 +74,7 @@ class WebFiles:
         self._open_metrics = open_metrics
         self._readiness = readiness
         self._metrics = metrics
+        self._health = health
         self._files = {
             f"/{path.name}": (_TYPES[path.suffix], path.read_bytes())
             for path in sorted(directory.iterdir())
@@ -98,6 +102,10 @@ class WebFiles:
             return self._ready()
         if path == "/metrics" and (admin or self._open_metrics):
             return Answer(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
+        if path in _HEALTH_PATHS:
+            well, body = self._health()
+            status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+            return Answer(status, "application/json", body, {"Cache-Control": "no-store"})
         file = None if admin else self._files.get(path)
         if file is None:
             return text(HTTPStatus.NOT_FOUND, "there is nothing at this address")

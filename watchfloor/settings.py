@@ -296,6 +296,47 @@ class GatewaySettings(Section):
     """Over how long a stopping gateway spreads the closing of its connections."""
     drain_s_max: Positive = 10
     """How long a stopping gateway waits for its connections after that."""
+    receipts_interval_ms: Positive = 1_000
+    """How often the receipts of each tenant are written to their topic, as one record."""
+    receipts_positions_interval_s: Positive = 10
+    """How often it is written how far each connection has come that does not say so itself."""
+    receipts_ranges_max: Positive = 4_096
+    """Ranges and seen ids of one tenant that are gathered; with more the record is written before its interval ends."""
+    receipts_queue_bytes_max: Positive = 16 * 1024 * 1024
+    """Receipts that wait for a broker; of more the oldest go, counted."""
+    audit_queue_records_max: Positive = 20_000
+    """Audit records that wait for a broker; of more the log has the rest, counted."""
+    audit_window_s: Positive = 60
+    """What is refused alike from the same address in this time is one audit record, and one more with the count."""
+    audit_repeats_max: Positive = 10_000
+    """Addresses and reasons that are told apart in that; the others are counted together."""
+    publish_stop_s_max: Positive = 3
+    """How long a stopping gateway waits for the broker to take receipts and audit records."""
+    seen_ids_max: Positive = 50_000
+    """Newest findings, of all tenants together, of which the gateway takes note that somebody has looked at them."""
+    critical_unseen_s: Positive = 60
+    """A CRITICAL message that nobody has looked at for this long is told again, then after twice this time and so on."""
+    critical_notices_max: Annotated[int, Field(ge=1, le=20)] = 5
+    """How often a CRITICAL message is told again at most."""
+    critical_messages_max: Positive = 1_000
+    """Newest CRITICAL messages of a tenant that are watched for somebody who looks at them."""
+    seen_by_max: Positive = 20
+    """Users that are named in `message_seen`: the first ones."""
+    health_interval_s: Positive = 5
+    """How often the other components are asked how they are. One that is not well is asked every second."""
+    health_timeout_s: Positive = 2
+    """How long each of them has to answer."""
+    worker_urls: list[str] = []
+    """Where the workers' `/metrics` and `/readyz` are, such as `http://worker-1:9101`; without them the gateway cannot
+    say whether the workers keep up."""
+    connect_url: str | None = None
+    """Kafka Connect's REST interface, where the gateway may ask it how the connector's task is."""
+    feed_behind_s: Positive = 5
+    """From this delay on clients are told that the feed is behind."""
+    feed_status_hold_s: Annotated[float, Field(ge=0)] = 3.0
+    """How long a trouble, or its end, must last before clients are told, so that they are not told of every blink."""
+    feed_status_interval_s: Positive = 30
+    """How often clients are told again while the feed is not live."""
     tls_certificate_file: Path | None = None
     """PEM chain; with `tls_key_file` the gateway speaks https and wss itself."""
     tls_key_file: Path | None = None

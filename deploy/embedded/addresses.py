@@ -86,7 +86,11 @@ def settings_overrides(
         "connect": connect,
         "worker": {"metrics_port": addresses.metrics[0], "data_dir": str(worker_dir)},
         "auth": auth,
-        "gateway": {"port": addresses.gateway},
+        "gateway": {
+            "port": addresses.gateway,
+            "worker_urls": [f"http://{LOOPBACK}:{port}" for port in addresses.metrics],
+            "connect_url": connect["url"],
+        },
     }
 
 

@@ -68,6 +68,9 @@ class Ledger:
         for entry in entries:
             self.recipients.setdefault((entry.record.tenant_id, entry.record.seq), 0)
 
+    def remembered(self, entries: Sequence[Entry]) -> None:
+        """Nobody was handed them."""
+
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
         for seq in range(first_seq, last_seq + 1):
             self.recipients[tenant_id, seq] += recipients

@@ -12,8 +12,8 @@ DOCS = Path(__file__).parents[3] / "docs" / "protocol.md"
 SCRIPTS = sorted(WEB_DIR.glob("*.js"))
 
 
-def files(*, ready: bool = True) -> WebFiles:
-    return WebFiles(lambda: Readiness(ready=ready, reason="because"), lambda: b"metric 1\n")
+def files(*, ready: bool = True, well: bool = True) -> WebFiles:
+    return WebFiles(lambda: Readiness(ready=ready, reason="because"), lambda: b"metric 1\n", lambda: (well, b"{}"))
 
 
 def test_the_page_and_its_files() -> None:
@@ -41,6 +41,14 @@ def test_readiness_and_health_are_different_questions() -> None:
         {"ready": False, "reason": "because"},
     )
     assert files().answer("GET", "/readyz").status is HTTPStatus.OK
+
+
+@pytest.mark.parametrize("path", ["/api/noc/health/", "/api/noc/health"])
+def test_the_chain_s_health_is_503_where_it_is_not_well(path: str) -> None:
+    answer = files().answer("GET", path)
+    assert (answer.status, answer.content_type, answer.body) == (HTTPStatus.OK, "application/json", b"{}")
+    assert files(well=False).answer("GET", path).status is HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_metrics_and_methods() -> None:

@@ -1,0 +1,92 @@
+"""What a gateway writes down, put together: receipts, the audit trail, and the producer below both.
+
+Owns when records are made and the order of stopping. What is in them is decided by `gateway.receipts` and
+`gateway.audit`.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from gateway.audit import AuditTrail
+from gateway.critical import CriticalLimits, CriticalWatch
+from gateway.metrics import GatewayMetrics
+from gateway.publishing import Publisher
+from gateway.receipts import Receipts
+from gateway.seen_reader import SeenReader
+from watchfloor.settings import Settings
+
+
+class Books:
+    """The records of one gateway.
+
+    Args:
+        settings: of the process.
+        metrics: what is written, dropped and waits.
+        epoch: of the feed's log now.
+    """
+
+    def __init__(self, settings: Settings, metrics: GatewayMetrics, epoch: Callable[[], str]) -> None:
+        limits = settings.gateway
+        self.gateway = f"{socket.gethostname()}-{os.getpid()}"
+        """The name of this process in the records."""
+        self._interval_s = limits.receipts_interval_ms / 1000
+        self._positions_s = limits.receipts_positions_interval_s
+        self.publisher = Publisher(settings.kafka, limits, metrics)
+        watch = CriticalWatch(
+            CriticalLimits(
+                unseen_s=limits.critical_unseen_s,
+                notices_max=limits.critical_notices_max,
+                messages_max=limits.critical_messages_max,
+                seen_by_max=limits.seen_by_max,
+            )
+        )
+        self.receipts = Receipts(
+            self.gateway,
+            watch,
+            metrics,
+            give=self.publisher.receipts,
+            epoch=epoch,
+            clock=time.time,
+            ranges_max=limits.receipts_ranges_max,
+            ids_max=limits.seen_ids_max,
+        )
+        self.audit = AuditTrail(
+            self.gateway,
+            self.publisher.audit,
+            window_s=limits.audit_window_s,
+            kinds_max=limits.audit_repeats_max,
+        )
+        self._seen = SeenReader(settings.kafka, limits, self.gateway, self.receipts.heard)
+
+    async def run(self) -> None:
+        """Write down and read what others wrote, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.publisher.run())
+            tasks.create_task(self._seen.run())
+            tasks.create_task(self._write())
+
+    async def close(self) -> None:
+        """Write what is left; in bounded time."""
+        self._flush(positions=True)
+        self.audit.close()
+        await self.publisher.close()
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_positions = loop.time() + self._positions_s
+        while True:
+            await asyncio.sleep(self._interval_s)
+            positions = loop.time() >= next_positions
+            if positions:
+                next_positions = loop.time() + self._positions_s
+            self._flush(positions=positions)
+            now = time.time()
+            self.receipts.tell_unseen(now)
+            self.audit.sweep(now)
+
+    def _flush(self, *, positions: bool) -> None:
+        for batch in self.receipts.flush(positions=positions):
+            self.publisher.receipts(batch)

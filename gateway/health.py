@@ -1,0 +1,215 @@
+"""How the chain is, as `/api/noc/health/` tells it (R5.9). Pure: what was found out in, states and a report out.
+
+Nothing about a tenant is in it, and no address, password or reason that another program worded: whoever may ask
+for the health need not be an operator.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+
+class State(StrEnum):
+    """How a component is."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """It works, but not as it should."""
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+    """Nobody told this gateway where it is; does not count."""
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True):
+    """One component of the chain; null where it is not known."""
+
+    state: State
+    detail: str
+    lag_records: int | None = None
+    lag_seconds: float | None = None
+    last_message_age_s: float | None = None
+    """Since it last brought a message; on a quiet night this grows without harm."""
+    restarts_seen: int | None = None
+    """How often it was found running again after it was not, since this gateway started."""
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `/api/noc/health/`."""
+
+    status: State
+    time: str
+    gateway: str
+    """The process that answers."""
+    version: str
+    checked_age_s: float | None
+    """Since the other components were last asked."""
+    feed: Mapping[str, object]
+    """What clients were told last about the feed: see `feed_status` of the protocol."""
+    components: Mapping[str, Component]
+    queue_depths: Mapping[str, int]
+    backlog: Mapping[str, float | None]
+    tasks: Mapping[str, int | None]
+    """Counters since the worker or the gateway started."""
+
+
+encode_health = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReading:
+    """What the gateway knows of the feed by reading it."""
+
+    positions_known: bool
+    answering: bool
+    lag_records: int
+    lag_seconds: float
+    last_record_at: float | None
+    """Append time of the newest feed record, seconds since 1970."""
+    last_output_at: float | None
+    """The same of whatever the worker wrote last, clean events included."""
+    admits: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReading:
+    """What the workers said, added up."""
+
+    asked: int
+    answered: int
+    ready: int
+    partitions: int
+    """Owned by those that are ready."""
+    lag_records: int = 0
+    lag_seconds: float = 0.0
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectReading:
+    """What Kafka Connect said of the connector."""
+
+    answers: bool
+    registered: bool = False
+    connector: str = ""
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a task and every one runs; the connector's own state does not count."""
+        return bool(self.tasks) and all(task == "RUNNING" for task in self.tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReading:
+    """What PostgreSQL said to the capture role."""
+
+    answers: bool
+    slot_active: bool | None = None
+    """Whether somebody reads the replication slot; None where it is missing or cannot be read."""
+    backlog_bytes: int | None = None
+    """Of the log that Debezium has not confirmed."""
+
+
+def gateway_component(feed: FeedReading, now: float) -> Component:
+    """This gateway itself."""
+    age = None if feed.last_record_at is None else round(max(0.0, now - feed.last_record_at), 3)
+    state = State.HEALTHY if feed.admits and feed.answering else State.UNHEALTHY
+    if feed.admits and not feed.answering:
+        state = State.DEGRADED  # it still serves what it has; what is wrong is Kafka's
+    return Component(
+        state=state,
+        detail=feed.reason,
+        lag_records=feed.lag_records,
+        lag_seconds=round(feed.lag_seconds, 3),
+        last_message_age_s=age,
+    )
+
+
+def kafka_component(feed: FeedReading) -> Component:
+    """The brokers, by what the gateway's own reader gets from them."""
+    if feed.answering:
+        return Component(state=State.HEALTHY, detail="a broker answers")
+    return Component(state=State.UNHEALTHY, detail="no broker answers")
+
+
+def worker_component(
+    reading: WorkerReading | None, feed: FeedReading, partitions: int, behind_s: float, now: float
+) -> Component:
+    """The workers together.
+
+    Args:
+        reading: None where the gateway was not told where they are.
+        feed: when their latest record came.
+        partitions: that have to be processed.
+        behind_s: from this delay on they are degraded.
+        now: seconds since 1970.
+    """
+    age = None if feed.last_output_at is None else round(max(0.0, now - feed.last_output_at), 3)
+    if reading is None:
+        return Component(state=State.UNKNOWN, detail="gateway.worker_urls is not set", last_message_age_s=age)
+    if not reading.answered:
+        return Component(state=State.UNHEALTHY, detail=_of(0, reading.asked, "answer"), last_message_age_s=age)
+    if reading.partitions < partitions:
+        state, detail = State.UNHEALTHY, f"{reading.partitions} of {partitions} partitions are processed"
+    elif reading.ready < reading.asked:
+        state, detail = (
+            State.DEGRADED,
+            f"all partitions are processed; {_of(reading.ready, reading.asked, 'are ready')}",
+        )
+    elif reading.lag_seconds >= behind_s:
+        state, detail = State.DEGRADED, "behind the captured topics"
+    else:
+        state, detail = State.HEALTHY, _of(reading.ready, reading.asked, "are ready")
+    return Component(
+        state=state,
+        detail=detail,
+        lag_records=reading.lag_records,
+        lag_seconds=round(reading.lag_seconds, 3),
+        last_message_age_s=age,
+    )
+
+
+def connect_component(
+    reading: ConnectReading | None, database: DatabaseReading | None, restarts_seen: int
+) -> Component:
+    """Kafka Connect and the connector's task; a slot that nobody reads says that it does not capture."""
+    if reading is None:
+        return Component(state=State.UNKNOWN, detail="gateway.connect_url is not set")
+    if not reading.answers:
+        state, detail = State.UNHEALTHY, "Kafka Connect does not answer"
+    elif not reading.registered:
+        state, detail = State.UNHEALTHY, "the connector is not registered"
+    elif not reading.running:
+        state, detail = State.UNHEALTHY, f"the connector's task: {', '.join(reading.tasks) or 'none'}"
+    elif database is not None and database.slot_active is False:
+        state, detail = State.DEGRADED, "the task runs, but nobody reads the replication slot"
+    else:
+        state, detail = State.HEALTHY, "the connector's task runs"
+    return Component(state=state, detail=detail, restarts_seen=restarts_seen)
+
+
+def database_component(reading: DatabaseReading | None) -> Component:
+    """The watched database."""
+    if reading is None:
+        return Component(state=State.UNKNOWN, detail="the gateway has no password of the capture role")
+    if not reading.answers:
+        return Component(state=State.UNHEALTHY, detail="PostgreSQL does not answer, or refuses the capture role")
+    return Component(state=State.HEALTHY, detail="PostgreSQL answers")
+
+
+def overall(components: Mapping[str, Component]) -> State:
+    """The worst state of all that is known.
+
+    >>> fine = Component(state=State.HEALTHY, detail="")
+    >>> overall({"kafka": fine, "worker": Component(state=State.UNKNOWN, detail="")})
+    <State.HEALTHY: 'healthy'>
+    """
+    states = {component.state for component in components.values()}
+    return next((state for state in (State.UNHEALTHY, State.DEGRADED) if state in states), State.HEALTHY)
+
+
+def _of(some: int, number: int, what: str) -> str:
+    return f"{some} of {number} workers {what}"

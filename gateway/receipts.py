@@ -1,0 +1,343 @@
+"""Who was written, has had, and has looked at which message, gathered for `noc.receipts` (B5.11).
+
+Owns what is gathered between two records of a tenant, and the newest findings' ids, so that nobody can mark
+what is not theirs. No I/O: it gives out batches and notices, and is told everything.
+
+Nothing here is on the way of a message: `written` is two steps in a dictionary, however many connections a
+batch went to, and the counts are worked out when a record is made.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from contracts.feed import AnomalyDetected
+from contracts.findings import Severity
+from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
+from gateway.answers import iso
+from gateway.critical import CriticalWatch, Notice
+from gateway.metrics import GatewayMetrics
+from gateway.rendering import Entry
+from gateway.subscriber import Subscriber
+
+_CONNECTIONS_MAX = 1_000
+"""In one record; more are several records."""
+_EARLY_MAX = 1_000
+"""Findings that this gateway has not read yet, about which others have said who has looked at them."""
+_EARLY_MARKS_MAX = 20
+"""Of one such finding."""
+
+
+@dataclass(slots=True, eq=False)
+class Viewer:
+    """A signed-in connection as the receipts know it."""
+
+    subscriber: Subscriber
+    connection: str
+    """Its name in the records and in the log."""
+    written: int = 0
+    """The highest seq up to which everything that it may see is known to have been handed to its socket."""
+    told: int = -1
+    """What the latest record says of `written`."""
+    received: int | None = None
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose messages it sees."""
+        return self.subscriber.tenant_id
+
+    @property
+    def subject(self) -> str:
+        """The token's user."""
+        return self.subscriber.subject
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A finding that was shown."""
+
+    tenant_id: int
+    client_id: int | None
+    site_id: int | None
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """What is to be told of one tenant."""
+
+    runs: RecipientRuns = field(default_factory=RecipientRuns)
+    ones: dict[int, int] = field(default_factory=dict)
+    """Seq to how often it was written to one connection: for who filters, one after the other."""
+    changed: set[Viewer] = field(default_factory=set)
+    gone: list[Reach] = field(default_factory=list)
+    seen: dict[tuple[str, str], str] = field(default_factory=dict)
+    """User and id to time."""
+
+    def __bool__(self) -> bool:
+        return bool(len(self.runs) or self.ones or self.changed or self.gone or self.seen)
+
+
+class Receipts:
+    """Everything that one gateway has to say about deliveries.
+
+    Args:
+        gateway: the name of this process in the records.
+        watch: is told of CRITICAL messages and of who has looked at them.
+        metrics: counts marks and notices.
+        give: takes records that are ready before their interval is over.
+        epoch: of the feed's log now.
+        clock: seconds since 1970.
+        ranges_max: ranges and marks of one tenant that are gathered.
+        ids_max: findings that are known, of all tenants together.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        watch: CriticalWatch,
+        metrics: GatewayMetrics,
+        *,
+        give: Callable[[ReceiptBatch], None],
+        epoch: Callable[[], str],
+        clock: Callable[[], float],
+        ranges_max: int,
+        ids_max: int,
+    ) -> None:
+        self._gateway = gateway
+        self._watch = watch
+        self._metrics = metrics
+        self._give = give
+        self._epoch_now = epoch
+        self._epoch = ""
+        self._clock = clock
+        self._ranges_max = ranges_max
+        self._ids_max = ids_max
+        self._ledgers: dict[int, _Ledger] = {}
+        self._viewers: dict[int, set[Viewer]] = {}
+        self._known: dict[str, _Known] = {}
+        self._early: dict[str, list[tuple[int, SeenMark]]] = {}
+        self.notify: Callable[[Notice], None] = lambda _notice: None
+        """Tells the subscribers; set by who has them."""
+        self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
+        """The seq up to which a subscriber has had everything that it may see; set by who writes to it."""
+
+    # --- the hub ---------------------------------------------------------------------------------
+
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """All records from the first to the last seq were written to so many connections."""
+        if not recipients:
+            return
+        ledger = self._ledgers.get(tenant_id)
+        if ledger is None or len(ledger.runs) >= self._ranges_max:
+            ledger = self._with_room(tenant_id)
+        ledger.runs.add(first_seq, last_seq, recipients)
+
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """A record was written to one connection."""
+        ledger = self._ledgers.get(tenant_id)
+        if ledger is None or len(ledger.ones) >= self._ranges_max:
+            ledger = self._with_room(tenant_id)
+        ledger.ones[seq] = ledger.ones.get(seq, 0) + 1
+
+    def published(self, entries: Sequence[Entry]) -> None:
+        """These records were handed to all who may see them."""
+        self._learn(entries, live=True)
+
+    def remembered(self, entries: Sequence[Entry]) -> None:
+        """These records were read back from the past; nobody was handed them."""
+        self._learn(entries, live=False)
+
+    # --- the connections -------------------------------------------------------------------------
+
+    def arrived(self, who: Viewer) -> None:
+        """A connection has signed in."""
+        self._viewers.setdefault(who.tenant_id, set()).add(who)
+
+    def left(self, who: Viewer) -> None:
+        """A connection is gone; a second time does nothing."""
+        viewers = self._viewers.get(who.tenant_id, set())
+        if who not in viewers:
+            return
+        viewers.discard(who)
+        if not viewers:
+            del self._viewers[who.tenant_id]
+        ledger = self._ledger(who.tenant_id)
+        ledger.changed.discard(who)
+        ledger.gone.append(self._told(who, left=True))
+        self._when_full(who.tenant_id, ledger)
+
+    def received(self, who: Viewer, seq: int) -> None:
+        """A client says that it has had everything up to a seq; more than it was written is not believed."""
+        if who not in self._viewers.get(who.tenant_id, ()):
+            return  # it has left, or the log is another one and it is being sent away
+        seq = min(seq, self._reach(who))
+        if who.received is None or seq > who.received:
+            who.received = seq
+            self._ledger(who.tenant_id).changed.add(who)
+
+    def seen(self, who: Viewer, ids: Iterable[str], now: float) -> None:
+        """A person has looked at messages.
+
+        What the token does not show is passed over without a word, and so is what this gateway does not know:
+        the sender learns nothing about ids of others.
+        """
+        allowed = who.subscriber.scope.widened()
+        at = iso(now)
+        for identifier in ids:
+            known = self._known.get(identifier)
+            if known is None or known.tenant_id != who.tenant_id or not allowed.shows(known.client_id, known.site_id):
+                self._metrics.seen.labels("ignored").inc()
+                continue
+            ledger = self._ledger(who.tenant_id)
+            if (who.subject, identifier) in ledger.seen:
+                continue
+            self._metrics.seen.labels("taken").inc()
+            ledger.seen[who.subject, identifier] = at
+            self._when_full(who.tenant_id, ledger)
+            self._mark(who.tenant_id, SeenMark(user=who.subject, id=identifier, at=at), now)
+
+    # --- the topic -------------------------------------------------------------------------------
+
+    def heard(self, batch: ReceiptBatch) -> None:
+        """A record of any gateway: what is seen there is seen here."""
+        now = self._clock()
+        for mark in batch.seen:
+            if mark.id in self._known:
+                self._mark(batch.tenant_id, mark, now)
+            else:  # its message may be read a moment later
+                marks = self._early.setdefault(mark.id, [])
+                if len(marks) < _EARLY_MARKS_MAX:
+                    marks.append((batch.tenant_id, mark))
+        while len(self._early) > _EARLY_MAX:
+            del self._early[next(iter(self._early))]
+
+    def flush(self, *, positions: bool = False) -> list[ReceiptBatch]:
+        """The records that are due, at least one for each tenant of which there is something to say.
+
+        Args:
+            positions: also how far those connections have come that did not say so.
+        """
+        self._follow_epoch()
+        if positions:
+            self._note_positions()
+        batches = [
+            batch for tenant_id, ledger in self._ledgers.items() if ledger for batch in self._batches(tenant_id, ledger)
+        ]
+        self._ledgers.clear()
+        return batches
+
+    def tell_unseen(self, now: float) -> None:
+        """Tell of CRITICAL messages that nobody has looked at, where it is time."""
+        for notice in self._watch.due(now):
+            self._metrics.critical_notices.labels("unseen").inc()
+            self.notify(notice)
+        self._metrics.critical_unseen.set(self._watch.unseen)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _learn(self, entries: Sequence[Entry], *, live: bool) -> None:
+        self._follow_epoch()
+        now = self._clock()
+        for entry in entries:
+            record = entry.record
+            if not isinstance(record, AnomalyDetected):
+                continue
+            for finding in record.findings:
+                self._known[finding.id] = _Known(record.tenant_id, record.client_id, record.site_id)
+                if finding.severity is Severity.CRITICAL:
+                    self._watch.add(
+                        record.tenant_id,
+                        finding.id,
+                        record.seq,
+                        record.client_id,
+                        record.site_id,
+                        since=now if live else entry.past.timestamp_ms / 1000,
+                        now=now,
+                    )
+                for tenant_id, mark in self._early.pop(finding.id, ()):
+                    if tenant_id == record.tenant_id:
+                        self._mark(tenant_id, mark, now)
+        while len(self._known) > self._ids_max:
+            del self._known[next(iter(self._known))]
+
+    def _mark(self, tenant_id: int, mark: SeenMark, now: float) -> None:
+        notice = self._watch.seen(tenant_id, mark.id, mark.user, mark.at, now)
+        if notice is not None:
+            self._metrics.critical_notices.labels("seen").inc()
+            self.notify(notice)
+
+    def _with_room(self, tenant_id: int) -> _Ledger:
+        self._follow_epoch()
+        self._when_full(tenant_id, self._ledger(tenant_id))
+        return self._ledger(tenant_id)
+
+    def _ledger(self, tenant_id: int) -> _Ledger:
+        found = self._ledgers.get(tenant_id)
+        if found is None:
+            found = self._ledgers[tenant_id] = _Ledger()
+        return found
+
+    def _when_full(self, tenant_id: int, ledger: _Ledger) -> None:
+        if max(len(ledger.runs), len(ledger.ones), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
+            del self._ledgers[tenant_id]
+            for batch in self._batches(tenant_id, ledger):
+                self._give(batch)
+
+    def _note_positions(self) -> None:
+        for tenant_id, viewers in self._viewers.items():
+            moved = {viewer for viewer in viewers if self._reach(viewer) > viewer.told}
+            if moved:
+                self._ledger(tenant_id).changed |= moved
+
+    def _reach(self, viewer: Viewer) -> int:
+        # A client that goes back to a position is written again what it had: it had it all the same.
+        viewer.written = max(viewer.written, self.reached(viewer.subscriber))
+        return viewer.written
+
+    def _told(self, viewer: Viewer, *, left: bool = False) -> Reach:
+        viewer.told = self._reach(viewer)
+        return Reach(
+            user=viewer.subject,
+            connection=viewer.connection,
+            endpoint=str(viewer.subscriber.variant.endpoint),
+            written=viewer.told,
+            received=viewer.received,
+            left=left,
+        )
+
+    def _batches(self, tenant_id: int, ledger: _Ledger) -> list[ReceiptBatch]:
+        for seq, recipients in ledger.ones.items():
+            ledger.runs.add(seq, seq, recipients)
+        runs = ledger.runs.runs()
+        self._watch.count(tenant_id, runs)
+        reaches = [*ledger.gone, *(self._told(viewer) for viewer in ledger.changed)]
+        slices = [reaches[at : at + _CONNECTIONS_MAX] for at in range(0, len(reaches), _CONNECTIONS_MAX)] or [[]]
+        seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in ledger.seen.items()]
+        at = iso(self._clock())
+        return [
+            ReceiptBatch(
+                tenant_id=tenant_id,
+                gateway=self._gateway,
+                at=at,
+                epoch=self._epoch,
+                runs=[] if number else runs,
+                connections=part,
+                seen=[] if number else seen,
+            )
+            for number, part in enumerate(slices)
+        ]
+
+    def _follow_epoch(self) -> None:
+        """Where the log is another one: what was gathered belongs to the old one, and its ids mean nothing."""
+        epoch = self._epoch_now()
+        if epoch == self._epoch:
+            return
+        if self._epoch:
+            for tenant_id, ledger in self._ledgers.items():
+                for batch in self._batches(tenant_id, ledger):
+                    self._give(batch)
+            self._ledgers.clear()
+            self._viewers.clear()
+            self._known.clear()
+            self._early.clear()
+            self._watch.clear()
+        self._epoch = epoch
