@@ -32,7 +32,7 @@ from gateway.pulse import Pulse
 from gateway.runtime import Runtime
 from gateway.visitor import Visitor
 from gateway.web_files import SECURITY_HEADERS, Answer, text
-from gateway.wire import Seat, SocketWire, text_frame
+from gateway.wire import Crowd, Seat, SocketWire, text_frame
 from watchfloor.errors import WatchfloorError
 from watchfloor.settings import GatewaySettings, Settings
 
@@ -76,7 +76,9 @@ class _Gateway:
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
-        self._seats: set[ServerConnection] = set()
+        self._crowd = Crowd(
+            self._limits.handshakes_max, self._limits.control_frames_per_minute_max, self._runtime.metrics
+        )
         self._closing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -149,15 +151,15 @@ class _Gateway:
         if not self._runtime.admits:
             sentence = self._runtime.readiness().reason
             return self._refuse(connection, "not_ready", text(HTTPStatus.SERVICE_UNAVAILABLE, sentence, later))
-        if len(self._seats) >= self._limits.connections_max:
+        if len(self._crowd.seats) >= self._limits.connections_max:
             full = text(HTTPStatus.SERVICE_UNAVAILABLE, "this gateway has all the connections it can take", later)
             return self._refuse(connection, "full", full)
         # Taken here and not when the handshake is done: many handshakes at once would all find room.
-        self._seats.add(connection)
+        self._crowd.seats.add(connection)
         return None
 
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return Seat(protocol, server, self._seats, **options)
+        return Seat(protocol, server, self._crowd, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()

@@ -6,6 +6,7 @@ Owns the connection class that the library is given, and how complete frames are
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from gateway.visitor import closing_reason
 
 _log = structlog.get_logger(__name__)
 
+_MINUTE_S = 60.0
 _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
@@ -28,22 +30,72 @@ def text_frame(payload: bytes) -> bytes:
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
+@dataclass(slots=True)
+class Crowd:
+    """The sockets of a gateway, and what one of them may take."""
+
+    handshakes_max: int
+    control_frames_per_minute_max: int
+    metrics: GatewayMetrics
+    seats: set[ServerConnection] = field(default_factory=set)
+    """Connections that were let in."""
+    handshakes: dict[ServerConnection, None] = field(default_factory=dict)
+    """Those that have not had their answer, the oldest first."""
+
+    def began(self, connection: ServerConnection) -> None:
+        """A socket was opened. Where too many say nothing, the one that has said nothing for longest goes.
+
+        So somebody who opens sockets and says nothing keeps nobody out who speaks at once.
+        """
+        while len(self.handshakes) >= self.handshakes_max:
+            oldest = next(iter(self.handshakes))
+            del self.handshakes[oldest]
+            self.metrics.refused.labels("handshakes").inc()
+            oldest.transport.abort()
+        self.handshakes[connection] = None
+
+
 class Seat(ServerConnection):
     """A connection that gives its seat back when its socket is gone, however far its handshake came.
 
-    Also tells when it heard something last, and when its socket has room again.
+    Also tells when it heard something last, and when its socket has room again; and bounds what the library leaves
+    open: how many handshakes are under way, how many control frames come, how long a failed connection may linger.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, seats: set[ServerConnection], **options: Any) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Server, crowd: Crowd, **options: Any) -> None:
         super().__init__(protocol, server, **options)
-        self._seats = seats
+        self._crowd = crowd
+        self._controls = 0
+        self._controls_since = self.loop.time()
+        self._end: asyncio.TimerHandle | None = None
         self.heard_at = self.loop.time()
         self.on_drained: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A socket was opened."""
+        super().connection_made(transport)
+        self._crowd.began(self)
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Shake hands; however that ends, it is not under way any more."""
+        try:
+            await super().handshake(*arguments, **options)
+        finally:
+            self._crowd.handshakes.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
         """Something came, be it a pong."""
         self.heard_at = self.loop.time()
         super().data_received(data)
+        if self.close_deadline is not None and self._end is None:
+            # A client that was told why the connection fails need not close it: the library would wait for it.
+            self._end = self.loop.call_at(self.close_deadline, self.transport.abort)
+
+    def process_event(self, event: Any) -> None:
+        """One frame."""
+        super().process_event(event)
+        if isinstance(event, Frame) and event.opcode in {Opcode.PING, Opcode.PONG}:
+            self._count_control()
 
     def resume_writing(self) -> None:
         """The socket has room again."""
@@ -53,9 +105,26 @@ class Seat(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        self._seats.discard(self)
+        self._crowd.seats.discard(self)
+        self._crowd.handshakes.pop(self, None)
         self.on_drained = None
+        if self._end is not None:
+            self._end.cancel()
         super().connection_lost(exc)
+
+    def _count_control(self) -> None:
+        # A ping is answered at once, whether or not the client reads the answers: they would pile up.
+        if self.heard_at - self._controls_since > _MINUTE_S:
+            self._controls_since, self._controls = self.heard_at, 0
+        self._controls += 1
+        if self._controls > self._crowd.control_frames_per_minute_max and self.protocol.state is State.OPEN:
+            reason = f"more than {self._crowd.control_frames_per_minute_max} pings and pongs a minute"
+            self._crowd.metrics.closes.labels(str(int(CloseCode.TOO_MANY))).inc()
+            _log.info("closing", connection=self.id.hex, code=int(CloseCode.TOO_MANY), reason=reason)
+            self.protocol.fail(CloseCode.TOO_MANY, reason)
+            self.send_data()
+            self.transport.pause_reading()  # what it goes on to send is not even looked at
+            self.close_deadline = self.heard_at + (self.close_timeout or 0)
 
 
 class SocketWire:
@@ -68,7 +137,7 @@ class SocketWire:
         metrics: counts closes by code.
     """
 
-    __slots__ = ("_close_timeout_s", "_closed", "_closing", "_connection", "_metrics")
+    __slots__ = ("_close_timeout_s", "_closed", "_closing", "_connection", "_metrics", "_stuck")
 
     def __init__(
         self, connection: Seat, close_timeout_s: float, closing: set[asyncio.Task[None]], metrics: GatewayMetrics
@@ -78,6 +147,8 @@ class SocketWire:
         self._close_timeout_s = close_timeout_s
         self._closing = closing
         self._closed = False
+        self._stuck: tuple[float, int] | None = None
+        """Since when it has taken nothing, and what waits; looked at once a beat."""
 
     @property
     def id(self) -> str:
@@ -106,14 +177,24 @@ class SocketWire:
         return self._connection.transport.get_write_buffer_size()
 
     def ping(self, silent_s_max: float) -> None:
-        """Ask for a sign of life; cut the connection where none came for `silent_s_max` seconds."""
+        """Ask for a sign of life; cut the connection that said or took nothing for `silent_s_max` seconds."""
         connection = self._connection
-        if connection.loop.time() - connection.heard_at > silent_s_max:
-            self._metrics.closes.labels("silent").inc()
-            _log.info("closing", connection=self.id, reason="nothing was heard for too long")
-            connection.transport.abort()
+        now = connection.loop.time()
+        if now - connection.heard_at > silent_s_max:
+            self._cut("silent", "nothing was heard for too long")
         elif not connection.paused:
+            self._stuck = None
             self.write(_PING)
+        elif self._stuck is None or self.buffered_bytes() < self._stuck[1]:
+            self._stuck = (now, self.buffered_bytes())
+        elif now - self._stuck[0] > silent_s_max:
+            # It speaks and does not read, and nothing of the feed is there to notice that it is behind.
+            self._cut("stuck", "nothing was read for too long")
+
+    def _cut(self, kind: str, reason: str) -> None:
+        self._metrics.closes.labels(kind).inc()
+        _log.info("closing", connection=self.id, reason=reason)
+        self._connection.transport.abort()
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection; nothing is written to it any more."""

@@ -218,6 +218,10 @@ class GatewaySettings(Section):
     message_bytes_max: Positive = 64 * 1024
     messages_per_minute_max: Positive = 100
     connections_max: Positive = 10_000
+    handshakes_max: Positive = 5_000
+    """Sockets that have not had the answer to their handshake; one more ends the one that waits for longest."""
+    control_frames_per_minute_max: Positive = 300
+    """Pings and pongs of one connection; over it the connection is closed with 4429."""
     queue_bytes_max: Positive = 256 * 1024
     """Per connection, not yet written. Over it nothing live is written; the connection reads on from the recent past
     when its socket has room again."""

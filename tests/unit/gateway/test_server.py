@@ -68,7 +68,7 @@ async def listening(port: int, connections_max: int) -> AsyncIterator[module._Ga
 
 async def until_free(gateway: module._Gateway) -> None:
     async with asyncio.timeout(5):
-        while gateway._seats:  # noqa: ASYNC110 - a closing socket tells nobody
+        while gateway._crowd.seats:  # noqa: ASYNC110 - a closing socket tells nobody
             await asyncio.sleep(0.01)
 
 
