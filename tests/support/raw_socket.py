@@ -100,9 +100,7 @@ class RawSocket:
         lines += [f"{name}: {value}" for name, value in extra]
         return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode("utf-8")
 
-    def open(
-        self, target: str = "/ws/noc/dashboard/", extra: Sequence[tuple[str, str]] = (), **options: Any
-    ) -> int:
+    def open(self, target: str = "/ws/noc/dashboard/", extra: Sequence[tuple[str, str]] = (), **options: Any) -> int:
         """Shake hands; the status of the answer, 0 where the server said none."""
         self.send(self.request(target, extra, **options))
         return self.answer()
@@ -115,7 +113,9 @@ class RawSocket:
         head, _, rest = bytes(self._heard).partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         self.status = int(first.split(" ")[1])
-        self.headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.headers = {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
         self._heard = bytearray(rest)
         return self.status
 
