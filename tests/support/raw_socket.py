@@ -80,8 +80,8 @@ class RawSocket:
         except (BrokenPipeError, ConnectionResetError):
             return
 
+    @staticmethod
     def request(
-        self,
         target: str = "/ws/noc/dashboard/",
         extra: Sequence[tuple[str, str]] = (),
         *,
