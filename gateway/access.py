@@ -27,6 +27,8 @@ from watchfloor.settings import AuthSettings
 
 SECRET_BYTES_MIN = 32
 _REQUIRED = ["sub", "iss", "aud", "iat", "exp"]
+_EXPIRES_MAX = 253_370_764_800.0
+"""The year 9999 in seconds since 1970: what lies behind it is no date."""
 
 
 class Capability(StrEnum):
@@ -233,6 +235,8 @@ def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
     capabilities = frozenset(claims.capabilities)
     if Capability.VIEW not in capabilities:
         raise AccessRefusedError(CloseCode.FORBIDDEN, f"the token lacks {Capability.VIEW}")
+    if not claims.exp < _EXPIRES_MAX:
+        raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "a claim of the token has a wrong value")
     clients, sites = _limits(claims, capabilities)
     return Identity(
         subject=claims.sub,

@@ -4,10 +4,11 @@ Pure. A browser always names its Origin; a request without one comes from a prog
 page can drive.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
 from gateway.rendering import Endpoint
@@ -19,6 +20,8 @@ ENDPOINTS: dict[str, Endpoint] = {
     "/ws/noc/anomaly-stream/": Endpoint.ANOMALY_STREAM,
 }
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "bearer"})
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
+"""A JWT by whatever name it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,9 @@ def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refus
     """
     if len(origins) > 1 or (origins and origins[0].lower() not in allowed):
         return Refusal(HTTPStatus.FORBIDDEN, "origin", "this origin may not connect, see gateway.allowed_origins")
-    named = {name.lower() for name, _ in parse_qsl(urlsplit(target).query, keep_blank_values=True)}
-    if named & _TOKEN_PARAMETERS:
+    query = urlsplit(target).query
+    named = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if named & _TOKEN_PARAMETERS or _TOKEN.search(unquote(query)):
         return Refusal(
             HTTPStatus.BAD_REQUEST,
             "token_in_url",

@@ -31,9 +31,10 @@ from gateway.listening import listen, listen_admin, response, tls_context
 from gateway.peers import client_address, networks
 from gateway.pulse import Pulse
 from gateway.runtime import Runtime
+from gateway.seat import Crowd, Seat, socket_address
 from gateway.visitor import Visitor
 from gateway.web_files import Answer, text
-from gateway.wire import Lobby, Seat, SocketWire, socket_address, text_frame
+from gateway.wire import SocketWire, text_frame
 from watchfloor.settings import GatewaySettings, Settings
 
 _BEAT_S = 1.0
@@ -71,7 +72,9 @@ class _Gateway:
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
-        self._lobby = Lobby(self._limits.handshakes_max, self._runtime.metrics)
+        self._crowd = Crowd(
+            self._limits.handshakes_max, self._limits.control_frames_per_minute_max, self._runtime.metrics
+        )
         self._arrivals = Arrivals(self._limits, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
@@ -144,7 +147,7 @@ class _Gateway:
             later = {"Retry-After": str(denial.retry_after_s)}
             return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
         # Taken here and not when the handshake is done: many handshakes at once would all find room.
-        self._lobby.seats.add(connection)
+        self._crowd.seats.add(connection)
         return None
 
     def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
@@ -155,12 +158,12 @@ class _Gateway:
             connection.address = address
         if not self._runtime.admits:
             return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._lobby.seats) >= self._limits.connections_max:
+        if len(self._crowd.seats) >= self._limits.connections_max:
             return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._arrivals.arrive(address, time.monotonic())
 
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return Seat(protocol, server, self._lobby, **options)
+        return Seat(protocol, server, self._crowd, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
@@ -176,7 +179,6 @@ class _Gateway:
             return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
         wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
-        connection.handshake_done()
         connection.on_drained = visitor.drained
         guest = _Guest(wire, visitor)
         self._guests.add(guest)

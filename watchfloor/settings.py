@@ -247,10 +247,12 @@ class GatewaySettings(Section):
     """Enough for an office behind one address whose dashboards all come back at once."""
     addresses_max: Positive = 10_000
     """Client addresses whose rate is remembered."""
-    handshakes_max: Positive = 1_000
-    """Sockets whose handshake is not done; one more is answered with 503 at once."""
     trusted_proxies: list[str] = []
     """Addresses or networks of load balancers whose X-Forwarded-For names the client. Others' is ignored."""
+    handshakes_max: Positive = 5_000
+    """Sockets that have not had the answer to their handshake; one more ends the one that waits for longest."""
+    control_frames_per_minute_max: Positive = 300
+    """Pings and pongs of one connection; over it the connection is closed with 4429."""
     queue_bytes_max: Positive = 256 * 1024
     """Per connection, not yet written. Over it nothing live is written; the connection reads on from the recent past
     when its socket has room again."""

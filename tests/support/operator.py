@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import sql
+from support.published_contract import check_heard, check_said
 from support.stack import RunningStack
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -45,10 +46,11 @@ def update(connection: "psycopg.Connection[Any]", table: str, row_id: int, **col
 
 
 class Operator:
-    """A signed-in client that remembers every message."""
+    """A signed-in client that remembers every message, each held against the published schemas."""
 
     def __init__(self, stack: RunningStack, tenant: int, path: str = DASHBOARD, **claims: Any) -> None:
         self.tenant = tenant
+        self._path = path
         self.messages: list[dict[str, Any]] = []
         claims.setdefault("capabilities", ("noc:view", "noc:view_all_clients", "noc:view_pii"))
         self._open = ExitStack()
@@ -64,7 +66,8 @@ class Operator:
         self._open.close()
 
     def send(self, **message: Any) -> None:
-        """Send one message."""
+        """Send one message of the contract."""
+        check_said(message)
         self._socket.send(json.dumps(message))
 
     def expect(self, kind: str, *, timeout_s: float = 30.0, **fields: Any) -> dict[str, Any]:
@@ -76,7 +79,7 @@ class Operator:
         deadline = time.monotonic() + timeout_s
         while (left := deadline - time.monotonic()) > 0:
             try:
-                message: dict[str, Any] = json.loads(self._socket.recv(timeout=left))
+                message = self._hear(left)
             except TimeoutError:
                 break
             self.messages.append(message)
@@ -89,10 +92,15 @@ class Operator:
         before, deadline = len(self.messages), time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
-                self.messages.append(json.loads(self._socket.recv(timeout=left)))
+                self.messages.append(self._hear(left))
             except TimeoutError:
                 break
         return [message for message in self.messages[before:] if message["type"] != "heartbeat"]
+
+    def _hear(self, timeout_s: float) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout=timeout_s))
+        check_heard(message, self._path)
+        return message
 
     def closed_with(self, timeout_s: float = 30.0) -> int | None:
         """Wait for the server to close; returns its close code."""

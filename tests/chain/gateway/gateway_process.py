@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from support.published_contract import check_heard, check_said, said_problems
 from support.stack import wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -192,9 +193,10 @@ class GatewayProcess:
 
 
 class Client:
-    """A WebSocket client that speaks JSON."""
+    """A WebSocket client that speaks JSON, and holds what it says and hears against the published schemas."""
 
     def __init__(self, address: str, **options: Any) -> None:
+        self._address = address
         self._open = ExitStack()
         self.connection: ClientConnection = self._open.enter_context(connect(address, open_timeout=10, **options))
         self.established: dict[str, Any] = {}
@@ -206,11 +208,18 @@ class Client:
         self._open.close()
 
     def say(self, **message: Any) -> None:
+        check_said(message)
+        self.connection.send(json.dumps(message))
+
+    def say_wrong(self, **message: Any) -> None:
+        """Say what is no message of the contract."""
+        assert list(said_problems(message)), "this is a right message"
         self.connection.send(json.dumps(message))
 
     def hear(self, timeout_s: float = 5.0) -> dict[str, Any]:
         """The next message; raises TimeoutError where none comes."""
         message: dict[str, Any] = json.loads(self.connection.recv(timeout_s))
+        check_heard(message, self._address)
         return message
 
     def hear_all(self, quiet_s: float = 0.5) -> list[dict[str, Any]]:
