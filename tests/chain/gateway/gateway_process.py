@@ -150,10 +150,9 @@ class GatewayProcess:
         return self.log.read_text("utf-8") if self.log.exists() else ""
 
     def metric(self, sample: str) -> float:
-        for line in httpx.get(f"{self.http}/metrics", timeout=5).text.splitlines():
-            if line.startswith(f"{sample} "):
-                return float(line.rsplit(" ", 1)[1])
-        return 0.0
+        """The value of a sample; of one that is named without labels the sum over them."""
+        lines = httpx.get(f"{self.http}/metrics", timeout=5).text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{sample} ", f"{sample}{{")))
 
     def token(self, tenant: int | None = 1, *capabilities: str, lifetime_s: int = 600, **limits: Sequence[int]) -> str:
         return mint_token(
