@@ -67,7 +67,9 @@ class Provider:
             "iat": now,
             "exp": now + 60,
         } | claims
-        return jwt.encode(content, self.keys[kid] if key is None else key, algorithm or self.algorithm, headers={"kid": kid})
+        return jwt.encode(
+            content, self.keys[kid] if key is None else key, algorithm or self.algorithm, headers={"kid": kid}
+        )
 
 
 @pytest.fixture(params=["RS256", "ES256"])
