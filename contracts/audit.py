@@ -29,7 +29,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     connection: str | None = None
     endpoint: str | None = None
     peer: str | None = None
-    """The address that the gateway sees; behind a proxy that of the proxy."""
+    """The client's address; behind a proxy that is in `gateway.trusted_proxies` the one that it names."""
     correlation_id: str | None = None
     """As in the client's error message and in the log."""
     count: int = 1

@@ -237,9 +237,9 @@ class GatewaySettings(Section):
     """Of one user (tenant and subject) at this process; one more is closed with 1013."""
     connections_per_tenant_max: Positive = 5_000
     """Of one tenant at this process; one more is closed with 1013."""
-    connects_per_s_max: Positive = 1_000
+    connects_per_s_max: Positive = 2_000
     """Handshakes a second; one more is answered with 503 and Retry-After."""
-    connects_burst_max: Positive = 2_000
+    connects_burst_max: Positive = 5_000
     """Handshakes that may come at once before that rate counts."""
     connects_per_address_per_s_max: Positive = 20
     """The same for one client address (IPv6: its /64). Addresses on loopback are not counted."""

@@ -93,24 +93,25 @@ class FeedWriter:
 class GatewayProcess:
     """`watchfloor gateway`, started as production starts it."""
 
-    def __init__(self, feed: FeedWriter, directory: Path, **limits: int) -> None:
-        """Args: `limits` are settings of the section `gateway`."""
+    def __init__(self, feed: FeedWriter, directory: Path, auth: Mapping[str, Any] | None = None, **limits: Any) -> None:
+        """Args: `limits` are settings of the section `gateway`, `auth` those of `auth` in place of the secret."""
         self.feed = feed
-        limits = {"authenticate_timeout_s": 2, "queue_bytes_max": 200_000} | limits
-        self.port = _free_port()
+        limits = {"authenticate_timeout_s": 2, "queue_bytes_max": 200_000, "port": free_port()} | limits
+        self.port: int = limits["port"]
+        # Of several on one port each has its own for the questions that a test asks.
+        self.own_port: int = limits.get("admin_port", self.port)
         self.log = directory / "gateway.log"
-        self._config = directory / "watchfloor.toml"
-        self._config.write_text(
+        self.config = directory / "watchfloor.toml"
+        self.config.write_text(
             f"""
             [kafka]
             bootstrap_servers = "{feed.kafka.bootstrap_servers}"
             topic_prefix = "{feed.kafka.topic_prefix}"
             [gateway]
-            port = {self.port}
             allowed_origins = ["https://noc.example.com"]
-            {chr(10).join(f"{name} = {value}" for name, value in limits.items())}
+            {_toml(limits)}
             [auth]
-            hs256_secret = "{SECRET}"
+            {_toml({"hs256_secret": SECRET} if auth is None else auth)}
             """,
             "utf-8",
         )
@@ -125,10 +126,10 @@ class GatewayProcess:
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.own_port}"
 
     def start(self) -> None:
-        arguments = [sys.executable, "-m", "watchfloor", "--config", str(self._config), "gateway"]
+        arguments = [sys.executable, "-m", "watchfloor", "--config", str(self.config), "gateway"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(self.ready, f"the gateway is ready:\n{self.words()}", READY_S)
@@ -154,11 +155,18 @@ class GatewayProcess:
         lines = httpx.get(f"{self.http}/metrics", timeout=5).text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{sample} ", f"{sample}{{")))
 
-    def token(self, tenant: int | None = 1, *capabilities: str, lifetime_s: int = 600, **limits: Sequence[int]) -> str:
+    def token(
+        self,
+        tenant: int | None = 1,
+        *capabilities: str,
+        lifetime_s: int = 600,
+        user: str = "tester",
+        **limits: Sequence[int],
+    ) -> str:
         return mint_token(
             AUTH,
             tenant_id=tenant,
-            user="tester",
+            user=user,
             capabilities=capabilities or ("noc:view", "noc:view_all_clients"),
             lifetime_s=lifetime_s,
             **limits,
@@ -241,7 +249,11 @@ class Client:
         raise AssertionError("the connection was not closed")
 
 
-def _free_port() -> int:
+def _toml(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

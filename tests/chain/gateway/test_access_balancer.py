@@ -1,0 +1,208 @@
+"""The documented configurations of HAProxy and nginx, with two real gateways behind them; where one is installed."""
+
+import datetime as dt
+import json
+import shutil
+import signal
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from chain.gateway.gateway_process import FeedWriter, GatewayProcess, free_port
+from confluent_kafka import Consumer, TopicPartition
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.stack import wait_for
+from unit.gateway.gateway_values import anomaly
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from contracts.topics import partition_of
+from watchfloor.kafka import ensure_topics
+
+CONFIGURATIONS = Path(__file__).parents[3] / "deploy" / "balancer"
+COMMANDS = {"haproxy": ("haproxy", "-db", "-f"), "nginx": ("nginx", "-g", "daemon off;", "-c")}
+ORIGIN = "https://noc.example.com"
+ELSEWHERE = "127.0.0.2"
+"""A client's address that is not the balancer's."""
+
+
+class Balanced(NamedTuple):
+    port: int
+    gateways: tuple[GatewayProcess, GatewayProcess]
+    trust: ssl.SSLContext
+
+    def connect(self, tenant: int = 1) -> tuple[ClientConnection, dict[str, Any]]:
+        """A signed-in client on wss, and what it was greeted with."""
+        made = connect(
+            f"wss://noc.example.com:{self.port}/ws/noc/",
+            host="127.0.0.1",
+            port=self.port,
+            ssl=self.trust,
+            origin=ORIGIN,
+            source_address=(ELSEWHERE, 0),
+            additional_headers={"X-Forwarded-For": "203.0.113.66"},
+            open_timeout=5,
+        )
+        made.send(json.dumps({"type": "authenticate", "token": self.gateways[0].token(tenant)}))
+        return made, json.loads(made.recv(5))
+
+
+def certificate(directory: Path) -> Path:
+    """A certificate for the documented name and its key, in one file as HAProxy likes it and in two."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "noc.example.com")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("noc.example.com")]), critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = directory / "noc.example.com.pem"
+    file.write_bytes(made + private)
+    file.with_suffix(".key").write_bytes(private)
+    return file
+
+
+@contextmanager
+def running(kind: str, gateways: tuple[GatewayProcess, GatewayProcess], directory: Path) -> Iterator[Balanced]:
+    """The documented file with the addresses of this machine in it."""
+    file, port = certificate(directory), free_port()
+    suffix = {"haproxy": "haproxy.cfg", "nginx": "nginx.conf"}[kind]
+    text = (CONFIGURATIONS / suffix).read_text("utf-8")
+    changes = {
+        "10.0.0.11:8080": f"127.0.0.1:{gateways[0].port}",
+        "10.0.0.12:8080": f"127.0.0.1:{gateways[1].port}",
+        "bind :443": f"bind 127.0.0.1:{port}",
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "/etc/haproxy/": f"{directory}/",
+        "/etc/nginx/": f"{directory}/",
+        "events {": f"pid {directory}/nginx.pid;\nerror_log {directory}/error.log;\nevents {{",
+        "    map $http_upgrade": f"    access_log {directory}/access.log;\n    map $http_upgrade",
+    }
+    for before, after in changes.items():
+        text = text.replace(before, after)
+    configuration = directory / suffix
+    configuration.write_text(text, "utf-8")
+    words = directory / "balancer.log"
+    with words.open("wb") as log:
+        process = subprocess.Popen([*COMMANDS[kind], str(configuration)], stdout=log, stderr=log)
+    try:
+        trust = ssl.create_default_context(cafile=str(file))
+        balanced = Balanced(port, gateways, trust)
+        wait_for(lambda: answers(balanced), f"the balancer answers: {words.read_text()}", 15)
+        yield balanced
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def answers(balanced: Balanced) -> bool:
+    try:
+        return get(balanced, "/readyz").status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def get(balanced: Balanced, path: str) -> httpx.Response:
+    with httpx.Client(verify=balanced.trust) as http:
+        return http.get(
+            f"https://127.0.0.1:{balanced.port}{path}",
+            headers={"Host": "noc.example.com"},
+            extensions={"sni_hostname": "noc.example.com"},
+        )
+
+
+@pytest.fixture(params=sorted(COMMANDS))
+def balanced(request: pytest.FixtureRequest, kafka_address: str, tmp_path: Path) -> Iterator[Balanced]:
+    if shutil.which(COMMANDS[request.param][0]) is None:
+        pytest.skip(f"{request.param} is not installed (Debian: apt-get install {request.param})")
+    feed = FeedWriter(kafka_address)
+    ensure_topics(feed.kafka)
+    made = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        limits = {"trusted_proxies": ["127.0.0.1"], "allowed_origins": [ORIGIN]}
+        made.append(GatewayProcess(feed, tmp_path / name, **limits))
+    first, second = made
+    with first, second, running(request.param, (first, second), tmp_path) as ready:
+        yield ready
+
+
+def test_dashboards_work_through_a_balancer_and_outlive_a_gateway(balanced: Balanced) -> None:
+    first, second = balanced.gateways
+    with ExitStack() as open_clients:
+        clients = []
+        for _ in range(10):
+            client, greeting = balanced.connect()
+            open_clients.callback(client.close)
+            assert greeting["type"] == "connection_established"
+            clients.append(client)
+        shares = [gateway.metric('noc_gateway_connections{endpoint="dashboard"}') for gateway in (first, second)]
+        assert sum(shares) == 10
+        assert min(shares) >= 3
+        first.feed.write(anomaly(1, 1))
+        assert {json.loads(client.recv(5))["seq"] for client in clients} == {1}
+        first.stop(signal.SIGKILL)
+        first.feed.write(anomaly(1, 2))
+        stayed = sum(still_there(client) for client in clients)
+        assert stayed == shares[1]
+        for _ in range(10):  # and at once: nobody is sent to the dead one
+            client, greeting = balanced.connect()
+            open_clients.callback(client.close)
+            assert (greeting["type"], greeting["seq"]) == ("connection_established", 2)
+    first.start()
+    wait_for(lambda: reaches(balanced, first), "the gateway that came back gets connections again", 20)
+
+
+def still_there(client: ClientConnection) -> bool:
+    try:
+        return bool(json.loads(client.recv(5))["seq"] == 2)
+    except ConnectionClosed:
+        return False
+
+
+def reaches(balanced: Balanced, gateway: GatewayProcess) -> bool:
+    try:
+        client, _ = balanced.connect()
+    except (OSError, WebSocketException):
+        return False
+    with client:
+        return gateway.metric('noc_gateway_connections{endpoint="dashboard"}') > 0
+
+
+def test_the_balancer_names_the_client_and_hides_the_metrics(balanced: Balanced) -> None:
+    client, greeting = balanced.connect(9)
+    client.close()
+    assert greeting["type"] == "connection_established"
+    assert get(balanced, "/").status_code == 200
+    assert get(balanced, "/metrics").status_code == 404
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"wss://noc.example.com:{balanced.port}/ws/noc/", host="127.0.0.1", port=balanced.port,
+                ssl=balanced.trust, origin="https://evil.example.com")  # fmt: skip
+    kafka = balanced.gateways[0].feed.kafka
+    audit = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": "none", "log_level": 0})
+    audit.assign([TopicPartition(f"{kafka.topic_prefix}.audit", partition_of(9, kafka.partitions), 0)])
+
+    def signed_in() -> dict[str, Any] | None:
+        message = audit.poll(0.5)
+        record = json.loads(message.value()) if message is not None and message.error() is None else {}
+        return record if record.get("action") == "sign_in" else None
+
+    assert wait_for(signed_in, "the sign-in is in the audit trail", 15)["peer"] == ELSEWHERE
+    audit.close()
