@@ -1,11 +1,13 @@
-"""What all tests share: one real stack, started when the first test asks for it, and quiet logs."""
+"""What all tests share: one real stack, started when the first test asks for it, quiet logs,
+and the scan of what all processes wrote."""
 
 import pytest
+from support.log_scan import pytest_sessionfinish, pytest_terminal_summary
 from support.stack_fixtures import connection, make_token, stack
 
 from watchfloor.logs import configure_logs
 
-__all__ = ["connection", "make_token", "quiet_logs", "stack"]
+__all__ = ["connection", "make_token", "pytest_sessionfinish", "pytest_terminal_summary", "quiet_logs", "stack"]
 
 
 @pytest.fixture(autouse=True, scope="session")

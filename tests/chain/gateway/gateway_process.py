@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from support.log_scan import scan
 from support.published_contract import check_heard, check_said, said_problems
 from support.stack import wait_for
 from websockets.exceptions import ConnectionClosed
@@ -54,6 +55,7 @@ class FeedWriter:
     def write(self, *records: FeedRecord, generation: int = 1) -> None:
         self._generation = max(self._generation, generation)
         for record in records:
+            scan.plant(record.person_name)
             self._send(self.names.anomalies, record.tenant_id, encode_record(record), feed_headers(record, generation))
         self._producer.flush(10)
 
@@ -123,6 +125,8 @@ class GatewayProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        scan.plant(SECRET)
+        scan.read([self.log])
 
     @property
     def http(self) -> str:

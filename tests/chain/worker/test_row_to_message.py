@@ -28,7 +28,10 @@ def tenant(connection: Connection) -> int:
     insert(connection, "tenant", id=tenant, tenant_id=tenant, name="Tenant")
     insert(connection, "client", id=tenant, tenant_id=tenant, name="Client")
     insert(connection, "site", id=tenant, tenant_id=tenant, client_id=tenant, name="Harbour")
-    insert(connection, "person", id=tenant, tenant_id=tenant, name="Ann Example")
+    insert(
+        connection, "person", id=tenant, tenant_id=tenant, name="Ann Example", phone="+1-555-867-5309",
+        email="ann.example@planted.example",
+    )  # fmt: skip
     shift = {"shift_start": now - timedelta(hours=1), "shift_end": now + timedelta(hours=1)}
     insert(connection, "assignment", tenant_id=tenant, person_id=tenant, site_id=tenant, **shift)
     # A busy broker may serve a later row of another topic a moment before this one: late, and counted. That is
