@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from support.published_contract import check_heard, check_said, said_problems
 from support.stack import wait_for
@@ -46,7 +46,7 @@ class FeedWriter:
         client = {"bootstrap.servers": kafka_address, "log_level": 0}
         self.names = TopicNames(self.kafka.topic_prefix)
         self._admin = AdminClient(client)
-        self._create(self.names.anomalies, self.names.processed)
+        self._create(self.names.anomalies, self.names.processed, self.names.receipts, self.names.audit)
         self._producer = Producer(client | {"linger.ms": 0})
         self._batches = 0
         self._generation = 1
@@ -80,6 +80,26 @@ class FeedWriter:
     def raw(self, tenant: int, value: bytes) -> None:
         self._send(self.names.anomalies, tenant, value, [])
         self._producer.flush(10)
+
+    def written(self, topic: str, tenant: int | None = None) -> list[dict[str, Any]]:
+        """Every record of a topic, as JSON; of one tenant where it is named."""
+        client = {"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0}
+        consumer = Consumer(client | {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
+        found: list[dict[str, Any]] = []
+        try:
+            places = [TopicPartition(topic, number) for number in range(self.kafka.partitions)]
+            ends = {place.partition: consumer.get_watermark_offsets(place, timeout=10)[1] for place in places}
+            for place in places:
+                consumer.assign([TopicPartition(topic, place.partition, 0)])
+                while consumer.position([place])[0].offset < ends[place.partition]:
+                    record = consumer.poll(5)
+                    if record is None:
+                        break
+                    if record.error() is None and record.value() is not None:
+                        found.append(json.loads(record.value() or b""))
+        finally:
+            consumer.close()
+        return [record for record in found if tenant is None or record["tenant_id"] == tenant]
 
     def _create(self, *names: str) -> None:
         for created in self._admin.create_topics([NewTopic(name, self.kafka.partitions, 1) for name in names]).values():
