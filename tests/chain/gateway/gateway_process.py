@@ -87,16 +87,16 @@ class FeedWriter:
         consumer = Consumer(client | {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
         found: list[dict[str, Any]] = []
         try:
-            places = [TopicPartition(topic, number) for number in range(self.kafka.partitions)]
-            ends = {place.partition: consumer.get_watermark_offsets(place, timeout=10)[1] for place in places}
-            for place in places:
-                consumer.assign([TopicPartition(topic, place.partition, 0)])
-                while consumer.position([place])[0].offset < ends[place.partition]:
-                    record = consumer.poll(5)
-                    if record is None:
-                        break
-                    if record.error() is None and record.value() is not None:
-                        found.append(json.loads(record.value() or b""))
+            for number in range(self.kafka.partitions):
+                end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1]
+                consumer.assign([TopicPartition(topic, number, 0)])
+                offset = -1
+                while offset + 1 < end:
+                    record = consumer.poll(10)
+                    assert record is not None, f"partition {number} of {topic} cannot be read"
+                    assert record.error() is None
+                    offset = record.offset() or 0
+                    found.append(json.loads(record.value() or b""))
         finally:
             consumer.close()
         return [record for record in found if tenant is None or record["tenant_id"] == tenant]

@@ -46,10 +46,16 @@ def visitor(gateway: GatewayProcess, tenant: int, user: str, **limits: Any) -> C
 def hear_until(client: Client, kind: str, timeout_s: float = 15.0) -> dict[str, Any]:
     """The next message of a type; others are passed over."""
     deadline = time.monotonic() + timeout_s
-    while True:
-        message = client.hear(max(0.01, deadline - time.monotonic()))
+    others = []
+    while time.monotonic() < deadline:
+        try:
+            message = client.hear(max(0.01, deadline - time.monotonic()))
+        except TimeoutError:
+            break
         if message["type"] == kind:
             return message
+        others.append(message["type"])
+    raise AssertionError(f"no {kind} came, but {others}")
 
 
 def feed_messages(client: Client) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,7 +80,8 @@ class Scene:
         self.receipts.reached = self.world.hub.reached
         self.world.hub.ledger = self.receipts
         audit = AuditTrail("here", self.trail.append, window_s=60, kinds_max=100)
-        any_parts: Any = (None, Verifier(**tokens))
+        everybody = SimpleNamespace(admit=lambda *_: None, leave=lambda _: None)
+        any_parts: Any = (None, Verifier(**tokens), everybody)
         self.house = House(
             self.world.hub,
             self.world.catch_up,
