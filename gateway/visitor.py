@@ -195,13 +195,13 @@ class Visitor:
         house = self._house
         try:
             identity = await house.verifier.verify(token)
+            self._identity = self._identity or identity
             if not self._gone:
                 house.bearers.admit(self, identity)
         except AccessRefusedError as refusal:
             house.metrics.sign_ins.labels("refused").inc()
             return self._session.refused(refusal.code, refusal.reason, house.hub.clock())
         house.metrics.sign_ins.labels("accepted").inc()
-        self._identity = self._identity or identity
         return self._session.admitted(identity, house.hub.clock())
 
     def _subscribe(self, effect: Subscribe) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from support.log_scan import scan
 from support.published_contract import check_heard, check_said, said_problems
@@ -47,7 +47,7 @@ class FeedWriter:
         client = {"bootstrap.servers": kafka_address, "log_level": 0}
         self.names = TopicNames(self.kafka.topic_prefix)
         self._admin = AdminClient(client)
-        self._create(self.names.anomalies, self.names.processed)
+        self._create(self.names.anomalies, self.names.processed, self.names.receipts, self.names.audit)
         self._producer = Producer(client | {"linger.ms": 0})
         self._batches = 0
         self._generation = 1
@@ -82,6 +82,26 @@ class FeedWriter:
     def raw(self, tenant: int, value: bytes) -> None:
         self._send(self.names.anomalies, tenant, value, [])
         self._producer.flush(10)
+
+    def written(self, topic: str, tenant: int | None = None) -> list[dict[str, Any]]:
+        """Every record of a topic, as JSON; of one tenant where it is named."""
+        client = {"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0}
+        consumer = Consumer(client | {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
+        found: list[dict[str, Any]] = []
+        try:
+            for number in range(self.kafka.partitions):
+                end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)[1]
+                consumer.assign([TopicPartition(topic, number, 0)])
+                offset = -1
+                while offset + 1 < end:
+                    record = consumer.poll(10)
+                    assert record is not None, f"partition {number} of {topic} cannot be read"
+                    assert record.error() is None
+                    offset = record.offset() or 0
+                    found.append(json.loads(record.value() or b""))
+        finally:
+            consumer.close()
+        return [record for record in found if tenant is None or record["tenant_id"] == tenant]
 
     def _create(self, *names: str) -> None:
         for created in self._admin.create_topics([NewTopic(name, self.kafka.partitions, 1) for name in names]).values():
