@@ -49,6 +49,8 @@ class SequenceTracker:
         """Messages had of the record `seq + 1`, where it is not whole yet."""
         self._resuming = False
         """Asked for the past, not answered yet: heartbeats tell nothing of it."""
+        self._stands_at = 0
+        """The feed itself, when this connection was signed in."""
 
     @property
     def position(self) -> Position | None:
@@ -100,7 +102,7 @@ class SequenceTracker:
         tenant_id, epoch, seq = _number(body, "tenant_id"), body.get("epoch"), _number(body, "seq")
         if tenant_id is None or not isinstance(epoch, str) or seq is None:
             return []
-        connected, before = Connected(tenant_id, epoch, seq), self.epoch
+        connected, before, self._stands_at = Connected(tenant_id, epoch, seq), self.epoch, seq
         if before == epoch:
             # A server that knows no resume says nothing of the past; the next `prev_seq` then shows the loss.
             self._previous = self.seq
@@ -118,8 +120,7 @@ class SequenceTracker:
             return [] if first is None or last is None else [Resumed(first, last)]
         if first is not None and last is not None and last >= first - 1:
             return self._skipped(first, last, str(body.get("reason")))
-        if last is not None:
-            self._start_at(last)
+        self._start_at(self._stands_at if last is None else last)
         return [Gap(None, None, str(body.get("reason")))]
 
     def _skipped(self, first: int | None, last: int | None, reason: str) -> list[Event]:

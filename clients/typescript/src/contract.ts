@@ -211,12 +211,12 @@ export type AnswerMessage =
   | Pong
   | ErrorMessage;
 
-/** A sign of life: browsers do not show protocol pings to a page. Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. */
+/** A sign of life: browsers do not show protocol pings to a page. Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. It has none while the gateway looks for what a returning client has missed. */
 export interface Heartbeat {
   readonly type: "heartbeat";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
   readonly timestamp: string;
-  readonly seq: number;
+  readonly seq?: number;
 }
 
 /** Messages that nobody can be given: reload what depends on them. Both ends included. */

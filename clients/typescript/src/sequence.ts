@@ -61,6 +61,7 @@ export class SequenceTracker {
   #previous: number; // what the next message names as its prev_seq if nothing is lost before it
   #parts: number; // messages had of the record seq + 1, where it is not whole yet
   #resuming = false; // asked for the past, not answered yet: heartbeats tell nothing of it
+  #standsAt = 0; // the feed itself, when this connection was signed in
 
   /** `start` is where to go on; null to begin with what comes after the first sign-in. */
   constructor(start: Position | null = null) {
@@ -112,6 +113,7 @@ export class SequenceTracker {
     if (typeof epoch !== "string" || seq === null || number(body["tenant_id"]) === null) return [];
     const connected: Connected = {kind: "connected", message: body as unknown as ConnectionEstablished};
     const before = this.#epoch;
+    this.#standsAt = seq;
     if (before === epoch) {
       // A server that knows no resume says nothing of the past; the next prev_seq then shows the loss.
       this.#previous = this.#seq;
@@ -134,7 +136,7 @@ export class SequenceTracker {
     }
     const reason = String(body["reason"]);
     if (first !== null && last !== null && last >= first - 1) return this.#skipped(first, last, reason);
-    if (last !== null) this.#startAt(last);
+    this.#startAt(last ?? this.#standsAt);
     return [gapOf(null, null, reason)];
   }
 

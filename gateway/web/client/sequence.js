@@ -14,6 +14,7 @@ export class SequenceTracker {
     #previous; // what the next message names as its prev_seq if nothing is lost before it
     #parts; // messages had of the record seq + 1, where it is not whole yet
     #resuming = false; // asked for the past, not answered yet: heartbeats tell nothing of it
+    #standsAt = 0; // the feed itself, when this connection was signed in
     /** `start` is where to go on; null to begin with what comes after the first sign-in. */
     constructor(start = null) {
         this.#epoch = start?.epoch ?? null;
@@ -64,6 +65,7 @@ export class SequenceTracker {
             return [];
         const connected = { kind: "connected", message: body };
         const before = this.#epoch;
+        this.#standsAt = seq;
         if (before === epoch) {
             // A server that knows no resume says nothing of the past; the next prev_seq then shows the loss.
             this.#previous = this.#seq;
@@ -88,8 +90,7 @@ export class SequenceTracker {
         const reason = String(body["reason"]);
         if (first !== null && last !== null && last >= first - 1)
             return this.#skipped(first, last, reason);
-        if (last !== null)
-            this.#startAt(last);
+        this.#startAt(last ?? this.#standsAt);
         return [gapOf(null, null, reason)];
     }
     // These are given to nobody: go on behind them.
