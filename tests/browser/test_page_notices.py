@@ -18,7 +18,7 @@ NOW = "2026-03-02T09:00:00.000Z"
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The page's files as the gateway serves them, with the same headers."""
-    files = WebFiles(lambda: Readiness(ready=True, reason=""), lambda: b"")
+    files = WebFiles(lambda: Readiness(ready=True, reason=""), lambda: b"", lambda: (True, b"{}"))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
