@@ -306,7 +306,8 @@ class Session:
         self._scope = scope
         return [
             self._answers.refreshed(identity, now, asked),
-            *([Subscribe(identity, scope)] if changed else []),
+            # Announced, so that the client knows where the new view begins: the next `prev_seq` would look like a loss.
+            *([Subscribe(identity, scope, request_id=asked, announce=True)] if changed else []),
             Audit(Action.REFRESH, allowed=True, reason=what_may(identity)),
         ]
 

@@ -58,7 +58,7 @@ class WebFiles:
         readiness: asked by `/readyz`.
         health: gives the JSON of `/api/noc/health/`, and whether the chain is well enough for a 200.
         metrics: gives the text of `/metrics`.
-        directory: of the page.
+        directory: of the page; what lies in folders below it is served too.
         open_metrics: whether the public port shows the metrics too.
     """
 
@@ -76,9 +76,9 @@ class WebFiles:
         self._metrics = metrics
         self._health = health
         self._files = {
-            f"/{path.name}": (_TYPES[path.suffix], path.read_bytes())
-            for path in sorted(directory.iterdir())
-            if path.suffix in _TYPES
+            f"/{path.relative_to(directory).as_posix()}": (_TYPES[path.suffix], path.read_bytes())
+            for path in sorted(directory.rglob("*"))
+            if path.suffix in _TYPES and path.is_file()
         }
         self._files["/"] = self._files["/index.html"]
 

@@ -1,24 +1,26 @@
-// The page: takes the token, opens the connection, shows its state and hands messages to the feed.
+// The page: takes the token, runs the feed, shows its state and hands messages to the list.
 
-import {Connection} from "/connection.js";
-import {Feed} from "/feed.js";
-import {Sequence} from "/sequence.js";
+import {Feed} from "/client/index.js";
+import {MessageList} from "/list.js";
+import {SeenWatch} from "/seen.js";
+import {duration, feedStatusText, gapText, seenByText, unseenNote, unseenText} from "/words.js";
 
 const TOKEN_KEY = "watchfloor.token";
 const TICK_MS = 1000;
 const STALE_AFTER_MS = 40_000;
+const RECEIPTS_INTERVAL_S = 2; // 60 messages a minute at most; the gateway takes 100
 
 const $ = (id) => document.getElementById(id);
-const feed = new Feed({
+const list = new MessageList({
   list: $("feed"),
   empty: $("empty"),
   window: $("window"),
   announcer: $("announcer"),
   chips: document.querySelectorAll(".chip"),
+  watch: new SeenWatch($("feed"), (id) => feed?.seen([id])),
 });
-const sequence = new Sequence();
-const status = {state: "signed-out", since: 0, heardAt: 0, retryAt: 0, detail: ""};
-let connection = null;
+const status = {state: "signed-out", since: 0, retryAt: 0, detail: "", feed: "live"};
+let feed = null;
 
 // The fragment is never sent to a server; it leaves the address bar before anything else happens.
 function tokenFromAddress() {
@@ -31,19 +33,26 @@ function signIn(token) {
   forget();
   sessionStorage.setItem(TOKEN_KEY, token);
   $("token").value = "";
-  connection = new Connection(token, {state: changed, established, message: received, heard: () => { status.heardAt = Date.now(); }});
+  const secure = location.protocol === "https:";
+  feed = new Feed({
+    url: `${secure ? "wss" : "ws"}://${location.host}`,
+    allowPlaintext: !secure, // whoever opened this page without TLS has decided that
+    token: () => token,
+    receiptsIntervalS: RECEIPTS_INTERVAL_S,
+    onEvent: happened,
+  });
   showBoard(true);
-  connection.start();
+  feed.start();
 }
 
 // Whoever signs in next may be somebody else, of another tenant: nothing that was shown before stays.
 function forget() {
-  connection?.stop();
-  connection = null;
-  sequence.begin(null, 0);
-  feed.clear();
+  feed?.stop();
+  feed = null;
+  list.clear();
   $("fact-tenant").textContent = "–";
-  Object.assign(status, {state: "signed-out", since: 0, heardAt: 0, retryAt: 0, detail: ""});
+  Object.assign(status, {state: "signed-out", since: 0, retryAt: 0, detail: ""});
+  showFeedStatus({state: "live"});
 }
 
 function signOut(reason) {
@@ -52,7 +61,7 @@ function signOut(reason) {
   showBoard(false);
   $("sign-in-reason").textContent = reason;
   $("sign-in-reason").hidden = reason === "";
-  changed("signed-out", {});
+  changed("signed-out");
   $("token").value = "";
   $("token").focus();
 }
@@ -62,37 +71,66 @@ function showBoard(signedIn) {
   for (const id of ["board", "facts", "sign-out"]) $(id).hidden = !signedIn;
 }
 
-function changed(state, detail) {
-  if (state === "rejected") {
-    signOut(`Not signed in: ${detail.reason}. Paste a new token.`);
-    return;
+function happened(event) {
+  switch (event.kind) {
+    case "connecting":
+      return changed("connecting");
+    case "connected":
+      $("fact-tenant").textContent = event.message.tenant_id;
+      showFeedStatus({state: "live"}); // until the gateway says otherwise
+      return changed("live");
+    case "resumed":
+      return; // what was missed follows: there is nothing to tell
+    case "gap":
+      return list.note(gapText(event));
+    case "message":
+      return received(event.message);
+    case "disconnected":
+      changed("waiting", event.reason, Date.now() + 1000 * event.retryInS);
+      return showFeedStatus({state: "live"}); // nothing is known of it now, and the other banner tells why
+    case "ended":
+      return event.needsToken ? signOut(`Not signed in: ${event.reason}. Paste a new token.`) : changed("refused", event.reason);
   }
-  // Attempts to come back are one outage: its beginning is what an operator wants to know.
-  if ((state === "live") !== (status.state === "live") || status.since === 0) status.since = Date.now();
-  status.state = state;
-  status.retryAt = detail.retryAt ?? 0;
-  status.detail = detail.reason ?? "";
-  draw();
-}
-
-function established(message) {
-  $("fact-tenant").textContent = message.tenant_id;
-  const missed = sequence.begin(message.epoch, message.seq);
-  if (missed > 0) feed.note(`${missed} message${missed === 1 ? "" : "s"} passed while this page was not connected`);
-  draw();
 }
 
 function received(message) {
-  if (typeof message.seq !== "number" || message.prev_seq === undefined) return;
-  const {fresh, missing} = sequence.take(message);
-  if (missing !== null) feed.note(`Messages ${missing.from} to ${missing.to} did not arrive`);
-  if (fresh) feed.add(message);
+  switch (message.type) {
+    case "feed_status":
+      return showFeedStatus(message);
+    case "message_seen":
+      return void list.mark(message.id, "seen", seenByText(message));
+    case "critical_unseen":
+      if (!list.mark(message.id, "unseen", unseenText(message))) list.note(unseenNote(message));
+      return list.say(unseenNote(message));
+    default:
+      return list.add(message);
+  }
+}
+
+// A screen reader hears of each change of state once, not of every second.
+function showFeedStatus(message) {
+  $("behind").textContent = feedStatusText(message);
+  $("behind").hidden = message.state === "live";
+  if (message.state === status.feed) return;
+  status.feed = message.state;
+  if (status.state === "live") list.say(message.state === "live" ? "The feed is up to date again" : feedStatusText(message));
+}
+
+function changed(state, detail = "", retryAt = 0) {
+  // Attempts to come back are one outage: its beginning is what an operator wants to know.
+  if ((state === "live") !== (status.state === "live") || status.since === 0) status.since = Date.now();
+  Object.assign(status, {state, detail, retryAt});
+  draw();
+}
+
+function silentForMs() {
+  return feed?.heardAt == null ? null : performance.now() - feed.heardAt;
 }
 
 function stateText() {
   switch (status.state) {
     case "live":
-      return Date.now() - status.heardAt > STALE_AFTER_MS ? "Connected, but silent" : "Live";
+      return silentForMs() > STALE_AFTER_MS ? "Connected, but silent" : "Live";
     case "connecting":
       return "Connecting…";
     case "waiting":
@@ -106,7 +144,7 @@ function stateText() {
 
 function bannerText() {
   if (status.state === "waiting") {
-    return `Not live: ${status.detail}. Next attempt in ${seconds(status.retryAt - Date.now())}. What happens meanwhile is not listed below.`;
+    return `Not live: ${status.detail}. Next attempt in ${duration(status.retryAt - Date.now())}. What happens meanwhile is listed then.`;
   }
   return status.state === "refused" ? `Not live, and not tried again: ${status.detail}.` : "";
 }
@@ -122,13 +160,8 @@ function draw() {
   document.title = status.state === "live" ? "Watchfloor" : `(${status.state}) Watchfloor`;
   $("retry").hidden = status.state !== "waiting" && status.state !== "refused";
   $("fact-since").textContent = status.since ? new Date(status.since).toLocaleTimeString(undefined, {hour12: false}) : "–";
-  $("fact-heard").textContent = status.heardAt ? `${seconds(Date.now() - status.heardAt)} ago` : "–";
-  $("fact-seq").textContent = sequence.seq.toLocaleString();
-}
-
-function seconds(ms) {
-  const whole = Math.max(0, Math.round(ms / 1000));
-  return whole < 120 ? `${whole} s` : `${Math.round(whole / 60)} min`;
+  $("fact-heard").textContent = silentForMs() === null ? "–" : `${duration(silentForMs())} ago`;
+  $("fact-seq").textContent = (feed?.position?.seq ?? 0).toLocaleString();
 }
 
 $("sign-in-form").addEventListener("submit", (event) => {
@@ -138,10 +171,10 @@ $("sign-in-form").addEventListener("submit", (event) => {
 });
 $("sign-out").addEventListener("click", () => signOut(""));
 $("retry").addEventListener("click", () => {
-  if (status.state === "refused") connection?.start();
-  else connection?.retryNow();
+  if (status.state === "refused") feed?.start();
+  else feed?.retryNow();
 });
-addEventListener("online", () => connection?.retryNow());
+addEventListener("online", () => feed?.retryNow());
 addEventListener("hashchange", () => {
   const token = tokenFromAddress();
   if (token) signIn(token);

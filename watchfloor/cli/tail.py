@@ -15,6 +15,8 @@ _EPILOG = """
 
   watchfloor tail --stream anomaly --names
 
+  watchfloor tail --site 12 --site 15
+
   watchfloor tail --json | jq .anomaly_type
 
   watchfloor tail --url wss://noc.example.com --token-file token.txt
@@ -40,6 +42,10 @@ def tail(
     stream: Annotated[
         str, typer.Option(help="dashboard (one message a finding) or anomaly (one an event).")
     ] = "dashboard",
+    client: Annotated[
+        list[int] | None, typer.Option(help="Show this client only; repeat it for more. Sites narrow further.", min=1)
+    ] = None,
+    site: Annotated[list[int] | None, typer.Option(help="Show this site only; repeat it for more.", min=1)] = None,
     names: Annotated[bool, typer.Option("--names", help="Show personal data: adds noc:view_pii to the token.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the messages as they came, one a line.")] = False,
     count: Annotated[int | None, typer.Option(help="Stop after so many messages.", min=1)] = None,
@@ -47,7 +53,8 @@ def tail(
 ) -> None:
     """Show the live feed, reconnecting by itself, until Ctrl-C.
 
-    Every message is shown once; where some are missing, a notice says which.
+    Every message is shown once, those of a lost connection when it is back; where some cannot be had any more,
+    a notice says which.
     """
     from watchfloor.cli.terminal import run_until_stopped, show
     from watchfloor.client import Feed, FeedOptions, Stream
@@ -60,7 +67,14 @@ def tail(
         raise WatchfloorError("--token-file needs the address of its gateway", "add --url")
     else:
         address, token = _of_this_machine(context.obj.config, state_dir, tenant or 1, names=names)
-    options = FeedOptions(address, token, Stream(stream), allow_plaintext=allow_plaintext)
+    options = FeedOptions(
+        address,
+        token,
+        Stream(stream),
+        allow_plaintext=allow_plaintext,
+        client_ids=tuple(client or ()),
+        site_ids=tuple(site or ()),
+    )
     _ = options.address  # refuses a wrong address before anything is shown
     run_until_stopped(lambda: show(Feed(options), as_json=as_json, count=count))
 

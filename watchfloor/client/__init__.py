@@ -1,15 +1,16 @@
-"""A client of the gateway's WebSocket feed: connects, signs in, stays connected, says what it missed.
+"""A client of the gateway's WebSocket feed: connects, signs in, stays connected, resumes, says what it missed.
 
     async with aclosing(Feed(FeedOptions(url="wss://noc.example.com", token=read_token)).events()) as events:
         async for event in events:
             ...
 
-Knows contract v1 and nothing of the gateway's insides.
+Knows contract v1 and nothing of the gateway's insides. docs/clients.md has examples and what is promised.
 """
 
-from watchfloor.client.events import Connected, Disconnected, Event, Gap, Message
-from watchfloor.client.feed import Feed, FeedOptions, Stream
-from watchfloor.client.sequence import SequenceTracker
+from watchfloor.client.events import Connected, Disconnected, Event, Gap, Message, Resumed
+from watchfloor.client.feed import Feed
+from watchfloor.client.options import FeedOptions, Stream
+from watchfloor.client.sequence import Position, SequenceTracker
 
 __all__ = [
     "Connected",
@@ -19,6 +20,8 @@ __all__ = [
     "FeedOptions",
     "Gap",
     "Message",
+    "Position",
+    "Resumed",
     "SequenceTracker",
     "Stream",
 ]

@@ -1,16 +1,13 @@
-"""The connection to one feed: sign-in, heartbeat, reconnection by the server's advice.
+"""The connection to one feed: sign-in, resume, reconnection by the server's advice.
 
-Owns one WebSocket at a time. Never shows a token: it goes into the first message and nowhere else.
-Close codes and what they ask of a client are the contract's (`contracts.messages.ADVICE`).
+Owns one WebSocket at a time. Never shows a token: it goes into the first message, or into a refresh, and nowhere
+else. What is new and what is missing is decided by `sequence`, how long to wait by `closing`.
 """
 
 import asyncio
 import random
-import ssl
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import ExitStack, aclosing
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,70 +17,17 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from contracts.messages import ADVICE, Advice, CloseCode, Reconnect
 from watchfloor.addresses import is_loopback
-from watchfloor.client.events import Connected, Disconnected, Event, Gap, Message
-from watchfloor.client.sequence import SequenceTracker
+from watchfloor.client.closing import UNKNOWN, Backoff, advice_for, retry_after_s
+from watchfloor.client.events import Connected, Disconnected, Event, Message
+from watchfloor.client.options import FeedOptions
+from watchfloor.client.receipts import Receipts
+from watchfloor.client.sequence import Position, SequenceTracker
+from watchfloor.client.upkeep import Upkeep
 from watchfloor.errors import WatchfloorError
 
 _REFUSALS_MAX = 2
 """Tokens that are new each time and refused each time are made with another secret than the gateway's."""
-_UNSHOWN = frozenset({"pong", "heartbeat"})
-_UNKNOWN = Advice(Reconnect.YES, 1, "the connection broke")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class Stream(StrEnum):
-    """The endpoints of contract v1."""
-
-    DASHBOARD = "dashboard"
-    ANOMALY = "anomaly"
-
-    @property
-    def path(self) -> str:
-        """Where the gateway serves it."""
-        return "/ws/noc/dashboard/" if self is Stream.DASHBOARD else "/ws/noc/anomaly-stream/"
-
-
-@dataclass(frozen=True, slots=True)
-class FeedOptions:
-    """Where to connect and how patient to be."""
-
-    url: str
-    """`ws://` or `wss://`, host and port; with a path where a proxy serves the gateway below one."""
-    token: Callable[[], str] = field(repr=False)
-    """Called before each connection, so that a renewed token is taken up."""
-    stream: Stream = Stream.DASHBOARD
-    allow_plaintext: bool = False
-    """Send the token over `ws://` to another machine."""
-    heartbeat_interval_s: float = 25.0
-    silence_s_max: float = 60.0
-    """Without any frame for so long the connection is taken for dead."""
-    open_timeout_s: float = 10.0
-    retry_delay_s: float = 0.5
-    retry_delay_s_max: float = 60.0
-    stable_after_s: float = 10.0
-    """A connection that lived so long resets the growing delay."""
-    message_bytes_max: int = 1024 * 1024
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
-
-    @property
-    def address(self) -> str:
-        """The URL of the endpoint.
-
-        Raises:
-            WatchfloorError: not a WebSocket URL, or one that would carry the token readable to others.
-        """
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise WatchfloorError(f"{self.url} is not a WebSocket address", "give one such as wss://noc.example.com")
-        if parts.query or parts.username or parts.password:
-            raise WatchfloorError("the WebSocket address holds a query or a password", "give the token in a file")
-        if parts.scheme == "ws" and not self.allow_plaintext and not is_loopback(parts.hostname):
-            raise WatchfloorError(
-                f"the token would cross the network to {parts.hostname} readable to everybody",
-                "use wss://, or allow it with --allow-plaintext in a network that you trust",
-            )
-        path = parts.path.rstrip("/")
-        return f"{parts.scheme}://{parts.netloc}{path}{self.stream.path}"
 
 
 class Feed:
@@ -96,13 +40,37 @@ class Feed:
             options: where and how.
             chance: numbers in 0..1 for the jitter.
         """
-        self.tracker = SequenceTracker()
         self._options = options
-        self._chance = chance
-        self._attempt = 0
+        self._tracker = SequenceTracker(options.since)
+        self._position = options.since
+        self._receipts = Receipts()
+        self._backoff = Backoff(
+            delay_s=options.retry_delay_s,
+            delay_s_max=options.retry_delay_s_max,
+            stable_after_s=options.stable_after_s,
+            chance=chance,
+        )
+        self._signed_in_at: float | None = None
         self._refused_token: str | None = None
         self._refusals = 0
         """In a row, without a sign-in between them."""
+
+    @property
+    def position(self) -> Position | None:
+        """Behind the event that the reader was given last; None before the first sign-in.
+
+        A program that stores it when it has dealt with the event, and gives it as `FeedOptions.since` when it
+        starts again, gets each message at least once, and twice only the one that it was dealing with.
+        """
+        return self._position
+
+    def seen(self, ids: Iterable[str]) -> None:
+        """Tell the gateway, with the next receipts, that a person has looked at these messages.
+
+        Args:
+            ids: `anomaly_id` of dashboard messages, `id` of a stream's findings.
+        """
+        self._receipts.seen(ids)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens, for ever. Close the iterator (`contextlib.aclosing`) to disconnect.
@@ -124,13 +92,13 @@ class Feed:
 
     async def _session(self) -> AsyncGenerator[Event, None]:
         """One connection from its opening to its end; the last event is Disconnected."""
-        address, token, loop = self._options.address, self._options.token(), asyncio.get_running_loop()
+        address, token = self._options.address, self._options.token()
         if token == self._refused_token or self._refusals >= _REFUSALS_MAX:
             raise WatchfloorError(
                 f"the gateway refuses the token: {ADVICE[CloseCode.NOT_AUTHENTICATED].meaning}",
                 "get a new one from the same place as the gateway",
             )
-        opened = loop.time()
+        self._signed_in_at = None
         try:
             # Loopback is never reached through a proxy, whatever the environment says.
             proxy: Literal[True] | None = None if is_loopback(urlsplit(address).hostname or "") else True
@@ -145,77 +113,75 @@ class Feed:
                     max_size=self._options.message_bytes_max,
                     ssl=self._options.tls,
                 ) as socket,
-                aclosing(self._signed_in(socket, token)) as events,
+                aclosing(self._conversation(socket, token)) as events,
             ):
                 async for event in events:
                     yield event
         except ConnectionClosed as closed:
-            if loop.time() - opened >= self._options.stable_after_s:
-                self._attempt = 0
             yield self._after_close(closed, token)
         except (OSError, InvalidHandshake, InvalidURI) as error:
             yield self._after_failure(error, address)
 
-    async def _signed_in(self, socket: ClientConnection, token: str) -> AsyncGenerator[Event, None]:
-        await socket.send(msgspec.json.encode({"type": "authenticate", "token": token}).decode())
-        heartbeat = asyncio.create_task(self._beat(socket))
-        try:
-            while True:
-                frame = await self._next_frame(socket)
-                for event in self._read(frame):
-                    yield event
-        finally:
-            heartbeat.cancel()
-            # A reader that has seen enough leaves as such (1000), not as a failure.
-            await socket.close()
+    async def _conversation(self, socket: ClientConnection, token: str) -> AsyncGenerator[Event, None]:
+        sign_in = self._options.sign_in(token, self._tracker.opened())
+        await socket.send(msgspec.json.encode(sign_in).decode())
+        upkeep: Upkeep | None = None
+        with ExitStack() as open_until_the_end:
+            try:
+                while True:
+                    body = await self._next_message(socket)
+                    events = self._tracker.hear(body)
+                    if upkeep is None and any(isinstance(event, Connected) for event in events):
+                        upkeep = open_until_the_end.enter_context(self._signed_in(socket, token))
+                    if upkeep is not None:
+                        upkeep.hear(body)
+                    for event in events[:-1]:
+                        yield event
+                    # Behind the last event of a frame, not before: what is stored then is dealt with.
+                    self._position = self._tracker.position
+                    for event in events[-1:]:
+                        yield event
+                        self._receive(event)
+            finally:
+                # A reader that has seen enough leaves as such (1000), not as a failure.
+                await socket.close()
 
-    async def _next_frame(self, socket: ClientConnection) -> bytes:
+    def _signed_in(self, socket: ClientConnection, token: str) -> Upkeep:
+        self._refused_token, self._refusals = None, 0
+        clock = asyncio.get_running_loop().time
+        self._signed_in_at = clock()
+        return Upkeep(socket, self._options, self._receipts, token, clock)
+
+    def _receive(self, event: Event) -> None:
+        """The reader came back for more: it has the message."""
+        if isinstance(event, Message) and self._position is not None and "seq" in event.body:
+            self._receipts.received(self._position.seq)
+
+    async def _next_message(self, socket: ClientConnection) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._options.silence_s_max):
-                return await socket.recv(decode=False)
+                frame = await socket.recv(decode=False)
         except TimeoutError as error:
             raise ConnectionError(f"nothing heard for {self._options.silence_s_max:g} s") from error
-
-    async def _beat(self, socket: ClientConnection) -> None:
-        while True:
-            await asyncio.sleep(self._options.heartbeat_interval_s)
-            try:
-                await socket.send('{"type":"ping"}')
-            except ConnectionClosed:
-                return
-
-    def _read(self, frame: bytes) -> list[Event]:
         try:
-            body = _decode(frame)
+            return _decode(frame)
         except msgspec.DecodeError:
             # A frame that is no object of the contract is not ours to show; what it replaced shows as a gap.
-            return []
-        kind = body.get("type")
-        if not isinstance(kind, str) or kind in _UNSHOWN:
-            return []
-        if kind == "connection_established":
-            return self._established(body)
-        fresh, gap = self.tracker.accept(body)
-        message: list[Event] = [Message(kind, body)] if fresh else []
-        return [gap, *message] if gap is not None else message
-
-    def _established(self, body: dict[str, Any]) -> list[Event]:
-        self._refused_token, self._refusals = None, 0
-        connected = Connected(int(body["tenant_id"]), str(body["epoch"]), int(body["seq"]))
-        gap: Gap | None = self.tracker.established(connected.epoch, connected.seq)
-        return [connected] if gap is None else [connected, gap]
+            return {}
 
     def _after_close(self, closed: ConnectionClosed, token: str) -> Disconnected:
         code = closed.rcvd.code if closed.rcvd is not None else None
-        advice = ADVICE[CloseCode(code)] if code in {int(known) for known in CloseCode} else _UNKNOWN
+        advice = advice_for(code)
         if advice.reconnect is Reconnect.NO:
             raise WatchfloorError(f"the gateway refuses this client: {advice.meaning} ({code})", _cure(code))
         if advice.reconnect is Reconnect.NEW_TOKEN:
             self._refused_token = token
             self._refusals += 1
-        return self._retry(code, (closed.rcvd.reason if closed.rcvd else "") or advice.meaning, advice)
+        asked_s, reason = retry_after_s(closed.rcvd.reason if closed.rcvd else "")
+        return self._retry(code, reason or advice.meaning, advice, asked_s)
 
     def _after_failure(self, error: Exception, address: str) -> Disconnected:
+        asked_s = 0
         match error:
             case InvalidURI():
                 raise WatchfloorError(f"{address} is not a WebSocket address", "correct it") from error
@@ -225,6 +191,7 @@ class Feed:
                     raise WatchfloorError(
                         f"{address} answers with HTTP status {status}", "check that the address is a gateway's"
                     ) from error
+                asked_s, _ = retry_after_s(f"retry_after_s={error.response.headers.get('Retry-After', '')}")
                 reason = f"the gateway is not ready (HTTP status {status})"
             case InvalidHandshake():
                 reason = f"what answers at {address} is no gateway ({type(error).__name__})"
@@ -236,14 +203,12 @@ class Feed:
                 reason = f"no answer at {address} ({error.strerror or type(error).__name__})"
             case _:
                 reason = str(error)
-        return self._retry(None, reason, _UNKNOWN)
+        return self._retry(None, reason, UNKNOWN, asked_s)
 
-    def _retry(self, code: int | None, reason: str, advice: Advice) -> Disconnected:
-        """Take the next delay: doubled each time, at least half and at most all of it is waited."""
-        ceiling = max(self._options.retry_delay_s, advice.delay_s_min) * 2.0 ** min(self._attempt, 16)
-        ceiling = min(ceiling, max(self._options.retry_delay_s_max, advice.delay_s_min))
-        self._attempt += 1
-        return Disconnected(code, reason, round(ceiling * (0.5 + self._chance() / 2), 3))
+    def _retry(self, code: int | None, reason: str, advice: Advice, asked_s: int) -> Disconnected:
+        now = asyncio.get_running_loop().time()
+        lived_s = 0.0 if self._signed_in_at is None else now - self._signed_in_at
+        return Disconnected(code, reason, self._backoff.next_delay_s(advice, lived_s=lived_s, asked_s=asked_s))
 
 
 def _cure(code: int | None) -> str:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,16 @@ class Visit:
     def send_raw(self, text: str) -> None:
         self._connection.send(text)
 
-    def welcome(self, seq: int = 0, epoch: str = "e1", tenant_id: int = 1) -> None:
-        self.send(type="connection_established", timestamp="", tenant_id=tenant_id, epoch=epoch, seq=seq)
+    def welcome(self, seq: int = 0, epoch: str = "e1", tenant_id: int = 1, expires_in_s: float = 3600) -> None:
+        times = {"timestamp": self.time(0), "expires_at": self.time(expires_in_s)}
+        self.send(type="connection_established", tenant_id=tenant_id, epoch=epoch, seq=seq, **times)
+
+    def resumed(self, first: int, last: int, reason: str | None = None) -> None:
+        self.send(type="resumed", recovered=reason is None, reason=reason, **{"from": first, "to": last})
+
+    def time(self, later_s: float) -> str:
+        """As the gateway writes it; its clock is an hour ahead of ours."""
+        return (datetime.now(UTC) + timedelta(hours=1, seconds=later_s)).isoformat().replace("+00:00", "Z")
 
     def anomaly(self, seq: int, prev_seq: int, index: int = 0, of: int = 1, **more: Any) -> None:
         self.send(type="anomaly_detected", seq=seq, prev_seq=prev_seq, part={"index": index, "of": of}, **more)

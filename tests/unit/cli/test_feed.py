@@ -9,8 +9,19 @@ from typing import Any
 
 import pytest
 
-from contracts.messages import Advice, Reconnect
-from watchfloor.client import Connected, Disconnected, Event, Feed, FeedOptions, Gap, Message, Stream
+from watchfloor.client import (
+    Connected,
+    Disconnected,
+    Event,
+    Feed,
+    FeedOptions,
+    Gap,
+    Message,
+    Position,
+    Resumed,
+    Stream,
+    upkeep,
+)
 from watchfloor.errors import WatchfloorError
 
 
@@ -32,6 +43,11 @@ def collect(feed: Feed, count: int, timeout_s: float = 10) -> list[Event]:
 def feed_at(url: str, token: str | Callable[[], str] = "t", **options: Any) -> Feed:  # noqa: S107
     provider = (lambda: token) if isinstance(token, str) else token
     return Feed(FeedOptions(url, provider, retry_delay_s=0.02, **options), chance=lambda: 0.0)
+
+
+def body_of(event: Event) -> Any:
+    assert isinstance(event, Message)
+    return event.body
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -67,32 +83,119 @@ def test_messages_come_once_with_gaps_before_what_they_precede(scripted: Callabl
     assert events[2] == Gap(2, 3, "lost")
 
 
-def test_a_restarting_gateway_is_joined_again_and_what_was_missed_is_said(scripted: Callable[..., Any]) -> None:
+def test_a_restarting_gateway_is_joined_again_where_the_reader_was(scripted: Callable[..., Any]) -> None:
     def first(visit: Any) -> None:
         visit.welcome()
         visit.anomaly(1, 0)
-        visit.close(1011)
+        visit.anomaly(2, 1, 0, 2)
+        visit.close(1012)
 
-    gateway = scripted(first, lambda visit: (visit.welcome(seq=3), visit.anomaly(4, 3), visit.stay()))
-    # 1011 asks for five seconds; the test asks for the first delay only.
-    events = collect(feed_at(gateway.url), 6, timeout_s=20)
-    assert kinds(events) == ["Connected", "Message", "Disconnected", "Connected", "Gap", "Message"]
-    assert events[4] == Gap(2, 3, "disconnected")
-    assert isinstance(events[2], Disconnected)
-    assert events[2].code == 1011
+    def second(visit: Any) -> None:
+        visit.welcome(seq=3)
+        visit.resumed(2, 3)
+        visit.anomaly(2, 1, 0, 2)
+        visit.anomaly(2, 1, 1, 2)
+        visit.anomaly(3, 2)
+        visit.stay()
+
+    gateway = scripted(first, second)
+    events = collect(feed_at(gateway.url), 8)
+    assert kinds(events) == ["Connected", *["Message"] * 2, "Disconnected", "Connected", "Resumed", *["Message"] * 2]
+    assert events[5] == Resumed(2, 3)
+    assert [body_of(event)["seq"] for event in (*events[1:3], *events[6:])] == [1, 2, 2, 3]
+    assert isinstance(events[3], Disconnected)
+    assert events[3].code == 1012
+    assert "resume" not in gateway.visits[0].first
+    assert gateway.visits[1].first["resume"] == {"epoch": "e1", "seq": 1}
 
 
-def test_delays_grow_up_to_their_limit(dead_port: int) -> None:
-    feed = Feed(FeedOptions(f"ws://127.0.0.1:{dead_port}", lambda: "t", retry_delay_s=0.02), chance=lambda: 1.0)
-    gone = [feed._retry(None, "", Advice(Reconnect.YES, 0, "")).retry_in_s for _ in range(14)]
-    assert gone[:4] == [0.02, 0.04, 0.08, 0.16]
-    assert gone[-1] == 60.0
+def test_what_cannot_be_given_again_is_a_gap_with_its_reason(scripted: Callable[..., Any]) -> None:
+    def second(visit: Any) -> None:
+        visit.welcome(seq=9)
+        visit.resumed(5, 9, "too_old")
+        visit.anomaly(10, 9)
+        visit.stay()
+
+    gateway = scripted(lambda visit: (visit.welcome(seq=4), visit.close(1001)), second)
+    events = collect(feed_at(gateway.url), 5)
+    assert kinds(events) == ["Connected", "Disconnected", "Connected", "Gap", "Message"]
+    assert events[3] == Gap(5, 9, "too_old")
 
 
-@pytest.mark.parametrize(("chance", "delay_s"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
-def test_a_share_of_the_delay_is_left_to_chance(chance: float, delay_s: float) -> None:
-    feed = Feed(FeedOptions("ws://localhost:1", lambda: "t"), chance=lambda: chance)
-    assert feed._retry(None, "", Advice(Reconnect.YES, 8, "")).retry_in_s == delay_s
+def test_a_program_goes_on_from_the_position_that_it_stored(scripted: Callable[..., Any]) -> None:
+    def script(visit: Any) -> None:
+        visit.welcome(seq=4)
+        visit.anomaly(5, 4, 0, 2)
+        visit.stay()
+
+    first = feed_at(scripted(script).url)
+    assert first.position is None
+    collect(first, 2)
+    assert first.position == Position("e1", 4, parts=1)
+
+    def again(visit: Any) -> None:
+        visit.welcome(seq=5)
+        visit.resumed(5, 5)
+        visit.anomaly(5, 4, 0, 2)
+        visit.anomaly(5, 4, 1, 2)
+        visit.stay()
+
+    gateway = scripted(again)
+    second = feed_at(gateway.url, since=first.position)
+    assert second.position == first.position
+    events = collect(second, 3)
+    assert body_of(events[2])["part"] == {"index": 1, "of": 2}
+    assert gateway.visits[0].first["resume"] == {"epoch": "e1", "seq": 4}
+    assert second.position == Position("e1", 5)
+
+
+def test_the_position_is_behind_what_the_reader_was_given_and_not_further(scripted: Callable[..., Any]) -> None:
+    def script(visit: Any) -> None:
+        visit.welcome()
+        visit.anomaly(1, 0)
+        visit.anomaly(5, 4)
+        visit.stay()
+
+    feed = feed_at(scripted(script).url)
+
+    async def read() -> list[tuple[str, Position | None]]:
+        seen = []
+        async with asyncio.timeout(10), aclosing(feed.events()) as events:
+            async for event in events:
+                seen.append((type(event).__name__, feed.position))
+                if len(seen) == 4:
+                    break
+        return seen
+
+    # A gap that comes with a message: who stops there has not had the message.
+    assert asyncio.run(read()) == [
+        ("Connected", Position("e1", 0)),
+        ("Message", Position("e1", 1)),
+        ("Gap", Position("e1", 1)),
+        ("Message", Position("e1", 5)),
+    ]
+
+
+def test_filters_go_with_the_sign_in(scripted: Callable[..., Any]) -> None:
+    gateway = scripted(lambda visit: (visit.welcome(), visit.stay()))
+    collect(feed_at(gateway.url, client_ids=(3,), site_ids=(4, 5)), 1)
+    assert gateway.visits[0].first == {"type": "authenticate", "token": "t", "client_ids": [3], "site_ids": [4, 5]}
+
+
+def test_a_server_that_takes_connections_and_drops_them_is_not_hammered(scripted: Callable[..., Any]) -> None:
+    gateway = scripted(lambda visit: (visit.welcome(), visit.close(1001)))
+    feed = feed_at(gateway.url, stable_after_s=5)
+    waits = [event.retry_in_s for event in collect(feed, 4) if isinstance(event, Disconnected)]
+    assert waits == [0.5, 1.0]
+    patient = feed_at(gateway.url, stable_after_s=0)
+    waits = [event.retry_in_s for event in collect(patient, 6) if isinstance(event, Disconnected)]
+    assert waits == [0.5, 0.5, 0.5]
+
+
+def test_a_slow_reader_waits_as_long_as_the_gateway_says(scripted: Callable[..., Any]) -> None:
+    gateway = scripted(lambda visit: visit.close(4409, "retry_after_s=40; messages waited too long"))
+    [event] = collect(feed_at(gateway.url), 1)
+    assert event == Disconnected(4409, "messages waited too long", 40.0)
 
 
 def test_a_gateway_that_is_not_there_is_tried_again(dead_port: int) -> None:
@@ -199,7 +302,10 @@ def test_a_refused_handshake_is_tried_again_only_where_that_can_help(status: int
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.send_error(status)
+            self.send_response(status)
+            self.send_header("Retry-After", "30")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -214,4 +320,77 @@ def test_a_refused_handshake_is_tried_again_only_where_that_can_help(status: int
             [event] = collect(feed, 1)
             assert isinstance(event, Disconnected)
             assert str(status) in event.reason
+            assert event.retry_in_s == 30
         server.shutdown()
+
+
+def test_the_gateway_is_told_what_was_received_and_seen(scripted: Callable[..., Any]) -> None:
+    heard: list[Any] = []
+
+    def script(visit: Any) -> None:
+        visit.welcome(seq=3)
+        visit.anomaly(4, 3)
+        visit.anomaly(5, 4, 0, 2)
+        heard.extend(visit.receive() for _ in range(2))
+        visit.anomaly(5, 4, 1, 2)
+        heard.append(visit.receive())
+        visit.send(type="heartbeat", seq=9)
+        visit.anomaly(10, 5)
+        visit.stay()
+
+    feed = feed_at(scripted(script).url, receipts_interval_s=0.05)
+
+    async def read() -> None:
+        async with asyncio.timeout(10), aclosing(feed.events()) as events:
+            async for event in events:
+                if isinstance(event, Message):
+                    feed.seen([f"f{event.body['seq']}"])
+                if isinstance(event, Message) and event.body["seq"] == 10:
+                    break
+
+    asyncio.run(read())
+    # Of record 5 only a part had come: everything up to 4 was received.
+    assert heard == [
+        {"type": "received", "seq": 4},
+        {"type": "seen", "ids": ["f4", "f5"]},
+        {"type": "received", "seq": 5},
+    ]
+
+
+def test_a_new_token_is_given_before_the_old_one_ends(scripted: Callable[..., Any]) -> None:
+    heard: list[Any] = []
+
+    def script(visit: Any) -> None:
+        visit.welcome(expires_in_s=0.4)
+        heard.append(visit.receive())
+        visit.send(type="refreshed", timestamp=visit.time(0), expires_at=visit.time(3600), capabilities=[])
+        visit.anomaly(1, 0)
+        visit.stay()
+
+    tokens = iter(["first", "second", "third"])
+    events = collect(feed_at(scripted(script).url, lambda: next(tokens)), 2)
+    assert kinds(events) == ["Connected", "Message"]
+    assert heard == [{"type": "refresh", "token": "second", "request_id": "refresh"}]
+
+
+def test_a_token_source_without_a_new_token_is_asked_again(scripted: Callable[..., Any]) -> None:
+    asked: list[str] = []
+    heard: list[Any] = []
+
+    def token() -> str:
+        asked.append("")
+        if len(asked) == 2:
+            raise WatchfloorError("the token file cannot be read", "")
+        return "old" if len(asked) < 4 else "new"
+
+    def script(visit: Any) -> None:
+        visit.welcome(expires_in_s=0.3)
+        heard.append(visit.receive())
+        visit.anomaly(1, 0)
+        visit.stay()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upkeep, "_RETRY_S_MIN", 0.05)
+        collect(feed_at(scripted(script).url, token), 2)
+    assert heard[0]["token"] == "new"
+    assert len(asked) == 4

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from watchfloor.client.events import Connected, Disconnected, Gap, Message
-from watchfloor.client.lines import message_line, notice_line
+from contracts.messages import GapReason, UnrecoverableReason
+from watchfloor.client.events import Connected, Disconnected, Gap, Message, Resumed
+from watchfloor.client.lines import gap_reason, message_line, notice_line
 
 ANOMALY = {
     "type": "anomaly_detected",
@@ -64,6 +65,21 @@ def test_a_ticket_shows_its_change() -> None:
         ({"type": "rate_limited", "dropped": 50, "limit": 100, "window": "x"}, "50 events not scored, limit 100"),
         ({"type": "event_processed", "event_type": "location", "detection_latency_ms": 9}, "clean              location 9 ms"),
         ({"type": "error", "message": "no", "correlation_id": "c1"}, "no (c1)"),
+        (
+            {"type": "feed_status", "state": "behind", "behind_seconds": 12.4, "behind_records": 300, "component": "worker"},
+            "the feed is behind · 12 s · 300 records · held up at: worker",
+        ),
+        ({"type": "feed_status", "state": "interrupted", "behind_seconds": None, "component": None}, "the feed is interrupted"),
+        ({"type": "feed_status", "state": "live"}, "the feed is up to date"),
+        (
+            {"type": "critical_unseen", "id": "f1", "site_id": 4, "unseen_seconds": 61.2, "recipients": 2},
+            "nobody has looked at f1 for 61 s · site 4 · sent to 2",
+        ),
+        (
+            {"type": "message_seen", "id": "f1", "seen_by": [{"user": "amina", "at": ""}, {"user": "jo", "at": ""}]},
+            "SEEN               f1 by amina, jo",
+        ),
+        ({"type": "message_seen", "id": "f1", "seen_by": 3}, "f1 by nobody"),
         ({"type": "alert_new", "alert": 3}, "alert_new          alert=3"),
     ],
 )  # fmt: skip
@@ -77,14 +93,27 @@ def test_text_from_a_database_cannot_steer_the_terminal() -> None:
         ANOMALY | {"title": evil, "site_name": evil},
         {"type": "ticket_updated", "description": evil},
         {"type": evil, "field": evil},
+        {"type": "feed_status", "component": evil, "since": evil},
+        {"type": "critical_unseen", "id": evil},
+        {"type": "message_seen", "id": evil, "seen_by": [{"user": evil}]},
     ):
         assert not re.search("[\x00-\x1f\x7f\u202e]", shown(body))
     assert not re.search("[\x00-\x1f\u202e]", notice_line(Disconnected(1011, evil, 1)))
+    assert not re.search("[\x00-\x1f\u202e]", notice_line(Gap(1, 2, evil)))
 
 
 def test_notices_are_sentences() -> None:
     assert notice_line(Connected(1, "e", 4)) == "connected as tenant 1, after message 4"
-    assert notice_line(Gap(2, 3, "lost")) == "gap: messages 2 to 3 are missing (lost)"
-    assert notice_line(Gap(None, None, "a new log")) == "gap: a new log; numbering starts anew"
+    assert notice_line(Gap(2, 3, "lost")) == "gap: messages 2 to 3 are missing: they did not arrive"
+    assert notice_line(Gap(2, 3, "a reason of tomorrow")) == "gap: messages 2 to 3 are missing: a reason of tomorrow"
+    new_log = notice_line(Gap(None, None, "epoch_changed"))
+    assert new_log == "gap: the log behind the feed is a new one; numbering starts anew"
+    assert notice_line(Resumed(5, 9)) == "resumed: messages 5 to 9 follow"
+    assert notice_line(Resumed(5, 4)) == "resumed: nothing was missed"
     assert notice_line(Disconnected(1012, "restart", 0.51)) == "disconnected: restart (1012); next attempt in 0.5 s"
     assert notice_line(Disconnected(None, "gone", 2)) == "disconnected: gone; next attempt in 2.0 s"
+
+
+def test_every_reason_of_the_contract_has_words() -> None:
+    for reason in (*UnrecoverableReason, *GapReason):
+        assert gap_reason(str(reason)) != str(reason)

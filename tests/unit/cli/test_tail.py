@@ -71,6 +71,35 @@ def test_json_is_one_object_a_line_as_it_came(watchfloor: Run, scripted: Callabl
     assert (first["seq"], second["seq"]) == (1, 2)
 
 
+def test_clients_and_sites_narrow_what_is_shown(
+    watchfloor: Run, scripted: Callable[..., Any], token_file: Path
+) -> None:
+    gateway = scripted(steady)
+    narrowed = ("--site", "4", "--site", "5", "--client", "3")
+    watchfloor("tail", "--url", gateway.url, "--token-file", str(token_file), "--count", "1", *narrowed)
+    assert (gateway.visits[0].first["site_ids"], gateway.visits[0].first["client_ids"]) == ([4, 5], [3])
+
+
+def test_what_was_missed_is_shown_after_a_notice(
+    watchfloor: Run, scripted: Callable[..., Any], token_file: Path
+) -> None:
+    def first(visit: Any) -> None:
+        visit.welcome()
+        visit.anomaly(1, 0, severity="LOW", title="one")
+        visit.close(1012)
+
+    def second(visit: Any) -> None:
+        visit.welcome(seq=2)
+        visit.resumed(2, 2)
+        visit.anomaly(2, 1, severity="LOW", title="two")
+        visit.stay()
+
+    gateway = scripted(first, second)
+    done = watchfloor("tail", "--url", gateway.url, "--token-file", str(token_file), "--count", "2")
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == ["one", "two"]
+    assert "watchfloor: resumed: messages 2 to 2 follow" in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_trace(
     start: Callable[..., subprocess.Popen[str]], scripted: Callable[..., Any], token_file: Path, number: signal.Signals

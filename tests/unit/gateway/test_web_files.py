@@ -2,6 +2,7 @@ import json
 import re
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -9,7 +10,7 @@ from contracts.messages import ADVICE
 from gateway.web_files import SECURITY_HEADERS, WEB_DIR, Readiness, WebFiles
 
 DOCS = Path(__file__).parents[3] / "docs" / "protocol.md"
-SCRIPTS = sorted(WEB_DIR.glob("*.js"))
+SCRIPTS = sorted(WEB_DIR.rglob("*.js"))
 
 
 def files(*, ready: bool = True, well: bool = True) -> WebFiles:
@@ -21,13 +22,27 @@ def test_the_page_and_its_files() -> None:
     assert (page.status, page.content_type) == (HTTPStatus.OK, "text/html; charset=utf-8")
     for linked in re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode()):
         assert files().answer("GET", linked).status is HTTPStatus.OK
+    assert WEB_DIR / "client" / "feed.js" in SCRIPTS
     for script in SCRIPTS:
+        at = f"http://gateway/{script.relative_to(WEB_DIR).as_posix()}"
         for imported in re.findall(r'from "([^"]+)"', script.read_text()):
-            assert files().answer("GET", imported).status is HTTPStatus.OK
+            assert files().answer("GET", urlsplit(urljoin(at, imported)).path).status is HTTPStatus.OK
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/../access.py", "/web/app.js", "/%2e%2e/access.py", "//", "/index.html/"]
+    "path",
+    [
+        "/nothing",
+        "/../access.py",
+        "/web/app.js",
+        "/%2e%2e/access.py",
+        "//",
+        "/index.html/",
+        "/client",
+        "/client/",
+        "/client/../app.js",
+        "/client/feed.ts",
+    ],
 )
 def test_other_paths_are_not_found(path: str) -> None:
     assert files().answer("GET", path).status is HTTPStatus.NOT_FOUND
@@ -75,15 +90,6 @@ def test_text_from_messages_never_becomes_markup() -> None:
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script.read_text()
         )
-
-
-def test_the_page_follows_the_same_close_code_advice_as_the_contract() -> None:
-    table = re.search(r"export const ADVICE = (\{.*?\n\});", (WEB_DIR / "closing.js").read_text(), re.DOTALL)
-    assert table is not None
-    assert json.loads(table[1]) == {
-        str(int(code)): {"reconnect": advice.reconnect, "delay_s_min": advice.delay_s_min, "meaning": advice.meaning}
-        for code, advice in ADVICE.items()
-    }
 
 
 def test_the_docs_tell_the_same_close_code_advice_as_the_contract() -> None:

@@ -1,21 +1,25 @@
-// The list of messages: rendering, its bound, the severity filters and the counters.
+// The list of messages: rendering, its bound, the severity filters, the counters and the marks on rows.
 // Text from messages becomes text nodes only, never markup.
+
+import {describe} from "/describe.js";
 
 const ROWS_MAX = 300;
 const ANNOUNCE_EVERY_MS = 5000;
-const LEVELS = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFO"];
+const MARKS_MAX = 1000;
 
 const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false});
 
-export class Feed {
-  #list; #empty; #window; #announcer; #pending = []; #drawing = false; #hidden = new Set(); #counts = new Map();
+export class MessageList {
+  #list; #empty; #window; #announcer; #watch; #marks = new Map(); #pending = []; #drawing = false; #hidden = new Set(); #counts = new Map();
   #chips = new Map(); #shown = 0; #unannounced = []; #announcing = false;
 
-  constructor({list, empty, window, announcer, chips}) {
+  // `watch` is told which rows come and go, so that it can say which of them were looked at.
+  constructor({list, empty, window, announcer, chips, watch}) {
     this.#list = list;
     this.#empty = empty;
     this.#window = window;
     this.#announcer = announcer;
+    this.#watch = watch;
     for (const chip of chips) {
       this.#chips.set(chip.dataset.level, chip);
       chip.addEventListener("click", () => this.#toggle(chip));
@@ -35,7 +39,24 @@ export class Feed {
     this.#push({level: "NOTE", title: text});
   }
 
+  // A line in the row of this message: who has looked at it, or that nobody has. Returns whether there is such a row.
+  mark(id, kind, text) {
+    this.#marks.delete(id);
+    this.#marks.set(id, {kind, text});
+    if (this.#marks.size > MARKS_MAX) this.#marks.delete(this.#marks.keys().next().value);
+    const item = [...this.#list.children].find((each) => each.dataset.id === id);
+    if (item !== undefined) showMark(item, {kind, text});
+    return item !== undefined || this.#pending.some((row) => row.id === id);
+  }
+
+  // One sentence for a screen reader.
+  say(text) {
+    this.#announcer.textContent = text;
+  }
+
   clear() {
+    this.#watch.forgetAll();
+    this.#marks.clear();
     this.#list.replaceChildren();
     this.#pending = [];
     this.#counts.clear();
@@ -60,7 +81,11 @@ export class Feed {
     const rows = this.#pending.map((row) => this.#element(row)).reverse();
     this.#pending = [];
     this.#list.prepend(...rows);
-    while (this.#list.children.length > ROWS_MAX) this.#list.lastElementChild.remove();
+    for (const item of rows) if (item.dataset.id) this.#watch.watch(item, item.dataset.id);
+    while (this.#list.children.length > ROWS_MAX) {
+      this.#watch.forget(this.#list.lastElementChild);
+      this.#list.lastElementChild.remove();
+    }
     this.#empty.hidden = this.#list.children.length > 0;
     for (const [level, chip] of this.#chips) chip.querySelector("b").textContent = this.#counts.get(level) ?? 0;
     this.#window.textContent =
@@ -86,9 +111,11 @@ export class Feed {
     const detail = element("p", "detail");
     detail.append(element("code", "kind", row.kind), document.createTextNode(row.detail ? ` ${row.detail}` : ""));
     what.append(detail);
+    if (row.id) item.dataset.id = row.id;
     const where = element("div", "where");
     where.append(element("p", "", row.where), element("p", "detail", row.whereDetail));
     item.append(time, element("span", "badge", row.badge), what, where, element("span", "latency", row.latency));
+    if (this.#marks.has(row.id)) showMark(item, this.#marks.get(row.id));
     return item;
   }
 
@@ -122,47 +149,11 @@ export class Feed {
   }
 }
 
-function describe(message) {
-  switch (message.type) {
-    case "anomaly_detected":
-      return {
-        level: LEVELS.includes(message.severity) ? message.severity : "INFO",
-        badge: message.severity,
-        at: date(message.created_at),
-        title: message.title,
-        kind: message.anomaly_type,
-        detail: message.description,
-        where: message.site_name ?? numbered("Site", message.site_id),
-        whereDetail: message.person_name ?? numbered("Person", message.person_id),
-        latency: milliseconds(message.detection_latency_ms),
-      };
-    case "ticket_updated":
-      return {
-        level: "TICKET",
-        badge: "TICKET",
-        at: date(message.updated_at ?? message.timestamp),
-        title: `${message.ticket_no ?? `Ticket ${message.ticket_id}`}: ${words(message.old_status)} → ${words(message.new_status)}`,
-        kind: message.priority ?? "NO PRIORITY",
-        detail: message.description,
-        where: message.site_name ?? numbered("Site", message.site_id),
-        whereDetail: message.assigned_to === null ? "unassigned" : `assigned to ${message.assigned_to}`,
-        latency: "",
-      };
-    case "rate_limited":
-      return {
-        level: "LIMIT",
-        badge: "LIMIT",
-        at: date(message.window),
-        title: `${message.dropped.toLocaleString()} events were not scored`,
-        kind: "RATE_LIMITED",
-        detail: `A burst went over the limit of ${message.limit} events per window.`,
-        where: "Whole tenant",
-        whereDetail: "",
-        latency: "",
-      };
-    default:
-      return null;
-  }
+function showMark(item, {kind, text}) {
+  item.querySelector(".mark")?.remove();
+  const mark = element("p", "mark", text);
+  mark.dataset.mark = kind;
+  item.querySelector(".what").append(mark);
 }
 
 function element(name, className = "", text = "") {
@@ -170,22 +161,4 @@ function element(name, className = "", text = "") {
   if (className) made.className = className;
   if (text) made.textContent = text;
   return made;
-}
-
-function date(text) {
-  const parsed = new Date(text);
-  return Number.isNaN(parsed.getTime()) ? null : parsed;
-}
-
-function numbered(noun, id) {
-  return id === null || id === undefined ? "" : `${noun} ${id}`;
-}
-
-function words(status) {
-  return status.toLowerCase().replaceAll("_", " ");
-}
-
-function milliseconds(value) {
-  if (typeof value !== "number") return "";
-  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
