@@ -129,7 +129,7 @@ def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
         with here.produce(spread(case.rate), bench.warm_up_s + bench.seconds) as producer:
             start_ns = producer.first_ns + int(bench.warm_up_s * 1e9)
             end_ns = start_ns + int(bench.seconds * 1e9)
-            load.ask(do="window", name="all", **{"from": start_ns, "to": end_ns})
+            load.ask(do="window", name="all", spans=[(start_ns, end_ns)])
             watched = {
                 "server": here.process,
                 "load": psutil.Process(load.pid),

@@ -43,6 +43,7 @@ type client struct {
 
 	last     atomic.Int64 // the seq that it has had
 	conn     atomic.Pointer[gws.Conn]
+	ended    atomic.Bool
 	epoch    string
 	had      bool        // whether it stands anywhere yet
 	ready    atomic.Bool // of this connection: signed in and, where it asked for it, resumed
@@ -76,6 +77,7 @@ func (c *client) run() {
 			conn.ReadLoop()
 		}
 		if !c.all.options.reconnect {
+			c.ended.Store(true)
 			return
 		}
 		time.Sleep(c.backoff())
@@ -333,11 +335,15 @@ type clients struct {
 	notes map[string]int
 }
 
-// window counts what was sent between two moments of the producer's clock, nanoseconds since 1970.
+// span is a time from its first moment to before its last, nanoseconds since 1970.
+type span [2]int64
+
+func (s span) holds(moment int64) bool { return moment >= s[0] && moment < s[1] }
+
+// window counts what was sent in its spans.
 type window struct {
-	Name     string `json:"name"`
-	From     int64  `json:"from"`
-	To       int64  `json:"to"`
+	name     string
+	spans    []span
 	latency  histogram
 	arrivals [shards]struct {
 		n atomic.Int64
@@ -347,11 +353,13 @@ type window struct {
 
 func (a *clients) measure(shard int, sent, now int64) {
 	for _, w := range *a.windows.Load() {
-		if now >= w.From && now < w.To {
-			w.arrivals[shard].n.Add(1)
-		}
-		if sent >= w.From && sent < w.To {
-			w.latency.add(shard, now-sent)
+		for _, each := range w.spans {
+			if each.holds(now) {
+				w.arrivals[shard].n.Add(1)
+			}
+			if each.holds(sent) {
+				w.latency.add(shard, now-sent)
+			}
 		}
 	}
 }

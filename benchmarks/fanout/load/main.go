@@ -5,7 +5,7 @@
 // FILE has a line `tenant token` a client. Commands come as JSON lines on standard input and are answered by JSON
 // lines on standard output:
 //
-//	{"do":"window","name":"…","from":ns,"to":ns}      measure what is sent in this time
+//	{"do":"window","name":"…","spans":[[ns,ns]]}      measure what is sent in these times
 //	{"do":"await","seqs":{"1":500},"timeout_s":10}    wait until every client has had its tenant's last message
 //	{"do":"drop"}                                     close every socket at once, as a network that fails
 //	{"do":"await_recovered","timeout_s":60}           wait until every dropped client has caught up
@@ -91,7 +91,7 @@ func (a *clients) connect(dialing int, timeout time.Duration) {
 		go each.run()
 		go func() {
 			defer started.Done()
-			for !each.ready.Load() && time.Now().Before(deadline) {
+			for !each.ready.Load() && !each.ended.Load() && time.Now().Before(deadline) {
 				time.Sleep(2 * time.Millisecond)
 			}
 			<-places
@@ -107,8 +107,7 @@ func (a *clients) obey() {
 		var command struct {
 			Do       string           `json:"do"`
 			Name     string           `json:"name"`
-			From     int64            `json:"from"`
-			To       int64            `json:"to"`
+			Spans    []span           `json:"spans"`
 			Seqs     map[string]int64 `json:"seqs"`
 			TimeoutS float64          `json:"timeout_s"`
 		}
@@ -118,7 +117,7 @@ func (a *clients) obey() {
 		timeout := time.Duration(command.TimeoutS * float64(time.Second))
 		switch command.Do {
 		case "window":
-			windows := append(append([]*window{}, *a.windows.Load()...), &window{Name: command.Name, From: command.From, To: command.To})
+			windows := append(append([]*window{}, *a.windows.Load()...), &window{name: command.Name, spans: command.Spans})
 			a.windows.Store(&windows)
 			answer(map[string]any{"window": command.Name})
 		case "await":
@@ -180,7 +179,7 @@ func (a *clients) report() map[string]any {
 		for shard := range w.arrivals {
 			arrivals += w.arrivals[shard].n.Load()
 		}
-		windows = append(windows, map[string]any{"name": w.Name, "arrivals": arrivals, "latency": w.latency.quantiles()})
+		windows = append(windows, map[string]any{"name": w.name, "arrivals": arrivals, "latency": w.latency.quantiles()})
 	}
 	deliveries := int64(0)
 	for shard := range a.deliveries {
