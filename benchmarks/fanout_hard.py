@@ -104,8 +104,14 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
         with here.produce(rates, seconds) as producer:
             starts = [producer.first_ns + int(bench.warm_up_s * 1e9) + n * cycle_ns for n in range(FROZEN_CYCLES)]
             stops = [start + guard_ns + phase_ns for start in starts]
-            others.ask(do="window", name="free", spans=[(start + guard_ns, stop) for start, stop in zip(starts, stops, strict=True)])
-            others.ask(do="window", name="frozen", spans=[(stop + guard_ns, stop + guard_ns + phase_ns) for stop in stops])
+            others.ask(
+                do="window",
+                name="free",
+                spans=[(start + guard_ns, stop) for start, stop in zip(starts, stops, strict=True)],
+            )
+            others.ask(
+                do="window", name="frozen", spans=[(stop + guard_ns, stop + guard_ns + phase_ns) for stop in stops]
+            )
             growth, peak = _freeze_and_thaw(here, one, starts, stops, phase_ns + guard_ns)
             seqs = producer.finished()["seqs"]
         others.ask(do="await", seqs=seqs, timeout_s=CATCH_UP_S)

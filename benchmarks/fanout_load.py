@@ -142,12 +142,13 @@ def start_load(tools: Path, address: str, protocol: str, clients: Path, *options
     load = Asked(command, clients.with_suffix(".log"))
     try:
         connected = load.hear(CONNECT_S_MAX)
-        if connected["connected"] != connected["of"]:
-            raise RunFailedError(f"{connected['connected']} of {connected['of']} clients signed in: {connected['notes']}")
     except BaseException:
         load.stop()
         raise
-    return load
+    if connected["connected"] == connected["of"]:
+        return load
+    load.stop()
+    raise RunFailedError(f"{connected['connected']} of {connected['of']} clients signed in: {connected['notes']}")
 
 
 class Producer(Asked):

@@ -58,6 +58,8 @@ class SteadyRun:
     load_cores: float
     broker_cores: float
     producer_cores: float
+    other_cores: float
+    """Of the machine's other programs."""
     closed: int
     lost: int
     repeated: int
@@ -100,9 +102,7 @@ class Place:
 def place(bench: Bench, server: Server) -> Iterator[Place]:
     """Start a server on topics of its own."""
     prefix = f"run{next(_numbers)}-{server.name}"
-    ensure_topics(
-        KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS)
-    )
+    ensure_topics(KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS))
     running = Running(server, bench.broker.address, prefix, bench.directory, bench.tools)
     try:
         running.wait_until_ready()
@@ -124,7 +124,7 @@ def sleep_until(moment_ns: int) -> None:
 
 def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
     """A steady case on a server."""
-    with place(bench, server) as here, here.load(case.clients) as load:
+    with place(bench, server) as here, here.load(case.clients, "-receipts") as load:
         time.sleep(SETTLE_S)
         with here.produce(spread(case.rate), bench.warm_up_s + bench.seconds) as producer:
             start_ns = producer.first_ns + int(bench.warm_up_s * 1e9)
@@ -137,9 +137,10 @@ def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
                 "producer": psutil.Process(producer.pid),
             }
             sleep_until(start_ns)
-            before = {name: cpu_seconds([process]) for name, process in watched.items()}
+            before, machine_s = {name: cpu_seconds([each]) for name, each in watched.items()}, _busy_s()
             sleep_until(end_ns)
-            used = {name: cpu_seconds([process]) - before[name] for name, process in watched.items()}
+            used = {name: cpu_seconds([each]) - before[name] for name, each in watched.items()}
+            used["other"] = max(0.0, _busy_s() - machine_s - sum(used.values()))
             written = producer.finished()
             behind = load.ask(do="await", seqs=written["seqs"], timeout_s=CATCH_UP_S)["behind"]
             report = load.ask(do="report")
@@ -148,10 +149,15 @@ def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
     say(
         f"{case.name}, {server.name}: {run.deliveries_per_s:,.0f} deliveries/s, p50 {run.p50_ms:.1f} p99 {run.p99_ms:.1f} "
         f"max {run.max_ms:.0f} ms, {run.cpu_s_per_million:.2f} CPU s per million, cores: server {run.server_cores:.2f} "
-        f"load {run.load_cores:.2f} broker {run.broker_cores:.2f} producer {run.producer_cores:.2f}, {run.peak_mib:.0f} MiB, "
+        f"load {run.load_cores:.2f} broker {run.broker_cores:.2f} producer {run.producer_cores:.2f} other {run.other_cores:.2f}, {run.peak_mib:.0f} MiB, "
         f"closed {run.closed} lost {run.lost} repeated {run.repeated} behind {run.behind} late {run.late_ms:.0f} ms {run.notes}"
     )
     return run
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _steady_run(
@@ -174,6 +180,7 @@ def _steady_run(
         load_cores=used["load"] / seconds,
         broker_cores=used["broker"] / seconds,
         producer_cores=used["producer"] / seconds,
+        other_cores=used["other"] / seconds,
         closed=report["closed"],
         lost=report["lost"],
         repeated=report["repeated"],

@@ -1,6 +1,5 @@
 """The servers that the fan-out benchmark compares, and how each is started. Measures nothing."""
 
-import os
 import subprocess
 import sys
 import time
@@ -91,7 +90,15 @@ class Running:
             return (sys.executable, "-m", "watchfloor", "--config", str(config), "gateway")
         if self.server.needs_go:
             return (str((tools or Path()) / self.server.name), broker, topic, str(self._port))
-        return (sys.executable, str(PROGRAMS / "plain.py"), self.server.name, broker, topic, str(self._port))
+        return (
+            sys.executable,
+            str(PROGRAMS / "plain.py"),
+            self.server.name,
+            broker,
+            topic,
+            str(PARTITIONS),
+            str(self._port),
+        )
 
     @property
     def pid(self) -> int:
@@ -158,10 +165,9 @@ def write_clients(path: Path, server: Server, tenants: Sequence[int], count: int
     lines = []
     for number in range(count):
         tenant = tenants[number % len(tenants)]
-        token = "-"
-        if server is WATCHFLOOR:
-            user = f"viewer-{first_user + number}"
-            token = mint_token(AUTH, tenant_id=tenant, user=user, capabilities=CAPABILITIES)
-        lines.append(f"{tenant} {token}")
+        user = f"viewer-{first_user + number}"
+        known = server is WATCHFLOOR
+        lines.append(
+            f"{tenant} {mint_token(AUTH, tenant_id=tenant, user=user, capabilities=CAPABILITIES) if known else ''}"
+        )
     path.write_text("\n".join(lines) + "\n", "utf-8")
-    os.chmod(path, 0o600)

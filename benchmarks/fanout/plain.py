@@ -1,6 +1,6 @@
 """Two peers of the gateway: what a WebSocket server in Python looks like that was written in an hour.
 
-    plain.py {naive|broadcast} BROKER TOPIC PORT
+    plain.py {naive|broadcast} BROKER TOPIC PARTITIONS PORT
 
 `naive` awaits `send` to each viewer of the tenant, `broadcast` calls the library's function of that name. Both
 read ready-made messages from the topic, know no tokens, limits, masks or past, and take the tenant from the path.
@@ -21,12 +21,11 @@ TURN = 20
 """Records after which the sockets get their turn."""
 
 
-async def pump(mode: str, broker: str, topic: str, viewers: dict[int, set[ServerConnection]]) -> None:
+async def pump(mode: str, broker: str, topic: str, partitions: int, viewers: dict[int, set[ServerConnection]]) -> None:
     """Read the topic and write each record to the viewers of its tenant."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, group_id=None, fetch_max_wait_ms=100)
     await consumer.start()
-    partitions = [TopicPartition(topic, number) for number in sorted(await _partitions(consumer, topic))]
-    consumer.assign(partitions)
+    consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
     await consumer.seek_to_beginning()
     while True:
         polled = await consumer.getmany(timeout_ms=500, max_records=POLL_RECORDS_MAX)
@@ -42,21 +41,12 @@ async def pump(mode: str, broker: str, topic: str, viewers: dict[int, set[Server
                     await asyncio.sleep(0)
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    consumer.subscribe([topic])  # the client only knows topics that it is subscribed to
-    while not (found := consumer.partitions_for_topic(topic)):
-        await asyncio.sleep(0.1)
-    consumer.unsubscribe()
-    numbers: set[int] = found
-    return numbers
-
-
 def answer(connection: ServerConnection, request: Request) -> Response | None:
     """`/readyz` is answered as the gateway's is; everything else is a WebSocket."""
     return connection.respond(HTTPStatus.OK, "ok\n") if request.path == "/readyz" else None
 
 
-async def main(mode: str, broker: str, topic: str, port: int) -> None:
+async def main(mode: str, broker: str, topic: str, partitions: int, port: int) -> None:
     """Serve until killed."""
     viewers: dict[int, set[ServerConnection]] = {}
 
@@ -70,8 +60,8 @@ async def main(mode: str, broker: str, topic: str, port: int) -> None:
             group.discard(connection)
 
     async with serve(view, "127.0.0.1", port, compression=None, process_request=answer):
-        await pump(mode, broker, topic, viewers)
+        await pump(mode, broker, topic, partitions, viewers)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])))
