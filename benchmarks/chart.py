@@ -23,9 +23,26 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 
 
 def chart(measured: Sequence[Measured], title: str) -> str:
-    """The SVG's text: events per second, and events per second of CPU; longer is better in both."""
+    """The engines' picture: events per second, and events per second of CPU; longer is better in both."""
     ordered = sorted(measured, key=lambda each: -each.events_per_s)
-    height = _TOP + _ROW * len(ordered) + _BOTTOM
+    panels = (
+        ("events per second", [each.events_per_s for each in ordered]),
+        ("events per second of CPU", [1e5 / each.cpu_s_per_100k for each in ordered]),
+    )
+    own = [each.engine is WATCHFLOOR for each in ordered]
+    return bars(title, [each.engine.label for each in ordered], panels, own)
+
+
+def bars(title: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]], own: Sequence[bool]) -> str:
+    """An SVG with a row a label and a group of bars a panel.
+
+    Args:
+        title: of the picture.
+        labels: of the rows.
+        panels: the head and the values, one a row; 0 is "not measured".
+        own: which rows are this project's.
+    """
+    height = _TOP + _ROW * len(labels) + _BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
         f"<title>{escape(title)}</title>",
@@ -33,14 +50,9 @@ def chart(measured: Sequence[Measured], title: str) -> str:
         f'<text class="head" x="0" y="18">{escape(title)}</text>',
     ]
     parts += [
-        f'<text x="{_LABELS - 10}" y="{_baseline(index)}" text-anchor="end">{escape(each.engine.label)}</text>'
-        for index, each in enumerate(ordered)
+        f'<text x="{_LABELS - 10}" y="{_baseline(index)}" text-anchor="end">{escape(label)}</text>'
+        for index, label in enumerate(labels)
     ]
-    panels = (
-        ("events per second", [each.events_per_s for each in ordered]),
-        ("events per second of CPU", [1e5 / each.cpu_s_per_100k for each in ordered]),
-    )
-    own = [each.engine is WATCHFLOOR for each in ordered]
     for number, (head, values) in enumerate(panels):
         parts += _panel(_LABELS + number * (_PANEL + _GAP), head, values, own)
     return "\n".join([*parts, "</svg>", ""])
@@ -49,15 +61,19 @@ def chart(measured: Sequence[Measured], title: str) -> str:
 def _panel(left: int, head: str, values: Sequence[float], own: Sequence[bool]) -> list[str]:
     parts = [f'<text x="{left}" y="{_TOP - 14}">{head}</text>']
     for index, (value, ours) in enumerate(zip(values, own, strict=True)):
-        width = max(1.0, _PANEL * value / max(values))
+        width = max(1.0, _PANEL * value / max(*values, 1e-9))
         top = _TOP + index * _ROW
         kind = "own" if ours else "bar"
         parts.append(
             f'<rect class="{kind}" x="{left}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2"/>'
-            f'<text x="{left + width + 6:.1f}" y="{_baseline(index)}">{value:,.0f}</text>'
+            f'<text x="{left + width + 6:.1f}" y="{_baseline(index)}">{_number(value)}</text>'
         )
     return parts
 
 
 def _baseline(index: int) -> int:
     return _TOP + index * _ROW + _BAR - 4
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value else "not measured"

@@ -35,12 +35,21 @@ def publish(name: str, measured: Sequence[Measured], title: str, notes: Sequence
     Raises:
         WatchfloorError: the page has no such section.
     """
+    publish_section(name, title, chart(measured, title), [markdown_table(measured), " ".join(notes)], page)
+
+
+def publish_section(name: str, title: str, picture: str, paragraphs: Sequence[str], page: Path = PAGE) -> None:
+    """Replace the section of this name by a picture and paragraphs.
+
+    Raises:
+        WatchfloorError: the page has no such section.
+    """
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     text = page.read_text("utf-8")
     head, found_begin, rest = text.partition(begin)
     _, found_end, tail = rest.partition(end)
     if not found_begin or not found_end:
         raise WatchfloorError(f"{page} has no section for {name}", f"put {begin} and {end} on lines of their own there")
-    (IMAGES / f"{name}.svg").write_text(chart(measured, title))
-    section = "\n\n".join([begin, f"![{title}](images/{name}.svg)", markdown_table(measured), " ".join(notes), end])
+    (IMAGES / f"{name}.svg").write_text(picture)
+    section = "\n\n".join([begin, f"![{title}](images/{name}.svg)", *paragraphs, end])
     page.write_text(head + section + tail, "utf-8")

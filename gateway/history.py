@@ -6,13 +6,13 @@ and not rendered, so that the past of a viewer is masked and filtered like the p
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """A record of the feed as it was read."""
+
+class Past(msgspec.Struct, frozen=True, gc=False):
+    """A record of the feed as it was read. Outside the garbage collector's care: there are many, and none has cycles."""
 
     seq: int
     prev_seq: int

@@ -18,6 +18,7 @@ from gateway.books import Books
 from gateway.catchup import CatchUp
 from gateway.effects import Limits
 from gateway.feed import FeedReader
+from gateway.garbage import Garbage
 from gateway.health import FeedReading, State, encode_health
 from gateway.health_watch import HealthWatch
 from gateway.history import History
@@ -58,6 +59,7 @@ class Runtime:
         self.server_version = __version__
         self.heartbeat_interval_s = limits.heartbeat_interval_s
         self.metrics = GatewayMetrics()
+        self.garbage = Garbage()
         self.draining = False
         self._started_at = time.time()
         auth = settings.auth
@@ -167,6 +169,7 @@ class Runtime:
         try:
             await self.feed.open()
             _log.info("caught up with the feed", epoch=self.feed.epoch)
+            self.garbage.settle()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.feed.run())
                 tasks.create_task(self.tenant_limits.run())

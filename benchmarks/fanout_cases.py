@@ -1,0 +1,65 @@
+"""What the fan-out benchmark asks of a gateway: its cases and targets. Measures nothing."""
+
+from dataclasses import dataclass
+
+TENANTS = tuple(range(1, 11))
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """So many viewers, so many records a second over all tenants.
+
+    Args:
+        name: of the case and in figures.
+        clients: viewers, spread evenly over the tenants.
+        rate: records a second of all tenants together.
+        targets: of our own gateway, by the name of the value.
+        servers: that are compared.
+        beats_peer: whether CPU and p99 must be below the peer's.
+    """
+
+    name: str
+    clients: int
+    rate: int
+    targets: dict[str, float]
+    servers: tuple[str, ...]
+    beats_peer: bool = False
+
+    @property
+    def deliveries_per_s(self) -> int:
+        """What comes to when everybody gets everything."""
+        return self.clients // len(TENANTS) * self.rate
+
+
+STEADY = (
+    Steady("20k", 1_000, 200, {"p99_ms": 6.0}, ("watchfloor", "centrifuge", "broadcast", "naive")),
+    Steady(
+        "100k",
+        1_000,
+        1_000,
+        {"p99_ms": 30.0, "cpu_s_per_million": 7.0},
+        ("watchfloor", "centrifuge", "broadcast", "naive"),
+        beats_peer=True,
+    ),
+    Steady(
+        "300k", 1_000, 3_000, {"p99_ms": 50.0, "cpu_s_per_million": 2.5}, ("watchfloor", "centrifuge"), beats_peer=True
+    ),
+    Steady("peak", 2_000, 4_000, {"deliveries_per_s": 600_000}, ("watchfloor", "centrifuge"), beats_peer=True),
+)
+OTHER_CASES = ("idle", "frozen", "storm")
+CASES = (*(case.name for case in STEADY), *OTHER_CASES)
+
+IDLE_CLIENTS = 5_000
+IDLE_S = 30.0
+"""Long enough for a heartbeat of the gateway and of the library."""
+IDLE_KIB_MAX = 16.0
+
+FROZEN_CLIENTS, FROZEN_RATE = 2_000, 500
+FROZEN_TENANT, FROZEN_TENANT_RATE = 11, 1_500
+"""The frozen viewer's tenant has a feed of its own, so busy that the kernel's buffers are full after seconds."""
+FROZEN_CYCLES, FROZEN_PHASE_S, FROZEN_GUARD_S = 3, 12.0, 3.0
+FROZEN_P99_RATIO_MAX = 1.10
+FROZEN_GROWTH_MIB_MAX = 32.0
+
+STORM_CLIENTS, STORM_RATE = 5_000, 200
+STORM_S_MAX = 15.0

@@ -1,0 +1,191 @@
+"""One run of a case: a server, a load client, a producer, and what they cost. Prints nothing but progress."""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from fanout_cases import TENANTS, Steady
+from fanout_load import Asked, Producer, start_load
+from fanout_servers import Running, Server, write_clients
+from measure import say
+from processes import cpu_seconds
+from scratch_broker import PARTITIONS, ScratchBroker
+
+from contracts.topics import TopicNames
+from watchfloor.kafka import ensure_topics
+from watchfloor.settings import KafkaSettings
+
+SETTLE_S = 1.0
+CATCH_UP_S = 20.0
+"""How long after the last record every viewer may take; who has not got all by then has fallen behind."""
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every run needs.
+
+    Args:
+        broker: a running one.
+        directory: scratch space.
+        tools: where the compiled programs are.
+        warm_up_s: seconds of load before the measuring.
+        seconds: of measuring.
+    """
+
+    broker: ScratchBroker
+    directory: Path
+    tools: Path
+    warm_up_s: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyRun:
+    """One steady case on one server."""
+
+    deliveries_per_s: float
+    cpu_s_per_million: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    server_cores: float
+    load_cores: float
+    broker_cores: float
+    producer_cores: float
+    other_cores: float
+    """Of the machine's other programs."""
+    closed: int
+    lost: int
+    repeated: int
+    behind: int
+    """Viewers who had not got everything some time after the last record."""
+    peak_mib: float
+    late_ms: float
+    """How far behind its own schedule the producer was at most."""
+    notes: dict[str, int]
+
+
+@dataclass(slots=True)
+class Place:
+    """A server that runs on topics of its own, and what watches it."""
+
+    bench: Bench
+    server: Server
+    running: Running
+    prefix: str
+
+    @property
+    def process(self) -> psutil.Process:
+        """The server's."""
+        return psutil.Process(self.running.pid)
+
+    def load(self, clients: int, *options: str, tenants: tuple[int, ...] = TENANTS, first_user: int = 1) -> Asked:
+        """Viewers of this server, signed in."""
+        path = self.bench.directory / f"{self.prefix}-{first_user}.clients"
+        write_clients(path, self.server, tenants, clients, first_user)
+        return start_load(self.bench.tools, self.running.address, self.server.protocol, path, *options)
+
+    def produce(self, rates: Mapping[int, int], seconds: float) -> Producer:
+        """Records for it."""
+        topic = TopicNames(self.prefix).anomalies
+        log = self.bench.directory / f"{self.prefix}-producer.log"
+        return Producer(self.bench.broker.address, topic, PARTITIONS, self.server.form, rates, seconds, log)
+
+
+@contextmanager
+def place(bench: Bench, server: Server) -> Iterator[Place]:
+    """Start a server on topics of its own."""
+    prefix = f"run{next(_numbers)}-{server.name}"
+    ensure_topics(KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS))
+    running = Running(server, bench.broker.address, prefix, bench.directory, bench.tools)
+    try:
+        running.wait_until_ready()
+        yield Place(bench, server, running, prefix)
+    finally:
+        running.stop()
+        bench.broker.delete(f"{prefix}.")
+
+
+def spread(rate: int) -> dict[int, int]:
+    """A rate over all tenants."""
+    return dict.fromkeys(TENANTS, rate // len(TENANTS))
+
+
+def sleep_until(moment_ns: int) -> None:
+    """By the wall clock, as the producer's."""
+    time.sleep(max(0.0, (moment_ns - time.time_ns()) / 1e9))
+
+
+def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
+    """A steady case on a server."""
+    with place(bench, server) as here, here.load(case.clients, "-receipts") as load:
+        time.sleep(SETTLE_S)
+        with here.produce(spread(case.rate), bench.warm_up_s + bench.seconds) as producer:
+            start_ns = producer.first_ns + int(bench.warm_up_s * 1e9)
+            end_ns = start_ns + int(bench.seconds * 1e9)
+            load.ask(do="window", name="all", spans=[(start_ns, end_ns)])
+            watched = {
+                "server": here.process,
+                "load": psutil.Process(load.pid),
+                "broker": psutil.Process(bench.broker.pid),
+                "producer": psutil.Process(producer.pid),
+            }
+            sleep_until(start_ns)
+            before, machine_s = {name: cpu_seconds([each]) for name, each in watched.items()}, _busy_s()
+            sleep_until(end_ns)
+            used = {name: cpu_seconds([each]) - before[name] for name, each in watched.items()}
+            used["other"] = max(0.0, _busy_s() - machine_s - sum(used.values()))
+            written = producer.finished()
+            behind = load.ask(do="await", seqs=written["seqs"], timeout_s=CATCH_UP_S)["behind"]
+            report = load.ask(do="report")
+            peak_mib = here.process.memory_info().rss / 2**20
+    run = _steady_run(bench.seconds, used, written, behind, report, peak_mib)
+    say(
+        f"{case.name}, {server.name}: {run.deliveries_per_s:,.0f} deliveries/s, p50 {run.p50_ms:.1f} p99 {run.p99_ms:.1f} "
+        f"max {run.max_ms:.0f} ms, {run.cpu_s_per_million:.2f} CPU s per million, cores: server {run.server_cores:.2f} "
+        f"load {run.load_cores:.2f} broker {run.broker_cores:.2f} producer {run.producer_cores:.2f} other {run.other_cores:.2f}, {run.peak_mib:.0f} MiB, "
+        f"closed {run.closed} lost {run.lost} repeated {run.repeated} behind {run.behind} late {run.late_ms:.0f} ms {run.notes}"
+    )
+    return run
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
+
+
+def _steady_run(
+    seconds: float,
+    used: Mapping[str, float],
+    written: Mapping[str, Any],
+    behind: int,
+    report: Mapping[str, Any],
+    peak_mib: float,
+) -> SteadyRun:
+    window = report["windows"][0]
+    latency, arrivals = window["latency"], window["arrivals"]
+    return SteadyRun(
+        deliveries_per_s=arrivals / seconds,
+        cpu_s_per_million=used["server"] / max(1, arrivals) * 1e6,
+        p50_ms=latency["p50_ms"],
+        p99_ms=latency["p99_ms"],
+        max_ms=latency["max_ms"],
+        server_cores=used["server"] / seconds,
+        load_cores=used["load"] / seconds,
+        broker_cores=used["broker"] / seconds,
+        producer_cores=used["producer"] / seconds,
+        other_cores=used["other"] / seconds,
+        closed=report["closed"],
+        lost=report["lost"],
+        repeated=report["repeated"],
+        behind=behind,
+        peak_mib=peak_mib,
+        late_ms=written["late_ms"],
+        notes=report["notes"],
+    )
