@@ -16,12 +16,13 @@ SIGNED_IN = 'noc_gateway_connections{endpoint="dashboard"}'
 CLIENTS = 40
 
 
-@pytest.fixture
-def pair(kafka_address: str, tmp_path: Path) -> Iterator[tuple[GatewayProcess, GatewayProcess]]:
+@pytest.fixture(scope="module")
+def pair(
+    kafka_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[GatewayProcess, GatewayProcess]]:
+    """Both run when a test begins; what it ends it starts again."""
     feed, port = FeedWriter(kafka_address), free_port()
-    directories = [tmp_path / name for name in ("first", "second")]
-    for directory in directories:
-        directory.mkdir()
+    directories = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     first, second = (
         GatewayProcess(feed, directory, port=port, reuse_port=True, admin_port=free_port()) for directory in directories
     )

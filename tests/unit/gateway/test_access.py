@@ -199,6 +199,7 @@ def test_an_expired_token_says_so() -> None:
         json.dumps(claims())[:-1] + ', "nested": {"a": 1, "a": 2}}',
         json.dumps(claims(tenant_id=float("nan"))),
         json.dumps(claims(exp=float("inf"))),
+        json.dumps(claims(something=float("nan"))),
         json.dumps([claims()]),
         '"ops"',
         "[" * 5_000,

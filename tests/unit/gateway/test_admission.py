@@ -86,13 +86,15 @@ def test_the_addresses_of_one_ipv6_network_are_one() -> None:
     assert arrivals.arrive("2001:db8:0:1::1", 0.0) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 500)), max_size=400))
-def test_the_table_of_addresses_is_bounded(visits: list[tuple[int, int]]) -> None:
-    arrivals, now = Arrivals(LIMITS, 0.0), 0.0
-    for number, step in visits:
-        now += step / 1000
-        arrivals.arrive(f"10.0.{number // 250}.{number % 250}", now)
-        assert len(arrivals) <= 100
+@given(st.lists(st.integers(0, 100), min_size=200, max_size=200))
+def test_the_table_of_addresses_is_bounded(steps: list[int]) -> None:
+    limits = LIMITS.model_copy(update={"connects_per_s_max": 1_000_000, "addresses_max": 50})
+    arrivals, now, largest = Arrivals(limits, 0.0), 0.0, 0
+    for number, step in enumerate(steps):
+        now += step / 10_000
+        arrivals.arrive(f"10.0.0.{number}", now)
+        largest = max(largest, len(arrivals))
+    assert largest == 50
 
 
 def test_addresses_that_had_their_rest_are_forgotten() -> None:

@@ -148,3 +148,15 @@ def test_known_keys_outlive_an_absent_provider(provider: Provider) -> None:
 
     asyncio.run(story())
     assert provider.fetches == 2
+
+
+@pytest.mark.parametrize(("algorithm", "other"), [("RS256", "ES256"), ("ES256", "RS256")])
+def test_a_key_of_another_kind_under_the_named_id_verifies_nothing(
+    provider: Provider, algorithm: Any, other: str
+) -> None:
+    provider.keys["one"] = new_key(other)
+    verifier = TokenVerifier(AuthSettings(algorithm=algorithm), JwksKeys(provider.url, cache_s=300))
+    for token in (provider.token("one"), provider.token("one", new_key(algorithm), algorithm)):
+        with pytest.raises(AccessRefusedError) as caught:
+            asyncio.run(verifier.verify(token))
+        assert caught.value.code is CloseCode.NOT_AUTHENTICATED

@@ -214,12 +214,13 @@ def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> 
 
 def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) -> None:
     async def story() -> None:
+        greetings: list[str] = []
         async with listening(free_port, 10, connections_per_user_max=2, connections_per_tenant_max=3) as gateway:
 
             async def come(user: str, tenant: int = 1) -> ClientConnection:
                 token = mint_token(AUTH, tenant_id=tenant, user=user, capabilities=["noc:view"])
                 made = await connect(f"ws://127.0.0.1:{free_port}/ws/noc/", subprotocols=["noc.v1", f"bearer.{token}"])
-                await made.recv()
+                greetings.append(json.loads(await made.recv())["type"])
                 return made
 
             async def sent_away(user: str) -> str:
@@ -240,6 +241,8 @@ def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) 
                 while len(gateway._runtime._bearers._seated) == 4:  # noqa: ASYNC110 - a leaving client tells nobody
                     await asyncio.sleep(0.01)
             await come("a")
+        let_in, error = "connection_established", "error"
+        assert greetings == [let_in, let_in, error, let_in, error, let_in, let_in]
 
     asyncio.run(story())
 
