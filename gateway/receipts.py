@@ -254,8 +254,7 @@ class Receipts:
                         now=now,
                     )
                 for tenant_id, mark in self._early.pop(finding.id, ()):
-                    if tenant_id == record.tenant_id:
-                        self._mark(tenant_id, mark, now)
+                    self._mark(tenant_id, mark, now)
         while len(self._known) > self._ids_max:
             del self._known[next(iter(self._known))]
 
