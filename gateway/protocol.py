@@ -5,7 +5,6 @@ token and reads no clock: the shell carries out the effects in order and reports
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum, auto
 
 import msgspec
@@ -279,16 +278,11 @@ class Session:
         """Narrow the first subscription as `authenticate` asked for; what refuses the whole sign-in, if anything."""
         asked, self._scope = self._scope, allowed
         if asked.filters > self._limits.filters_max:
-            code, problem = (
-                ErrorCode.TOO_MANY_FILTERS,
-                "authenticate names more clients and sites than a connection may",
-            )
-        elif not (
-            all(map(allowed.allows_client, asked.wanted_clients)) and all(map(allowed.allows_site, asked.wanted_sites))
-        ):
+            code, problem = ErrorCode.TOO_MANY_FILTERS, "authenticate names too many clients and sites"
+        elif not allowed.allows(asked):
             code, problem = ErrorCode.FORBIDDEN, "the token does not allow a client or site that authenticate names"
         else:
-            self._scope = replace(allowed, wanted_clients=asked.wanted_clients, wanted_sites=asked.wanted_sites)
+            self._scope = allowed.asking(asked)
             return []
         refusal = self._answers.forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
         return [*refusal, self._close(CloseCode.FORBIDDEN, problem)]
@@ -299,9 +293,8 @@ class Session:
         if before is None or (before.tenant_id, before.subject) != (identity.tenant_id, identity.subject):
             return self._answers.forbidden(Action.REFRESH, "the token is another bearer's", now, asked)
         self._identity, self._deadline = identity, identity.expires_at
-        allowed = Scope.of(identity)
         # What was asked for stays asked for, also where the new token does not allow it: then nothing of it is shown.
-        scope = replace(allowed, wanted_clients=self._scope.wanted_clients, wanted_sites=self._scope.wanted_sites)
+        scope = Scope.of(identity).asking(self._scope)
         changed = scope != self._scope or before.capabilities != identity.capabilities
         self._scope = scope
         return [

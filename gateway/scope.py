@@ -56,6 +56,14 @@ class Scope:
         """Whether the token lets this site be asked for."""
         return self.sites is None or site_id in self.sites
 
+    def allows(self, asked: "Scope") -> bool:
+        """Whether the token lets all that another scope asks for be asked for."""
+        return all(map(self.allows_client, asked.wanted_clients)) and all(map(self.allows_site, asked.wanted_sites))
+
+    def asking(self, asked: "Scope") -> "Scope":
+        """What this one allows, narrowed to what another one asks for."""
+        return replace(self, wanted_clients=asked.wanted_clients, wanted_sites=asked.wanted_sites)
+
     def with_client(self, client_id: int) -> "Scope":
         """Narrowed to this client too."""
         return replace(self, wanted_clients=self.wanted_clients | {client_id})
