@@ -156,7 +156,9 @@ class GatewayProcess:
         arguments = [sys.executable, "-m", "watchfloor", "--config", str(self.config), "gateway"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_for(self.ready, f"the gateway is ready:\n{self.words()}", READY_S)
+        process = self.process
+        wait_for(lambda: self.ready() or process.poll() is not None, "the gateway is ready", READY_S)
+        assert self.ready(), f"the gateway is not ready:\n{self.words()}"
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it and return its exit code."""
@@ -248,10 +250,13 @@ class Client:
         self.connection.send(json.dumps(message))
 
     def hear(self, timeout_s: float = 5.0) -> dict[str, Any]:
-        """The next message; raises TimeoutError where none comes."""
-        message: dict[str, Any] = json.loads(self.connection.recv(timeout_s))
-        check_heard(message, self._address)
-        return message
+        """The next message that is no heartbeat, which may come at any moment; raises TimeoutError where none comes."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            message: dict[str, Any] = json.loads(self.connection.recv(max(0.0, deadline - time.monotonic())))
+            check_heard(message, self._address)
+            if message["type"] != "heartbeat":
+                return message
 
     def hear_all(self, quiet_s: float = 0.5) -> list[dict[str, Any]]:
         """What comes until it is quiet."""

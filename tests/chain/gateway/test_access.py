@@ -65,12 +65,12 @@ def accepted(gateway: GatewayProcess, token: str) -> bool:
 
 
 def test_a_user_s_tokens_are_revoked_for_good_until_that_is_lifted(gateway: GatewayProcess) -> None:
-    mine, other = gateway.token(1, user="mine"), gateway.token(1, user="other")
-    same_name = gateway.token(2, user="mine")
+    mine, other = gateway.token(1, user="zephyrine"), gateway.token(1, user="other")
+    same_name = gateway.token(2, user="zephyrine")
     (me, _), (they, _), (elsewhere, _) = (come(gateway, token) for token in (mine, other, same_name))
     with me, they, elsewhere:
-        assert "the tokens of mine of tenant 1" in revoke(
-            gateway, "--tenant", "1", "--user", "mine", "--reason", "left"
+        assert "the tokens of zephyrine of tenant 1" in revoke(
+            gateway, "--tenant", "1", "--user", "zephyrine", "--reason", "quarrelled"
         )
         began = time.monotonic()
         assert me.close_code() == 4401
@@ -87,12 +87,14 @@ def test_a_user_s_tokens_are_revoked_for_good_until_that_is_lifted(gateway: Gate
     assert gateway.stop() == 0
     gateway.start()
     assert not accepted(gateway, mine)
-    wait_for(lambda: accepted(gateway, gateway.token(1, user="mine")), "a token that was issued later is accepted", 5)
-    revoke(gateway, "--tenant", "1", "--user", "mine", "--lift")
+    wait_for(
+        lambda: accepted(gateway, gateway.token(1, user="zephyrine")), "a token that was issued later is accepted", 5
+    )
+    revoke(gateway, "--tenant", "1", "--user", "zephyrine", "--lift")
     wait_for(lambda: accepted(gateway, mine), "the revocation is lifted", 5)
     words = gateway.words()
-    assert "mine" not in words
-    assert "left" not in words.replace("left=", "")
+    assert "zephyrine" not in words
+    assert "quarrelled" not in words
 
 
 def test_one_token_is_revoked_by_its_id_and_the_user_s_others_are_not(gateway: GatewayProcess) -> None:
