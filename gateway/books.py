@@ -18,6 +18,8 @@ from gateway.receipts import Receipts
 from gateway.seen_reader import SeenReader
 from watchfloor.settings import Settings
 
+_LOOK_S = 1.0
+
 
 class Books:
     """The records of one gateway.
@@ -33,7 +35,6 @@ class Books:
         self.gateway = f"{socket.gethostname()}-{os.getpid()}"
         """The name of this process in the records."""
         self._interval_s = limits.receipts_interval_ms / 1000
-        self._positions_s = limits.receipts_positions_interval_s
         self.publisher = Publisher(settings.kafka, limits, metrics)
         watch = CriticalWatch(
             CriticalLimits(
@@ -52,6 +53,7 @@ class Books:
             clock=time.time,
             ranges_max=limits.receipts_ranges_max,
             ids_max=limits.seen_ids_max,
+            positions_interval_s=limits.receipts_positions_interval_s,
         )
         self.audit = AuditTrail(
             self.gateway,
@@ -67,26 +69,28 @@ class Books:
             tasks.create_task(self.publisher.run())
             tasks.create_task(self._seen.run())
             tasks.create_task(self._write())
+            tasks.create_task(self._look())
 
     async def close(self) -> None:
         """Write what is left; in bounded time."""
-        self._flush(positions=True)
+        self.receipts.look_at_positions(everybody=True)
+        self._flush()
         self.audit.close()
         await self.publisher.close()
 
     async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_positions = loop.time() + self._positions_s
         while True:
             await asyncio.sleep(self._interval_s)
-            positions = loop.time() >= next_positions
-            if positions:
-                next_positions = loop.time() + self._positions_s
-            self._flush(positions=positions)
+            self._flush()
             now = time.time()
             self.receipts.tell_unseen(now)
             self.audit.sweep(now)
 
-    def _flush(self, *, positions: bool) -> None:
-        for batch in self.receipts.flush(positions=positions):
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.receipts.look_at_positions()
+
+    def _flush(self) -> None:
+        for batch in self.receipts.flush():
             self.publisher.receipts(batch)

@@ -9,6 +9,7 @@ batch went to, and the counts are worked out when a record is made.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from contracts.feed import AnomalyDetected
 from contracts.findings import Severity
@@ -16,6 +17,7 @@ from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
 from gateway.answers import iso
 from gateway.critical import CriticalWatch, Notice
 from gateway.metrics import GatewayMetrics
+from gateway.pulse import Pulse
 from gateway.rendering import Entry
 from gateway.subscriber import Subscriber
 
@@ -39,6 +41,7 @@ class Viewer:
     told: int = -1
     """What the latest record says of `written`."""
     received: int | None = None
+    present: bool = False
 
     @property
     def tenant_id(self) -> int:
@@ -51,11 +54,9 @@ class Viewer:
         return self.subscriber.subject
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A finding that was shown."""
+class _Known(NamedTuple):
+    """Who may see a finding that was shown."""
 
-    tenant_id: int
     client_id: int | None
     site_id: int | None
 
@@ -88,6 +89,7 @@ class Receipts:
         clock: seconds since 1970.
         ranges_max: ranges and marks of one tenant that are gathered.
         ids_max: findings that are known, of all tenants together.
+        positions_interval_s: how often each connection is looked at that does not say how far it is.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Receipts:
         clock: Callable[[], float],
         ranges_max: int,
         ids_max: int,
+        positions_interval_s: int,
     ) -> None:
         self._gateway = gateway
         self._watch = watch
@@ -112,9 +115,11 @@ class Receipts:
         self._ranges_max = ranges_max
         self._ids_max = ids_max
         self._ledgers: dict[int, _Ledger] = {}
-        self._viewers: dict[int, set[Viewer]] = {}
-        self._known: dict[str, _Known] = {}
-        self._early: dict[str, list[tuple[int, SeenMark]]] = {}
+        self._positions_interval_s = positions_interval_s
+        self._viewers: Pulse[Viewer] = Pulse(positions_interval_s)
+        self._known: dict[tuple[int, str], _Known] = {}
+        """By tenant and id."""
+        self._early: dict[tuple[int, str], list[SeenMark]] = {}
         self.notify: Callable[[Notice], None] = lambda _notice: None
         """Tells the subscribers; set by who has them."""
         self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
@@ -150,16 +155,15 @@ class Receipts:
 
     def arrived(self, who: Viewer) -> None:
         """A connection has signed in."""
-        self._viewers.setdefault(who.tenant_id, set()).add(who)
+        who.present = True
+        self._viewers.add(who)
 
     def left(self, who: Viewer) -> None:
         """A connection is gone; a second time does nothing."""
-        viewers = self._viewers.get(who.tenant_id, set())
-        if who not in viewers:
+        if not who.present:
             return
-        viewers.discard(who)
-        if not viewers:
-            del self._viewers[who.tenant_id]
+        who.present = False
+        self._viewers.discard(who)
         ledger = self._ledger(who.tenant_id)
         ledger.changed.discard(who)
         ledger.gone.append(self._told(who, left=True))
@@ -167,7 +171,7 @@ class Receipts:
 
     def received(self, who: Viewer, seq: int) -> None:
         """A client says that it has had everything up to a seq; more than it was written is not believed."""
-        if who not in self._viewers.get(who.tenant_id, ()):
+        if not who.present:
             return  # it has left, or the log is another one and it is being sent away
         seq = min(seq, self._reach(who))
         if who.received is None or seq > who.received:
@@ -183,8 +187,8 @@ class Receipts:
         allowed = who.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
-            known = self._known.get(identifier)
-            if known is None or known.tenant_id != who.tenant_id or not allowed.shows(known.client_id, known.site_id):
+            known = self._known.get((who.tenant_id, identifier))
+            if known is None or not allowed.shows(known.client_id, known.site_id):
                 self._metrics.seen.labels("ignored").inc()
                 continue
             ledger = self._ledger(who.tenant_id)
@@ -201,24 +205,29 @@ class Receipts:
         """A record of any gateway: what is seen there is seen here."""
         now = self._clock()
         for mark in batch.seen:
-            if mark.id in self._known:
+            key = (batch.tenant_id, mark.id)
+            if key in self._known:
                 self._mark(batch.tenant_id, mark, now)
             else:  # its message may be read a moment later
-                marks = self._early.setdefault(mark.id, [])
+                marks = self._early.setdefault(key, [])
                 if len(marks) < _EARLY_MARKS_MAX:
-                    marks.append((batch.tenant_id, mark))
+                    marks.append(mark)
         while len(self._early) > _EARLY_MAX:
             del self._early[next(iter(self._early))]
 
-    def flush(self, *, positions: bool = False) -> list[ReceiptBatch]:
-        """The records that are due, at least one for each tenant of which there is something to say.
+    def look_at_positions(self, *, everybody: bool = False) -> None:
+        """Note how far connections have come that do not say so; once a second, each time another part of them.
 
         Args:
-            positions: also how far those connections have come that did not say so.
+            everybody: all of them now.
         """
+        for viewer in self._viewers.members() if everybody else self._viewers.tick():
+            if self._reach(viewer) > viewer.told:
+                self._ledger(viewer.tenant_id).changed.add(viewer)
+
+    def flush(self) -> list[ReceiptBatch]:
+        """The records that are due, at least one for each tenant of which there is something to say."""
         self._follow_epoch()
-        if positions:
-            self._note_positions()
         batches = [
             batch for tenant_id, ledger in self._ledgers.items() if ledger for batch in self._batches(tenant_id, ledger)
         ]
@@ -242,7 +251,8 @@ class Receipts:
             if not isinstance(record, AnomalyDetected):
                 continue
             for finding in record.findings:
-                self._known[finding.id] = _Known(record.tenant_id, record.client_id, record.site_id)
+                key = (record.tenant_id, finding.id)
+                self._known[key] = _Known(record.client_id, record.site_id)
                 if finding.severity is Severity.CRITICAL:
                     self._watch.add(
                         record.tenant_id,
@@ -253,8 +263,8 @@ class Receipts:
                         since=now if live else entry.past.timestamp_ms / 1000,
                         now=now,
                     )
-                for tenant_id, mark in self._early.pop(finding.id, ()):
-                    self._mark(tenant_id, mark, now)
+                for mark in self._early.pop(key, ()):
+                    self._mark(record.tenant_id, mark, now)
         while len(self._known) > self._ids_max:
             del self._known[next(iter(self._known))]
 
@@ -280,12 +290,6 @@ class Receipts:
             del self._ledgers[tenant_id]
             for batch in self._batches(tenant_id, ledger):
                 self._give(batch)
-
-    def _note_positions(self) -> None:
-        for tenant_id, viewers in self._viewers.items():
-            moved = {viewer for viewer in viewers if self._reach(viewer) > viewer.told}
-            if moved:
-                self._ledger(tenant_id).changed |= moved
 
     def _reach(self, viewer: Viewer) -> int:
         # A client that goes back to a position is written again what it had: it had it all the same.
@@ -335,7 +339,9 @@ class Receipts:
                 for batch in self._batches(tenant_id, ledger):
                     self._give(batch)
             self._ledgers.clear()
-            self._viewers.clear()
+            for viewer in self._viewers.members():
+                viewer.present = False
+            self._viewers = Pulse(self._positions_interval_s)
             self._known.clear()
             self._early.clear()
             self._watch.clear()

@@ -76,6 +76,7 @@ class Scene:
             clock=lambda: NOW,
             ranges_max=100,
             ids_max=100,
+            positions_interval_s=10,
         )
         self.receipts.reached = self.world.hub.reached
         self.world.hub.ledger = self.receipts
