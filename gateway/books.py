@@ -8,8 +8,10 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
+from contracts.receipts import ReceiptBatch
 from gateway.audit import AuditTrail
 from gateway.critical import CriticalLimits, CriticalWatch
 from gateway.metrics import GatewayMetrics
@@ -61,6 +63,8 @@ class Books:
             window_s=limits.audit_window_s,
             kinds_max=limits.audit_repeats_max,
         )
+        self._due: Iterator[ReceiptBatch] = iter(())
+        """What is being written: a stop in the middle goes on with it."""
         self._seen = SeenReader(settings.kafka, limits, self.gateway, self.receipts.heard)
 
     async def run(self) -> None:
@@ -74,14 +78,18 @@ class Books:
     async def close(self) -> None:
         """Write what is left; in bounded time."""
         self.receipts.look_at_positions(everybody=True)
-        self._flush()
+        for batch in chain(self._due, self.receipts.flush()):
+            self.publisher.receipts(batch)
         self.audit.close()
         await self.publisher.close()
 
     async def _write(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            self._flush()
+            self._due = self.receipts.flush()
+            for batch in self._due:
+                self.publisher.receipts(batch)
+                await asyncio.sleep(0)  # the sockets' turn
             now = time.time()
             self.receipts.tell_unseen(now)
             self.audit.sweep(now)
@@ -90,7 +98,3 @@ class Books:
         while True:
             await asyncio.sleep(_LOOK_S)
             self.receipts.look_at_positions()
-
-    def _flush(self) -> None:
-        for batch in self.receipts.flush():
-            self.publisher.receipts(batch)

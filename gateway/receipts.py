@@ -7,8 +7,9 @@ Nothing here is on the way of a message: `written` is two steps in a dictionary,
 batch went to, and the counts are worked out when a record is made.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import NamedTuple
 
 from contracts.feed import AnomalyDetected
@@ -21,7 +22,7 @@ from gateway.pulse import Pulse
 from gateway.rendering import Entry
 from gateway.subscriber import Subscriber
 
-_CONNECTIONS_MAX = 1_000
+_CONNECTIONS_MAX = 200
 """In one record; more are several records."""
 _EARLY_MAX = 1_000
 """Findings that this gateway has not read yet, about which others have said who has looked at them."""
@@ -225,14 +226,14 @@ class Receipts:
             if self._reach(viewer) > viewer.told:
                 self._ledger(viewer.tenant_id).changed.add(viewer)
 
-    def flush(self) -> list[ReceiptBatch]:
-        """The records that are due, at least one for each tenant of which there is something to say."""
+    def flush(self) -> Iterator[ReceiptBatch]:
+        """The records that are due now, at least one for each tenant of which there is something to say.
+
+        Made one by one as they are asked for, so that thousands of connections need not be told of at a stretch.
+        """
         self._follow_epoch()
-        batches = [
-            batch for tenant_id, ledger in self._ledgers.items() if ledger for batch in self._batches(tenant_id, ledger)
-        ]
-        self._ledgers.clear()
-        return batches
+        due, self._ledgers = self._ledgers, {}
+        return self._all_batches(due)
 
     def tell_unseen(self, now: float) -> None:
         """Tell of CRITICAL messages that nobody has looked at, where it is time."""
@@ -288,7 +289,7 @@ class Receipts:
     def _when_full(self, tenant_id: int, ledger: _Ledger) -> None:
         if max(len(ledger.runs), len(ledger.ones), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
             del self._ledgers[tenant_id]
-            for batch in self._batches(tenant_id, ledger):
+            for batch in self._batches(tenant_id, ledger, self._epoch):
                 self._give(batch)
 
     def _reach(self, viewer: Viewer) -> int:
@@ -307,27 +308,26 @@ class Receipts:
             left=left,
         )
 
-    def _batches(self, tenant_id: int, ledger: _Ledger) -> list[ReceiptBatch]:
+    def _all_batches(self, ledgers: dict[int, _Ledger]) -> Iterator[ReceiptBatch]:
+        epoch = self._epoch
+        for tenant_id, ledger in ledgers.items():
+            if ledger:
+                yield from self._batches(tenant_id, ledger, epoch)
+
+    def _batches(self, tenant_id: int, ledger: _Ledger, epoch: str) -> Iterator[ReceiptBatch]:
         for seq, recipients in ledger.ones.items():
             ledger.runs.add(seq, seq, recipients)
         runs = ledger.runs.runs()
         self._watch.count(tenant_id, runs)
-        reaches = [*ledger.gone, *(self._told(viewer) for viewer in ledger.changed)]
-        slices = [reaches[at : at + _CONNECTIONS_MAX] for at in range(0, len(reaches), _CONNECTIONS_MAX)] or [[]]
         seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in ledger.seen.items()]
         at = iso(self._clock())
-        return [
-            ReceiptBatch(
-                tenant_id=tenant_id,
-                gateway=self._gateway,
-                at=at,
-                epoch=self._epoch,
-                runs=[] if number else runs,
-                connections=part,
-                seen=[] if number else seen,
-            )
-            for number, part in enumerate(slices)
-        ]
+        reaches = chain(ledger.gone, map(self._told, ledger.changed))
+        part = list(islice(reaches, _CONNECTIONS_MAX))
+        yield ReceiptBatch(
+            tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, runs=runs, connections=part, seen=seen
+        )
+        while part := list(islice(reaches, _CONNECTIONS_MAX)):
+            yield ReceiptBatch(tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, connections=part)
 
     def _follow_epoch(self) -> None:
         """Where the log is another one: what was gathered belongs to the old one, and its ids mean nothing."""
@@ -335,10 +335,9 @@ class Receipts:
         if epoch == self._epoch:
             return
         if self._epoch:
-            for tenant_id, ledger in self._ledgers.items():
-                for batch in self._batches(tenant_id, ledger):
-                    self._give(batch)
-            self._ledgers.clear()
+            due, self._ledgers = self._ledgers, {}
+            for batch in self._all_batches(due):
+                self._give(batch)
             for viewer in self._viewers.members():
                 viewer.present = False
             self._viewers = Pulse(self._positions_interval_s)

@@ -156,8 +156,8 @@ def test_many_connections_are_several_records_and_the_runs_count_once(desk: Desk
         desk.viewer(user=f"u{number}")
     desk.receipts.written(1, 1, 1, 2_500)
     records = desk.records(positions=True)
-    assert [len(record.connections) for record in records] == [1_000, 1_000, 500]
-    assert [len(record.runs) for record in records] == [1, 0, 0]
+    assert [len(record.connections) for record in records] == [200] * 12 + [100]
+    assert [len(record.runs) for record in records] == [1] + [0] * 12
 
 
 def test_seen_is_written_down_once_and_everybody_hears_of_a_critical_one(desk: Desk) -> None:
