@@ -8,8 +8,10 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
+from contracts.receipts import ReceiptBatch
 from gateway.audit import AuditTrail
 from gateway.critical import CriticalLimits, CriticalWatch
 from gateway.metrics import GatewayMetrics
@@ -17,6 +19,8 @@ from gateway.publishing import Publisher
 from gateway.receipts import Receipts
 from gateway.seen_reader import SeenReader
 from watchfloor.settings import Settings
+
+_LOOK_S = 1.0
 
 
 class Books:
@@ -33,7 +37,6 @@ class Books:
         self.gateway = f"{socket.gethostname()}-{os.getpid()}"
         """The name of this process in the records."""
         self._interval_s = limits.receipts_interval_ms / 1000
-        self._positions_s = limits.receipts_positions_interval_s
         self.publisher = Publisher(settings.kafka, limits, metrics)
         watch = CriticalWatch(
             CriticalLimits(
@@ -52,6 +55,7 @@ class Books:
             clock=time.time,
             ranges_max=limits.receipts_ranges_max,
             ids_max=limits.seen_ids_max,
+            positions_interval_s=limits.receipts_positions_interval_s,
         )
         self.audit = AuditTrail(
             self.gateway,
@@ -59,6 +63,8 @@ class Books:
             window_s=limits.audit_window_s,
             kinds_max=limits.audit_repeats_max,
         )
+        self._due: Iterator[ReceiptBatch] = iter(())
+        """What is being written: a stop in the middle goes on with it."""
         self._seen = SeenReader(settings.kafka, limits, self.gateway, self.receipts.heard)
 
     async def run(self) -> None:
@@ -67,26 +73,28 @@ class Books:
             tasks.create_task(self.publisher.run())
             tasks.create_task(self._seen.run())
             tasks.create_task(self._write())
+            tasks.create_task(self._look())
 
     async def close(self) -> None:
         """Write what is left; in bounded time."""
-        self._flush(positions=True)
+        self.receipts.look_at_positions(everybody=True)
+        for batch in chain(self._due, self.receipts.flush()):
+            self.publisher.receipts(batch)
         self.audit.close()
         await self.publisher.close()
 
     async def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_positions = loop.time() + self._positions_s
         while True:
             await asyncio.sleep(self._interval_s)
-            positions = loop.time() >= next_positions
-            if positions:
-                next_positions = loop.time() + self._positions_s
-            self._flush(positions=positions)
+            self._due = self.receipts.flush()
+            for batch in self._due:
+                self.publisher.receipts(batch)
+                await asyncio.sleep(0)  # the sockets' turn
             now = time.time()
             self.receipts.tell_unseen(now)
             self.audit.sweep(now)
 
-    def _flush(self, *, positions: bool) -> None:
-        for batch in self.receipts.flush(positions=positions):
-            self.publisher.receipts(batch)
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.receipts.look_at_positions()

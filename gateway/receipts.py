@@ -7,8 +7,10 @@ Nothing here is on the way of a message: `written` is two steps in a dictionary,
 batch went to, and the counts are worked out when a record is made.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import NamedTuple
 
 from contracts.feed import AnomalyDetected
 from contracts.findings import Severity
@@ -16,10 +18,11 @@ from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
 from gateway.answers import iso
 from gateway.critical import CriticalWatch, Notice
 from gateway.metrics import GatewayMetrics
+from gateway.pulse import Pulse
 from gateway.rendering import Entry
 from gateway.subscriber import Subscriber
 
-_CONNECTIONS_MAX = 1_000
+_CONNECTIONS_MAX = 200
 """In one record; more are several records."""
 _EARLY_MAX = 1_000
 """Findings that this gateway has not read yet, about which others have said who has looked at them."""
@@ -39,6 +42,7 @@ class Viewer:
     told: int = -1
     """What the latest record says of `written`."""
     received: int | None = None
+    present: bool = False
 
     @property
     def tenant_id(self) -> int:
@@ -51,11 +55,9 @@ class Viewer:
         return self.subscriber.subject
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A finding that was shown."""
+class _Known(NamedTuple):
+    """Who may see a finding that was shown."""
 
-    tenant_id: int
     client_id: int | None
     site_id: int | None
 
@@ -88,6 +90,7 @@ class Receipts:
         clock: seconds since 1970.
         ranges_max: ranges and marks of one tenant that are gathered.
         ids_max: findings that are known, of all tenants together.
+        positions_interval_s: how often each connection is looked at that does not say how far it is.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Receipts:
         clock: Callable[[], float],
         ranges_max: int,
         ids_max: int,
+        positions_interval_s: int,
     ) -> None:
         self._gateway = gateway
         self._watch = watch
@@ -112,9 +116,11 @@ class Receipts:
         self._ranges_max = ranges_max
         self._ids_max = ids_max
         self._ledgers: dict[int, _Ledger] = {}
-        self._viewers: dict[int, set[Viewer]] = {}
-        self._known: dict[str, _Known] = {}
-        self._early: dict[str, list[tuple[int, SeenMark]]] = {}
+        self._positions_interval_s = positions_interval_s
+        self._viewers: Pulse[Viewer] = Pulse(positions_interval_s)
+        self._known: dict[tuple[int, str], _Known] = {}
+        """By tenant and id."""
+        self._early: dict[tuple[int, str], list[SeenMark]] = {}
         self.notify: Callable[[Notice], None] = lambda _notice: None
         """Tells the subscribers; set by who has them."""
         self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
@@ -150,16 +156,15 @@ class Receipts:
 
     def arrived(self, who: Viewer) -> None:
         """A connection has signed in."""
-        self._viewers.setdefault(who.tenant_id, set()).add(who)
+        who.present = True
+        self._viewers.add(who)
 
     def left(self, who: Viewer) -> None:
         """A connection is gone; a second time does nothing."""
-        viewers = self._viewers.get(who.tenant_id, set())
-        if who not in viewers:
+        if not who.present:
             return
-        viewers.discard(who)
-        if not viewers:
-            del self._viewers[who.tenant_id]
+        who.present = False
+        self._viewers.discard(who)
         ledger = self._ledger(who.tenant_id)
         ledger.changed.discard(who)
         ledger.gone.append(self._told(who, left=True))
@@ -167,7 +172,7 @@ class Receipts:
 
     def received(self, who: Viewer, seq: int) -> None:
         """A client says that it has had everything up to a seq; more than it was written is not believed."""
-        if who not in self._viewers.get(who.tenant_id, ()):
+        if not who.present:
             return  # it has left, or the log is another one and it is being sent away
         seq = min(seq, self._reach(who))
         if who.received is None or seq > who.received:
@@ -183,8 +188,8 @@ class Receipts:
         allowed = who.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
-            known = self._known.get(identifier)
-            if known is None or known.tenant_id != who.tenant_id or not allowed.shows(known.client_id, known.site_id):
+            known = self._known.get((who.tenant_id, identifier))
+            if known is None or not allowed.shows(known.client_id, known.site_id):
                 self._metrics.seen.labels("ignored").inc()
                 continue
             ledger = self._ledger(who.tenant_id)
@@ -201,29 +206,34 @@ class Receipts:
         """A record of any gateway: what is seen there is seen here."""
         now = self._clock()
         for mark in batch.seen:
-            if mark.id in self._known:
+            key = (batch.tenant_id, mark.id)
+            if key in self._known:
                 self._mark(batch.tenant_id, mark, now)
             else:  # its message may be read a moment later
-                marks = self._early.setdefault(mark.id, [])
+                marks = self._early.setdefault(key, [])
                 if len(marks) < _EARLY_MARKS_MAX:
-                    marks.append((batch.tenant_id, mark))
+                    marks.append(mark)
         while len(self._early) > _EARLY_MAX:
             del self._early[next(iter(self._early))]
 
-    def flush(self, *, positions: bool = False) -> list[ReceiptBatch]:
-        """The records that are due, at least one for each tenant of which there is something to say.
+    def look_at_positions(self, *, everybody: bool = False) -> None:
+        """Note how far connections have come that do not say so; once a second, each time another part of them.
 
         Args:
-            positions: also how far those connections have come that did not say so.
+            everybody: all of them now.
+        """
+        for viewer in self._viewers.members() if everybody else self._viewers.tick():
+            if self._reach(viewer) > viewer.told:
+                self._ledger(viewer.tenant_id).changed.add(viewer)
+
+    def flush(self) -> Iterator[ReceiptBatch]:
+        """The records that are due now, at least one for each tenant of which there is something to say.
+
+        Made one by one as they are asked for, so that thousands of connections need not be told of at a stretch.
         """
         self._follow_epoch()
-        if positions:
-            self._note_positions()
-        batches = [
-            batch for tenant_id, ledger in self._ledgers.items() if ledger for batch in self._batches(tenant_id, ledger)
-        ]
-        self._ledgers.clear()
-        return batches
+        due, self._ledgers = self._ledgers, {}
+        return self._all_batches(due)
 
     def tell_unseen(self, now: float) -> None:
         """Tell of CRITICAL messages that nobody has looked at, where it is time."""
@@ -242,7 +252,8 @@ class Receipts:
             if not isinstance(record, AnomalyDetected):
                 continue
             for finding in record.findings:
-                self._known[finding.id] = _Known(record.tenant_id, record.client_id, record.site_id)
+                key = (record.tenant_id, finding.id)
+                self._known[key] = _Known(record.client_id, record.site_id)
                 if finding.severity is Severity.CRITICAL:
                     self._watch.add(
                         record.tenant_id,
@@ -253,8 +264,8 @@ class Receipts:
                         since=now if live else entry.past.timestamp_ms / 1000,
                         now=now,
                     )
-                for tenant_id, mark in self._early.pop(finding.id, ()):
-                    self._mark(tenant_id, mark, now)
+                for mark in self._early.pop(key, ()):
+                    self._mark(record.tenant_id, mark, now)
         while len(self._known) > self._ids_max:
             del self._known[next(iter(self._known))]
 
@@ -278,14 +289,8 @@ class Receipts:
     def _when_full(self, tenant_id: int, ledger: _Ledger) -> None:
         if max(len(ledger.runs), len(ledger.ones), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
             del self._ledgers[tenant_id]
-            for batch in self._batches(tenant_id, ledger):
+            for batch in self._batches(tenant_id, ledger, self._epoch):
                 self._give(batch)
-
-    def _note_positions(self) -> None:
-        for tenant_id, viewers in self._viewers.items():
-            moved = {viewer for viewer in viewers if self._reach(viewer) > viewer.told}
-            if moved:
-                self._ledger(tenant_id).changed |= moved
 
     def _reach(self, viewer: Viewer) -> int:
         # A client that goes back to a position is written again what it had: it had it all the same.
@@ -303,27 +308,26 @@ class Receipts:
             left=left,
         )
 
-    def _batches(self, tenant_id: int, ledger: _Ledger) -> list[ReceiptBatch]:
+    def _all_batches(self, ledgers: dict[int, _Ledger]) -> Iterator[ReceiptBatch]:
+        epoch = self._epoch
+        for tenant_id, ledger in ledgers.items():
+            if ledger:
+                yield from self._batches(tenant_id, ledger, epoch)
+
+    def _batches(self, tenant_id: int, ledger: _Ledger, epoch: str) -> Iterator[ReceiptBatch]:
         for seq, recipients in ledger.ones.items():
             ledger.runs.add(seq, seq, recipients)
         runs = ledger.runs.runs()
         self._watch.count(tenant_id, runs)
-        reaches = [*ledger.gone, *(self._told(viewer) for viewer in ledger.changed)]
-        slices = [reaches[at : at + _CONNECTIONS_MAX] for at in range(0, len(reaches), _CONNECTIONS_MAX)] or [[]]
         seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in ledger.seen.items()]
         at = iso(self._clock())
-        return [
-            ReceiptBatch(
-                tenant_id=tenant_id,
-                gateway=self._gateway,
-                at=at,
-                epoch=self._epoch,
-                runs=[] if number else runs,
-                connections=part,
-                seen=[] if number else seen,
-            )
-            for number, part in enumerate(slices)
-        ]
+        reaches = chain(ledger.gone, map(self._told, ledger.changed))
+        part = list(islice(reaches, _CONNECTIONS_MAX))
+        yield ReceiptBatch(
+            tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, runs=runs, connections=part, seen=seen
+        )
+        while part := list(islice(reaches, _CONNECTIONS_MAX)):
+            yield ReceiptBatch(tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, connections=part)
 
     def _follow_epoch(self) -> None:
         """Where the log is another one: what was gathered belongs to the old one, and its ids mean nothing."""
@@ -331,11 +335,12 @@ class Receipts:
         if epoch == self._epoch:
             return
         if self._epoch:
-            for tenant_id, ledger in self._ledgers.items():
-                for batch in self._batches(tenant_id, ledger):
-                    self._give(batch)
-            self._ledgers.clear()
-            self._viewers.clear()
+            due, self._ledgers = self._ledgers, {}
+            for batch in self._all_batches(due):
+                self._give(batch)
+            for viewer in self._viewers.members():
+                viewer.present = False
+            self._viewers = Pulse(self._positions_interval_s)
             self._known.clear()
             self._early.clear()
             self._watch.clear()

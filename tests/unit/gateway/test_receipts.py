@@ -38,6 +38,7 @@ class Desk:
             clock=lambda: self.now,
             ranges_max=ranges_max,
             ids_max=ids_max,
+            positions_interval_s=3,
         )
         self.receipts.notify = self.notices.append
         self.receipts.reached = lambda _: self.reached
@@ -55,7 +56,9 @@ class Desk:
         return [finding.id for finding in record.findings]
 
     def records(self, *, positions: bool = False) -> list[ReceiptBatch]:
-        found = [*self.given, *self.receipts.flush(positions=positions)]
+        for _ in range(3 if positions else 0):
+            self.receipts.look_at_positions()
+        found = [*self.given, *self.receipts.flush()]
         self.given.clear()
         return found
 
@@ -153,8 +156,8 @@ def test_many_connections_are_several_records_and_the_runs_count_once(desk: Desk
         desk.viewer(user=f"u{number}")
     desk.receipts.written(1, 1, 1, 2_500)
     records = desk.records(positions=True)
-    assert [len(record.connections) for record in records] == [1_000, 1_000, 500]
-    assert [len(record.runs) for record in records] == [1, 0, 0]
+    assert [len(record.connections) for record in records] == [200] * 12 + [100]
+    assert [len(record.runs) for record in records] == [1] + [0] * 12
 
 
 def test_seen_is_written_down_once_and_everybody_hears_of_a_critical_one(desk: Desk) -> None:
@@ -184,6 +187,25 @@ def test_another_tenant_s_and_unknown_ids_cannot_be_marked(desk: Desk) -> None:
     _, critical = desk.show(1, 1)
     desk.receipts.seen(desk.viewer(tenant=2), [critical, "nothing"], NOW)
     assert (desk.records(), desk.notices, desk.ignored()) == ([], [], 2)
+
+
+def test_the_same_id_at_two_tenants_is_two_findings(desk: Desk) -> None:
+    ids = desk.show(1, 1)
+    assert desk.show(2, 1, site_id=77) == ids
+    for tenant in (1, 2):
+        desk.receipts.seen(desk.viewer(tenant), [ids[1]], NOW)
+    assert sorted(notice.tenant_id for notice in desk.notices) == [1, 2]
+    assert sorted(record.tenant_id for record in desk.records()) == [1, 2]
+
+
+def test_connections_are_looked_at_a_part_a_second(desk: Desk) -> None:
+    desk.reached = 1
+    for number in range(30):
+        desk.viewer(user=f"u{number}")
+    desk.receipts.look_at_positions()
+    assert sum(len(record.connections) for record in desk.records()) == 10
+    desk.receipts.look_at_positions(everybody=True)
+    assert sum(len(record.connections) for record in desk.records()) == 20
 
 
 def test_a_filter_does_not_keep_somebody_from_marking_what_the_token_shows(desk: Desk) -> None:

@@ -76,6 +76,7 @@ class Scene:
             clock=lambda: NOW,
             ranges_max=100,
             ids_max=100,
+            positions_interval_s=10,
         )
         self.receipts.reached = self.world.hub.reached
         self.world.hub.ledger = self.receipts
@@ -102,7 +103,7 @@ class Scene:
         return [(record.action, record.allowed, record.tenant_id, record.subject) for record in self.trail]
 
     def records(self) -> list[ReceiptBatch]:
-        return self.receipts.flush()
+        return list(self.receipts.flush())
 
 
 def test_a_visit_from_the_first_message_to_the_last() -> None:
