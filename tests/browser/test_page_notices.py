@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from browser.test_page import CONTRAST
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from gateway.web_files import SECURITY_HEADERS, Readiness, WebFiles
@@ -242,6 +243,23 @@ def test_a_page_that_nobody_looks_at_tells_nothing(page: Page, played: Callable[
     page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'visible'})")
     page.evaluate("dispatchEvent(new Event('focus'))")
     assert gateway.hears("seen")[0]["ids"] == ["f1.0"]
+
+
+def test_notices_read_well_in_both_colour_schemes(page: Page, played: Callable[..., PlayedGateway]) -> None:
+    gateway = played()
+    for seq in (1, 2):
+        gateway.anomaly(seq, "CRITICAL")
+    gateway.say(type="gap", **{"from": 3, "to": 4}, reason="log_hole")
+    gateway.say(type="message_seen", seq=1, id="f1.0", seen_by=[{"user": "amina", "at": NOW}])
+    gateway.say(type="critical_unseen", seq=2, id="f2.0", site_id=4, unseen_seconds=300)
+    gateway.say(type="feed_status", state="behind", component="worker", behind_seconds=42, behind_records=1, since=NOW)
+    expect(page.locator("#feed .mark")).to_have_count(2)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for selector in (".mark", ".between", "#behind"):
+            ratios = page.locator(selector).evaluate_all(CONTRAST)
+            assert ratios
+            assert min(ratios) >= 4.5, f"{selector} in {scheme} has a contrast of {min(ratios):.2f}"
 
 
 def test_a_token_that_ends_asks_for_another(page: Page, played: Callable[..., PlayedGateway]) -> None:

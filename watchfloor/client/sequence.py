@@ -151,7 +151,7 @@ class SequenceTracker:
     def _accept(self, seq: int, previous: int, index: int, of: int) -> tuple[bool, Gap | None]:
         """Whether a message is new, and the gap before it; `index` counts the parts of its record from 0."""
         begun = self._parts if seq == self.seq + 1 else 0
-        if seq <= self.seq :
+        if seq <= self.seq or index < begun:
             return False, None
         first, last = self._previous + 1, min(previous, seq - 1)
         if self._parts and not begun:

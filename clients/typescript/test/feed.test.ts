@@ -214,6 +214,23 @@ test("a new token is given before the old one ends, and again when that one ends
   assert.equal(world.socket.said("refresh").length, 2);
 });
 
+test("a token source without a new token is asked again, and the old one is not sent", async () => {
+  let asked = 0;
+  const {world} = await running({
+    token: () => {
+      asked += 1;
+      if (asked === 2) throw new Error("no network");
+      return asked < 4 ? "old" : "new";
+    },
+  });
+  world.socket.welcome(0, {expires_at: "2026-03-02T09:01:20.000Z", heartbeat_interval_s: 1000});
+  await world.pass(65); // at 40 s, at 60 s: half of what is left each time
+  assert.equal(asked, 3);
+  assert.deepEqual(world.socket.said("refresh"), []);
+  await world.pass(10);
+  assert.deepEqual(world.socket.said("refresh").map((message) => message["token"]), ["new"]);
+});
+
 test("a token of a year waits for its year", async () => {
   const {world} = await running({token: (() => { let n = 0; return () => `t${(n += 1)}`; })(), receiptsIntervalS: 10 ** 6});
   world.socket.welcome(0, {expires_at: "2027-03-02T09:00:00.000Z", heartbeat_interval_s: 10 ** 9});
@@ -237,8 +254,10 @@ test("stop ends everything, and start goes on from the position", async () => {
 });
 
 test("a feed that is stopped while it waits for its token does not connect", async () => {
-  const {world, feed} = await running({token: () => new Promise<string>(() => {})});
+  let answer = (_: string): void => {};
+  const {world, feed} = await running({token: () => new Promise<string>((resolve) => (answer = resolve))});
   feed.stop();
+  answer("t");
   await world.pass(100);
   assert.equal(world.sockets.length, 0);
 });
