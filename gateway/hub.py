@@ -15,6 +15,7 @@ from contracts.projections import processed_message
 from gateway.history import History
 from gateway.ledger import Ledger
 from gateway.metrics import GatewayMetrics
+from gateway.privacy import masked_notice
 from gateway.rendering import Endpoint, Entry, Frame, Variant, kinds_of
 from gateway.scope import Scope
 from gateway.subscriber import Group, Mode, Subscriber
@@ -177,11 +178,14 @@ class Hub:
             shows: decides by a subscriber's scope; None is everybody's.
         """
         groups = self._groups.values() if tenant_id is None else filter(None, [self._groups.get(tenant_id)])
-        frame = self.frame(encode_message(message))
+        frames = {
+            masked: self.frame(encode_message(masked_notice(message) if masked else message))
+            for masked in (False, True)
+        }
         for group in groups:
             for subscriber in group.members():
                 if not subscriber.sink.congested and (shows is None or shows(subscriber.scope)):
-                    subscriber.sink.write(frame)
+                    subscriber.sink.write(frames[subscriber.variant.masked])
 
     def heartbeat(self, subscriber: Subscriber, timestamp: str) -> None:
         """Show a subscriber that its connection lives, and how far it has come."""

@@ -9,6 +9,7 @@ import msgspec
 
 from contracts.feed import AnomalyDetected, FeedRecord
 from contracts.findings import Finding
+from contracts.messages import MessageSeen, NoticeMessage, SeenBy
 
 PHONE_FIELDS = frozenset({"phone", "mobile", "mobno"})
 EMAIL_FIELDS = frozenset({"email"})
@@ -30,6 +31,14 @@ def masked_record(record: FeedRecord) -> FeedRecord:
     if isinstance(record, AnomalyDetected):
         record = msgspec.structs.replace(record, findings=[_masked_finding(finding) for finding in record.findings])
     return record
+
+
+def masked_notice(notice: NoticeMessage) -> NoticeMessage:
+    """The notice without readable personal data: a user whose name is an e-mail address is one."""
+    if not isinstance(notice, MessageSeen):
+        return notice
+    seen_by = [SeenBy(mask_email(seen.user) if "@" in seen.user else seen.user, seen.at) for seen in notice.seen_by]
+    return msgspec.structs.replace(notice, seen_by=seen_by)
 
 
 def mask_nested(value: Any) -> Any:

@@ -6,7 +6,7 @@ from unit.gateway.gateway_values import anomaly, instant, limited, ticket
 from unit.gateway.gateway_world import World
 
 from contracts.feed import FeedRecord, ProcessedEvent
-from contracts.messages import CloseCode, FeedState, FeedStatus
+from contracts.messages import CloseCode, FeedState, FeedStatus, MessageSeen, SeenBy
 from gateway.rendering import Endpoint
 from gateway.scope import Scope
 from gateway.subscriber import Mode
@@ -168,6 +168,18 @@ def test_a_notice_reaches_who_may_see_it_and_whose_socket_has_room() -> None:
     assert [len(wire.messages()) for wire in (mine, theirs, narrow, full)] == [1, 0, 0, 0]
     world.hub.notify(None, notice)
     assert [len(wire.messages()) for wire in (mine, theirs, narrow, full)] == [2, 1, 1, 0]
+
+
+def test_who_has_seen_a_message_is_no_address_for_who_may_not_read_addresses() -> None:
+    world = World()
+    _, plain = world.join(1)
+    _, masked = world.join(1, masked=True)
+    seen = MessageSeen(
+        timestamp=instant(), seq=1, id="f", seen_by=[SeenBy("jane@example.com", "t"), SeenBy("ops-7", "t")]
+    )
+    world.hub.notify(1, seen)
+    assert [by["user"] for by in plain.messages()[0]["seen_by"]] == ["jane@example.com", "ops-7"]
+    assert [by["user"] for by in masked.messages()[0]["seen_by"]] == ["j***@example.com", "ops-7"]
 
 
 def test_who_left_gets_nothing_more() -> None:
