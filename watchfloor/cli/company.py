@@ -101,7 +101,7 @@ class FeedWatch:
                     self._connected.add(tenant)
                     if len(self._connected) == len(self._tenants):
                         self._all_connected.set()
-                elif isinstance(event, Message) and "seq" in event.body:
+                elif isinstance(event, Message) and "prev_seq" in event.body:  # a notice names a seq too
                     self.messages += 1
                     self.seen[str(event.body.get("anomaly_type") or event.type)] += 1
 

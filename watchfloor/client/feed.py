@@ -154,7 +154,7 @@ class Feed:
 
     def _receive(self, event: Event) -> None:
         """The reader came back for more: it has the message."""
-        if isinstance(event, Message) and self._position is not None and "seq" in event.body:
+        if isinstance(event, Message) and self._position is not None and "prev_seq" in event.body:
             self._receipts.received(self._position.seq)
 
     async def _next_message(self, socket: ClientConnection) -> dict[str, Any]:

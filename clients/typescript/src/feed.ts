@@ -156,7 +156,7 @@ export class Feed {
       this.#tell(event);
     }
     if (told.length === 0) this.#position = this.#tracker.position;
-    else if ("seq" in body && this.#position !== null && told.at(-1)?.kind === "message") {
+    else if ("prev_seq" in body && this.#position !== null && told.at(-1)?.kind === "message") {
       this.#receipts.received(this.#position.seq);
     }
   }

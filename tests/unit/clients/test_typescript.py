@@ -22,9 +22,9 @@ NODE = NODE_DIR / "bin" / "node"
 NPM = NODE_DIR / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-def run(*arguments: str | Path) -> str:
+def run(*arguments: str | Path, advice: str = "") -> str:
     done = subprocess.run([NODE, *arguments], cwd=PACKAGE, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{advice}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -34,7 +34,8 @@ def tsc() -> Path:
     stamp = PACKAGE / "node_modules" / ".stamp"
     lock = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != lock:
-        run(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+        unreachable = "npm could not install the TypeScript compiler: is the npm registry reachable?"
+        run(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", advice=unreachable)
         stamp.write_text(lock)
     return PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
 
