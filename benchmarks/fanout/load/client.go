@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -145,14 +144,14 @@ func (c *client) OnMessage(conn *gws.Conn, message *gws.Message) {
 		return
 	}
 	// Several replies may share a frame, a ping among them: an answer to the frame as a whole is not enough.
+	eachLine(body, func(line []byte) { c.hearCentrifuge(conn, line, now) })
+}
+
+func eachLine(body []byte, hear func([]byte)) {
 	for len(body) > 0 {
-		line := body
-		if end := bytes.IndexByte(body, '\n'); end >= 0 {
-			line, body = body[:end], body[end+1:]
-		} else {
-			body = nil
-		}
-		c.hearCentrifuge(conn, line, now)
+		line, rest, _ := bytes.Cut(body, []byte{'\n'})
+		hear(line)
+		body = rest
 	}
 }
 
@@ -312,73 +311,4 @@ func kindOf(err error) string {
 		return text[at+2:]
 	}
 	return text
-}
-
-// clients are all of them, with what they counted.
-type clients struct {
-	options options
-	each    []*client
-
-	open, signedIn, closed, refused          atomic.Int64
-	lost, gaps, repeated, early, unrecovered atomic.Int64
-	dropping                                 atomic.Bool
-	droppedAt                                atomic.Int64
-	recovery                                 histogram
-	recovered                                atomic.Int64
-	deliveries                               [shards]struct {
-		n atomic.Int64
-		_ [56]byte
-	}
-	windows atomic.Pointer[[]*window]
-
-	mu    sync.Mutex
-	notes map[string]int
-}
-
-// span is a time from its first moment to before its last, nanoseconds since 1970.
-type span [2]int64
-
-func (s span) holds(moment int64) bool { return moment >= s[0] && moment < s[1] }
-
-// window counts what was sent in its spans.
-type window struct {
-	name     string
-	spans    []span
-	latency  histogram
-	arrivals [shards]struct {
-		n atomic.Int64
-		_ [56]byte
-	}
-}
-
-func (a *clients) measure(shard int, sent, now int64) {
-	for _, w := range *a.windows.Load() {
-		for _, each := range w.spans {
-			if each.holds(now) {
-				w.arrivals[shard].n.Add(1)
-			}
-			if each.holds(sent) {
-				w.latency.add(shard, now-sent)
-			}
-		}
-	}
-}
-
-func (a *clients) resumed(now int64) {
-	a.recovered.Add(1)
-	if dropped := a.droppedAt.Load(); dropped > 0 {
-		a.recovery.add(0, now-dropped)
-	}
-}
-
-func (a *clients) note(text string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.notes) < 50 || a.notes[text] > 0 {
-		a.notes[text]++
-	}
-}
-
-func (a *clients) address(tenant int) string {
-	return strings.ReplaceAll(a.options.url, "{tenant}", strconv.Itoa(tenant))
 }

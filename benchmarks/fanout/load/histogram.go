@@ -7,7 +7,7 @@ import (
 
 // Durations are counted in buckets that are at most 0.8 % wide: every delivery counts, none is sampled.
 const (
-	exactBits = 7 // below 2^7 microseconds a bucket is one microsecond wide
+	exactBits = 8 // below 2^8 microseconds a bucket is one microsecond wide
 	buckets   = 32 << exactBits
 	shards    = 16 // so that two cores do not count in the same cache line
 )
