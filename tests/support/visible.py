@@ -124,6 +124,8 @@ class Transcript:
         self._held = resuming is not None
         self._named = {None: resuming}
         """Positions that were named, by request."""
+        self._unanswered: Any = None
+        """The last request that named one, as long as it has no answer: until then nothing of the feed comes."""
         self._segment = _Segment(view, set())
         self._asked: dict[Any, View] = {}
         self._part = (0, 0)
@@ -147,6 +149,8 @@ class Transcript:
         """A request was sent that changes the view or goes back to a position, if it is granted."""
         self._asked[request_id] = view
         self._named[request_id] = position
+        if position is not None:
+            self._unanswered = request_id
 
     def hears(self, message: Json) -> None:
         """A message came."""
@@ -159,7 +163,10 @@ class Transcript:
         elif kind in _SEQUENCED:
             self._record(message)
         elif kind == "subscribed":
-            self._end_at(message["seq"])
+            if self._unanswered is None:
+                self._end_at(message["seq"])
+            else:
+                self._ends()  # it begins where the client said that it stands
             self._segment = _Segment(self._asked[message["request_id"]], {message["seq"]})
         elif kind == "refreshed":
             self._segment = _Segment(self._asked[message["request_id"]], self._ends())
@@ -235,6 +242,8 @@ class Transcript:
     def _resumed(self, message: Json) -> None:
         self._ends()
         self._held = False
+        if message.get("request_id") == self._unanswered:
+            self._unanswered = None
         named = self._named.get(message.get("request_id"))
         if message["from"] not in (None, None if named is None else named + 1):
             self._fault(f"resumed from {message['from']} and not after {named}")
@@ -244,7 +253,7 @@ class Transcript:
             starts = {message["to"]}
         else:
             starts = set(range(max(self._log, default=0) + 1))
-        self._segment = _Segment(self._asked.get(message.get("request_id"), self.view), starts)
+        self._segment = _Segment(self.view, starts)
 
     def _heartbeat(self, message: Json) -> None:
         if (seq := message.get("seq")) is None:
