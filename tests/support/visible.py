@@ -14,7 +14,6 @@ Json = dict[str, Any]
 STREAM = "anomaly-stream"
 _PERSONAL = ("phone", "mobile", "mobno", "email", "address", "peoplename", "person_name")
 _SEQUENCED = ("anomaly_detected", "ticket_updated", "rate_limited")
-_OF_CRITICAL = ("message_seen", "critical_unseen")
 
 
 @dataclass(frozen=True)
@@ -162,20 +161,8 @@ class Transcript:
                 self._fault(f"{kind} before sign-in")
         elif kind in _SEQUENCED:
             self._record(message)
-        elif kind == "subscribed":
-            if self._unanswered is None:
-                self._end_at(message["seq"])
-            else:
-                self._ends()  # it begins where the client said that it stands
-            self._segment = _Segment(self._asked[message["request_id"]], {message["seq"]})
-        elif kind == "refreshed":
-            self._segment = _Segment(self._asked[message["request_id"]], self._ends())
-        elif kind == "resumed":
-            self._resumed(message)
-        elif kind == "heartbeat":
-            self._heartbeat(message)
-        elif kind in _OF_CRITICAL:
-            self._of_critical(message)
+        else:
+            self._other(kind, message)
 
     def ends(self, last: int | None = None) -> list[str]:
         """The connection is over; all faults.
@@ -192,6 +179,23 @@ class Transcript:
         if self._part[0] != self._part[1] and last is not None:
             self._fault("the last record came in part")
         return self.faults
+
+    def _other(self, kind: str, message: Json) -> None:
+        match kind:
+            case "subscribed":
+                if self._unanswered is None:
+                    self._end_at(message["seq"])
+                else:
+                    self._ends()  # it begins where the client said that it stands
+                self._segment = _Segment(self._asked[message["request_id"]], {message["seq"]})
+            case "refreshed":
+                self._segment = _Segment(self._asked[message["request_id"]], self._ends())
+            case "resumed":
+                self._resumed(message)
+            case "heartbeat":
+                self._heartbeat(message)
+            case "message_seen" | "critical_unseen":
+                self._of_critical(message)
 
     def _established(self, message: Json) -> None:
         if self.established:
