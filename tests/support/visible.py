@@ -14,7 +14,6 @@ Json = dict[str, Any]
 STREAM = "anomaly-stream"
 _PERSONAL = ("phone", "mobile", "mobno", "email", "address", "peoplename", "person_name")
 _SEQUENCED = ("anomaly_detected", "ticket_updated", "rate_limited")
-_OF_CRITICAL = ("message_seen", "critical_unseen")
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,8 @@ class Transcript:
         self._held = resuming is not None
         self._named = {None: resuming}
         """Positions that were named, by request."""
+        self._unanswered: Any = None
+        """The last request that named one, as long as it has no answer: until then nothing of the feed comes."""
         self._segment = _Segment(view, set())
         self._asked: dict[Any, View] = {}
         self._part = (0, 0)
@@ -147,6 +148,8 @@ class Transcript:
         """A request was sent that changes the view or goes back to a position, if it is granted."""
         self._asked[request_id] = view
         self._named[request_id] = position
+        if position is not None:
+            self._unanswered = request_id
 
     def hears(self, message: Json) -> None:
         """A message came."""
@@ -158,17 +161,8 @@ class Transcript:
                 self._fault(f"{kind} before sign-in")
         elif kind in _SEQUENCED:
             self._record(message)
-        elif kind == "subscribed":
-            self._end_at(message["seq"])
-            self._segment = _Segment(self._asked[message["request_id"]], {message["seq"]})
-        elif kind == "refreshed":
-            self._segment = _Segment(self._asked[message["request_id"]], self._ends())
-        elif kind == "resumed":
-            self._resumed(message)
-        elif kind == "heartbeat":
-            self._heartbeat(message)
-        elif kind in _OF_CRITICAL:
-            self._of_critical(message)
+        else:
+            self._other(kind, message)
 
     def ends(self, last: int | None = None) -> list[str]:
         """The connection is over; all faults.
@@ -185,6 +179,23 @@ class Transcript:
         if self._part[0] != self._part[1] and last is not None:
             self._fault("the last record came in part")
         return self.faults
+
+    def _other(self, kind: str, message: Json) -> None:
+        match kind:
+            case "subscribed":
+                if self._unanswered is None:
+                    self._end_at(message["seq"])
+                else:
+                    self._ends()  # it begins where the client said that it stands
+                self._segment = _Segment(self._asked[message["request_id"]], {message["seq"]})
+            case "refreshed":
+                self._segment = _Segment(self._asked[message["request_id"]], self._ends())
+            case "resumed":
+                self._resumed(message)
+            case "heartbeat":
+                self._heartbeat(message)
+            case "message_seen" | "critical_unseen":
+                self._of_critical(message)
 
     def _established(self, message: Json) -> None:
         if self.established:
@@ -235,6 +246,8 @@ class Transcript:
     def _resumed(self, message: Json) -> None:
         self._ends()
         self._held = False
+        if message.get("request_id") == self._unanswered:
+            self._unanswered = None
         named = self._named.get(message.get("request_id"))
         if message["from"] not in (None, None if named is None else named + 1):
             self._fault(f"resumed from {message['from']} and not after {named}")
@@ -244,7 +257,7 @@ class Transcript:
             starts = {message["to"]}
         else:
             starts = set(range(max(self._log, default=0) + 1))
-        self._segment = _Segment(self._asked.get(message.get("request_id"), self.view), starts)
+        self._segment = _Segment(self.view, starts)
 
     def _heartbeat(self, message: Json) -> None:
         if (seq := message.get("seq")) is None:

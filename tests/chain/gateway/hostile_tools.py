@@ -23,13 +23,13 @@ class TunedGateway(GatewayProcess):
 
     def __init__(self, feed: FeedWriter, directory: Path, settings: dict[str, dict[str, str]]) -> None:
         super().__init__(feed, directory)
-        text = self._config.read_text("utf-8")
+        text = self.config.read_text("utf-8")
         for section, values in settings.items():
             for name in values:
                 text = re.sub(rf"(?m)^ *{name} = .*\n", "", text)
             lines = "".join(f"{name} = {value}\n" for name, value in values.items())
             text = text.replace(f"[{section}]\n", f"[{section}]\n{lines}")
-        self._config.write_text(text, "utf-8")
+        self.config.write_text(text, "utf-8")
 
 
 @contextmanager

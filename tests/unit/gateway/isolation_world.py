@@ -179,7 +179,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nobody is behind."""
-        for _ in range(300):
+        for _ in range(2_000):
             if not self.runtime.hub.waiting():
                 return
             await asyncio.sleep(0.001)

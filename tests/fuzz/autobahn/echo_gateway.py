@@ -1,0 +1,60 @@
+"""The gateway's own sockets with an echo behind them: what Autobahn's cases are run against.
+
+The listening socket, the handshake, the connection class, the writing side and the options of the WebSocket library are
+those of `gateway.server`; only what is said differs: each message comes back as it was. Three limits are lifted, since cases
+of chapter 9 are there to exceed them: the size of a message, pings a minute, fragments of a message.
+
+    ./run python tests/fuzz/autobahn/echo_gateway.py 9001
+"""
+
+
+import os
+import sys
+
+os.environ["WEBSOCKETS_MAX_FRAGMENTS"] = "100000"
+
+
+import uvloop
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from gateway.server import _Gateway
+from gateway.wire import Seat, SocketWire, text_frame
+from watchfloor.logs import configure_logs
+from watchfloor.settings import AuthSettings, GatewaySettings, Settings
+
+_SECRET = "a secret that no case of the suite asks for"
+
+
+class _Echo(_Gateway):
+    """Everything of a gateway but its conversation."""
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, Seat)
+        wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        try:
+            while True:
+                message = await connection.recv()
+                text = isinstance(message, str)
+                payload = message.encode() if isinstance(message, str) else message
+                wire.write(text_frame(payload) if text else Frame(Opcode.BINARY, payload).serialize(mask=False))
+        except ConnectionClosed:
+            pass
+
+
+async def serve(port: int) -> None:
+    """Listen on loopback until cancelled."""
+    limits = GatewaySettings(port=port, message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    gateway = _Echo(Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits))
+    runtime = gateway._runtime
+    runtime.feed.positions_known = runtime.tenant_limits.known = runtime.revocations.known = True
+    await gateway._open()
+    print("listening", flush=True)
+    assert gateway._server is not None
+    await gateway._server.wait_closed()
+
+
+if __name__ == "__main__":
+    configure_logs("error", process="echo")
+    uvloop.run(serve(int(sys.argv[1])))
