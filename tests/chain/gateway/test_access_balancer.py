@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from support.stack import wait_for
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from watchfloor.kafka import ensure_topics
 
@@ -37,18 +39,20 @@ class Balanced(NamedTuple):
     gateways: tuple[GatewayProcess, GatewayProcess]
     trust: ssl.SSLContext
 
-    def connect(self, tenant: int = 1) -> tuple[ClientConnection, dict[str, Any]]:
-        """A signed-in client on wss, and what it was greeted with."""
-        made = connect(
+    def open(self, origin: str) -> ClientConnection:
+        """A client on wss that says that it is somebody else."""
+        return connect(
             f"wss://noc.example.com:{self.port}/ws/noc/",
-            host="127.0.0.1",
-            port=self.port,
+            sock=socket.create_connection(("127.0.0.1", self.port), 5, source_address=(ELSEWHERE, 0)),
             ssl=self.trust,
-            origin=ORIGIN,
-            source_address=(ELSEWHERE, 0),
+            origin=Origin(origin),
             additional_headers={"X-Forwarded-For": "203.0.113.66"},
             open_timeout=5,
         )
+
+    def connect(self, tenant: int = 1) -> tuple[ClientConnection, dict[str, Any]]:
+        """A signed-in client, and what it was greeted with."""
+        made = self.open(ORIGIN)
         made.send(json.dumps({"type": "authenticate", "token": self.gateways[0].token(tenant)}))
         return made, json.loads(made.recv(5))
 
@@ -86,6 +90,9 @@ def running(kind: str, gateways: tuple[GatewayProcess, GatewayProcess], director
     changes = {
         "10.0.0.11:8080": f"127.0.0.1:{gateways[0].port}",
         "10.0.0.12:8080": f"127.0.0.1:{gateways[1].port}",
+        "maxconn 40000": "maxconn 2000",  # a test's user may have few file descriptors
+        "worker_rlimit_nofile 90000;": "",
+        "worker_connections 40000": "worker_connections 2000",
         "bind :443": f"bind 127.0.0.1:{port}",
         "listen 443": f"listen 127.0.0.1:{port}",
         "/etc/haproxy/": f"{directory}/",
@@ -103,7 +110,8 @@ def running(kind: str, gateways: tuple[GatewayProcess, GatewayProcess], director
     try:
         trust = ssl.create_default_context(cafile=str(file))
         balanced = Balanced(port, gateways, trust)
-        wait_for(lambda: answers(balanced), f"the balancer answers: {words.read_text()}", 15)
+        wait_for(lambda: answers(balanced) or process.poll() is not None, "the balancer answers", 15)
+        assert process.poll() is None, words.read_text("utf-8")
         yield balanced
     finally:
         process.send_signal(signal.SIGTERM)
@@ -193,8 +201,7 @@ def test_the_balancer_names_the_client_and_hides_the_metrics(balanced: Balanced)
     assert get(balanced, "/").status_code == 200
     assert get(balanced, "/metrics").status_code == 404
     with pytest.raises(InvalidStatus, match="403"):
-        connect(f"wss://noc.example.com:{balanced.port}/ws/noc/", host="127.0.0.1", port=balanced.port,
-                ssl=balanced.trust, origin="https://evil.example.com")  # fmt: skip
+        balanced.open("https://evil.example.com")
     feed = balanced.gateways[0].feed
 
     def peers() -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.gateway.gateway_values import AUTH, SECRET
 
@@ -238,11 +238,13 @@ def test_a_huge_token_is_refused_before_any_work(monkeypatch: pytest.MonkeyPatch
     assert refusal(token).reason == "a token has at most 16384 characters"
 
 
+@settings(deadline=None)  # each runs an event loop of its own
 @given(st.one_of(st.text(), st.text("abcdefgh._-=", max_size=200), st.binary().map(lambda raw: raw.decode("latin1"))))
 def test_no_text_signs_in_or_breaks_the_verifier(token: str) -> None:
     assert refusal(token).code is CloseCode.NOT_AUTHENTICATED
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.admission import Arrivals, Denial, Occupancy, Rate
@@ -21,6 +21,7 @@ LIMITS = GatewaySettings(
 HERE, THERE = "203.0.113.1", "203.0.113.2"
 
 
+@settings(deadline=None)  # compares every stretch with the limit
 @given(st.integers(1, 20), st.integers(1, 50), st.lists(st.integers(0, 3_000), max_size=200))
 def test_no_stretch_of_time_lets_more_through_than_burst_and_rate(per_s: int, burst: int, steps: list[int]) -> None:
     rate, now, taken = Rate(per_s, burst, 0.0), 0.0, list[float]()
