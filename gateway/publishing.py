@@ -250,7 +250,7 @@ def _config(kafka: KafkaSettings) -> dict[str, object]:
         acks="all",
         enable_idempotence=True,
         linger_ms=50,
-        compression_type="lz4",
+        compression_type="gzip",  # the only codec that every reader has, the gateways' own reader among them
         # Until it is taken, or this process ends: what is too much is dropped from the queues here, by their rules.
         message_timeout_ms=0,
         queue_buffering_max_messages=2 * _IN_FLIGHT_MAX + 100,

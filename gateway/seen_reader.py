@@ -48,6 +48,7 @@ class SeenReader:
         self._own = own
         self._take = take
         self._topic = TopicNames(kafka.topic_prefix).receipts
+        self._failing = False
         watched_s = limits.critical_unseen_s * 2.0 ** (limits.critical_notices_max - 1)
         self._window_s = min(watched_s, _WINDOW_S_MAX) + limits.receipts_interval_ms / 1000
 
@@ -61,7 +62,9 @@ class SeenReader:
                 _log.warning("the topic of receipts is missing: nobody knows what was seen", topic=self._topic)
                 await asyncio.sleep(_MISSING_S)
             except (KafkaError, OSError, WatchfloorError) as error:
-                _log.debug("the receipts are read again", error=type(error).__name__)
+                if not self._failing:  # said once, not every second of a broker's absence
+                    self._failing = True
+                    _log.warning("what other gateways were told is not known now", error=type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
 
     async def _read(self, partitions: list[TopicPartition]) -> None:
@@ -87,6 +90,7 @@ class SeenReader:
                 polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
                 for records in polled.values():
                     self._hear(records)
+                self._failing = self._failing and not polled
                 if polled:
                     await asyncio.sleep(0)  # the sockets' turn
                 elif silent_s(consumer, connected_at) > self._limits.broker_silence_s_max * _PATIENCE:
