@@ -122,13 +122,14 @@ class Resumed(_Answer, frozen=True, kw_only=True, tag="resumed"):
     """The answer to a position: the whole gap follows, or nothing of it.
 
     `from` and `to` are the first and the last seq that the client has not had, both included; with nothing
-    missing `from` is one above `to`. Both are null where the epoch is another one.
+    missing `from` is one above `to`. Where nothing of it follows the live feed goes on after `to`; `from` is null
+    where the position that was named means nothing in this log.
     """
 
     recovered: bool
     reason: UnrecoverableReason | None
     first: int | None = msgspec.field(name="from")
-    last: int | None = msgspec.field(name="to")
+    last: int = msgspec.field(name="to")
 
 
 class Subscribed(_Answer, frozen=True, kw_only=True, tag="subscribed"):

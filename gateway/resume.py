@@ -152,7 +152,7 @@ class Resumer:
         self._metrics.resumes.labels(str(reason)).inc()
         last = self._hub.position(subscriber.tenant_id)
         first = None if seq is None else seq + 1
-        answer(self._resumed(asked, recovered=False, reason=reason, first=first, last=None if seq is None else last))
+        answer(self._resumed(asked, recovered=False, reason=reason, first=first, last=last))
         self._hub.join(subscriber)
 
     def _resumed(
@@ -162,7 +162,7 @@ class Resumer:
         recovered: bool,
         reason: UnrecoverableReason | None,
         first: int | None,
-        last: int | None,
+        last: int,
     ) -> Resumed:
         return Resumed(
             timestamp=iso(self._hub.clock()),

@@ -79,7 +79,7 @@ def test_messages_of_the_feed_are_as_their_schemas_say(record: Any) -> None:
 def test_answers_are_as_their_schemas_say() -> None:
     for message in (
         Pong(timestamp=NOW, request_id="a"),
-        Resumed(timestamp=NOW, recovered=False, reason=UnrecoverableReason.TOO_OLD, first=None, last=None),
+        Resumed(timestamp=NOW, recovered=False, reason=UnrecoverableReason.UNKNOWN_POSITION, first=None, last=7),
         Resumed(timestamp=NOW, recovered=True, reason=None, first=1, last=0),
         ErrorMessage(timestamp=NOW, code=ErrorCode.INVALID, message="m", correlation_id="c"),
     ):

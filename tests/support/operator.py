@@ -91,14 +91,14 @@ class Operator:
         raise AssertionError(f"no {kind} {fields} within {timeout_s:g} s; got {self.messages[-5:]}")
 
     def collect(self, seconds: float) -> list[dict[str, Any]]:
-        """Everything that comes within a time, but for the signs of life of the connection itself."""
+        """All messages that come within a time, but for what the gateway says of the connection and of the chain."""
         before, deadline = len(self.messages), time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
                 self.messages.append(self._hear(left))
             except TimeoutError:
                 break
-        return [message for message in self.messages[before:] if message["type"] != "heartbeat"]
+        return [message for message in self.messages[before:] if message["type"] not in ("heartbeat", "feed_status")]
 
     def _hear(self, timeout_s: float) -> dict[str, Any]:
         message: dict[str, Any] = json.loads(self._socket.recv(timeout=timeout_s))

@@ -139,7 +139,7 @@ export interface Refreshed {
   readonly expires_at: string;
 }
 
-/** The answer to a position: the whole gap follows, or nothing of it. `from` and `to` are the first and the last seq that the client has not had, both included; with nothing missing `from` is one above `to`. Both are null where the epoch is another one. */
+/** The answer to a position: the whole gap follows, or nothing of it. `from` and `to` are the first and the last seq that the client has not had, both included; with nothing missing `from` is one above `to`. Where nothing of it follows the live feed goes on after `to`; `from` is null where the position that was named means nothing in this log. */
 export interface Resumed {
   readonly type: "resumed";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -148,7 +148,7 @@ export interface Resumed {
   readonly recovered: boolean;
   readonly reason: UnrecoverableReason | null;
   readonly from: number | null;
-  readonly to: number | null;
+  readonly to: number;
 }
 
 /** Why a gap cannot be given again. */

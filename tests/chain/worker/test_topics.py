@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from support.stack import RunningStack
+from support.stack import RunningStack, wait_for
 
 from contracts.topics import TopicNames
 from watchfloor.errors import WatchfloorError
@@ -35,6 +35,8 @@ def configure(kafka: KafkaSettings, topic: str, name: str, value: str) -> None:
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for done in admin.incremental_alter_configs([resource]).values():
         done.result(10)
+    # The controller has taken it; the broker that is asked next follows a moment later.
+    wait_for(lambda: configuration(kafka, topic)[name] == value, f"{topic} has {name}={value}")
 
 
 def configuration(kafka: KafkaSettings, topic: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ of chapter 9 are there to exceed them: the size of a message, pings a minute, fr
     ./run python tests/fuzz/autobahn/echo_gateway.py 9001
 """
 
-
 import os
 import sys
 

@@ -154,10 +154,10 @@ def test_the_past_may_move_on_while_the_log_is_read() -> None:
 def test_what_cannot_be_given_is_said_and_the_live_feed_goes_on() -> None:
     async def story() -> None:
         cases: list[tuple[dict[str, Any], Log, int, str, tuple[bool, str, int | None, int | None]]] = [
-            ({}, Log(), 6, "another", (False, "epoch_changed", None, None)),
+            ({}, Log(), 6, "another", (False, "epoch_changed", None, 20)),
             ({"history_messages_max": 3}, Log(first=9), 6, "e", (False, "too_old", 7, 20)),
             ({"history_messages_max": 3, "resume_messages_max": 10}, Log(), 6, "e", (False, "too_many", 7, 20)),
-            ({"resume_ahead_wait_s": 1}, Log(), 99, "e", (False, "unknown_position", None, None)),
+            ({"resume_ahead_wait_s": 1}, Log(), 99, "e", (False, "unknown_position", None, 20)),
         ]
         for limits, log, seq, epoch, answer in cases:
             desk = Desk(log, **limits)
