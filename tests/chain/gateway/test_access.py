@@ -161,10 +161,13 @@ def test_a_refresh_shows_what_the_new_token_allows(gateway: GatewayProcess, feed
         everything = ("noc:view", "noc:view_all_clients", "noc:view_pii")
         client.say(type="refresh", token=gateway.token(tenant, *everything, user="v"))
         assert client.hear()["capabilities"] == sorted(everything)
+        assert (view := client.hear())["type"] == "subscribed"
+        assert view["seq"] == 2
         feed.write(anomaly(tenant, 3, site_id=5))
-        assert [(seen["seq"], seen["person_name"]) for seen in (client.hear(),)] == [(3, "Valerie Ondo")]
+        shown = client.hear()
+        assert (shown["seq"], shown["prev_seq"], shown["person_name"]) == (3, 2, "Valerie Ondo")
         client.say(type="refresh", token=gateway.token(tenant, "noc:view", user="v"))
-        client.hear()
+        assert [client.hear()["type"] for _ in range(2)] == ["refreshed", "subscribed"]
         feed.write(anomaly(tenant, 4, site_id=5))
         assert client.hear_all() == []
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +39,8 @@ class Balanced(NamedTuple):
     gateways: tuple[GatewayProcess, GatewayProcess]
     trust: ssl.SSLContext
 
-    def open(self, origin: str) -> ClientConnection:
-        """A client on wss that says that it is somebody else."""
+    def open(self, origin: str = ORIGIN) -> connect:
+        """A client on wss that says that it is somebody else; a context manager."""
         return connect(
             f"wss://noc.example.com:{self.port}/ws/noc/",
             sock=socket.create_connection(("127.0.0.1", self.port), 5, source_address=(ELSEWHERE, 0)),
@@ -50,11 +50,11 @@ class Balanced(NamedTuple):
             open_timeout=5,
         )
 
-    def connect(self, tenant: int = 1) -> tuple[ClientConnection, dict[str, Any]]:
-        """A signed-in client, and what it was greeted with."""
-        made = self.open(ORIGIN)
-        made.send(json.dumps({"type": "authenticate", "token": self.gateways[0].token(tenant)}))
-        return made, json.loads(made.recv(5))
+    def sign_in(self, client: ClientConnection, tenant: int = 1) -> dict[str, Any]:
+        """What a client is greeted with."""
+        client.send(json.dumps({"type": "authenticate", "token": self.gateways[0].token(tenant)}))
+        greeting: dict[str, Any] = json.loads(client.recv(5))
+        return greeting
 
 
 def certificate(directory: Path) -> Path:
@@ -152,12 +152,8 @@ def balanced(request: pytest.FixtureRequest, kafka_address: str, tmp_path: Path)
 def test_dashboards_work_through_a_balancer_and_outlive_a_gateway(balanced: Balanced) -> None:
     first, second = balanced.gateways
     with ExitStack() as open_clients:
-        clients = []
-        for _ in range(10):
-            client, greeting = balanced.connect()
-            open_clients.callback(client.close)
-            assert greeting["type"] == "connection_established"
-            clients.append(client)
+        clients = [open_clients.enter_context(balanced.open()) for _ in range(10)]
+        assert {balanced.sign_in(client)["type"] for client in clients} == {"connection_established"}
         shares = [gateway.metric('noc_gateway_connections{endpoint="dashboard"}') for gateway in (first, second)]
         assert sum(shares) == 10
         assert min(shares) >= 3
@@ -167,8 +163,7 @@ def test_dashboards_work_through_a_balancer_and_outlive_a_gateway(balanced: Bala
         first.feed.write(anomaly(1, 2))
         assert [next_seq(client) for client in clients].count(2) == shares[1]
         for _ in range(10):  # and at once: nobody is sent to the dead one
-            client, greeting = balanced.connect()
-            open_clients.callback(client.close)
+            greeting = balanced.sign_in(open_clients.enter_context(balanced.open()))
             assert (greeting["type"], greeting["seq"]) == ("connection_established", 2)
     first.start()
     wait_for(lambda: reaches(balanced, first), "the gateway that came back gets connections again", 20)
@@ -186,22 +181,19 @@ def next_seq(client: ClientConnection) -> int | None:
 
 
 def reaches(balanced: Balanced, gateway: GatewayProcess) -> bool:
-    try:
-        client, _ = balanced.connect()
-    except (OSError, WebSocketException):
-        return False
-    with client:
+    with suppress(OSError, WebSocketException), balanced.open() as client:
+        balanced.sign_in(client)
         return gateway.metric('noc_gateway_connections{endpoint="dashboard"}') > 0
+    return False
 
 
 def test_the_balancer_names_the_client_and_hides_the_metrics(balanced: Balanced) -> None:
-    client, greeting = balanced.connect(9)
-    client.close()
-    assert greeting["type"] == "connection_established"
+    with balanced.open() as client:
+        assert balanced.sign_in(client, 9)["type"] == "connection_established"
     assert get(balanced, "/").status_code == 200
     assert get(balanced, "/metrics").status_code == 404
-    with pytest.raises(InvalidStatus, match="403"):
-        balanced.open("https://evil.example.com")
+    with pytest.raises(InvalidStatus, match="403"), balanced.open("https://evil.example.com"):
+        pass
     feed = balanced.gateways[0].feed
 
     def peers() -> list[str]:
