@@ -18,6 +18,7 @@ from chaos.cluster import Cluster
 from chaos.scene import chosen
 from chaos.viewers import Crowd, Viewer
 from confluent_kafka import Producer
+from support.log_scan import scan
 from support.visible import STREAM, View
 from unit.gateway.gateway_values import anomaly, limited, ticket
 
@@ -101,6 +102,7 @@ class Writer:
         return anomaly(tenant, seq, draw.randrange(1, 4), person_name=f"Valerie Planted {tenant}.{seq}", **place)
 
     def _send(self, record: FeedRecord) -> None:
+        scan.plant(record.person_name)
         key, partition = tenant_key(record.tenant_id), partition_of(record.tenant_id, self._feed.kafka.partitions)
         headers = list(feed_headers(record, 1))
         self._producer.produce(self._feed.names.anomalies, encode_record(record), key, partition, headers=headers)
