@@ -67,6 +67,9 @@ SCENARIOS = (
         2,
         {"KILLS": 10, "PAUSES": 5},
     ),
+    Scenario(
+        "gateways", "test_gateways.py::test_every_client_ends_with_exactly_its_part_of_the_log", 1, {"SECONDS": 600}
+    ),
     Scenario("restarts", "test_restart_time.py::test_restart_to_first_event", 1, {"RESTARTS": 10}),
 )
 

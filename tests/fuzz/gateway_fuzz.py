@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
@@ -57,6 +58,8 @@ class Seen:
     """Of these, what the gateway looked at: the rest was behind a close."""
     connections: int = 0
     endings: Counter[str] = field(default_factory=Counter)
+    rss_bytes: list[int] = field(default_factory=list)
+    """Of the gateway, after each tenth from the second on."""
     growth_bytes: int = 0
     seconds: float = 0.0
 
@@ -88,7 +91,9 @@ class GatewayFuzz:
         self._send(messages // 10)
         self._serves_on()
         settled = self._process.memory_info().rss
-        self._send(messages)
+        for tenth in range(2, 11):
+            self._send(messages * tenth // 10)
+            self.seen.rss_bytes.append(self._process.memory_info().rss)
         self._serves_on()
         self.seen.growth_bytes = self._process.memory_info().rss - settled
         self.seen.seconds = time.monotonic() - began
@@ -103,14 +108,18 @@ class GatewayFuzz:
             asyncio.run(clients())
 
     def _read(self) -> int:
-        self.seen.read = int(self._gateway.metric("noc_gateway_client_messages_total"))
+        text = httpx.get(f"{self._gateway.http}/metrics", timeout=10).text
+        lines = [line for line in text.splitlines() if line.startswith("noc_gateway_client_messages_total")]
+        assert lines or not self.seen.connections, "the gateway does not count what it reads"
+        self.seen.read = int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
         return self.seen.read
 
     async def _client(self) -> None:
         while self._left > 0:
             share = min(self._left, MESSAGES_OF_A_CONNECTION)
             self._left -= share
-            self.seen.messages += await self._connection(share)
+            sent = await self._connection(share)
+            self.seen.messages += sent
             self.seen.connections += 1
 
     async def _connection(self, share: int) -> int:
@@ -250,6 +259,7 @@ def main() -> int:
         f"{seen.messages:,} messages, {seen.read:,} of them read, on {seen.connections:,} connections, {seen.seconds:.0f} s"
     )
     print(", ".join(f"{count:,} {kind}" for kind, count in seen.endings.most_common()))
+    print("MiB after each tenth: " + " ".join(f"{size / 2**20:.1f}" for size in seen.rss_bytes))
     print(f"grown by {seen.growth_bytes / 1024:,.0f} KiB since the first tenth")
     return int(seen.growth_bytes > GROWTH_BYTES_MAX)
 

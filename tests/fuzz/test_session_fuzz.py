@@ -60,11 +60,11 @@ def test_a_repeated_token_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_growth_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[bytes] = []
+    kept: list[bytearray] = []
     unchanged = Session.receive
 
     def hoarding(self: Session, data: str | bytes, now: float) -> list[Effect]:
-        kept.append(bytearray(2_000))
+        kept.append(bytearray(b"x" * 20_000))  # more than what earlier tests have left free
         return unchanged(self, data, now)
 
     monkeypatch.setattr(Session, "receive", hoarding)
