@@ -91,7 +91,7 @@ class Books:
                 self.publisher.receipts(batch)
                 await asyncio.sleep(0)  # the sockets' turn
             now = time.time()
-            self.receipts.tell_unseen(now)
+            self.receipts.sightings.tell_unseen(now)
             self.audit.sweep(now)
 
     async def _look(self) -> None:

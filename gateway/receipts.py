@@ -1,7 +1,7 @@
 """Who was written, has had, and has looked at which message, gathered for `noc.receipts` (B5.11).
 
-Owns what is gathered between two records of a tenant, and the newest findings' ids, so that nobody can mark
-what is not theirs. No I/O: it gives out batches and notices, and is told everything.
+Owns what is gathered between two records of a tenant; which findings may be marked is `gateway.sightings`'s.
+No I/O: it gives out batches, and is told everything.
 
 Nothing here is on the way of a message: `written` is two steps in a dictionary, however many connections a
 batch went to, and the counts are worked out when a record is made.
@@ -10,24 +10,18 @@ batch went to, and the counts are worked out when a record is made.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import NamedTuple
 
-from contracts.feed import AnomalyDetected
-from contracts.findings import Severity
 from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
 from gateway.answers import iso
-from gateway.critical import CriticalWatch, Notice
+from gateway.critical import CriticalWatch
 from gateway.metrics import GatewayMetrics
 from gateway.pulse import Pulse
 from gateway.rendering import Entry
+from gateway.sightings import Sightings
 from gateway.subscriber import Subscriber
 
 _CONNECTIONS_MAX = 200
 """In one record; more are several records."""
-_EARLY_MAX = 1_000
-"""Findings that this gateway has not read yet, about which others have said who has looked at them."""
-_EARLY_MARKS_MAX = 20
-"""Of one such finding."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,13 +47,6 @@ class Viewer:
     def subject(self) -> str:
         """The token's user."""
         return self.subscriber.subject
-
-
-class _Known(NamedTuple):
-    """Who may see a finding that was shown."""
-
-    client_id: int | None
-    site_id: int | None
 
 
 @dataclass(slots=True)
@@ -114,15 +101,10 @@ class Receipts:
         self._epoch = ""
         self._clock = clock
         self._ranges_max = ranges_max
-        self._ids_max = ids_max
         self._ledgers: dict[int, _Ledger] = {}
         self._positions_interval_s = positions_interval_s
         self._viewers: Pulse[Viewer] = Pulse(positions_interval_s)
-        self._known: dict[tuple[int, str], _Known] = {}
-        """By tenant and id."""
-        self._early: dict[tuple[int, str], list[SeenMark]] = {}
-        self.notify: Callable[[Notice], None] = lambda _notice: None
-        """Tells the subscribers; set by who has them."""
+        self.sightings = Sightings(watch, metrics, ids_max)
         self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
         """The seq up to which a subscriber has had everything that it may see; set by who writes to it."""
 
@@ -146,11 +128,13 @@ class Receipts:
 
     def published(self, entries: Sequence[Entry]) -> None:
         """These records were handed to all who may see them."""
-        self._learn(entries, live=True)
+        self._follow_epoch()
+        self.sightings.learn(entries, self._clock(), live=True)
 
     def remembered(self, entries: Sequence[Entry]) -> None:
         """These records were read back from the past; nobody was handed them."""
-        self._learn(entries, live=False)
+        self._follow_epoch()
+        self.sightings.learn(entries, self._clock(), live=False)
 
     # --- the connections -------------------------------------------------------------------------
 
@@ -188,8 +172,7 @@ class Receipts:
         allowed = who.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
-            known = self._known.get((who.tenant_id, identifier))
-            if known is None or not allowed.shows(known.client_id, known.site_id):
+            if not self.sightings.visible(who.tenant_id, identifier, allowed):
                 self._metrics.seen.labels("ignored").inc()
                 continue
             ledger = self._ledger(who.tenant_id)
@@ -198,23 +181,13 @@ class Receipts:
             self._metrics.seen.labels("taken").inc()
             ledger.seen[who.subject, identifier] = at
             self._when_full(who.tenant_id, ledger)
-            self._mark(who.tenant_id, SeenMark(user=who.subject, id=identifier, at=at), now)
+            self.sightings.mark(who.tenant_id, SeenMark(user=who.subject, id=identifier, at=at), now)
 
     # --- the topic -------------------------------------------------------------------------------
 
     def heard(self, batch: ReceiptBatch) -> None:
         """A record of any gateway: what is seen there is seen here."""
-        now = self._clock()
-        for mark in batch.seen:
-            key = (batch.tenant_id, mark.id)
-            if key in self._known:
-                self._mark(batch.tenant_id, mark, now)
-            else:  # its message may be read a moment later
-                marks = self._early.setdefault(key, [])
-                if len(marks) < _EARLY_MARKS_MAX:
-                    marks.append(mark)
-        while len(self._early) > _EARLY_MAX:
-            del self._early[next(iter(self._early))]
+        self.sightings.heard(batch, self._clock())
 
     def look_at_positions(self, *, everybody: bool = False) -> None:
         """Note how far connections have come that do not say so; once a second, each time another part of them.
@@ -235,45 +208,7 @@ class Receipts:
         due, self._ledgers = self._ledgers, {}
         return self._all_batches(due)
 
-    def tell_unseen(self, now: float) -> None:
-        """Tell of CRITICAL messages that nobody has looked at, where it is time."""
-        for notice in self._watch.due(now):
-            self._metrics.critical_notices.labels("unseen").inc()
-            self.notify(notice)
-        self._metrics.critical_unseen.set(self._watch.unseen)
-
     # --- inside ----------------------------------------------------------------------------------
-
-    def _learn(self, entries: Sequence[Entry], *, live: bool) -> None:
-        self._follow_epoch()
-        now = self._clock()
-        for entry in entries:
-            record = entry.record
-            if not isinstance(record, AnomalyDetected):
-                continue
-            for finding in record.findings:
-                key = (record.tenant_id, finding.id)
-                self._known[key] = _Known(record.client_id, record.site_id)
-                if finding.severity is Severity.CRITICAL:
-                    self._watch.add(
-                        record.tenant_id,
-                        finding.id,
-                        record.seq,
-                        record.client_id,
-                        record.site_id,
-                        since=now if live else entry.past.timestamp_ms / 1000,
-                        now=now,
-                    )
-                for mark in self._early.pop(key, ()):
-                    self._mark(record.tenant_id, mark, now)
-        while len(self._known) > self._ids_max:
-            del self._known[next(iter(self._known))]
-
-    def _mark(self, tenant_id: int, mark: SeenMark, now: float) -> None:
-        notice = self._watch.seen(tenant_id, mark.id, mark.user, mark.at, now)
-        if notice is not None:
-            self._metrics.critical_notices.labels("seen").inc()
-            self.notify(notice)
 
     def _with_room(self, tenant_id: int) -> _Ledger:
         self._follow_epoch()
@@ -341,7 +276,5 @@ class Receipts:
             for viewer in self._viewers.members():
                 viewer.present = False
             self._viewers = Pulse(self._positions_interval_s)
-            self._known.clear()
-            self._early.clear()
-            self._watch.clear()
+            self.sightings.clear()
         self._epoch = epoch

@@ -74,7 +74,9 @@ class Runtime:
         self.books = Books(settings, self.metrics, lambda: self.feed.epoch)
         self.hub = Hub(frame, history, self.books.receipts, self.metrics, time.time)
         self.books.receipts.reached = self.hub.reached
-        self.books.receipts.notify = lambda notice: self.hub.notify(notice.tenant_id, notice.message, notice.shows)
+        self.books.receipts.sightings.notify = lambda notice: self.hub.notify(
+            notice.tenant_id, notice.message, notice.shows
+        )
         self.catch_up = CatchUp(self.hub, limits, self.metrics)
         self.feed = FeedReader(settings.kafka, limits, self.hub, Intake(self.metrics), self.metrics)
         log = PastLog(settings.kafka, limits)

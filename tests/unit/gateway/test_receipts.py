@@ -40,7 +40,7 @@ class Desk:
             ids_max=ids_max,
             positions_interval_s=3,
         )
-        self.receipts.notify = self.notices.append
+        self.receipts.sightings.notify = self.notices.append
         self.receipts.reached = lambda _: self.reached
 
     def viewer(self, tenant: int = 1, scope: Scope | None = None, user: str = "ops") -> Viewer:
@@ -227,9 +227,9 @@ def test_nobody_has_looked_is_told_after_a_minute_with_the_recipients(desk: Desk
     desk.receipts.written(1, 1, 1, 7)
     _, critical = desk.show(1, 1)
     desk.records()
-    desk.receipts.tell_unseen(NOW + 59)
+    desk.receipts.sightings.tell_unseen(NOW + 59)
     assert desk.notices == []
-    desk.receipts.tell_unseen(NOW + 60)
+    desk.receipts.sightings.tell_unseen(NOW + 60)
     (notice,) = desk.notices
     assert isinstance(notice.message, CriticalUnseen)
     assert (notice.message.id, notice.message.recipients) == (critical, 7)
@@ -253,7 +253,7 @@ def test_what_is_seen_at_another_gateway_is_seen_here(desk: Desk, mark_first: bo
     (notice,) = desk.notices
     assert isinstance(notice.message, MessageSeen)
     assert [seen.user for seen in notice.message.seen_by] == ["other"]
-    desk.receipts.tell_unseen(NOW + 600)
+    desk.receipts.sightings.tell_unseen(NOW + 600)
     assert len(desk.notices) == 1
     assert desk.records() == []  # the other gateway has written it down
 
@@ -262,9 +262,9 @@ def test_what_was_read_back_is_watched_from_when_it_was_written(desk: Desk) -> N
     record = anomaly(1, 1, 2)
     desk.now = NOW + 70
     desk.receipts.remembered([desk.world.entry(record)])
-    desk.receipts.tell_unseen(NOW + 119)
+    desk.receipts.sightings.tell_unseen(NOW + 119)
     assert desk.notices == []
-    desk.receipts.tell_unseen(NOW + 120)
+    desk.receipts.sightings.tell_unseen(NOW + 120)
     assert len(desk.notices) == 1
     desk.receipts.seen(desk.viewer(), [record.findings[1].id], NOW + 121)
     assert len(desk.notices) == 2
@@ -280,7 +280,7 @@ def test_a_new_log_closes_the_books_of_the_old_one(desk: Desk) -> None:
     desk.receipts.received(who, 1)
     desk.receipts.left(who)
     assert [(record.epoch, record.runs[0].recipients) for record in desk.records()] == [("first", 3), ("second", 4)]
-    desk.receipts.tell_unseen(NOW + 60)
+    desk.receipts.sightings.tell_unseen(NOW + 60)
     assert len(desk.notices) == 1
     assert critical  # the same record in another log: one notice, not two
 
@@ -301,5 +301,5 @@ def test_marks_without_end_have_a_bound() -> None:
     for number in range(5_000):
         desk.receipts.heard(heard(1, f"unknown {number}"))
         desk.receipts.heard(heard(1, "the same", f"user {number}"))
-    assert len(desk.receipts._early) <= 1_000
-    assert max(map(len, desk.receipts._early.values())) <= 20
+    assert len(desk.receipts.sightings._early) <= 1_000
+    assert max(map(len, desk.receipts.sightings._early.values())) <= 20
