@@ -57,6 +57,7 @@ HTTP_PATHS: dict[str, Json] = {
     "/": {"200": "the live page"},
     "/healthz": {"200": "the process lives"},
     "/readyz": {"200": "traffic may be sent here", "503": "not yet, or not any more; the body says why"},
+    "/api/noc/health/": {"200": "every component's state, lag and age", "503": "the same, and one of them is unhealthy"},
     "/metrics": {"200": "Prometheus metrics"},
 }
 REFUSALS = {
@@ -64,7 +65,7 @@ REFUSALS = {
     "403": "the Origin is not in gateway.allowed_origins",
     "404": "no such endpoint",
     "426": "an endpoint that was asked without an upgrade",
-    "503": "not ready, or all connections taken; with Retry-After",
+    "503": "not ready, too many connections or too many at once; with Retry-After",
 }
 _MOMENTS = frozenset({"timestamp", "created_at", "expires_at", "since", "at"})
 
