@@ -57,7 +57,10 @@ HTTP_PATHS: dict[str, Json] = {
     "/": {"200": "the live page"},
     "/healthz": {"200": "the process lives"},
     "/readyz": {"200": "traffic may be sent here", "503": "not yet, or not any more; the body says why"},
-    "/api/noc/health/": {"200": "every component's state, lag and age", "503": "the same, and one of them is unhealthy"},
+    "/api/noc/health/": {
+        "200": "every component's state, lag and age",
+        "503": "the same, and one of them is unhealthy",
+    },
     "/metrics": {"200": "Prometheus metrics"},
 }
 REFUSALS = {
