@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Protocol
 
 import jwt
@@ -26,6 +27,7 @@ from watchfloor.errors import SettingsError
 from watchfloor.settings import AuthSettings
 
 SECRET_BYTES_MIN = 32
+_SHARED_MAX = 256
 _REQUIRED = ["sub", "iss", "aud", "iat", "exp"]
 _EXPIRES_MAX = 253_370_764_800.0
 """The year 9999 in seconds since 1970: what lies behind it is no date."""
@@ -232,7 +234,7 @@ def mint_token(
 def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
     if claims.tenant_id is None:
         raise AccessRefusedError(CloseCode.FORBIDDEN, "the token names no tenant")
-    capabilities = frozenset(claims.capabilities)
+    capabilities = _shared(frozenset(claims.capabilities))
     if Capability.VIEW not in capabilities:
         raise AccessRefusedError(CloseCode.FORBIDDEN, f"the token lacks {Capability.VIEW}")
     if not claims.exp < _EXPIRES_MAX:
@@ -248,6 +250,12 @@ def _identity(claims: _Claims, clock_skew_s: int) -> Identity:
         issued_at=claims.iat,
         token_id=claims.jti,
     )
+
+
+@lru_cache(maxsize=_SHARED_MAX)
+def _shared(capabilities: frozenset[str]) -> frozenset[str]:
+    """The same set for all who may do the same: thousands of equal ones are a good part of idle connections' memory."""
+    return capabilities
 
 
 def _limits(claims: _Claims, capabilities: frozenset[str]) -> tuple[frozenset[int] | None, frozenset[int] | None]:

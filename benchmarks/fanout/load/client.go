@@ -89,7 +89,7 @@ func (c *client) backoff() time.Duration {
 		c.delay = 0
 		return asked + time.Duration(rand.Int64N(int64(asked)/2+1))
 	}
-	wait := min(firstDelay<<min(c.attempts-1, 6), delayMax)
+	wait := min(firstDelay<<min(max(c.attempts-1, 0), 6), delayMax)
 	return wait/2 + time.Duration(rand.Int64N(int64(wait)/2+1))
 }
 

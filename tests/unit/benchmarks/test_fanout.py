@@ -2,7 +2,9 @@ import json
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
+import fanout_load
 import produce
 import pytest
 from fanout_cases import STEADY
@@ -104,3 +106,9 @@ def test_a_server_that_does_not_keep_up_is_said_to_fall_behind() -> None:
     slow = Measured(steady={(CASE.name, NAIVE.name): [replace(RUN, behind=12)]})
 
     assert rows(slow)[0][-1] == "falls behind"
+
+
+def test_a_machine_without_go_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout_load.shutil, "which", lambda *_args, **_named: None)
+
+    assert "there is no Go here" in (fanout_load.build("load", tmp_path) or "")

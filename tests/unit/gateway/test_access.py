@@ -314,3 +314,11 @@ def test_a_production_gateway_without_keys_does_not_start() -> None:
 def test_production_tokens_are_not_minted_here() -> None:
     with pytest.raises(SettingsError, match="identity provider"):
         mint_token(AuthSettings(algorithm="ES256"), tenant_id=1, user="u", capabilities=[])
+
+
+def test_those_who_may_do_the_same_share_one_set() -> None:
+    first = verify(signed(capabilities=["noc:view", "noc:view_pii"]))
+    second = verify(signed(capabilities=["noc:view_pii", "noc:view"], sub="another"))
+
+    assert first.capabilities is second.capabilities
+    assert first.capabilities == {"noc:view", "noc:view_pii"}
