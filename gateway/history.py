@@ -66,10 +66,10 @@ class History:
         records = self._of.get(tenant_id)
         return records is not None and records[0].seq <= seq + 1
 
-    def oldest(self, tenant_id: int) -> Past | None:
-        """The first record of a tenant that is here."""
+    def newest(self, tenant_id: int) -> Past | None:
+        """The last record of a tenant that is here."""
         records = self._of.get(tenant_id)
-        return records[0] if records else None
+        return records[-1] if records else None
 
     def after(self, tenant_id: int, seq: int, messages_max: int) -> list[Past] | None:
         """The next records of a tenant after `seq`, or None where the past does not reach back that far.

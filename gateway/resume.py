@@ -22,7 +22,7 @@ from watchfloor.settings import GatewaySettings
 
 _LOOK_S = 0.02
 _JOINS_MAX = 3
-"""The past in memory moves on while the log is read: how often the piece between them is fetched."""
+"""The past in memory moves on while the log is read: how often what has left it meanwhile is fetched."""
 
 Answer = Callable[[Resumed], None]
 
@@ -123,15 +123,17 @@ class Resumer:
         hub, history = self._hub, self._hub.history
         records: list[Past] = []
         for _ in range(_JOINS_MAX):
-            oldest = history.oldest(tenant_id)
-            last = hub.position(tenant_id) if oldest is None else oldest.seq - 1
-            if hub.position(tenant_id) - seq > self._limits.resume_messages_max:
+            last = hub.position(tenant_id)
+            if last - seq > self._limits.resume_messages_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_MANY)
-            span = Span(tenant_id, seq + len(records) + 1, last, oldest.offset if oldest else None)
+            # Up to now, also what memory has: its oldest end moves on while the log is read, and what is read only up
+            # to there would never meet it.
+            newest = history.newest(tenant_id)
+            span = Span(tenant_id, seq + len(records) + 1, last, newest.offset + 1 if newest else None)
             records += await self._log.read(span)
             reached = seq + len(records)
             if reached >= hub.position(tenant_id) or history.reaches(tenant_id, reached):
-                return Backlog(records, 0)
+                return Backlog(records)
         raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
 
     def _go_on(

@@ -23,8 +23,8 @@ def test_the_whole_rest_or_none_of_it() -> None:
     assert history.after(2, 0, 9) is None
     assert [history.reaches(1, seq) for seq in (1, 2, 5)] == [False, True, True]
     assert not history.reaches(2, 0)
-    oldest = history.oldest(1)
-    assert (oldest and oldest.seq, history.oldest(2)) == (3, None)
+    newest = history.newest(1)
+    assert (newest and newest.seq, history.newest(2)) == (5, None)
 
 
 def test_from_before_a_hole_nothing_can_be_given() -> None:
