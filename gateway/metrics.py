@@ -18,111 +18,123 @@ class GatewayMetrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.connections = Gauge(
-            "noc_gateway_connections", "Signed-in connections.", ["endpoint"], registry=self.registry
+            "watchfloor_gateway_connections", "Signed-in connections.", ["endpoint"], registry=self.registry
         )
         self.sockets = Gauge(
-            "noc_gateway_sockets", "WebSockets that are open, signed in or not.", registry=self.registry
+            "watchfloor_gateway_sockets", "WebSockets that are open, signed in or not.", registry=self.registry
         )
         self.refused = Counter(
-            "noc_gateway_handshakes_refused", "Handshakes that were refused.", ["reason"], registry=self.registry
+            "watchfloor_gateway_handshakes_refused", "Handshakes that were refused.", ["reason"], registry=self.registry
         )
-        self.sign_ins = Counter("noc_gateway_sign_ins", "Tokens that were checked.", ["result"], registry=self.registry)
+        self.sign_ins = Counter(
+            "watchfloor_gateway_sign_ins", "Tokens that were checked.", ["result"], registry=self.registry
+        )
         self.closes = Counter(
-            "noc_gateway_closes", "Connections that the gateway closed.", ["code"], registry=self.registry
+            "watchfloor_gateway_closes", "Connections that the gateway closed.", ["code"], registry=self.registry
         )
         self.received = Counter(
-            "noc_gateway_client_messages",
+            "watchfloor_gateway_client_messages",
             "Messages received from clients; `unknown` stands for what could not be read.",
             ["type"],
             registry=self.registry,
         )
         self.errors = Counter(
-            "noc_gateway_client_errors", "Client messages answered with an error.", ["code"], registry=self.registry
+            "watchfloor_gateway_client_errors",
+            "Client messages answered with an error.",
+            ["code"],
+            registry=self.registry,
         )
         self.sent = SentTally()
         self.registry.register(self.sent)
         self.resumes = Counter(
-            "noc_gateway_resumes",
+            "watchfloor_gateway_resumes",
             "Positions that clients named, by where the gap came from or why it could not be given.",
             ["result"],
             registry=self.registry,
         )
         self.slow_closes = Counter(
-            "noc_gateway_slow_closes", "Connections closed because they did not read.", registry=self.registry
+            "watchfloor_gateway_slow_closes", "Connections closed because they did not read.", registry=self.registry
         )
         self.queue_bytes = Gauge(
-            "noc_gateway_queue_bytes", "Largest queue of a connection at the last heartbeat.", registry=self.registry
+            "watchfloor_gateway_queue_bytes",
+            "Largest queue of a connection at the last heartbeat.",
+            registry=self.registry,
         )
         self.records = Counter(
-            "noc_gateway_feed_records", "Records read from the feed's log.", ["result"], registry=self.registry
+            "watchfloor_gateway_feed_records", "Records read from the feed's log.", ["result"], registry=self.registry
         )
         self.holes = Counter(
-            "noc_gateway_feed_holes", "Places where a tenant's sequence skipped numbers.", registry=self.registry
+            "watchfloor_gateway_feed_holes", "Places where a tenant's sequence skipped numbers.", registry=self.registry
         )
-        self.lag = Gauge("noc_gateway_feed_lag_records", "Feed records not read yet.", registry=self.registry)
-        self.ready = Gauge("noc_gateway_ready", "1 while the gateway is caught up and serving.", registry=self.registry)
+        self.lag = Gauge("watchfloor_gateway_feed_lag_records", "Feed records not read yet.", registry=self.registry)
+        self.ready = Gauge(
+            "watchfloor_gateway_ready", "1 while the gateway is caught up and serving.", registry=self.registry
+        )
         self.reconnects = Counter(
-            "noc_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.", registry=self.registry
+            "watchfloor_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.", registry=self.registry
         )
         self.tenants_unreadable = Counter(
-            "noc_gateway_tenant_changes_unreadable",
+            "watchfloor_gateway_tenant_changes_unreadable",
             "Changes of tenants that could not be read and were passed over.",
             registry=self.registry,
         )
         self.revocations = Gauge(
-            "noc_gateway_revocations", "Revoked bearers and tokens that are remembered.", registry=self.registry
+            "watchfloor_gateway_revocations", "Revoked bearers and tokens that are remembered.", registry=self.registry
         )
         self.revocations_unreadable = Counter(
-            "noc_gateway_revocations_unreadable",
+            "watchfloor_gateway_revocations_unreadable",
             "Revocations that could not be read and revoke nothing.",
             registry=self.registry,
         )
         self.commit_to_write = Histogram(
-            "noc_gateway_commit_to_write_seconds",
+            "watchfloor_gateway_commit_to_write_seconds",
             "From the commit in PostgreSQL to the write to the sockets.",
             buckets=_LATENCY_S,
             registry=self.registry,
         )
         self.receipts = Counter(
-            "noc_gateway_receipt_records",
+            "watchfloor_gateway_receipt_records",
             "Records of receipts, by what became of them.",
             ["result"],
             registry=self.registry,
         )
         self.audit = Counter(
-            "noc_gateway_audit_records", "Audit records, by what became of them.", ["result"], registry=self.registry
+            "watchfloor_gateway_audit_records",
+            "Audit records, by what became of them.",
+            ["result"],
+            registry=self.registry,
         )
         self.publish_waiting = Gauge(
-            "noc_gateway_publish_waiting_records",
+            "watchfloor_gateway_publish_waiting_records",
             "Records of the gateway's own that no broker has taken yet.",
             ["topic"],
             registry=self.registry,
         )
         self.seen = Counter(
-            "noc_gateway_seen_marks",
+            "watchfloor_gateway_seen_marks",
             "Ids in `seen` messages; `ignored` are unknown, another tenant's, or not to be seen by the sender.",
             ["result"],
             registry=self.registry,
         )
         self.critical_notices = Counter(
-            "noc_gateway_critical_notices", "Notices about CRITICAL messages.", ["type"], registry=self.registry
+            "watchfloor_gateway_critical_notices", "Notices about CRITICAL messages.", ["type"], registry=self.registry
         )
         self.critical_unseen = Gauge(
-            "noc_gateway_critical_unseen", "CRITICAL messages that nobody has looked at.", registry=self.registry
+            "watchfloor_gateway_critical_unseen", "CRITICAL messages that nobody has looked at.", registry=self.registry
         )
         self.component = Gauge(
-            "noc_gateway_component_state",
+            "watchfloor_gateway_component_state",
             "1 for the state that a component is in: healthy, degraded, unhealthy or unknown.",
             ["component", "state"],
             registry=self.registry,
         )
         self.feed_behind = Gauge(
-            "noc_gateway_feed_behind_seconds",
+            "watchfloor_gateway_feed_behind_seconds",
             "How far the feed is behind the database, as clients are told; 0 while it is live.",
             registry=self.registry,
         )
         self.loop_delay = Histogram(
-            "noc_gateway_event_loop_delay_seconds",
+            "watchfloor_gateway_event_loop_delay_seconds",
             "How much later than due the event loop ran a timer.",
             buckets=_DELAY_S,
             registry=self.registry,

@@ -33,10 +33,10 @@ class SentTally(Collector):
     def collect(self) -> Iterable[Metric]:
         """For the registry."""
         messages = CounterMetricFamily(
-            "noc_gateway_messages_sent", "Feed messages written to clients.", labels=["endpoint", "type"]
+            "watchfloor_gateway_messages_sent", "Feed messages written to clients.", labels=["endpoint", "type"]
         )
         for labels, count in sorted(self._messages.items()):
             messages.add_metric(labels, count)
-        size = CounterMetricFamily("noc_gateway_sent_bytes", "Bytes of feed messages written to clients.")
+        size = CounterMetricFamily("watchfloor_gateway_sent_bytes", "Bytes of feed messages written to clients.")
         size.add_metric([], self._bytes)
         return [messages, size]

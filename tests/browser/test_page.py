@@ -124,7 +124,7 @@ def test_a_token_that_may_not_view_is_not_tried_again(page: Page, own_gateway: G
     page.goto(f"{own_gateway.http}/#token={own_gateway.token(None)}")
     expect(page.locator("#state")).to_have_text("Refused", timeout=LIVE_MS)
     expect(page.locator("#banner")).to_contain_text("tenant")
-    closes = f'noc_gateway_closes_total{{code="{int(CloseCode.FORBIDDEN)}"}}'
+    closes = f'watchfloor_gateway_closes_total{{code="{int(CloseCode.FORBIDDEN)}"}}'
     time.sleep(3)  # longer than the first delays of a reconnecting client
     assert own_gateway.metric(closes) == 1
 

@@ -109,7 +109,7 @@ class GatewayFuzz:
 
     def _read(self) -> int:
         text = httpx.get(f"{self._gateway.http}/metrics", timeout=10).text
-        lines = [line for line in text.splitlines() if line.startswith("noc_gateway_client_messages_total")]
+        lines = [line for line in text.splitlines() if line.startswith("watchfloor_gateway_client_messages_total")]
         assert lines or not self.seen.connections, "the gateway does not count what it reads"
         self.seen.read = int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))
         return self.seen.read

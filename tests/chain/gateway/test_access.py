@@ -199,4 +199,4 @@ def test_an_address_that_connects_too_fast_is_told_when_to_come_back(gateway: Ga
     assert answers[:4] == [None] * 4
     assert "503 1" in answers
     assert retry_after("203.0.113.10") is None
-    assert gateway.metric('noc_gateway_handshakes_refused_total{reason="address_rate"}') >= 1
+    assert gateway.metric('watchfloor_gateway_handshakes_refused_total{reason="address_rate"}') >= 1

@@ -157,7 +157,7 @@ def test_dashboards_work_through_a_balancer_and_outlive_a_gateway(balanced: Bala
     with ExitStack() as open_clients:
         clients = [open_clients.enter_context(balanced.open()) for _ in range(10)]
         assert {balanced.sign_in(client)["type"] for client in clients} == {"connection_established"}
-        shares = [gateway.metric('noc_gateway_connections{endpoint="dashboard"}') for gateway in (first, second)]
+        shares = [gateway.metric('watchfloor_gateway_connections{endpoint="dashboard"}') for gateway in (first, second)]
         assert sum(shares) == 10
         assert min(shares) >= 3
         first.feed.write(anomaly(1, 1))
@@ -186,7 +186,7 @@ def next_seq(client: ClientConnection) -> int | None:
 def reaches(balanced: Balanced, gateway: GatewayProcess) -> bool:
     with suppress(OSError, WebSocketException), balanced.open() as client:
         balanced.sign_in(client)
-        return gateway.metric('noc_gateway_connections{endpoint="dashboard"}') > 0
+        return gateway.metric('watchfloor_gateway_connections{endpoint="dashboard"}') > 0
     return False
 
 

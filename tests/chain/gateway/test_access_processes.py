@@ -13,7 +13,7 @@ from support.stack import wait_for
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-SIGNED_IN = 'noc_gateway_connections{endpoint="dashboard"}'
+SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'
 CLIENTS = 40
 
 
@@ -103,7 +103,7 @@ def test_metrics_are_each_process_s_own_and_not_on_the_public_port(
     pair: tuple[GatewayProcess, GatewayProcess],
 ) -> None:
     for gateway in pair:
-        assert "noc_gateway_connections" in httpx.get(f"{gateway.http}/metrics").text
+        assert "watchfloor_gateway_connections" in httpx.get(f"{gateway.http}/metrics").text
         assert httpx.get(f"{gateway.http}/").status_code == 404
     public = f"http://127.0.0.1:{pair[0].port}"
     assert httpx.get(f"{public}/metrics").status_code == 404

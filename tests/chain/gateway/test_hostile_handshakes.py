@@ -54,7 +54,7 @@ def test_a_socket_that_says_nothing_is_ended_in_time(gateway: GatewayProcess) ->
 
 def test_somebody_who_opens_sockets_and_says_nothing_keeps_nobody_out(narrow: GatewayProcess) -> None:
     """Only so many wait at a time, the oldest goes first, and whoever speaks is let in."""
-    refused = 'noc_gateway_handshakes_refused_total{reason="handshakes"}'
+    refused = 'watchfloor_gateway_handshakes_refused_total{reason="handshakes"}'
     with ExitStack() as attack:
         sockets = [attack.enter_context(RawSocket(narrow.port)) for _ in range(3 * HANDSHAKES_MAX)]
         # The probe's own connection takes a place, so the last of the first forty may have gone too.

@@ -166,7 +166,7 @@ def test_a_token_of_another_tenant_shows_that_tenant_and_no_other(gateway: Gatew
     mine, other = 7_001, 7_002
     feed.write(anomaly(other, 1), anomaly(mine, 1))
     with gateway.connect() as client:
-        wait_for(lambda: gateway.metric("noc_gateway_feed_lag_records") == 0, "the gateway has read the feed")
+        wait_for(lambda: gateway.metric("watchfloor_gateway_feed_lag_records") == 0, "the gateway has read the feed")
         client.say(
             type="authenticate",
             token=gateway.token(mine, "noc:view", "noc:view_all_clients", "noc:view_pii"),

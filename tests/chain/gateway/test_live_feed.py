@@ -85,7 +85,7 @@ def test_fenced_off_writers_and_repeats_are_not_shown(gateway: GatewayProcess, f
         feed.write(anomaly(tenant, 3), generation=6)
         heard = viewer.hear_all()
         assert [(message["seq"], message["person_id"]) for message in heard] == [(1, 17), (2, 17), (3, 17)]
-    assert gateway.metric('noc_gateway_feed_records_total{result="unreadable"}') >= 1
+    assert gateway.metric('watchfloor_gateway_feed_records_total{result="unreadable"}') >= 1
 
 
 def test_a_new_connection_is_told_where_the_feed_stands(gateway: GatewayProcess, feed: FeedWriter) -> None:
@@ -115,7 +115,7 @@ def test_positions_and_epoch_survive_a_restart(own_gateway: GatewayProcess) -> N
 
 
 def test_a_frozen_client_is_cut_off_and_the_others_go_on(kafka_address: str, tmp_path: Path) -> None:
-    signed_in = 'noc_gateway_connections{endpoint="dashboard"}'
+    signed_in = 'watchfloor_gateway_connections{endpoint="dashboard"}'
     # Its library stops reading after a few frames that nobody takes; then the kernel's buffers fill.
     with (
         GatewayProcess(FeedWriter(kafka_address), tmp_path, slow_timeout_s=2) as gateway,
@@ -143,7 +143,7 @@ def test_a_slow_client_reads_on_from_the_past_and_loses_nothing(own_gateway: Gat
         assert [message["seq"] for message in heard] == list(range(1, count + 1))
         own_gateway.feed.write(anomaly(1, count + 1))
         assert slow.hear()["prev_seq"] == count
-    assert own_gateway.metric("noc_gateway_slow_closes_total") == 0
+    assert own_gateway.metric("watchfloor_gateway_slow_closes_total") == 0
 
 
 def test_a_recreated_topic_is_a_new_epoch_and_everybody_is_told_to_come_back(own_gateway: GatewayProcess) -> None:

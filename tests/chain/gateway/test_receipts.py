@@ -149,7 +149,7 @@ def test_who_looks_at_a_critical_message_is_known_at_every_gateway_and_after_a_r
             hear_until(ann, "message_seen")
             dan.say(type="seen", ids=[identifier])
             assert [mark["user"] for mark in hear_until(dan, "message_seen")["seen_by"]] == ["ann", "dan"]
-    assert here.metric('noc_gateway_seen_marks_total{result="taken"}') == 1
+    assert here.metric('watchfloor_gateway_seen_marks_total{result="taken"}') == 1
 
 
 def test_sign_ins_refusals_and_floods_are_in_the_audit_trail(here: GatewayProcess, feed: FeedWriter) -> None:

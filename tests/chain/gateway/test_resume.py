@@ -85,7 +85,7 @@ def test_a_gap_in_the_log_filtered_and_masked(forgetful: GatewayProcess, feed: F
             assert [message["seq"] for message in heard] == [seq for seq in range(101, 2_001) if seq % 2]
             assert [message["prev_seq"] for message in heard] == [100, *(seq for seq in range(101, 1_999) if seq % 2)]
             assert {message["person_name"] for message in heard} == {name}
-    assert forgetful.metric('noc_gateway_resumes_total{result="log"}') == 2
+    assert forgetful.metric('watchfloor_gateway_resumes_total{result="log"}') == 2
 
 
 def test_what_is_too_much_or_unknown_or_of_another_log_is_said(forgetful: GatewayProcess, feed: FeedWriter) -> None:

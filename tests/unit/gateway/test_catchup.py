@@ -60,7 +60,7 @@ def test_who_takes_nothing_for_too_long_is_closed_and_told_when_to_come_back() -
         assert frozen.mode is Mode.GONE
         reasons.append(wire.reason.partition(";")[0])
     assert reasons == ["retry_after_s=5", "retry_after_s=10", "retry_after_s=20", "retry_after_s=20"]
-    assert world.metrics.registry.get_sample_value("noc_gateway_slow_closes_total") == 4
+    assert world.metrics.registry.get_sample_value("watchfloor_gateway_slow_closes_total") == 4
 
 
 def test_who_is_further_behind_than_the_past_reaches_is_closed() -> None:

@@ -171,7 +171,7 @@ def test_what_was_not_committed_is_not_shown_and_what_was_made_instead_is(broker
         broker.aborted |= {0, 2}  # the last one is a marker
         broker.append(anomaly(1, 1), anomaly(1, 1), anomaly(1, 2))
         await until(lambda: hub.live == [(1, 0)])
-        assert metrics.registry.get_sample_value("noc_gateway_feed_lag_records") == 0
+        assert metrics.registry.get_sample_value("watchfloor_gateway_feed_lag_records") == 0
         running.cancel()
 
     asyncio.run(story())

@@ -152,9 +152,9 @@ def test_a_silent_broker_is_told_to_those_here_and_to_who_comes() -> None:
     assert stage.watch.greeting is not None
     assert stage.watch.greeting.component == "kafka"
     value = stage.metrics.registry.get_sample_value
-    assert value("noc_gateway_feed_behind_seconds") == 10.0
-    assert value("noc_gateway_component_state", {"component": "kafka", "state": "unhealthy"}) == 1
-    assert value("noc_gateway_component_state", {"component": "kafka", "state": "healthy"}) == 0
+    assert value("watchfloor_gateway_feed_behind_seconds") == 10.0
+    assert value("watchfloor_gateway_component_state", {"component": "kafka", "state": "unhealthy"}) == 1
+    assert value("watchfloor_gateway_component_state", {"component": "kafka", "state": "healthy"}) == 0
     health = stage.watch.health()
     assert health.status is State.UNHEALTHY
     assert (health.feed["state"], health.feed["component"]) == ("interrupted", "kafka")

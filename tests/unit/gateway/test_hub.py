@@ -189,8 +189,8 @@ def test_who_left_gets_nothing_more() -> None:
     world.hub.leave(subscriber)
     world.publish(anomaly(1, 1))
     assert wire.data == b""
-    assert "noc_gateway_connections" in world.metrics.text().decode()
-    assert 'noc_gateway_connections{endpoint="dashboard"} 0.0' in world.metrics.text().decode()
+    assert "watchfloor_gateway_connections" in world.metrics.text().decode()
+    assert 'watchfloor_gateway_connections{endpoint="dashboard"} 0.0' in world.metrics.text().decode()
 
 
 def test_a_new_log_sends_everybody_away_and_forgets_positions() -> None:

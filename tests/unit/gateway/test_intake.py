@@ -36,7 +36,9 @@ class Reader:
         return self.intake.processed(partition, 0, headers, value) is not None
 
     def counted(self, result: str) -> float:
-        return self.metrics.registry.get_sample_value("noc_gateway_feed_records_total", {"result": result}) or 0.0
+        return (
+            self.metrics.registry.get_sample_value("watchfloor_gateway_feed_records_total", {"result": result}) or 0.0
+        )
 
 
 def test_an_entry_tells_how_long_detection_took_by_the_log_s_clock() -> None:
@@ -96,7 +98,7 @@ def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
     entry = reader.read(anomaly(1, 12))
     assert entry is not None
     assert (entry.past.prev_seq, entry.lost_from) == (11, 8)
-    assert reader.metrics.registry.get_sample_value("noc_gateway_feed_holes_total") == 1
+    assert reader.metrics.registry.get_sample_value("watchfloor_gateway_feed_holes_total") == 1
 
 
 @pytest.mark.parametrize(

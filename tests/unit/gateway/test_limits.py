@@ -64,7 +64,7 @@ def test_the_newest_change_of_the_log_decides() -> None:
         change(5, 0),
     )
     assert [limits.of(tenant) for tenant in range(1, 6)] == [7, 100, 100, 8, 0]
-    assert metrics.registry.get_sample_value("noc_gateway_tenant_changes_unreadable_total") == 0
+    assert metrics.registry.get_sample_value("watchfloor_gateway_tenant_changes_unreadable_total") == 0
 
 
 def test_a_customer_s_own_column_name_is_read() -> None:
@@ -88,7 +88,7 @@ def test_a_customer_s_own_column_name_is_read() -> None:
 def test_a_malformed_change_is_counted_and_changes_nothing(value: bytes) -> None:
     limits, metrics = fold(change(1, 5), value)
     assert limits.of(1) == 5
-    assert metrics.registry.get_sample_value("noc_gateway_tenant_changes_unreadable_total") == 1
+    assert metrics.registry.get_sample_value("watchfloor_gateway_tenant_changes_unreadable_total") == 1
 
 
 class Topic:

@@ -17,7 +17,7 @@ def test_what_was_sent_is_counted_by_endpoint_and_type_and_in_bytes() -> None:
 
     def sent(endpoint: str, kind: str) -> float | None:
         labels = {"endpoint": endpoint, "type": kind}
-        return world.metrics.registry.get_sample_value("noc_gateway_messages_sent_total", labels)
+        return world.metrics.registry.get_sample_value("watchfloor_gateway_messages_sent_total", labels)
 
     assert [sent("dashboard", kind) for kind in ("anomaly_detected", "ticket_updated", "rate_limited")] == [8, 4, 4]
     assert [sent("anomaly-stream", kind) for kind in ("anomaly_detected", "ticket_updated", "rate_limited")] == [
@@ -25,6 +25,6 @@ def test_what_was_sent_is_counted_by_endpoint_and_type_and_in_bytes() -> None:
         1,
         1,
     ]
-    size = world.metrics.registry.get_sample_value("noc_gateway_sent_bytes_total")
+    size = world.metrics.registry.get_sample_value("watchfloor_gateway_sent_bytes_total")
     assert size == sum(len(wire.data) for wire in wires)
-    assert b"# TYPE noc_gateway_messages_sent_total counter" in world.metrics.text()
+    assert b"# TYPE watchfloor_gateway_messages_sent_total counter" in world.metrics.text()

@@ -103,8 +103,8 @@ def test_records_go_where_everything_of_their_tenant_is() -> None:
     assert decode_audit(audit["value"]) == audit_record(tenant=7)
     assert stranger["key"] == b'{"tenant_id":null}'
     writer.serve()
-    assert count(metrics, "noc_gateway_receipt_records_total", "written") == 1
-    assert count(metrics, "noc_gateway_audit_records_total", "written") == 2
+    assert count(metrics, "watchfloor_gateway_receipt_records_total", "written") == 1
+    assert count(metrics, "watchfloor_gateway_audit_records_total", "written") == 2
     assert writer.waiting == {"receipts": 0, "audit": 0}
 
 
@@ -113,7 +113,7 @@ def test_without_a_broker_the_oldest_receipts_go_and_are_counted() -> None:
     writer, metrics = publisher(broker, receipts_queue_bytes_max=1_000)
     for seq in range(1, 101):
         writer.receipts(batch(seq=seq))
-    dropped = count(metrics, "noc_gateway_receipt_records_total", "dropped")
+    dropped = count(metrics, "watchfloor_gateway_receipt_records_total", "dropped")
     assert 0 < dropped == 100 - writer.waiting["receipts"]
     broker.room = 10_000
     writer.serve()
@@ -131,7 +131,7 @@ def test_an_audit_record_without_room_is_in_the_log_without_who_it_was() -> None
     assert [line["audit"]["reason"] for line in logs] == ["number 5", "number 6", "number 7"]
     assert "valerie" not in str(logs)
     assert "203.0.113.9" not in str(logs)
-    assert count(metrics, "noc_gateway_audit_records_total", "log_only") == 3
+    assert count(metrics, "watchfloor_gateway_audit_records_total", "log_only") == 3
     broker.room = 10
     writer.serve()
     assert [decode_audit(record["value"]).reason for record in broker.taken] == [f"number {n}" for n in range(5)]
@@ -149,7 +149,7 @@ def test_what_the_broker_will_never_take_blocks_nothing(at_once: bool) -> None:
         writer.receipts(batch())
         broker.answer(error)
     assert [line["audit"]["reason"] for line in logs] == ["number 1"]
-    assert count(metrics, "noc_gateway_receipt_records_total", "dropped") == 1
+    assert count(metrics, "watchfloor_gateway_receipt_records_total", "dropped") == 1
     assert writer.waiting == {"receipts": 0, "audit": 0}
     broker.refuses = None
     writer.audit(audit_record(2))
@@ -178,14 +178,14 @@ def test_a_stop_waits_for_the_broker_but_not_for_ever() -> None:
         asyncio.run(asyncio.wait_for(writer.close(), 5))
     said = [line["audit"]["reason"] for line in logs if "audit" in line and isinstance(line["audit"], dict)]
     assert sorted(said) == sorted(f"number {number}" for number in range(700))
-    assert count(metrics, "noc_gateway_audit_records_total", "log_only") == 700
+    assert count(metrics, "watchfloor_gateway_audit_records_total", "log_only") == 700
 
     broker = Broker()
     writer, metrics = publisher(broker)
     for number in range(700):
         writer.audit(audit_record(number))
     asyncio.run(asyncio.wait_for(writer.close(), 5))
-    assert count(metrics, "noc_gateway_audit_records_total", "written") == 700
+    assert count(metrics, "watchfloor_gateway_audit_records_total", "written") == 700
 
 
 def test_a_single_record_always_has_room() -> None:

@@ -165,7 +165,10 @@ def test_what_cannot_be_given_is_said_and_the_live_feed_goes_on() -> None:
             desk.publish(21)
             assert wire.seqs() == [(21, 20)]
             reason = answer[1]
-            assert desk.world.metrics.registry.get_sample_value("noc_gateway_resumes_total", {"result": reason}) == 1
+            assert (
+                desk.world.metrics.registry.get_sample_value("watchfloor_gateway_resumes_total", {"result": reason})
+                == 1
+            )
 
     run(story)
 

@@ -187,7 +187,7 @@ def test_an_unreadable_record_is_counted_and_nothing_of_it_is_logged() -> None:
         view.take(record(b'{"tenant_id":1,"subjekt":"valerie"}', value()))
     assert [(line["log_level"], line["offset"]) for line in logs] == [("error", 5)]
     assert "valerie" not in str(logs)
-    assert view._metrics.registry.get_sample_value("noc_gateway_revocations_unreadable_total") == 1
+    assert view._metrics.registry.get_sample_value("watchfloor_gateway_revocations_unreadable_total") == 1
 
 
 def test_a_missing_topic_is_told_once_and_nobody_is_refused() -> None:

@@ -190,7 +190,10 @@ def test_who_comes_too_fast_altogether_is_told_when_to_come_back(free_port: int)
                     await connect(url)
                 assert refused_with(refused.value) == (503, wait_s, "too many clients connect at once")
             await until_free(gateway)
-            assert 'noc_gateway_handshakes_refused_total{reason="rate"} 3.0' in gateway._runtime.metrics.text().decode()
+            assert (
+                'watchfloor_gateway_handshakes_refused_total{reason="rate"} 3.0'
+                in gateway._runtime.metrics.text().decode()
+            )
 
     asyncio.run(story())
 
