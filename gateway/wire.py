@@ -16,6 +16,7 @@ from gateway.visitor import closing_reason
 
 _log = structlog.get_logger(__name__)
 
+_OPEN = State.OPEN
 _PING = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
@@ -34,12 +35,13 @@ class SocketWire:
         metrics: counts closes by code.
     """
 
-    __slots__ = ("_close_timeout_s", "_closed", "_closing", "_connection", "_metrics", "_stuck")
+    __slots__ = ("_close_timeout_s", "_closed", "_closing", "_connection", "_metrics", "_protocol", "_stuck")
 
     def __init__(
         self, connection: Seat, close_timeout_s: float, closing: set[asyncio.Task[None]], metrics: GatewayMetrics
     ) -> None:
         self._connection = connection
+        self._protocol = connection.protocol
         self._metrics = metrics
         self._close_timeout_s = close_timeout_s
         self._closing = closing
@@ -64,9 +66,9 @@ class SocketWire:
 
     def write(self, frames: bytes) -> None:
         """Take complete frames; never waits, and does nothing on a connection that is closing."""
-        connection = self._connection
-        if not self._closed and connection.state is State.OPEN:
-            connection.transport.write(frames)
+        # The protocol's state is what the connection's property looks up; this runs for every viewer and batch.
+        if not self._closed and self._protocol.state is _OPEN:
+            self._connection.transport.write(frames)
 
     def buffered_bytes(self) -> int:
         """What was taken and has not left yet."""

@@ -22,7 +22,7 @@ class Socket:
         self.paused = False
         self.aborted = False
         self.written: list[bytes] = []
-        self.state = State.OPEN
+        self.protocol = SimpleNamespace(state=State.OPEN)
         self.loop = SimpleNamespace(time=lambda: self.now)
         self.id = SimpleNamespace(hex="the connection")
         self.transport = SimpleNamespace(
