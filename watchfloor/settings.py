@@ -281,7 +281,7 @@ class GatewaySettings(Section):
     filters_max: Positive = 100
     """Sites and clients that one connection may narrow its subscription to."""
     fetch_wait_ms_max: Positive = 100
-    round_pause_ms_max: Annotated[int, Field(ge=0)] = 3
+    round_pause_ms_max: Annotated[int, Field(ge=0)] = 5
     """Between two rounds of the fan-out the gateway waits as long as the last one took, at most this: under load rounds
     get larger and cost less."""
     poll_records_max: Positive = 2_000

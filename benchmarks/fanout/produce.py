@@ -28,6 +28,8 @@ SEQ, BEFORE, NUMBER, SENT_NS = 7_777_777_777_777, 7_777_777_777_776, 8_888_888_8
 COMMITTED, IDENTIFIER = "2001-02-03T04:05:06.000007Z", "f" * 31 + "0"
 CLOCK_EVERY = 20
 """Records that share a commit time: making its text costs more than making a record."""
+SINGLE_RECORDS_PER_S_MAX = 500
+"""Up to this rate each record is a request of its own."""
 
 Maker = Callable[[int, int, int, str], bytes]
 """seq, number, moment of sending in ns, commit time: the record's value."""
@@ -129,8 +131,12 @@ def main() -> None:
     """Write until the time is over."""
     job = msgspec.json.decode(sys.argv[1], type=Job)
     rates = {int(tenant): rate for tenant, rate in job.rates.items()}
-    # 1 ms: what a worker's micro-batch takes anyway. The clock is read before it, so latencies include it.
-    producer = Producer({"bootstrap.servers": job.broker, "linger.ms": 1, "queue.buffering.max.messages": 1_000_000})
+    # A worker sends what it has at once, and under load in batches. The clock is read before it, so latencies include
+    # the waiting for more.
+    linger_ms = 0 if sum(rates.values()) <= SINGLE_RECORDS_PER_S_MAX else 1
+    producer = Producer(
+        {"bootstrap.servers": job.broker, "linger.ms": linger_ms, "queue.buffering.max.messages": 1_000_000}
+    )
     makers = {tenant: maker(tenant, job.form) for tenant in rates}
     places = {tenant: (tenant_key(tenant), partition_of(tenant, job.partitions)) for tenant in rates}
     headers = feed_headers(record(1, 1, 1, 1, COMMITTED, IDENTIFIER), GENERATION)
