@@ -1,17 +1,23 @@
-"""What both of the gateway's readers of Kafka need of their clients. Keeps nothing and decides nothing."""
+"""What the gateway's readers of Kafka need of their clients. Keeps nothing and decides nothing."""
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from watchfloor.kafka import librdkafka_config, unreachable
-from watchfloor.settings import KafkaSettings
+from watchfloor.settings import GatewaySettings, KafkaSettings
 
+POLL_MS = 1_000
+PATIENCE = 6
+"""Times the allowed silence, before the brokers are looked up anew."""
 _METADATA_TIMEOUT_S = 5.0
+
+Polled = dict[TopicPartition, list[ConsumerRecord]]
 
 
 def partitions_of(kafka: KafkaSettings, topics: Iterable[str]) -> dict[str, list[TopicPartition]]:
@@ -37,6 +43,22 @@ def silent_s(consumer: AIOKafkaConsumer, connected_at: float) -> float:
     """Seconds since a broker last answered a fetch, or since `connected_at` (seconds since 1970) if none did."""
     answers = [consumer.last_poll_timestamp(partition) or 0 for partition in consumer.assignment()]
     return time.time() - max(connected_at, max(answers, default=0) / 1000)
+
+
+async def portions(consumer: AIOKafkaConsumer, limits: GatewaySettings) -> AsyncIterator[Polled]:
+    """What comes, for ever, one poll at a time; empty where a poll brought nothing.
+
+    Raises:
+        KafkaConnectionError: no broker has answered for long.
+    """
+    connected_at = time.time()
+    while True:
+        polled: Polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=limits.poll_records_max)
+        yield polled
+        if polled:
+            await asyncio.sleep(0)  # the sockets' turn
+        elif silent_s(consumer, connected_at) > limits.broker_silence_s_max * PATIENCE:
+            raise KafkaConnectionError("the broker did not come back")
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

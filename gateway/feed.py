@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeEr
 from contracts.messages import CloseCode
 from contracts.topics import TopicNames
 from gateway.answers import iso
-from gateway.consuming import partitions_of, silent_s, stop_consumer
+from gateway.consuming import PATIENCE, POLL_MS, Polled, partitions_of, silent_s, stop_consumer
 from gateway.hub import Hub
 from gateway.intake import Intake
 from gateway.metrics import GatewayMetrics
@@ -26,10 +26,6 @@ from watchfloor.kafka import aiokafka_config, feed_epoch, unreachable
 from watchfloor.settings import GatewaySettings, KafkaSettings
 
 _RETRY_S = 1.0
-_POLL_MS = 1_000
-_PATIENCE = 6  # times the allowed silence, before the brokers are looked up anew
-
-Polled = dict[TopicPartition, list[ConsumerRecord]]
 
 _log = structlog.get_logger(__name__)
 
@@ -211,7 +207,7 @@ class FeedReader:
         if self._answering:
             self._answering = False
             _log.error("the feed is interrupted: the broker does not answer", broker=self._kafka.bootstrap_servers)
-        if silence_s > self._limits.broker_silence_s_max * _PATIENCE:
+        if silence_s > self._limits.broker_silence_s_max * PATIENCE:
             raise KafkaConnectionError("the broker did not come back")
 
     async def _is_back(self) -> None:
@@ -226,7 +222,7 @@ class FeedReader:
         _log.info("the feed goes on")
 
     async def _fetch(self, consumer: AIOKafkaConsumer) -> Polled:
-        polled: Polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
+        polled: Polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._limits.poll_records_max)
         return polled
 
     async def _take(self, consumer: AIOKafkaConsumer, polled: Polled) -> None:

@@ -6,22 +6,19 @@ topic is read again from its start.
 """
 
 import asyncio
-import time
 from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
-from gateway.consuming import partitions_of, silent_s, stop_consumer
+from gateway.consuming import partitions_of, portions, stop_consumer
 from watchfloor.errors import WatchfloorError
 from watchfloor.kafka import aiokafka_config
 from watchfloor.settings import Settings
 
 _RETRY_S = 1.0
-_POLL_MS = 1_000
 _MISSING_S = 30.0  # a topic that is not there may be made later
-_PATIENCE = 6  # times the allowed silence, before the brokers are looked up anew
 
 _log = structlog.get_logger(__name__)
 
@@ -82,13 +79,11 @@ async def _read(settings: Settings, partitions: list[TopicPartition], view: View
         ends = await consumer.end_offsets(partitions)
         for partition in partitions:
             consumer.seek(partition, first[partition])
-        connected_at = time.time()
         view.begin()
         behind = {partition for partition in partitions if first[partition] < ends[partition]}
         if not behind:
             view.caught_up()
-        while True:
-            polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=limits.poll_records_max)
+        async for polled in portions(consumer, limits):
             for records in polled.values():
                 for record in records:
                     view.take(record)
@@ -96,9 +91,5 @@ async def _read(settings: Settings, partitions: list[TopicPartition], view: View
             behind = {partition for partition in behind if await consumer.position(partition) < ends[partition]}
             if not behind and (polled or waited):
                 view.caught_up()
-            if polled:
-                await asyncio.sleep(0)  # the sockets' turn
-            elif silent_s(consumer, connected_at) > limits.broker_silence_s_max * _PATIENCE:
-                raise KafkaConnectionError("the broker did not come back")
     finally:
         await stop_consumer(consumer)

@@ -72,6 +72,10 @@ class Hub:
         """Those who are not live."""
         return [subscriber for group in self._groups.values() for subscriber in group.waiting]
 
+    def queued_bytes_max(self) -> int:
+        """The largest queue of a socket whose subscriber is not live."""
+        return max((subscriber.sink.buffered_bytes() for subscriber in self.waiting()), default=0)
+
     def join(self, subscriber: Subscriber) -> None:
         """Make a subscriber live; its first message is the one after the tenant's position now."""
         group = self._enter(subscriber)

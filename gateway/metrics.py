@@ -57,7 +57,7 @@ class GatewayMetrics:
         )
         self.queue_bytes = Gauge(
             "watchfloor_gateway_queue_bytes",
-            "Largest queue of a connection at the last heartbeat.",
+            "Largest queue of a connection that is behind.",
             registry=self.registry,
         )
         self.records = Counter(

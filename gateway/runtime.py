@@ -189,9 +189,7 @@ class Runtime:
         while True:
             await asyncio.sleep(_SWEEP_S)
             self.catch_up.close_stuck()
-            self.metrics.queue_bytes.set(
-                max((subscriber.sink.buffered_bytes() for subscriber in self.hub.waiting()), default=0)
-            )
+            self.metrics.queue_bytes.set(self.hub.queued_bytes_max())
 
     async def _probe_delay(self) -> None:
         loop = asyncio.get_running_loop()
@@ -214,10 +212,9 @@ class Runtime:
         )
 
     def _queue_depths(self) -> dict[str, int]:
-        waiting = self.hub.waiting()
         return {
-            "connections_behind": len(waiting),
-            "connection_bytes_max": max((subscriber.sink.buffered_bytes() for subscriber in waiting), default=0),
+            "connections_behind": len(self.hub.waiting()),
+            "connection_bytes_max": self.hub.queued_bytes_max(),
             "receipts": self.books.publisher.waiting["receipts"],
             "audit": self.books.publisher.waiting["audit"],
         }

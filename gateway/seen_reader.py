@@ -12,19 +12,17 @@ from collections.abc import Callable
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from contracts.receipts import SEEN_HEADER, ReceiptBatch, decode_receipts
 from contracts.topics import TopicNames
-from gateway.consuming import partitions_of, silent_s, stop_consumer
+from gateway.consuming import partitions_of, portions, stop_consumer
 from watchfloor.errors import WatchfloorError
 from watchfloor.kafka import aiokafka_config
 from watchfloor.settings import GatewaySettings, KafkaSettings
 
 _RETRY_S = 1.0
 _MISSING_S = 30.0  # a topic that is not there may be made later
-_POLL_MS = 1_000
-_PATIENCE = 6  # times the allowed silence, before the brokers are looked up anew
 _WINDOW_S_MAX = 24 * 3_600.0
 
 _log = structlog.get_logger(__name__)
@@ -85,16 +83,10 @@ class SeenReader:
             for partition in partitions:
                 place = places.get(partition)
                 consumer.seek(partition, ends[partition] if place is None else place.offset)
-            connected_at = time.time()
-            while True:
-                polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
+            async for polled in portions(consumer, self._limits):
                 for records in polled.values():
                     self._hear(records)
                 self._failing = self._failing and not polled
-                if polled:
-                    await asyncio.sleep(0)  # the sockets' turn
-                elif silent_s(consumer, connected_at) > self._limits.broker_silence_s_max * _PATIENCE:
-                    raise KafkaConnectionError("the broker did not come back")
         finally:
             await stop_consumer(consumer)
 

@@ -196,7 +196,7 @@ def test_a_silent_broker_makes_it_unready_and_nothing_is_lost(broker: Broker) ->
 
 
 def test_a_broker_that_stays_away_is_looked_up_anew(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 1.2)
+    monkeypatch.setattr(module, "PATIENCE", 1.2)
 
     async def story() -> None:
         hub = Hub()
