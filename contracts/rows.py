@@ -87,6 +87,16 @@ class Assignment(Row, frozen=True, kw_only=True, gc=False):
     shift_end: Timestamp | None = None
 
 
+class Policy(Row, frozen=True, kw_only=True, gc=False):
+    """Thresholds of one detector: for the whole tenant, one of its clients, or one of its sites."""
+
+    client_id: BigInt | None = None
+    site_id: BigInt | None = None
+    detector: str | None = None
+    settings: str | None = None
+    """JSON object text, not decoded here."""
+
+
 class Device(Row, frozen=True, kw_only=True, gc=False):
     """A phone, camera or sensor at a site."""
 
@@ -168,7 +178,18 @@ class WorkOrder(Row, frozen=True, kw_only=True, gc=False):
 
 
 AnyRow: TypeAlias = (
-    Tenant | Client | Site | Person | Assignment | Device | Attendance | Jobneed | Location | Ticket | WorkOrder
+    Tenant
+    | Client
+    | Site
+    | Person
+    | Assignment
+    | Policy
+    | Device
+    | Attendance
+    | Jobneed
+    | Location
+    | Ticket
+    | WorkOrder
 )
 
 ROW_TYPES: Final[dict[str, type[AnyRow]]] = {
@@ -177,6 +198,7 @@ ROW_TYPES: Final[dict[str, type[AnyRow]]] = {
     "site": Site,
     "person": Person,
     "assignment": Assignment,
+    "policy": Policy,
     "device": Device,
     "attendance": Attendance,
     "jobneed": Jobneed,

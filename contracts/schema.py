@@ -42,6 +42,7 @@ _TYPES: Final[dict[str, SqlType]] = {
     "longitude": "double precision",
     "geofence_radius_m": "double precision",
     "geofence": "jsonb",
+    "settings": "jsonb",
     "shift_start": "timestamptz",
     "shift_end": "timestamptz",
     "last_seen": "timestamptz",
@@ -83,6 +84,7 @@ TABLES: Final[dict[str, Table]] = {
         _table("site", "client_id name latitude longitude geofence_radius_m geofence timezone"),
         _table("person", "name phone email"),
         _table("assignment", "person_id site_id shift_start shift_end"),
+        _table("policy", "client_id site_id detector settings"),
         _table("device", "site_id name status last_seen battery_percent"),
         _table(
             "attendance",

@@ -13,6 +13,7 @@ CAPTURED_TABLES = (
     "site",
     "person",
     "assignment",
+    "policy",
     "device",
     "attendance",
     "jobneed",
@@ -21,6 +22,8 @@ CAPTURED_TABLES = (
     "work_order",
 )
 """The canonical tables, reference data first: ties in commit order are broken in this order."""
+
+_SETTINGS = frozenset({"tenant", "policy"})
 
 
 class Retention(StrEnum):
@@ -96,7 +99,7 @@ class TopicNames:
         """Every topic that the chain needs, captured tables first."""
         return [
             *(
-                TopicSpec(self.captured(table), Retention.SETTINGS if table == "tenant" else Retention.FEED)
+                TopicSpec(self.captured(table), Retention.SETTINGS if table in _SETTINGS else Retention.FEED)
                 for table in CAPTURED_TABLES
             ),
             TopicSpec(self.anomalies, Retention.FEED),

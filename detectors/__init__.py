@@ -1,5 +1,6 @@
-"""Pure scoring: (event, context, policy) -> judgements. Knows nothing of Kafka, Faust, asyncio or the clock.
+"""Pure scoring: (state, event, policy) -> (state, judgements). Knows nothing of Kafka, Faust, asyncio or the clock.
 
-One file a detector. A detector reads one source event and what is known of its person or site, and
-returns what is wrong with it. It never writes, never reads a clock and never sees another tenant.
+One file a detector; `detectors.interface` says what one is, `detectors.registry` lists them. A detector reads
+one source event, its own memory of one entity and the policy that holds there, and returns what is wrong. It
+never writes, never reads a clock and never sees another tenant.
 """

@@ -1,7 +1,29 @@
-"""Every detector by the kind of event that it reads. Adding one here is all that it takes to run it."""
+"""Every detector. Adding one here is all that it takes to run it."""
 
-from detectors.attendance import AttendanceDetector
+from collections.abc import Iterable
+
+from detectors.interface import Detector
+from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
 from detectors.wrong_person import WrongPerson
 
-ATTENDANCE_DETECTORS: tuple[AttendanceDetector, ...] = (WrongPerson(), UnauthorizedSite())
+DETECTORS: tuple[Detector, ...] = (
+    WrongPerson(),
+    UnauthorizedSite(),
+    TicketSlaBreach(),
+)
+"""In the order in which an event's findings are told."""
+
+
+def named(names: Iterable[str] | None) -> tuple[Detector, ...]:
+    """The detectors of these names, in the registry's order; all of them for None.
+
+    Raises:
+        KeyError: a name that no detector has.
+    """
+    if names is None:
+        return DETECTORS
+    wanted = set(names)
+    for name in wanted - {detector.name for detector in DETECTORS}:
+        raise KeyError(name)
+    return tuple(detector for detector in DETECTORS if detector.name in wanted)

@@ -12,17 +12,19 @@ from prometheus_client import CollectorRegistry
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
-from detectors.attendance import AttendancePolicy
-from detectors.registry import ATTENDANCE_DETECTORS
+from detectors.policy import PolicyError
+from detectors.registry import DETECTORS, named
 from streams.engine.cycle import Application
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.fuse import Fuse
+from streams.judging import Judge
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox, OutputLimits
 from streams.reading import Reader
 from streams.scoring import Scorer
 from streams.tables import TenantTables, table_specs
+from watchfloor.errors import SettingsError
 from watchfloor.settings import Settings, WorkerSettings
 
 
@@ -73,8 +75,7 @@ def make_scorer(
     outbox = Outbox(names, sources, epoch, clock, metrics, limits)
     return Scorer(
         CAPTURED_TABLES,
-        ATTENDANCE_DETECTORS,
-        AttendancePolicy(),
+        make_judge(worker),
         limiter=Limiter(
             events_per_second_max=worker.max_events_per_second,
             window_ms=worker.rate_limit_window_ms,
@@ -87,6 +88,29 @@ def make_scorer(
         outbox=outbox,
         metrics=metrics,
     )
+
+
+def make_judge(worker: WorkerSettings) -> Judge:
+    """The detectors that the settings name, with their policies.
+
+    Raises:
+        SettingsError: a detector or a policy that does not exist, or does not fit.
+    """
+    try:
+        detectors = named(worker.detectors)
+        return Judge(
+            detectors,
+            worker.policies,
+            snapshot_settle_ms=worker.snapshot_settle_ms,
+            absence_age_ms_max=worker.absence_age_s_max * 1000,
+        )
+    except KeyError as error:
+        raise SettingsError(
+            f"worker.detectors: there is no detector {error}",
+            f"choose from {', '.join(each.name for each in DETECTORS)}",
+        ) from None
+    except PolicyError as error:
+        raise SettingsError(f"worker.policies: {error}", "docs/detectors lists every policy with its fields") from None
 
 
 def make_fuse(worker: WorkerSettings) -> Fuse:

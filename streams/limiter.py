@@ -51,36 +51,25 @@ class Limiter:
             self._metrics.count_rate_limited(tenant_id)
         return scored
 
-    def catch_up(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, commit_ms: int) -> None:
-        """Report the tenant's burst if it was over before a row of this commit time changes what the report says.
-
-        `admit` does the same by itself. So a burst ends at its time in the log, wherever the ticks fall.
-        """
-        if tenant_id in tables.bursting:
-            self._fire(batch, tables, tenant_id, commit_ms)
-
-    def tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
-        """Report the bursts that were over by this log time although no row of their tenants came since."""
-        for tenant_id in sorted(tables.bursting):
-            due_ms = self._fire(batch, tables, tenant_id, until_ms)
-            if due_ms is not None:
-                self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
-                batch.fired_ms = max(batch.fired_ms, due_ms)
-
-    def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int) -> int | None:
-        """Advance a bursting tenant to the time at which its burst was over, not further; returns that time."""
+    def due_ms(self, tables: TenantTables, tenant_id: int) -> int | None:
+        """When the tenant's burst is over if no event of it comes until then; None where there is none."""
+        if tenant_id not in tables.bursting:
+            return None
         tenant = tables.tenants.get(tenant_id)
         due_ms = None if tenant is None else report_due_ms(tenant.rate, self._window_ms)
-        if tenant is None or due_ms is None:
+        if due_ms is None:
             tables.bursting.discard(tenant_id)
-            return None
-        if until_ms < due_ms:
-            return None
+        return due_ms
+
+    def report_due(self, batch: MicroBatch, tables: TenantTables, tenant_id: int) -> None:
+        """Report the tenant's burst, whose time (`due_ms`) has come, as of that time."""
+        due_ms, tenant = self.due_ms(tables, tenant_id), tables.tenants.get(tenant_id)
+        if tenant is None or due_ms is None:
+            return
         tenant.rate, report = advance(tenant.rate, due_ms, self._window_ms, self._report_interval_ms)
         if report is not None:
             self._report(batch, tables, tenant_id, tenant, report)
         tables.tenants.put(tenant_id, tenant)
-        return due_ms
 
     def next_report_ms(self, tables: TenantTables) -> int | None:
         """When `tick` has something to do; None while no burst is open."""

@@ -133,6 +133,9 @@ class WorkerMetrics:
             "watchfloor_worker_ready", "1 while all assigned partitions are processed.", registry=registry
         )
         self.partitions = Gauge("watchfloor_worker_partitions", "Partitions owned.", registry=registry)
+        self.timers_failed = Counter(
+            "watchfloor_worker_timers_failed", "Timers whose detector raised; each is dropped.", registry=registry
+        )
         self.tick_delay_seconds = Gauge(
             "watchfloor_worker_tick_delay_seconds",
             "How long after its time and the grace the latest timer fired.",

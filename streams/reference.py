@@ -1,29 +1,49 @@
 """Reference data: rows that teach the tables and are never scored. Snapshots teach here too."""
 
-from typing import cast
+from typing import Any, cast
+
+import msgspec
 
 from contracts.envelope import Change
-from contracts.rows import Assignment, Person, Site, Tenant
-from detectors.attendance import Shift
-from streams.tables import PersonState, SiteState, TenantState, TenantTables
+from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
+from detectors.facts import Shift
+from detectors.policy import PolicyError
+from streams.judging import Judge
+from streams.places import forget_places
+from streams.tables import PersonState, PolicyState, SiteState, TenantState, TenantTables
 
 
 def learn_tenant(tables: TenantTables, change: Change) -> None:
-    """Take over a tenant's limit; a deleted tenant falls back to the default and keeps its seq."""
+    """Take over a tenant's limit and time zone; a deleted tenant falls back to the defaults and keeps its seq."""
     row = cast(Tenant, change.row)
     tenant = tables.tenants.get(row.tenant_id) or TenantState()
     tenant.events_per_second_max = None if change.op == "d" else row.max_events_per_second
+    if tenant.timezone != (timezone := None if change.op == "d" else row.timezone):
+        tenant.timezone = timezone
+        forget_places(tables, row.tenant_id)
     tables.tenants.put(row.tenant_id, tenant)
 
 
 def learn_site(tables: TenantTables, change: Change) -> None:
-    """Keep a site's name and client."""
+    """Keep what messages and detectors need of a site."""
     row = cast(Site, change.row)
     key = (row.tenant_id, row.id)
+    forget_places(tables, row.tenant_id, row.id)
     if change.op == "d":
         tables.sites.delete(key)
     else:
-        tables.sites.put(key, SiteState(row.name, row.client_id))
+        tables.sites.put(
+            key,
+            SiteState(
+                row.name,
+                row.client_id,
+                row.latitude,
+                row.longitude,
+                row.geofence_radius_m,
+                known(row.geofence),
+                row.timezone,
+            ),
+        )
 
 
 def learn_person(tables: TenantTables, change: Change) -> None:
@@ -59,19 +79,62 @@ class ShiftBook:
         self._add(tables, (after.tenant_id, after.person_id), shift)
 
     def _remove(self, tables: TenantTables, key: tuple[int, int], assignment_id: int) -> None:
-        known = tables.shifts.get(key)
-        if known is None:
+        held = tables.shifts.get(key)
+        if held is None:
             return
-        left = [shift for shift in known if shift.assignment_id != assignment_id]
+        left = [shift for shift in held if shift.assignment_id != assignment_id]
         if left:
             tables.shifts.put(key, left)
         else:
             tables.shifts.delete(key)
 
     def _add(self, tables: TenantTables, key: tuple[int, int], shift: Shift) -> None:
-        known = [old for old in tables.shifts.get(key) or [] if old.assignment_id != shift.assignment_id]
-        known.append(shift)
-        if len(known) > self._shifts_per_person_max:
-            known.sort(key=lambda each: each.end_s)
-            known = known[-self._shifts_per_person_max :]
-        tables.shifts.put(key, known)
+        held = [old for old in tables.shifts.get(key) or [] if old.assignment_id != shift.assignment_id]
+        held.append(shift)
+        if len(held) > self._shifts_per_person_max:
+            held.sort(key=lambda each: each.end_s)
+            held = held[-self._shifts_per_person_max :]
+        tables.shifts.put(key, held)
+
+
+class PolicyBook:
+    """Keeps the policies of tenants, clients and sites (B3.11).
+
+    They are rows of the log like any other: a replay meets them where they were written, and judges by what held.
+
+    Args:
+        judge: whose detectors they are for.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def learn(self, tables: TenantTables, change: Change) -> None:
+        """Take over one policy row; it holds from the tenant's next row on, and for timers that wait already.
+
+        Raises:
+            PolicyError: its settings do not fit the detector. What held before goes on to hold.
+        """
+        row = cast(Policy, change.row)
+        key = (row.tenant_id, row.id)
+        held = tables.policies.get(key)
+        made = None if change.op == "d" else self._read(row)
+        if made is None:
+            tables.policies.delete(key)
+            tables.policy_rows.get(row.tenant_id, {}).pop(row.id, None)
+        else:
+            tables.policies.put(key, made)
+            tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
+        forget_places(tables, row.tenant_id)
+        for detector in {each.detector for each in (held, made) if each is not None}:
+            self._judge.rearm_tenant(tables, row.tenant_id, detector)
+
+    def _read(self, row: Policy) -> PolicyState:
+        if row.detector is None or row.settings is None:
+            raise PolicyError("a policy needs a detector and its settings")
+        try:
+            settings = msgspec.json.decode(row.settings, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise PolicyError(f"the settings are not a JSON object: {error}") from None
+        self._judge.places.check(row.detector, settings)
+        return PolicyState(row.client_id, row.site_id, row.detector, row.settings)

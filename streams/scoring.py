@@ -4,7 +4,8 @@ Reads: the entries of a micro-batch, in commit order.
 Writes: the tables; through `Outbox` the feed, the clean events and the dead letters.
 Key: the tenant. State: see `streams.tables`.
 Guarantee: the same entries and ticks give the same tables and the same feed bytes; the clock is read
-once a micro-batch, for latencies only.
+once a micro-batch, for latencies only. What is due without a row happens, for a tenant, before its next row,
+in the order of the times; so its place among the tenant's messages is the same wherever the ticks fall.
 On failure: a record that cannot be read, or makes a handler or a detector raise, becomes a dead letter
 with its reason; the event's other detectors and the stream go on.
 """
@@ -12,27 +13,28 @@ with its reason; the event's other detectors and the stream go on.
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import structlog
+
 from contracts.envelope import Change
-from contracts.feed import AnomalyDetected
-from contracts.findings import Finding
-from contracts.rows import Attendance
-from detectors.attendance import AttendanceContext, AttendanceDetector, AttendancePolicy
-from detectors.judgement import Judgement, combined_fraud_score
+from detectors.interface import Event
+from streams.anomalies import anomaly_of_absence, anomaly_of_change, event_type_of
 from streams.engine.model import Entry, MicroBatch, Poison
 from streams.fuse import Fuse
+from streams.judging import Judge
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
-from streams.outbox import Outbox, event_id, feed_id, iso_us, source_of
-from streams.reference import ShiftBook, learn_person, learn_site, learn_tenant
+from streams.outbox import Outbox
+from streams.reference import PolicyBook, ShiftBook, learn_person, learn_site, learn_tenant
 from streams.tables import TenantState, TenantTables
 from streams.tickets import status_change
+from streams.timers import Timer
+
+log = structlog.get_logger(__name__)
 
 SCORED_TABLES = frozenset({"attendance", "jobneed", "location", "ticket", "work_order", "device"})
 """Their changes count against the tenant's limit. Reference data and ticket status never do (R2.2)."""
 
-_EVENT_TYPES = {"jobneed": "task"}
-"""Canonical table to event type, where they differ."""
-_ATTENDANCE_COLUMNS = ("person_id", "verified_person_id", "site_id", "event_type", "occurred_at")
+_WITH_SHIFTS = frozenset({"attendance", "location"})
 
 
 class Scorer:
@@ -40,8 +42,7 @@ class Scorer:
 
     Args:
         tables: canonical table names by topic rank.
-        detectors: the attendance detectors to run.
-        policy: their thresholds.
+        judge: runs the detectors.
         limiter: the per-tenant rate limit.
         shifts_per_person_max: see ShiftBook.
         fuse: stops the worker when too much fails.
@@ -52,8 +53,7 @@ class Scorer:
     def __init__(
         self,
         tables: Sequence[str],
-        detectors: Sequence[AttendanceDetector],
-        policy: AttendancePolicy,
+        judge: Judge,
         *,
         limiter: Limiter,
         shifts_per_person_max: int,
@@ -62,8 +62,7 @@ class Scorer:
         metrics: WorkerMetrics,
     ) -> None:
         self._tables = tuple(tables)
-        self._detectors = tuple(detectors)
-        self._policy = policy
+        self._judge = judge
         self._limiter = limiter
         self._fuse = fuse
         self._failed: set[int] = set()
@@ -74,6 +73,7 @@ class Scorer:
             "site": learn_site,
             "person": learn_person,
             "assignment": ShiftBook(shifts_per_person_max).learn,
+            "policy": PolicyBook(judge).learn,
         }
 
     def process(self, batch: MicroBatch, tables: TenantTables) -> None:
@@ -101,8 +101,11 @@ class Scorer:
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
         self._fuse.note(len(batch.entries), self._failed_keys(batch))
         if batch.tick_ms is not None:
-            self._limiter.tick(batch, tables, batch.tick_ms)
-        batch.wake_at_ms = self._limiter.next_report_ms(tables)
+            self._tick(batch, tables, batch.tick_ms)
+        batch.wake_at_ms = min(
+            (due for due in (self._limiter.next_report_ms(tables), tables.timers.next_ms()) if due is not None),
+            default=None,
+        )
         batch.log_ms = _log_ms(batch.entries)
         self._outbox.flush(batch)
         for table, count in zip(self._tables, counts, strict=True):
@@ -111,101 +114,118 @@ class Scorer:
 
     def _apply(self, batch: MicroBatch, tables: TenantTables, entry: Entry, change: Change) -> None:
         tables.log_time.us = change.commit_us
+        tenant_id, commit_ms = change.row.tenant_id, change.commit_us // 1000
+        if not change.snapshot and (tenant_id in tables.bursting or tables.timers.due_by(tenant_id, commit_ms)):
+            self._advance(batch, tables, tenant_id, commit_ms)
         learn = self._learn.get(change.table)
         if learn is not None:
-            if tables.bursting:
-                self._limiter.catch_up(batch, tables, change.row.tenant_id, change.commit_us // 1000)
             learn(tables, change)
             return
-        if change.table not in SCORED_TABLES or change.snapshot:
+        if change.table not in SCORED_TABLES:
             return
-        tenant_id = change.row.tenant_id
+        if change.snapshot:
+            self._score(batch, tables, TenantState(), entry, change, taught=True)
+            return
         tenant = tables.tenants.get(tenant_id)
         if tenant is None:
             tenant = TenantState()
-        scored = self._limiter.admit(batch, tables, tenant_id, tenant, change.commit_us // 1000)
+        scored = self._limiter.admit(batch, tables, tenant_id, tenant, commit_ms)
         tables.tenants.put(tenant_id, tenant)
         self._outbox.note_scored(change.commit_us)
         if change.table == "ticket" and change.op == "u":
             record = status_change(tables, tenant, change, self._outbox.epoch)
             if record is not None:
                 self._outbox.feed(batch, tenant, record)
-        if not scored:
-            return
-        self._score(batch, tables, tenant, entry, change)
+        self._score(batch, tables, tenant, entry, change, taught=not scored)
 
     def _score(
-        self, batch: MicroBatch, tables: TenantTables, tenant: TenantState, entry: Entry, change: Change
+        self,
+        batch: MicroBatch,
+        tables: TenantTables,
+        tenant: TenantState,
+        entry: Entry,
+        change: Change,
+        *,
+        taught: bool,
     ) -> None:
+        """Judge a change, and tell what is wrong or that nothing is; a change that only teaches tells neither."""
         if change.op == "d":
+            self._judge.forget(tables, change)
             return
-        judgements, failed = self._judge(batch, tables, entry, change)
         row = cast(Any, change.row)
         site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
-        site = None if site_id is None else tables.sites.get((row.tenant_id, site_id))
-        event_type = _EVENT_TYPES.get(change.table, change.table)
+        place = self._judge.places.at(tables, row.tenant_id, site_id)
+        shifts = None
+        if person_id is not None and change.table in _WITH_SHIFTS:
+            shifts = tables.shifts.get((row.tenant_id, person_id))
+        before = cast(Any, change.before)
+        event = Event(row, change.commit_us, change.op, before, place.facts, shifts or ())
+        failures: list[str] = []
+
+        def failed(detector: str, error: Exception) -> None:
+            failures.append(detector)
+            self._bury(batch, entry, detector, str(error), type(error).__name__)
+
+        judgements = self._judge.judge(tables, change, event, place, taught=taught, failed=failed)
+        if taught:
+            return
         if not judgements:
-            if not failed:
-                client_id = site.client_id if site else None
-                self._outbox.clean(change, event_type, site_id, client_id)
+            if not failures:
+                self._outbox.clean(change, event_type_of(change.table), site_id, place.client_id)
             return
         person = None if person_id is None else tables.persons.get((row.tenant_id, person_id))
-        created_at = iso_us(change.commit_us)
-        score = combined_fraud_score(judgement.fraud_score for judgement in judgements)
-        record = AnomalyDetected(
-            tenant_id=row.tenant_id,
-            seq=tenant.seq + 1,
-            id=feed_id(change, "anomaly_detected"),
-            time=created_at,
-            epoch=self._outbox.epoch,
-            source=source_of(change),
-            event_id=event_id(change),
-            event_type=event_type,
-            site_id=site_id,
-            client_id=site.client_id if site else None,
-            person_id=person_id,
-            site_name=site.name if site else None,
-            person_name=person.name if person else None,
-            findings=[
-                Finding(
-                    id=feed_id(change, judgement.finding_type),
-                    finding_type=judgement.finding_type,
-                    category=judgement.category,
-                    severity=judgement.severity,
-                    title=judgement.title,
-                    description=judgement.description,
-                    evidence=judgement.evidence,
-                    created_at=created_at,
-                    fraud_score=score,
-                )
-                for judgement in judgements
-            ],
-        )
+        epoch = self._outbox.epoch
+        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, epoch)
         self._outbox.feed(batch, tenant, record)
         for judgement in judgements:
             self._metrics.findings.labels(judgement.finding_type).inc()
 
-    def _judge(
-        self, batch: MicroBatch, tables: TenantTables, entry: Entry, change: Change
-    ) -> tuple[list[Judgement], bool]:
-        """Every detector's judgement; one that raises costs its own only, and the record a dead letter."""
-        if change.table != "attendance" or not _attendance_changed(change):
-            return [], False
-        row = cast(Attendance, change.row)
-        shifts = tables.shifts.get((row.tenant_id, row.person_id)) if row.person_id is not None else None
-        context = AttendanceContext(shifts or ())
-        judgements: list[Judgement] = []
-        failed = False
-        for detector in self._detectors:
-            try:
-                judgement = detector(row, context, self._policy)
-            except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
-                self._bury(batch, entry, detector.name, str(error), type(error).__name__)
-                failed = True
-                continue
-            if judgement is not None:
-                judgements.append(judgement)
-        return judgements, failed
+    def _tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
+        """Let happen what was due by this log time although no row of its tenant came since."""
+        for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
+            due_ms = self._advance(batch, tables, tenant_id, until_ms)
+            if due_ms is not None:
+                self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
+                batch.fired_ms = max(batch.fired_ms, due_ms)
+
+    def _advance(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int) -> int | None:
+        """Let happen, in the order of the times, what was due of a tenant by then; returns the last such time."""
+        last_ms = None
+        while True:
+            burst_ms = self._limiter.due_ms(tables, tenant_id)
+            timer = tables.timers.next_of(tenant_id) if tables.timers.due_by(tenant_id, until_ms) else None
+            if burst_ms is not None and burst_ms <= until_ms and (timer is None or burst_ms <= timer.due_ms):
+                self._limiter.report_due(batch, tables, tenant_id)
+                last_ms = burst_ms
+            elif timer is not None and timer.due_ms <= until_ms:
+                self._fire(batch, tables, tenant_id, timer)
+                last_ms = timer.due_ms
+            else:
+                return last_ms
+
+    def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
+        def failed(detector: str, error: Exception) -> None:
+            # There is no record to bury: the row that set the timer was judged long ago.
+            self._metrics.timers_failed.inc()
+            log.error("a detector's timer raised", detector=detector, error=type(error).__name__, tenant_id=tenant_id)
+
+        now_us, tables.log_time.us = tables.log_time.us, timer.due_ms * 1000  # its use counts as of its time
+        try:
+            absence = self._judge.fire(tables, tenant_id, timer, failed)
+        finally:
+            tables.log_time.us = now_us
+        if absence is None:
+            return
+        tenant = tables.tenants.get(tenant_id) or TenantState()
+        place = self._judge.places.at(tables, tenant_id, absence.origin.site_id)
+        person_id = absence.origin.person_id
+        person = None if person_id is None else tables.persons.get((tenant_id, person_id))
+        self._outbox.feed(
+            batch, tenant, anomaly_of_absence(tenant_id, absence, tenant, place, person, self._outbox.epoch)
+        )
+        tables.tenants.put(tenant_id, tenant)
+        for judgement in absence.judgements:
+            self._metrics.findings.labels(judgement.finding_type).inc()
 
     def _failed_keys(self, batch: MicroBatch) -> dict[int, bytes | None]:
         """Index and record key of each entry that became a dead letter, in the order of the log."""
@@ -240,11 +260,3 @@ def _log_ms(entries: Sequence[Entry]) -> int:
         if isinstance(entry.change, Change) and not entry.change.snapshot:
             return entry.change.commit_us // 1000
     return 0
-
-
-def _attendance_changed(change: Change) -> bool:
-    """Whether there is something new to judge: a new row, or one whose judged columns changed."""
-    before, after = cast(Any, change.before), cast(Any, change.row)
-    if change.op == "c" or before is None:
-        return True
-    return any(getattr(before, column) != getattr(after, column) for column in _ATTENDANCE_COLUMNS)

@@ -4,18 +4,20 @@ Keys start with the tenant, by which the engine bounds the tables; values are Me
 hold names only where a message needs them, and nothing that a detector does not read.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from detectors.attendance import Shift
+from detectors.facts import Shift
 from streams.engine.tables import PartitionState, Table, TableSpec
+from streams.memory import EntityKey, Memory, families
+from streams.places import Place
 from streams.rate_limit import RateState
+from streams.timers import Timer, Timers
 from watchfloor.settings import WorkerSettings
 
 TenantKey = int
-EntityKey = tuple[int, int]
-"""(tenant id, entity id)."""
 
 
 class TenantState(msgspec.Struct, array_like=True):
@@ -25,19 +27,36 @@ class TenantState(msgspec.Struct, array_like=True):
     events_per_second_max: int | None = None
     """From `tenant.max_events_per_second`; None: the default of the settings."""
     rate: RateState = RateState()
+    timezone: str | None = None
+    """From `tenant.timezone`, for sites without their own."""
 
 
 class SiteState(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What messages say of a site."""
+    """A site's row, as far as messages and detectors need it."""
 
     name: str | None
     client_id: int | None
+    latitude: float | None = None
+    longitude: float | None = None
+    geofence_radius_m: float | None = None
+    geofence: str | None = None
+    timezone: str | None = None
 
 
 class PersonState(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What messages say of a person."""
 
     name: str | None
+
+
+class PolicyState(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One policy row: some fields of a detector's policy, for a tenant, a client or a site."""
+
+    client_id: int | None
+    site_id: int | None
+    detector: str
+    settings: str
+    """JSON object, checked when the row was learnt."""
 
 
 _DAY_S = 86_400
@@ -48,7 +67,8 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
 
     Tenants have none: they are few, and a tenant that came back without its last number would repeat numbers
     that its readers have seen. The others hold reference data, which an operator misses when it is gone: a
-    site without its name, a check-in without its shift. Their bounds are there for what nobody meant.
+    site without its name, a check-in without its shift. Their bounds are there for what nobody meant. The tables
+    of all detectors are there whichever of them run, so that one which is switched off and on again still knows.
     """
 
     def entities(name: str, value_type: Any) -> TableSpec:
@@ -66,13 +86,27 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         entities("site", SiteState),
         entities("person", PersonState),
         entities("shift", list[Shift]),  # a person's shifts
+        entities("policy", PolicyState),
+        *(entities(family.name, family.memory_type) for family in families() if family.remembers),
     )
 
 
 class TenantTables:
-    """Typed access to the tables of one partition."""
+    """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
 
-    __slots__ = ("bursting", "log_time", "persons", "shifts", "sites", "tenants")
+    __slots__ = (
+        "bursting",
+        "log_time",
+        "memories",
+        "persons",
+        "places",
+        "policies",
+        "policy_rows",
+        "shifts",
+        "sites",
+        "tenants",
+        "timers",
+    )
 
     def __init__(self, state: PartitionState) -> None:
         self.log_time = state.log_time
@@ -80,5 +114,27 @@ class TenantTables:
         self.sites: Table[EntityKey, SiteState] = state["site"]
         self.persons: Table[EntityKey, PersonState] = state["person"]
         self.shifts: Table[EntityKey, list[Shift]] = state["shift"]
+        self.policies: Table[EntityKey, PolicyState] = state["policy"]
+        self.memories: dict[str, Table[EntityKey, Memory]] = {
+            family.name: state[family.name] for family in families() if family.remembers
+        }
         self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
-        """Tenants with an unreported burst; derived from the tables, so it needs no changelog."""
+        """Tenants with an unreported burst."""
+        self.policy_rows: dict[TenantKey, dict[int, PolicyState]] = {}
+        """Each tenant's policy rows by their id."""
+        for (tenant_id, row_id), policy in self.policies.data.items():
+            self.policy_rows.setdefault(tenant_id, {})[row_id] = policy
+        self.places: dict[tuple[TenantKey, int | None], Place] = {}
+        """What holds at a site, by tenant and site; None: where no site is known. See `streams.places`."""
+        self.timers = Timers(self._holds, self._armed())
+        """What is due without a row."""
+
+    def _holds(self, tenant_id: int, timer: Timer) -> bool:
+        memory = self.memories[timer.table].data.get((tenant_id, timer.entity_id))
+        return memory is not None and memory.due_ms == timer.due_ms
+
+    def _armed(self) -> Iterator[tuple[int, Timer]]:
+        for name, table in self.memories.items():
+            for (tenant_id, entity_id), memory in table.data.items():
+                if memory.due_ms is not None:
+                    yield tenant_id, Timer(memory.due_ms, name, entity_id)

@@ -124,6 +124,16 @@ class WorkerSettings(Section):
     rate_limit_window_ms: Positive = 1_000
     burst_report_interval_s: Positive = 60
     """A burst that does not end is reported this often."""
+    detectors: tuple[str, ...] | None = None
+    """Names of the detectors that run (docs/detectors); null: all of them."""
+    policies: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Per detector some fields of its policy, instead of their defaults, for all tenants. Rows of the table `policy`
+    override them for a tenant, a client or a site while the worker runs."""
+    snapshot_settle_ms: Annotated[int, Field(ge=0)] = 2_000
+    """A deadline that a snapshot's row had passed fires so long after that row was read: a later row of the snapshot
+    may say that all is well."""
+    absence_age_s_max: Annotated[int, Field(ge=0)] = 86_400
+    """A deadline that had passed so long before its row was first read is no news: it is not told."""
     shifts_per_person_max: Positive = 200
     entities_per_tenant_max: Positive = 100_000
     """Sites of one tenant that the worker remembers; the same again of persons, and of persons' shifts. Of more it

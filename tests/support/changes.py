@@ -12,11 +12,12 @@ from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
 from contracts.rows import ROW_TYPES
 from contracts.topics import CAPTURED_TABLES, TopicNames
-from detectors.attendance import AttendanceDetector, AttendancePolicy
-from detectors.registry import ATTENDANCE_DETECTORS
+from detectors.interface import Detector
+from detectors.registry import named
 from streams.engine.model import Entry, MicroBatch
 from streams.engine.tables import PartitionState
 from streams.fuse import Fuse
+from streams.judging import Judge
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox, OutputLimits
@@ -82,7 +83,8 @@ class Worker:
 
     limit: int = 100
     window_ms: int = 1_000
-    detectors: Sequence[AttendanceDetector] = ATTENDANCE_DETECTORS
+    detectors: Sequence[Detector] = named(["wrong_person", "unauthorized_site"])
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: PartitionState = field(default_factory=lambda: PartitionState(table_specs(WorkerSettings())))
     run_max: int = 100
     tenants_min: int = 1
@@ -99,8 +101,7 @@ class Worker:
         outbox = Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics, self.limits)
         self.scorer = Scorer(
             CAPTURED_TABLES,
-            self.detectors,
-            AttendancePolicy(),
+            Judge(self.detectors, self.policies, snapshot_settle_ms=2_000, absence_age_ms_max=86_400_000),
             limiter=Limiter(
                 events_per_second_max=self.limit,
                 window_ms=self.window_ms,

@@ -1,0 +1,47 @@
+"""Thresholds: one typed struct a detector, changed by data while the worker runs.
+
+A policy row names a detector and some of its fields, for a tenant, one of its clients or one of its sites.
+`overridden` lays such rows over the defaults, the narrowest last; it is strict, so that a misspelt field or a
+text where a number belongs is told to whoever wrote it and changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+P = TypeVar("P", bound="Policy")
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every detector's policy has. Each field has its unit in its name, and a default."""
+
+    enabled: bool = True
+    """False: the detector is not run."""
+
+
+class PolicyError(ValueError):
+    """A policy's settings do not fit its detector; reads as a sentence."""
+
+
+def overridden(policy: P, layers: Iterable[Mapping[str, Any]]) -> P:
+    """The policy with the fields that the layers name, later ones over earlier ones.
+
+    Raises:
+        PolicyError: a field that the policy does not have, or a value of the wrong type or out of its range.
+
+    >>> class Example(Policy, frozen=True):
+    ...     speed_mps_max: float = 50.0
+    >>> overridden(Example(), [{"speed_mps_max": 70}, {"enabled": False}])
+    Example(enabled=False, speed_mps_max=70.0)
+    >>> overridden(Example(), [{"speed": 70}])
+    Traceback (most recent call last):
+    detectors.policy.PolicyError: Object contains unknown field `speed`
+    """
+    values: dict[str, Any] = msgspec.structs.asdict(policy)
+    for layer in layers:
+        values.update(layer)
+    try:
+        return msgspec.convert(values, type(policy))
+    except msgspec.ValidationError as error:
+        raise PolicyError(str(error)) from None

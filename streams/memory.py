@@ -1,0 +1,114 @@
+"""What the detectors remember, by entity: the tables behind their states.
+
+Detectors that read the same tables and keep the memory of the same kind of entity are a family. A family has one
+table; its value holds each detector's state under the detector's name, so that a detector may come or go without
+touching the others' states, and, where one of them finds absences, the time it waits for and the row it is about.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from contracts.rows import AnyRow
+from detectors.interface import AbsenceDetector, Detector, Entity
+from detectors.registry import DETECTORS
+
+EntityKey = tuple[int, int]
+"""(tenant id, entity id)."""
+
+PREFIX = "memory_"
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The row change that set a timer: what its finding is about."""
+
+    table: str
+    row_id: int
+    lsn: int
+    commit_us: int
+    site_id: int | None
+    person_id: int | None
+
+
+class Memory(msgspec.Struct, omit_defaults=True):
+    """One entity's memory; the families' own types add a field a detector. Changed in place, then put."""
+
+    due_ms: int | None = None
+    """When the family's timer fires, Unix milliseconds of log time."""
+    origin: Origin | None = None
+
+
+class Family:
+    """The detectors that share a memory.
+
+    Args:
+        tables: that they read.
+        entity: whose memory it is.
+        detectors: that run, in the registry's order; at most one finds absences.
+        known: all that ever keep something in this memory: what is switched off keeps its place.
+
+    Raises:
+        ValueError: two detectors of it find absences, so that one time would not do.
+    """
+
+    def __init__(
+        self, tables: tuple[str, ...], entity: Entity, detectors: Sequence[Detector], known: Sequence[Detector]
+    ) -> None:
+        self.tables = tables
+        self.entity = entity
+        self.detectors = tuple(detectors)
+        self.name = PREFIX + "_".join((*tables, entity))
+        absences = [each for each in detectors if isinstance(each, AbsenceDetector)]
+        if len(absences) > 1:
+            raise ValueError(f"{absences[0].name} and {absences[1].name} would share one timer")
+        self.absence: AbsenceDetector | None = absences[0] if absences else None
+        self.timed = absences[0].name if absences else ""
+        """Name of the detector whose timer it is."""
+        fields = [(each.name, each.state_type | None, None) for each in known if each.state_type is not None]
+        self.memory_type: type[Any] = msgspec.defstruct(
+            "".join(part.title() for part in self.name.split("_")), fields, bases=(Memory,), omit_defaults=True
+        )
+        self.key_of = _KEYS[entity]
+        self.state_names = tuple(name for name, _, _ in fields)
+        self.remembers = bool(fields)
+        """Whether there is anything to keep."""
+
+
+def families(detectors: Sequence[Detector] = DETECTORS) -> tuple[Family, ...]:
+    """The families of these detectors, in the order of their first member.
+
+    Those of `Entity.NOTHING` have no memory and no table.
+    """
+    members: dict[tuple[tuple[str, ...], Entity], list[Detector]] = {}
+    for detector in detectors:
+        members.setdefault((detector.tables, detector.entity), []).append(detector)
+    made = []
+    for (tables, entity), its in members.items():
+        known = {each.name: each for each in (*DETECTORS, *its) if (each.tables, each.entity) == (tables, entity)}
+        made.append(Family(tables, entity, its, tuple(known.values())))
+    return tuple(made)
+
+
+def _person(row: Any) -> EntityKey | None:
+    return None if row.person_id is None else (row.tenant_id, row.person_id)
+
+
+def _device(row: Any) -> EntityKey | None:
+    return None if row.device_id is None else (row.tenant_id, row.device_id)
+
+
+def _row(row: AnyRow) -> EntityKey | None:
+    return (row.tenant_id, row.id)
+
+
+def _nothing(row: AnyRow) -> EntityKey | None:
+    return (row.tenant_id, 0)
+
+
+_KEYS: dict[Entity, Callable[[Any], EntityKey | None]] = {
+    Entity.PERSON: _person,
+    Entity.DEVICE: _device,
+    Entity.ROW: _row,
+    Entity.NOTHING: _nothing,
+}

@@ -1,0 +1,131 @@
+"""What holds at a site: its facts and the policies of the detectors there, put together once and kept.
+
+A place is derived from the tables alone. It is made when an event first names the site, and forgotten when the
+site, its tenant or one of the tenant's policies changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from detectors.facts import SiteFacts
+from detectors.interface import Detector
+from detectors.policy import Policy, PolicyError, overridden
+from streams.memory import Family
+
+if TYPE_CHECKING:  # the tables hold places
+    from streams.tables import PolicyState, TenantTables
+
+Step = tuple[str, Any, Policy, bool]
+"""A detector's name, its `judge`, the policy that holds, and whether it has a state."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A site of a tenant, or no site, and what holds there."""
+
+    facts: SiteFacts | None
+    name: str | None
+    client_id: int | None
+    plans: Mapping[str, Sequence[tuple[Family, Sequence[Step]]]]
+    """Table to the families that read it, each with its enabled detectors."""
+    policies: Mapping[str, Policy]
+    """Detector to the policy that holds."""
+
+
+class PlaceBook:
+    """Makes places.
+
+    Args:
+        families: of the detectors that run.
+        defaults: per detector some fields of its policy, from the settings.
+
+    Raises:
+        PolicyError: a default that does not fit its detector.
+    """
+
+    def __init__(self, families: Sequence[Family], defaults: Mapping[str, Mapping[str, Any]]) -> None:
+        self._families = tuple(families)
+        detectors = [detector for family in families for detector in family.detectors]
+        self._defaults: dict[str, Policy] = {}
+        for detector in detectors:
+            try:
+                self._defaults[detector.name] = overridden(detector.policy, [defaults.get(detector.name, {})])
+            except PolicyError as error:
+                raise PolicyError(f"the policy of {detector.name}: {error}") from None
+
+    def check(self, detector: str, settings: Mapping[str, Any]) -> None:
+        """Whether these fields fit the detector's policy.
+
+        Raises:
+            PolicyError: they do not, or no detector that runs here has this name.
+        """
+        default = self._defaults.get(detector)
+        if default is None:
+            raise PolicyError(f"no detector `{detector}`: there are {', '.join(sorted(self._defaults))}")
+        overridden(default, [settings])
+
+    def at(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
+        """The place; of an unknown site the same as of none."""
+        key: tuple[int, int | None] = (tenant_id, site_id)
+        if site_id is not None and tables.sites.get((tenant_id, site_id)) is None:  # also counts as use of the site
+            tables.places.pop(key, None)
+            key = (tenant_id, None)
+        place = tables.places.get(key)
+        if place is None:
+            place = tables.places[key] = self._make(tables, *key)
+        return place
+
+    def _make(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
+        site = None if site_id is None else tables.sites.get((tenant_id, site_id))
+        tenant = tables.tenants.get(tenant_id)
+        client_id = site.client_id if site else None
+        facts = None
+        if site is not None and site_id is not None:
+            facts = SiteFacts(
+                site_id=site_id,
+                client_id=client_id,
+                latitude=site.latitude,
+                longitude=site.longitude,
+                geofence_radius_m=site.geofence_radius_m,
+                geofence=site.geofence,
+                timezone=site.timezone or (tenant and tenant.timezone) or "UTC",
+            )
+        policies = self._policies(tables.policy_rows.get(tenant_id, {}), client_id, site_id)
+        plans: dict[str, list[tuple[Family, Sequence[Step]]]] = {}
+        for family in self._families:
+            steps = tuple(_step(detector, policies[detector.name]) for detector in family.detectors)
+            steps = tuple(step for step in steps if step[2].enabled)
+            if steps:
+                for table in family.tables:
+                    plans.setdefault(table, []).append((family, steps))
+        return Place(facts, site.name if site else None, client_id, plans, policies)
+
+    def _policies(
+        self, rows: Mapping[int, "PolicyState"], client_id: int | None, site_id: int | None
+    ) -> dict[str, Policy]:
+        """Each detector's policy: the tenant's rows over the defaults, the client's over them, the site's last."""
+        layers: dict[str, list[tuple[int, int, Mapping[str, Any]]]] = {}
+        for row_id, row in rows.items():
+            if row.client_id not in {None, client_id} or row.site_id not in {None, site_id}:
+                continue
+            width = 2 if row.site_id is not None else 1 if row.client_id is not None else 0
+            layers.setdefault(row.detector, []).append((width, row_id, msgspec.json.decode(row.settings)))
+        made = dict(self._defaults)
+        for detector, its in layers.items():
+            if detector in made:
+                made[detector] = overridden(made[detector], [layer for _, _, layer in sorted(its, key=lambda e: e[:2])])
+        return made
+
+
+def _step(detector: Detector, policy: Policy) -> Step:
+    return (detector.name, detector.judge, policy, detector.state_type is not None)
+
+
+def forget_places(tables: "TenantTables", tenant_id: int, site_id: int | None = None) -> None:
+    """Have the places of a tenant, or of one of its sites, made anew when they are next asked for."""
+    if site_id is not None:
+        tables.places.pop((tenant_id, site_id), None)
+        return
+    for key in [key for key in tables.places if key[0] == tenant_id]:
+        del tables.places[key]
