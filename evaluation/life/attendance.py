@@ -70,8 +70,18 @@ class Gate:
         )
         return int(row["id"])
 
-    def work(self, duty: Duty, planted: str, others: list[Person], network: Network) -> Presence:
-        """The attendance of a duty with one planted thing, or with none (an empty text)."""
+    def work(
+        self, duty: Duty, planted: str, together: list[Person], others: list[Person], network: Network
+    ) -> Presence:
+        """The attendance of a duty with one planted thing, or with none (an empty text).
+
+        Args:
+            duty: the shift.
+            planted: what is wrong with it, or only looks so.
+            together: people whose shift at the site begins at the same time.
+            others: everybody of the site.
+            network: of the phone.
+        """
         chance, site, person = self._chance, duty.site, duty.person
         by_phone = site.kiosk_id is None
         device = duty.phone_id if by_phone else site.kiosk_id
@@ -90,8 +100,9 @@ class Gate:
         uploads = network if by_phone else Network(chance)
         commit_s = uploads.committed_s(in_s)
         helper = None
-        if planted in {"buddy", "borrowed phone"}:
-            helper = chance.choice([each for each in others if each.id != person.id and each.phone_id])
+        colleagues = [each for each in together if each.id != person.id and each.phone_id]
+        if planted in {"buddy", "borrowed phone"} and colleagues:
+            helper = chance.choice(colleagues)
         if helper is not None and planted == "buddy":
             row_id = self._buddy(duty, helper, in_s)
             phone_from_s = in_s + chance.uniform(60, 80) * MINUTE_S

@@ -14,7 +14,7 @@ _TASKS = (("Clean the lobby", 40.0), ("Check the boiler", 18.0), ("Inspect the f
 _TOUR = ("Perimeter tour", 35.0)
 _SPREAD = 0.2
 """Standard deviation of the logarithm of a duration."""
-_UNUSUAL = 7.0
+_UNUSUAL = 6.0
 _SHARE = 0.02
 
 
@@ -58,7 +58,7 @@ class Jobs:
         checkpoints: int | None = None,
     ) -> None:
         planned_s = local_s(day, hour, site.zone)
-        due_s = planned_s + 7 * HOUR_S
+        due_s = planned_s + 11 * HOUR_S
         people = self._company.persons[site.id]
         row = self._ledger.insert(
             "jobneed",

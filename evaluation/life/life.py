@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 
+import msgspec
+
 from evaluation.life.calendar import DAY_S, HOUR_S, Span
 from evaluation.life.desk import Desk
 from evaluation.life.jobs import Jobs
@@ -42,9 +44,11 @@ class Life:
 
     @property
     def labels(self) -> list[Label]:
-        """What is wrong, in the order of the times; of what lies within the life."""
-        until_s = self._last_s
-        told = (each for each in self._ledger.labels if each.at_s + each.after_s < until_s)
+        """What is wrong, in the order of the times. What the end of the life cuts off need not be found."""
+        told = (
+            each if each.at_s + each.after_s < self._last_s else msgspec.structs.replace(each, required=False)
+            for each in self._ledger.labels
+        )
         return sorted(told, key=lambda each: (each.at_s, each.finding_type, each.entities))
 
     @property
@@ -94,8 +98,7 @@ class Life:
     def _people(self, company: Company, duties: list[Duty], day: date, workday: Workday) -> None:
         for duty in duties:
             together = [each.person for each in duties if each.site is duty.site and each.start_s == duty.start_s]
-            others = together if len(together) > 1 else company.persons[duty.site.id]
-            workday.live(duty, day, others)
+            workday.live(duty, day, together, company.persons[duty.site.id])
 
 
 def _utc_s(day: date) -> float:

@@ -115,6 +115,15 @@ class Visits:
             number = self._pass(gate, "CHECK_IN", site, person, at_s)
         self._pass(gate, "CHECK_OUT", self._home, person, start_s + 8 * HOUR_S)
         self._impossible(person, [number], in_s, "in at two sites within minutes")
+        self._ledger.label(
+            "MISSING_CHECK_OUT",
+            self._company.id,
+            [f"person:{person.id}"],
+            start_s + 8 * HOUR_S,
+            "never out at the first of two sites",
+            after_s=8 * HOUR_S,
+            required=False,
+        )
 
     def _still_there(self, day: date, chance: random.Random, gate: Gate) -> None:
         """In there at noon, and minutes later out here, an hour's drive away."""

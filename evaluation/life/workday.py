@@ -37,12 +37,12 @@ class Workday:
         self._judged_from = judged_from
         self._planted = planted
 
-    def live(self, duty: Duty, day: date, others: list[Person]) -> None:
-        """One duty."""
+    def live(self, duty: Duty, day: date, together: list[Person], others: list[Person]) -> None:
+        """One duty; whose begin with it, and who else belongs to the site."""
         chance = random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
         plant = self._plant(chance, duty, day)
         network = Network(chance)
-        presence = Gate(self._ledger, chance).work(duty, plant, others, network)
+        presence = Gate(self._ledger, chance).work(duty, plant, together, others, network)
         if not network.outages and plant in {"", *_NEAR} and chance.random() < 0.07:
             span = outage(chance, max(duty.start_s, presence.spans[0][0]), presence.spans[0][1])
             if span is not None and duty.site.kiosk_id is not None:
