@@ -44,7 +44,7 @@ class _Envelope(msgspec.Struct):
     source: _Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Record:
     offset: int
     timestamp: int

@@ -93,16 +93,23 @@ def judge(outcome: Outcome, labels: Iterable[Label], meta: Meta) -> Report:
         for kind in sorted({*by_rule, *learned})
         if kind in (learned if is_learned(kind) else by_rule)
     ]
-    early = sum(
-        is_learned(each.finding.finding_type) and each.at_s < meta.judged_from_s for each in outcome.found
-    )
+    early = sum(is_learned(each.finding.finding_type) and each.at_s < meta.judged_from_s for each in outcome.found)
     return Report(lines, outcome, early)
 
 
 def table(report: Report) -> Table:
     """For people."""
     made = Table(title=f"{report.outcome.rows:,} row changes")
-    for column in ("finding type", "labels", "found", "recall", "precision", "false", "a site and day", "delay p50/p99 s"):
+    for column in (
+        "finding type",
+        "labels",
+        "found",
+        "recall",
+        "precision",
+        "false",
+        "a site and day",
+        "delay p50/p99 s",
+    ):
         made.add_column(column, justify="left" if column == "finding type" else "right", no_wrap=True)
     made.add_column("met")
     for line in report.lines:

@@ -39,7 +39,7 @@ class Jobs:
     def live(self, site: Site, day: date) -> None:
         """The jobs of a site's day."""
         chance = random.Random(f"{self._seed}/jobs/{site.id}/{day}")
-        if site.kind is Kind.OFFICE and (day.weekday() >= 5 or day in self._company.holidays):  # noqa: PLR2004 - Saturday
+        if site.kind is Kind.OFFICE and (day.weekday() >= 5 or day in self._company.holidays):
             return
         for number, (title, minutes) in enumerate(_TASKS * 2):
             self._job(chance, site, day, 7.0 + 1.2 * number, title, minutes)
@@ -98,45 +98,58 @@ class Jobs:
         due_s: float,
         checkpoints: int | None,
     ) -> None:
-        update, tenant, about = self._ledger.update, row["tenant_id"], [f"jobneed:{row['id']}"]
         if plant == "cancelled":
-            update("jobneed", row, started_s, status="CANCELLED")
+            self._ledger.update("jobneed", row, started_s, status="CANCELLED")
             return
         if plant == "moved":
             due_s += 6 * HOUR_S
-            row = update("jobneed", row, started_s, due_at=moment(due_s))
+            row = self._ledger.update("jobneed", row, started_s, due_at=moment(due_s))
             started_s = due_s - 3 * HOUR_S
         elif plant == "last minute":
             started_s = due_s - takes_s - chance.uniform(2, 9) * MINUTE_S
-        elif plant == "late":
-            started_s = due_s - 10 * MINUTE_S + chance.uniform(0, 4) * HOUR_S
+        elif plant in {"late", "never", "started, not done"}:
+            self._ledger.label(
+                "TASK_OVERDUE",
+                row["tenant_id"],
+                [f"jobneed:{row['id']}"],
+                due_s,
+                plant,
+                before_s=0.0,
+                after_s=10 * MINUTE_S,
+                exact=True,
+            )
+            if plant == "late":
+                started_s = due_s - 10 * MINUTE_S + chance.uniform(0, 4) * HOUR_S
+                takes_s = max(takes_s, due_s + 15 * MINUTE_S - started_s)
         elif plant in {"slow", "fast"}:
             takes_s *= _UNUSUAL if plant == "slow" else 1 / _UNUSUAL
-        if plant in {"late", "never", "started, not done"}:
-            self._ledger.label(
-                "TASK_OVERDUE", tenant, about, due_s, plant, before_s=0.0, after_s=10 * MINUTE_S, exact=True
-            )
         if plant == "never":
             return
-        row = update("jobneed", row, started_s + 1, status="IN_PROGRESS", started_at=moment(started_s))
-        if plant == "started, not done":
-            return
-        done_s = started_s + takes_s
-        if plant == "late":
-            done_s = max(done_s, due_s + 15 * MINUTE_S)
-        scanned = checkpoints
-        if checkpoints and plant == "skipped":
-            scanned = checkpoints - chance.randint(2, 4)
-            note = f"{scanned} of {checkpoints} checkpoints"
-            self._ledger.label("CHECKPOINTS_SKIPPED", tenant, about, done_s + 1, note)
+        row = self._ledger.update("jobneed", row, started_s + 1, status="IN_PROGRESS", started_at=moment(started_s))
+        if plant != "started, not done":
+            self._finish(chance, row, plant, started_s, takes_s, checkpoints)
+
+    def _finish(
+        self,
+        chance: random.Random,
+        row: Row,
+        plant: str,
+        started_s: float,
+        takes_s: float,
+        checkpoints: int | None,
+    ) -> None:
+        about, tenant, done_s, scanned = [f"jobneed:{row['id']}"], row["tenant_id"], started_s + takes_s, checkpoints
         if checkpoints:
-            half_s = started_s + takes_s / 2
-            row = update("jobneed", row, half_s, checkpoints_scanned=min(checkpoints // 2, scanned or 0))
-        update(
-            "jobneed", row, done_s + 1, status="COMPLETED", completed_at=moment(done_s), checkpoints_scanned=scanned
-        )
+            if plant == "skipped":
+                scanned = checkpoints - chance.randint(2, 4)
+                note = f"{scanned} of {checkpoints} checkpoints"
+                self._ledger.label("CHECKPOINTS_SKIPPED", tenant, about, done_s + 1, note)
+            half_s, half = started_s + takes_s / 2, min(checkpoints // 2, scanned or 0)
+            row = self._ledger.update("jobneed", row, half_s, checkpoints_scanned=half)
+        done = {"status": "COMPLETED", "completed_at": moment(done_s), "checkpoints_scanned": scanned}
+        self._ledger.update("jobneed", row, done_s + 1, **done)
         if plant in {"slow", "fast"}:
             note = f"{row['title']} in {takes_s / 60:.0f} min"
             self._ledger.label("UNUSUAL_COMPLETION_TIME", tenant, about, done_s + 1, note)
-        elif plant == "late":  # its start is odd, and so its duration may be
+        elif plant == "late":  # it ended past its deadline, which may have taken it oddly long
             self._ledger.label("UNUSUAL_COMPLETION_TIME", tenant, about, done_s + 1, plant, required=False)

@@ -71,9 +71,7 @@ class Life:
         workday = Workday(ledger, seed, judged_from, planted=planted)
         rosters = {each.id: Roster(ledger, seed, each, planted=planted) for each in self._companies}
         jobs = {each.id: Jobs(ledger, seed, each, judged_from, planted=planted) for each in self._companies}
-        visits = {
-            each.id: Visits(ledger, seed, each, rosters[each.id], planted=planted) for each in self._companies
-        }
+        visits = {each.id: Visits(ledger, seed, each, rosters[each.id], planted=planted) for each in self._companies}
         machines = [Machines(ledger, seed, each.machines, planted=planted) for each in self._companies]
         duties: dict[int, dict[date, list[Duty]]] = {each.id: {} for each in self._companies}
         for day in self._span.days:

@@ -56,8 +56,10 @@ class Workday:
         times = upload(self._ledger, duty, sorted(fixes, key=lambda fix: fix.at_s), network)
         self._label(duty, labels)
         self._uploaded_late(duty, times)
-        if plant in {"late", "buddy", "drive out", "walk out"} or duty.plan is not Plan.USUAL:
-            self._side_effects(duty, presence)
+        if plant in {"late", "buddy"}:
+            self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_BELOW")
+        elif plant in {"drive out", "walk out"} or duty.plan is not Plan.USUAL:
+            self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_ABOVE")
 
     def _plant(self, chance: random.Random, duty: Duty, day: date) -> str:
         kinds = list(_NEAR)
@@ -160,13 +162,12 @@ class Workday:
         for hour_s in sorted({at_s // (HOUR_S / 2) * (HOUR_S / 2) for at_s in late}):
             self._maybe(duty, "ANOMALY_PHONE_EVENTS_BELOW", hour_s, "uploaded late")
 
-    def _side_effects(self, duty: Duty, presence: Presence) -> None:
+    def _side_effects(self, duty: Duty, presence: Presence, kind: str) -> None:
         """Fewer or more rows than usual follow from lateness, from trips and from unusual hours."""
         half = HOUR_S / 2
         begin, end = int((duty.start_s - HOUR_S) // half), int((presence.spans[-1][1] + HOUR_S) // half)
         for number in range(begin, end + 1):
-            for kind in ("ANOMALY_PHONE_EVENTS_BELOW", "ANOMALY_PHONE_EVENTS_ABOVE"):
-                self._maybe(duty, kind, number * half, "follows from another plant or an unusual shift")
+            self._maybe(duty, kind, number * half, "follows from another plant or an unusual shift")
 
     def _maybe(self, duty: Duty, kind: str, hour_s: float, note: str) -> None:
         self._ledger.label(
