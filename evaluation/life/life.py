@@ -57,7 +57,7 @@ class Life:
         return Meta(
             from_s=self._first_s,
             until_s=self._last_s,
-            judged_from_s=_utc_s(self._span.judged_from),
+            judged_from_s=_utc_s(self._span.judged_from) - 14 * HOUR_S,  # then it begins in the furthest east
             sites=sum(len(company.sites) for company in self._companies),
             seed=self._seed,
         )

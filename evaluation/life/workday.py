@@ -125,7 +125,7 @@ class Workday:
     ) -> list[Fix]:
         hours = whole_hours(start_s, end_s, duty.site.zone)[:2]
         kind = "ANOMALY_PHONE_EVENTS_BELOW" if plant == "quiet" else "ANOMALY_PHONE_EVENTS_ABOVE"
-        for hour_s in hours:
+        for number, hour_s in enumerate(hours):
             inside = [fix for fix in fixes if hour_s <= fix.at_s < hour_s + HOUR_S]
             if plant == "quiet":
                 lost = set(inside[1:])
@@ -133,11 +133,12 @@ class Workday:
             else:
                 last = inside[0] if inside else Fix(hour_s, 0.0, 0.0, 10.0, 0.0)
                 fixes = fixes + [
-                    received(chance, hour_s + 12.0 * number, last.east_m, last.north_m, 0.0) for number in range(299)
+                    received(chance, hour_s + 12.0 * fix, last.east_m, last.north_m, 0.0) for fix in range(299)
                 ]
             self._ledger.label(
                 kind, duty.site.tenant_id, [f"device:{duty.phone_id}"], hour_s, f"{plant}: the hour from {hour_s:.0f}",
                 before_s=0.0, after_s=4 * HOUR_S,
+                required=number == 0,  # told once, or once an hour: both will do
             )  # fmt: skip
         return fixes
 
