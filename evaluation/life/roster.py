@@ -138,7 +138,7 @@ class Roster:
         openings = [between(start, start + 8, phone) for phone in posts for start in (6, 14, 22)]
         if site.kind is Kind.REMOTE and (long_week or number < _SHORT_WEEK_DAYS):
             plan = Plan.LONG_WEEK if long_week else Plan.USUAL
-            openings.append(_Opening(local_s(day, 7, zone), local_s(day, 17.5, zone), site.post_phones[0], 8, plan))
+            openings.append(_Opening(local_s(day, 7, zone), local_s(day, 17.5, zone), None, 8, plan))
         return openings
 
     def _fill(self, site: Site, opening: _Opening, worked: dict[int, int], written_s: float) -> Duty | None:

@@ -149,7 +149,8 @@ def _site(
         person = ledger.insert(
             "person", company.id, at_s, name=f"Person {company.id}-{row['id']}-{number}", phone=None, email=None
         )
-        phone_id = device(f"phone {number}")["id"] if kind is Kind.OFFICE else 0
+        own_phone = kind is Kind.OFFICE or number == _PERSONS_PER_SITE
+        phone_id = device(f"phone {number}")["id"] if own_phone else 0
         people.append(Person(person["id"], company.id, site.id, phone_id))
     company.persons[site.id] = people
     return site
