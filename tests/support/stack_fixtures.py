@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from support.stack import RunningStack
 
-
 TWO_DETECTORS = {
     "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
     "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
