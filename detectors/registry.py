@@ -2,15 +2,25 @@
 
 from collections.abc import Iterable
 
+from detectors.checkpoints_skipped import CheckpointsSkipped
+from detectors.device_offline import DeviceOffline
 from detectors.interface import Detector
+from detectors.task_overdue import TaskOverdue
+from detectors.ticket_escalated import TicketEscalated
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
+from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
     WrongPerson(),
     UnauthorizedSite(),
+    TaskOverdue(),
+    CheckpointsSkipped(),
     TicketSlaBreach(),
+    TicketEscalated(),
+    WorkOrderOverdue(),
+    DeviceOffline(),
 )
 """In the order in which an event's findings are told."""
 
