@@ -65,11 +65,11 @@ _ROWS = {table: _row(table) for table in (*_SCORED, *_REFERENCE)}
 
 
 @st.composite
-def changes(draw: st.DrawFn, tenant: int = 1, most: int = 40) -> list[Change]:
+def changes(draw: st.DrawFn, tenant: int = 1, least: int = 1, most: int = 40) -> list[Change]:
     """Committed changes of a tenant, of every table and operation, at times that go on by seconds or hours."""
     made, at_us = [], NOW_US
     before: dict[tuple[str, int], dict[str, Any]] = {}
-    count = draw(st.integers(1, most))
+    count = draw(st.integers(least, most))
     for number in range(count):
         table = draw(st.sampled_from((*_SCORED, *_SCORED, *_REFERENCE)))
         row_id = tenant if table == "tenant" else draw(st.sampled_from((1, 2, 3)))
