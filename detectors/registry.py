@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from detectors.interface import Detector
+from detectors.quality import DataQuality
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
+    DataQuality(),
     WrongPerson(),
     UnauthorizedSite(),
     TicketSlaBreach(),
