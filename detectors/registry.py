@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
 from detectors.interface import Detector
+from detectors.quality import DataQuality
 from detectors.task_overdue import TaskOverdue
 from detectors.ticket_escalated import TicketEscalated
 from detectors.ticket_sla_breach import TicketSlaBreach
@@ -13,6 +14,7 @@ from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
+    DataQuality(),
     WrongPerson(),
     UnauthorizedSite(),
     TaskOverdue(),
