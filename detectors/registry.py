@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable
 
+from detectors.impossible_shifts import ImpossibleShifts
 from detectors.interface import Detector
+from detectors.late_check_in import LateCheckIn
+from detectors.missing_check_out import MissingCheckOut
+from detectors.overtime import Overtime
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
 from detectors.wrong_person import WrongPerson
@@ -10,6 +14,10 @@ from detectors.wrong_person import WrongPerson
 DETECTORS: tuple[Detector, ...] = (
     WrongPerson(),
     UnauthorizedSite(),
+    ImpossibleShifts(),
+    LateCheckIn(),
+    Overtime(),
+    MissingCheckOut(),
     TicketSlaBreach(),
 )
 """In the order in which an event's findings are told."""
