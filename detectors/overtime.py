@@ -156,9 +156,7 @@ def _zone(name: str) -> tzinfo:
     """A time zone; UTC where there is none of this name."""
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError):  # no such name, or one that is no file name; ZoneInfoNotFoundError is a KeyError
-        return ZoneInfo("UTC")
-    except KeyError:
+    except (KeyError, OSError, ValueError):  # not known; a folder's name; no file name at all
         return ZoneInfo("UTC")
 
 
@@ -174,10 +172,8 @@ def _count(
             ended_s = shift.end_s
     worked_s = max(0, round(ended_s - began_s))
     start = datetime.fromtimestamp(began_s, zone)
-    if work.ended_s and 0 <= began_s - work.ended_s <= policy.pause_s_max:
-        ordinal = work.day
-    else:
-        ordinal = start.toordinal()
+    after_a_pause = work.ended_s > 0 and 0 <= began_s - work.ended_s <= policy.pause_s_max
+    ordinal = work.day if after_a_pause else start.toordinal()
     held = {day.ordinal: day for day in work.days}
     day = held.get(ordinal, Day(ordinal, 0))
     week = (ordinal - 1) // _WEEK_DAYS
