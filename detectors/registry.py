@@ -4,7 +4,11 @@ from collections.abc import Iterable
 
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
+from detectors.impossible_shifts import ImpossibleShifts
 from detectors.interface import Detector
+from detectors.late_check_in import LateCheckIn
+from detectors.missing_check_out import MissingCheckOut
+from detectors.overtime import Overtime
 from detectors.quality import DataQuality
 from detectors.task_overdue import TaskOverdue
 from detectors.ticket_escalated import TicketEscalated
@@ -17,6 +21,10 @@ DETECTORS: tuple[Detector, ...] = (
     DataQuality(),
     WrongPerson(),
     UnauthorizedSite(),
+    ImpossibleShifts(),
+    LateCheckIn(),
+    Overtime(),
+    MissingCheckOut(),
     TaskOverdue(),
     CheckpointsSkipped(),
     TicketSlaBreach(),
