@@ -8,6 +8,7 @@ from support.changes import NOW, NOW_US, TOPICS, Worker, change, check_in, shift
 
 from contracts.envelope import Change
 from contracts.feed import decode_processed
+from detectors.registry import named
 from detectors.wrong_person import WrongPerson
 from streams.engine.tables import PartitionState
 from streams.tables import table_specs
@@ -19,7 +20,8 @@ SECOND_US = 1_000_000
 
 
 def worker(**more: Any) -> Worker:
-    return Worker(**({"reference_wait_ms": 2_000} | more))
+    detectors = named(["data_quality", "wrong_person", "unauthorized_site"])
+    return Worker(**({"reference_wait_ms": 2_000, "detectors": detectors} | more))
 
 
 def site(lsn: int = 200, *, number: int = 4, after_s: float = 1.0) -> Change:
