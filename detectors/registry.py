@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable
 
+from detectors.buddy_punching import BuddyPunching
 from detectors.impossible_shifts import ImpossibleShifts
 from detectors.interface import Detector
 from detectors.late_check_in import LateCheckIn
 from detectors.missing_check_out import MissingCheckOut
 from detectors.overtime import Overtime
+from detectors.quality import DataQuality
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
+from detectors.unexpected_location import UnexpectedLocation
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
+    DataQuality(),
     WrongPerson(),
+    BuddyPunching(),
     UnauthorizedSite(),
+    UnexpectedLocation(),
     ImpossibleShifts(),
     LateCheckIn(),
     Overtime(),

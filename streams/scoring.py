@@ -13,10 +13,13 @@ with its reason; the event's other detectors and the stream go on.
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import msgspec
 import structlog
 
 from contracts.envelope import Change
 from detectors.interface import Event
+from detectors.judgement import Judgement
+from detectors.quality import Reason, clean, data_quality
 from streams.anomalies import anomaly_of_absence, anomaly_of_change, event_type_of
 from streams.engine.model import Entry, MicroBatch, Poison
 from streams.fuse import Fuse
@@ -24,6 +27,7 @@ from streams.judging import Judge
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox
+from streams.places import Place
 from streams.reference import PolicyBook, ShiftBook, learn_person, learn_site, learn_tenant
 from streams.tables import TenantState, TenantTables
 from streams.tickets import status_change
@@ -119,7 +123,7 @@ class Scorer:
             self._advance(batch, tables, tenant_id, commit_ms)
         learn = self._learn.get(change.table)
         if learn is not None:
-            learn(tables, change)
+            self._learn_checked(batch, tables, learn, change)
             return
         if change.table not in SCORED_TABLES:
             return
@@ -159,6 +163,9 @@ class Scorer:
         if person_id is not None and change.table in _WITH_SHIFTS:
             shifts = tables.shifts.get((row.tenant_id, person_id))
         before = cast(Any, change.before)
+        reasons: Sequence[Reason] = ()
+        if place.quality is not None:
+            row, reasons = clean(change.table, row, change.commit_us, place.quality, before)
         event = Event(row, change.commit_us, change.op, before, place.facts, shifts or ())
         failures: list[str] = []
 
@@ -169,13 +176,44 @@ class Scorer:
         judgements = self._judge.judge(tables, change, event, place, taught=taught, failed=failed)
         if taught:
             return
+        if reasons:
+            judgements.insert(0, data_quality(reasons))
         if not judgements:
             if not failures:
                 self._outbox.clean(change, event_type_of(change.table), site_id, place.client_id)
             return
-        person = None if person_id is None else tables.persons.get((row.tenant_id, person_id))
-        epoch = self._outbox.epoch
-        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, epoch)
+        self._tell(batch, tables, tenant, change, place, site_id, person_id, judgements)
+
+    def _learn_checked(
+        self, batch: MicroBatch, tables: TenantTables, learn: Callable[[TenantTables, Change], None], change: Change
+    ) -> None:
+        """Learn a row of the reference data without the values that cannot be, and tell of them."""
+        row, reasons = change.row, cast(Sequence[Reason], ())
+        tenant_id, place = row.tenant_id, self._judge.places.at(tables, row.tenant_id, None)
+        if place.quality is not None and change.op != "d":
+            row, reasons = clean(change.table, row, change.commit_us, place.quality, change.before)
+        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row))
+        if reasons and not change.snapshot:
+            site_id = row.id if change.table == "site" else getattr(row, "site_id", None)
+            person_id = getattr(row, "person_id", None)
+            place = self._judge.places.at(tables, tenant_id, site_id)
+            tenant = tables.tenants.get(tenant_id) or TenantState()
+            self._tell(batch, tables, tenant, change, place, site_id, person_id, [data_quality(reasons)])
+            tables.tenants.put(tenant_id, tenant)
+
+    def _tell(
+        self,
+        batch: MicroBatch,
+        tables: TenantTables,
+        tenant: TenantState,
+        change: Change,
+        place: Place,
+        site_id: int | None,
+        person_id: int | None,
+        judgements: Sequence[Judgement],
+    ) -> None:
+        person = None if person_id is None else tables.persons.get((change.row.tenant_id, person_id))
+        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, self._outbox.epoch)
         self._outbox.feed(batch, tenant, record)
         for judgement in judgements:
             self._metrics.findings.labels(judgement.finding_type).inc()

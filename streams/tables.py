@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from detectors.facts import Shift
+from detectors.geo import Area
 from streams.engine.tables import PartitionState, Table, TableSpec
 from streams.memory import EntityKey, Memory, families
 from streams.places import Place
@@ -95,6 +96,7 @@ class TenantTables:
     """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
 
     __slots__ = (
+        "areas",
         "bursting",
         "log_time",
         "memories",
@@ -126,6 +128,8 @@ class TenantTables:
             self.policy_rows.setdefault(tenant_id, {})[row_id] = policy
         self.places: dict[tuple[TenantKey, int | None], Place] = {}
         """What holds at a site, by tenant and site; None: where no site is known. See `streams.places`."""
+        self.areas: dict[tuple[TenantKey, int], tuple[tuple[int, float], Area | None]] = {}
+        """Each site's area, and the limits by which it was built. See `streams.places`."""
         self.timers = Timers(self._holds, self._armed())
         """What is due without a row."""
 
