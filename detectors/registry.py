@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from detectors.buddy_punching import BuddyPunching
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
 from detectors.impossible_shifts import ImpossibleShifts
@@ -14,13 +15,16 @@ from detectors.task_overdue import TaskOverdue
 from detectors.ticket_escalated import TicketEscalated
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
+from detectors.unexpected_location import UnexpectedLocation
 from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
     DataQuality(),
     WrongPerson(),
+    BuddyPunching(),
     UnauthorizedSite(),
+    UnexpectedLocation(),
     ImpossibleShifts(),
     LateCheckIn(),
     Overtime(),
