@@ -115,7 +115,7 @@ class Scorer:
     def _apply(self, batch: MicroBatch, tables: TenantTables, entry: Entry, change: Change) -> None:
         tables.log_time.us = change.commit_us
         tenant_id, commit_ms = change.row.tenant_id, change.commit_us // 1000
-        if not change.snapshot and (tenant_id in tables.bursting or tables.timers.due_by(tenant_id, commit_ms)):
+        if tenant_id in tables.bursting or tables.timers.due_by(tenant_id, commit_ms):
             self._advance(batch, tables, tenant_id, commit_ms)
         learn = self._learn.get(change.table)
         if learn is not None:

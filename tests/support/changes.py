@@ -71,7 +71,7 @@ def entries(changes: Iterable[Any]) -> list[Entry]:
     """Entries as the merge hands them on: by the LSNs of their changes, those without one first."""
     made = []
     for offset, each in enumerate(changes):
-        rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else 6
+        rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else CAPTURED_TABLES.index("attendance")
         lsn = each.lsn if isinstance(each, Change) else 0
         made.append(Entry(max(0, lsn - 1), lsn, rank, offset, each, Record(offset)))
     return sorted(made, key=lambda entry: (entry.commit_lsn, entry.lsn, entry.rank, entry.offset))

@@ -7,6 +7,7 @@ its time has come, in the order of its topic, as Debezium appends it.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,7 +37,17 @@ class Step:
 
 def steps(lags_ms: st.SearchStrategy[int]) -> st.SearchStrategy[list[Step]]:
     """Runs of changes: bursts over the limit, pauses, changes of what messages and limits are made from."""
-    kinds = ["check_in"] * 4 + ["ticket", "limit", "site", "snapshot", "unreadable", "ahead"]
+    kinds = ["check_in"] * 4 + [
+        "ticket",
+        "ticket",
+        "resolved",
+        "policy",
+        "limit",
+        "site",
+        "snapshot",
+        "unreadable",
+        "ahead",
+    ]
     gaps_ms = st.sampled_from([0, 1, 40, 300, 700, 1_000, 2_000, 3_500]) | st.integers(-60, 2_500)
     again = st.integers(0, 19).map(lambda drawn: drawn == 0)
     tenants = st.integers(1, 3)
@@ -89,9 +100,9 @@ def _changes(number: int, step: Step, commit_ms: int) -> Iterator[tuple[str, byt
     if step.kind != "snapshot":
         yield _change(number, step, commit_ms)
         return
-    for kind in ("limit", "site"):
+    for kind in ("limit", "site", "ticket"):
         table, value = _change(number, Step(kind, step.tenant, 0, 0), commit_ms)
-        yield table, value.replace(b'"op": "c"', b'"op": "r"')
+        yield table, value.replace(b'"op": "c"', b'"op": "r"').replace(b'"op": "u"', b'"op": "r"')
 
 
 def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
@@ -102,9 +113,16 @@ def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
         case "check_in" | "ahead" | "unreadable":
             table = "attendance"
             row |= {"person_id": 7, "verified_person_id": 8 if number % 3 else 7, "event_type": "CHECK_IN"}
-        case "ticket":
+        case "ticket" | "resolved":
+            # Few tickets, so that they change; their time is up within seconds (see the tests' policies).
+            created = datetime.fromtimestamp((commit_ms // 5_000) * 5, UTC).isoformat()
+            row |= {"id": number % 3, "priority": "HIGH" if number % 2 else "LOW", "created_at": created}
             table, before = "ticket", row | {"status": "NEW"}
-            row |= {"status": "OPEN"}
+            row |= {"status": "OPEN" if step.kind == "ticket" else "RESOLVED"}
+        case "policy":
+            table = "policy"
+            settings = {"high_hours_max": (0.0001, 0.0009, 0.0)[number % 3]}  # the last one is refused
+            row |= {"id": number % 2, "detector": "ticket_sla_breach", "settings": json.dumps(settings)}
         case "limit":
             table = "tenant"
             row = {"id": tenant, "tenant_id": tenant, "max_events_per_second": number % 4 or None}

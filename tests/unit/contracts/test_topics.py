@@ -52,6 +52,7 @@ def test_every_topic_is_provisioned_once_under_the_prefix() -> None:
 def test_a_tenant_keyed_change_topic_is_never_compacted() -> None:
     # Compaction would keep one change a tenant.
     specs = {spec.name: spec.retention for spec in TopicNames().all_specs()}
-    assert all(specs[f"noc.public.{table}"] is Retention.FEED for table in CAPTURED_TABLES if table != "tenant")
-    assert specs["noc.public.tenant"] is Retention.SETTINGS
+    settings = {"tenant", "policy"}
+    assert all(specs[f"noc.public.{table}"] is Retention.FEED for table in CAPTURED_TABLES if table not in settings)
+    assert all(specs[f"noc.public.{table}"] is Retention.SETTINGS for table in settings)
     assert specs["noc.anomalies"] is Retention.FEED

@@ -34,6 +34,8 @@ WORKER = SETTINGS.worker.model_copy(
         "changelog_interval_ms": 1,
         "entities_per_tenant_max": 2,
         "entity_use_interval_s": 1,
+        "policies": {"ticket_sla_breach": {"high_hours_max": 0.0005, "low_hours_max": 0.0002}},
+        "snapshot_settle_ms": 300,
         "merge_wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
     }
 )

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -7,6 +7,7 @@ from support.changes import NOW_US, TOPICS, Worker, change, check_in, shift
 
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_processed
 from contracts.findings import Category, FindingType, Severity
+from detectors.interface import Event, Judgements
 from detectors.judgement import Judgement
 from detectors.wrong_person import WrongPerson
 from streams.engine.model import Poison
@@ -180,10 +181,10 @@ def test_a_tenants_own_limit_comes_from_its_row_and_goes_back_to_the_default() -
     assert sum(isinstance(record, AnomalyDetected) for record in worker.run(later)) == 3
 
 
-class Raising:
+class Raising(WrongPerson):
     name = "raising"
 
-    def __call__(self, *_: Any) -> None:
+    def judge(self, *_: Any) -> NoReturn:
         raise ZeroDivisionError("a defect")
 
 
@@ -197,13 +198,13 @@ def test_a_detector_that_raises_stops_neither_the_others_nor_the_stream() -> Non
     assert headers[0]["reason"] == b"a defect"
 
 
-class Unencodable:
+class Unencodable(WrongPerson):
     name = "unencodable"
 
-    def __call__(self, event: Any, *_: Any) -> Judgement | None:
-        if event.id != 2:
-            return None
-        return Judgement(
+    def judge(self, state: None, event: Event[Any], _: Any) -> tuple[None, Judgements]:
+        if event.row.id != 2:
+            return state, ()
+        judgement = Judgement(
             finding_type=FindingType.WRONG_PERSON,
             category=Category.ATTENDANCE,
             severity=Severity.LOW,
@@ -211,6 +212,7 @@ class Unencodable:
             description="",
             evidence={"impossible": object()},  # type: ignore[dict-item]
         )
+        return state, (judgement,)
 
 
 def test_a_record_that_cannot_be_written_leaves_no_hole_in_the_numbers() -> None:
