@@ -51,10 +51,11 @@ class TicketEscalated:
         level = row.escalation_level
         if level is None:
             return state, NOTHING
+        known = 0
         if state is not None:
             known = state.level
-        else:
-            known = (before.escalation_level or 0) if before is not None else 0
+        elif before is not None:
+            known = before.escalation_level or 0
         after = state if state is not None and state.level == level else EscalatedTicket(level) if level > 0 else None
         if level <= known or level < policy.level_min or row.status in ENDED:
             return after, NOTHING

@@ -12,7 +12,7 @@ import msgspec
 from detectors.facts import Shift
 from detectors.geo import Area
 from streams.engine.tables import PartitionState, Table, TableSpec
-from streams.memory import EntityKey, Memory, families
+from streams.memory import OWN_PREFIX, SHARED_PREFIX, EntityKey, Memory, families
 from streams.places import Place
 from streams.rate_limit import RateState
 from streams.timers import Timer, Timers
@@ -97,6 +97,8 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
             expire_after_s=2 * worker.missing_told_interval_s,
         ),
         *(entities(family.name, family.memory_type) for family in families() if family.remembers),
+        *(entities(OWN_PREFIX + each.name, each.own_type) for family in families() for each in family.baselines),
+        *(entities(SHARED_PREFIX + each.name, each.shared_type) for family in families() for each in family.baselines),
     )
 
 
@@ -104,7 +106,11 @@ class TenantTables:
     """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
 
     __slots__ = (
+<<<<<<< HEAD
         "areas",
+=======
+        "baselines",
+>>>>>>> work
         "bursting",
         "lines",
         "log_time",
@@ -114,6 +120,7 @@ class TenantTables:
         "places",
         "policies",
         "policy_rows",
+        "shared",
         "shifts",
         "sites",
         "tenants",
@@ -133,6 +140,14 @@ class TenantTables:
         self.memories: dict[str, Table[EntityKey, Memory]] = {
             family.name: state[family.name] for family in families() if family.remembers
         }
+        self.baselines: dict[str, Table[EntityKey, Any]] = {}
+        """What each baseline detector has learned of an entity, by the detector's name."""
+        self.shared: dict[str, Table[EntityKey, Any]] = {}
+        """And of a site's or, under `WHOLE_TENANT`, of a tenant's entities together."""
+        for family in families():
+            for each in family.baselines:
+                self.baselines[each.name] = state[OWN_PREFIX + each.name]
+                self.shared[each.name] = state[SHARED_PREFIX + each.name]
         self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
         """Tenants with an unreported burst."""
         self.policy_rows: dict[TenantKey, dict[int, PolicyState]] = {}
