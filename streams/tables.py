@@ -106,11 +106,8 @@ class TenantTables:
     """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
 
     __slots__ = (
-<<<<<<< HEAD
         "areas",
-=======
         "baselines",
->>>>>>> work
         "bursting",
         "lines",
         "log_time",

@@ -15,8 +15,25 @@ from contracts.rows import ROW_TYPES
 from detectors.interface import AbsenceDetector, Detector, Event, Judgements
 
 STEP_US = 1_000_000
-_IDS = (1, 2, 3, 2**63 - 1, -(2**63), 0, -5, None)
-_FLOATS = (0.0, -0.0, 1.0, 52.5, 13.4, 90.0, -180.0, 1e-300, 1e308, -1e308, math.inf, -math.inf, -1.0, 250.0, None)
+_IDS = (1, 1, 1, 2, 2, 3, 2**63 - 1, -(2**63), 0, -5, None)
+_FLOATS = (0.0, -0.0, 1.0, 90.0, -180.0, 1e-300, 1e308, -1e308, math.inf, -math.inf, -1.0, 250.0, None)
+_LIKELY: dict[str, tuple[Any, ...]] = {
+    "latitude": (52.5, 52.5001, 52.51, 52.9, 48.1),
+    "longitude": (13.4, 13.4001, 13.41),
+    "accuracy_m": (5.0, 12.0, 80.0),
+    "speed_mps": (0.0, 1.5, 30.0),
+    "geofence_radius_m": (50.0, 200.0),
+    "battery_percent": (80.0, 3.0),
+    "event_type": ("CHECK_IN", "CHECK_OUT"),
+    "status": ("OPEN", "COMPLETED", "ONLINE", "OFFLINE"),
+    "priority": ("HIGH", "LOW"),
+    "job_type": ("TASK", "TOUR"),
+    "is_mock": (False, False, True),
+    "checkpoints_expected": (5, 8),
+    "checkpoints_scanned": (5, 6),
+    "escalation_level": (0, 1, 2),
+}
+"""Values that may be: a row of nothing but nonsense is blanked before any detector sees much of it."""
 _WORDS = (
     "", "CHECK_IN", "CHECK_OUT", "COMPLETED", "ASSIGNED", "IN_PROGRESS", "CANCELLED", "OPEN", "NEW", "RESOLVED", "CLOSED",
     "HIGH", "LOW", "CRITICAL", "OFFLINE", "ONLINE", "TASK", "TOUR", "DONE", "open", "\x00", "Ümlaut 🙂" * 50, "7", None,
@@ -52,7 +69,8 @@ def _values(name: str, kind: Any) -> st.SearchStrategy[Any]:
         pool = (True, False, None)
     elif "str" in text:
         pool = _WORDS
-    return st.sampled_from(pool)
+    likely = _LIKELY.get(name, ())
+    return st.sampled_from((*likely * max(1, 2 * len(pool) // max(1, len(likely))), *pool))
 
 
 def _row(table: str) -> st.SearchStrategy[dict[str, Any]]:
