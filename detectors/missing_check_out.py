@@ -64,9 +64,9 @@ class MissingCheckOut:
     """Due at end of the shift + grace, without a known shift at check-in + presence_hours_max.
 
     The end is that of the shift which the check-in belongs to and of those at the same site that follow it without a
-    pause. A check-out closes the check-in before it at its site, or where there is none the last one anywhere; so a
-    person who goes on to another site still owes the first one its check-out. Check-ins that are older than the last
-    check-out are not waited for: their rows came late. Times are the rows' own.
+    pause. A check-out anywhere ends the check-ins before it: the person has left. Who goes on to another site without a
+    check-out owes it to the first one until then. Of two check-ins at one site the later one counts. A check-in that is
+    older than the last check-out is not waited for: its row came late. Times are the rows' own.
 
     >>> from datetime import datetime, timezone
     >>> detector, policy, at = MissingCheckOut(), MissingCheckOutPolicy(), datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
@@ -101,7 +101,7 @@ class MissingCheckOut:
             held = tuple(each for each in held if each.row_id != row.id and _due_ms(each, policy) > stale_ms)
         out_ms, told_id = before.out_ms, before.told_id
         if row.event_type == CHECK_OUT:
-            held = _closed(held, row.site_id, at_ms)
+            held = tuple(each for each in held if each.in_ms > at_ms)
             out_ms = max(out_ms, at_ms)
         elif at_ms > out_ms and row.id != told_id:
             end_ms = _end_ms(event.shifts, row.site_id, at_s, policy)
@@ -147,16 +147,6 @@ def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: M
             break
         end_s = longer_s
     return round(end_s * 1000)
-
-
-def _closed(held: tuple[Presence, ...], site_id: int | None, at_ms: int) -> tuple[Presence, ...]:
-    """Without the check-in that a check-out ends."""
-    before = [each for each in held if each.in_ms <= at_ms]
-    if not before:
-        return held
-    here = [each for each in before if each.site_id == site_id] or before
-    ended = here[-1]
-    return tuple(each for each in held if each is not ended)
 
 
 def _opened(held: tuple[Presence, ...], opened: Presence) -> tuple[Presence, ...]:
