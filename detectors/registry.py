@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+from detectors.geofence_violation import GeofenceViolation
 from detectors.interface import Detector
+from detectors.location_spoofing import LocationSpoofing
 from detectors.quality import DataQuality
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
+from detectors.unexpected_movement import UnexpectedMovement
 from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
@@ -13,6 +16,9 @@ DETECTORS: tuple[Detector, ...] = (
     WrongPerson(),
     UnauthorizedSite(),
     TicketSlaBreach(),
+    GeofenceViolation(),
+    LocationSpoofing(),
+    UnexpectedMovement(),
 )
 """In the order in which an event's findings are told."""
 
