@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from detectors.buddy_punching import BuddyPunching
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
+from detectors.geofence_violation import GeofenceViolation
 from detectors.impossible_shifts import ImpossibleShifts
 from detectors.interface import Detector
 from detectors.late_check_in import LateCheckIn
+from detectors.location_spoofing import LocationSpoofing
 from detectors.missing_check_out import MissingCheckOut
 from detectors.overtime import Overtime
 from detectors.quality import DataQuality
@@ -16,6 +18,7 @@ from detectors.ticket_escalated import TicketEscalated
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
 from detectors.unexpected_location import UnexpectedLocation
+from detectors.unexpected_movement import UnexpectedMovement
 from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
@@ -32,6 +35,9 @@ DETECTORS: tuple[Detector, ...] = (
     TaskOverdue(),
     CheckpointsSkipped(),
     TicketSlaBreach(),
+    GeofenceViolation(),
+    LocationSpoofing(),
+    UnexpectedMovement(),
     TicketEscalated(),
     WorkOrderOverdue(),
     DeviceOffline(),
