@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
 from detectors.interface import Detector
+from detectors.phone_events import PhoneEvents
 from detectors.task_overdue import TaskOverdue
 from detectors.ticket_escalated import TicketEscalated
 from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
+from detectors.unusual_completion_time import UnusualCompletionTime
 from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
@@ -17,10 +19,12 @@ DETECTORS: tuple[Detector, ...] = (
     UnauthorizedSite(),
     TaskOverdue(),
     CheckpointsSkipped(),
+    UnusualCompletionTime(),
     TicketSlaBreach(),
     TicketEscalated(),
     WorkOrderOverdue(),
     DeviceOffline(),
+    PhoneEvents(),
 )
 """In the order in which an event's findings are told."""
 
