@@ -16,14 +16,15 @@ class DeadlinePolicy(Policy, frozen=True, kw_only=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A row that has not ended. About 80 bytes in memory, 14 in the changelog."""
+    """A row that has not ended. About 90 bytes in memory, 18 in the changelog."""
 
     due_ms: int
     status: str
+    person_id: int | None = None
     told: bool = False
 
 
-def deadline_of(state: Deadline | None, due_at: datetime, status: str | None) -> Deadline:
+def deadline_of(state: Deadline | None, due_at: datetime, status: str | None, person_id: int | None = None) -> Deadline:
     """The deadline as an open row gives it: the state itself where nothing changed; one that was moved is not told yet.
 
     >>> from datetime import UTC
@@ -31,13 +32,15 @@ def deadline_of(state: Deadline | None, due_at: datetime, status: str | None) ->
     >>> deadline_of(told, datetime.fromtimestamp(60, UTC), "OPEN") is told
     True
     >>> deadline_of(told, datetime.fromtimestamp(90, UTC), "OPEN")
-    Deadline(due_ms=90000, status='OPEN', told=False)
+    Deadline(due_ms=90000, status='OPEN', person_id=None, told=False)
     """
     due_ms = round(due_at.timestamp() * 1000)
     status = status or ""
     if state is None or state.due_ms != due_ms:
-        return Deadline(due_ms, status)
-    return state if state.status == status else Deadline(due_ms, status, state.told)
+        return Deadline(due_ms, status, person_id)
+    if state.status == status and state.person_id == person_id:
+        return state
+    return Deadline(due_ms, status, person_id, state.told)
 
 
 def deadline_due_ms(state: Deadline, policy: DeadlinePolicy) -> int | None:
@@ -47,4 +50,4 @@ def deadline_due_ms(state: Deadline, policy: DeadlinePolicy) -> int | None:
 
 def told(state: Deadline) -> Deadline:
     """The same deadline, told."""
-    return Deadline(state.due_ms, state.status, told=True)
+    return Deadline(state.due_ms, state.status, state.person_id, told=True)

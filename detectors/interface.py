@@ -145,8 +145,8 @@ class BaselineDetector(Detector, Protocol):
     def due_ms(self, state: Any, policy: Any) -> int | None:
         """When the span is over, Unix milliseconds; None: never."""
 
-    def conclude(
-        self, state: Any, learned: Learned, closing: Closing, policy: Any
-    ) -> tuple[Any, Learned, Judgements]:
-        """The time has come: state and learned parts after it (the same objects where nothing changed), and what is
-        unusual. `due_ms` of that state is None or later."""
+    def conclude(self, state: Any, learned: Learned, closing: Closing, policy: Any) -> tuple[Any, Learned, Judgements]:
+        """The time has come: the state after it, what is learned then, and what is unusual.
+
+        What did not change is the same object, else it is written. `due_ms` of the state is None or later.
+        """

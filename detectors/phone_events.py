@@ -117,4 +117,3 @@ def _widespread(site: Crowd | None, tenant: Crowd, hour: int, policy: PhoneEvent
             if others >= policy.others_min:
                 return others_low >= policy.widespread_share_min * others
     return False
-

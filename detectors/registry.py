@@ -12,6 +12,7 @@ from detectors.late_check_in import LateCheckIn
 from detectors.location_spoofing import LocationSpoofing
 from detectors.missing_check_out import MissingCheckOut
 from detectors.overtime import Overtime
+from detectors.phone_events import PhoneEvents
 from detectors.quality import DataQuality
 from detectors.task_overdue import TaskOverdue
 from detectors.ticket_escalated import TicketEscalated
@@ -19,6 +20,7 @@ from detectors.ticket_sla_breach import TicketSlaBreach
 from detectors.unauthorized_site import UnauthorizedSite
 from detectors.unexpected_location import UnexpectedLocation
 from detectors.unexpected_movement import UnexpectedMovement
+from detectors.unusual_completion_time import UnusualCompletionTime
 from detectors.work_order_overdue import WorkOrderOverdue
 from detectors.wrong_person import WrongPerson
 
@@ -34,6 +36,7 @@ DETECTORS: tuple[Detector, ...] = (
     MissingCheckOut(),
     TaskOverdue(),
     CheckpointsSkipped(),
+    UnusualCompletionTime(),
     TicketSlaBreach(),
     GeofenceViolation(),
     LocationSpoofing(),
@@ -41,6 +44,7 @@ DETECTORS: tuple[Detector, ...] = (
     TicketEscalated(),
     WorkOrderOverdue(),
     DeviceOffline(),
+    PhoneEvents(),
 )
 """In the order in which an event's findings are told."""
 

@@ -41,7 +41,7 @@ class TaskOverdue:
         row = event.row
         if row.due_at is None or row.status in ENDED:
             return None, NOTHING
-        return deadline_of(state, row.due_at, row.status), NOTHING
+        return deadline_of(state, row.due_at, row.status, row.person_id), NOTHING
 
     def due_ms(self, state: Deadline, policy: TaskOverduePolicy) -> int | None:
         """The end of the grace after the deadline."""

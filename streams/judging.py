@@ -192,7 +192,9 @@ class Judge:
             return None
         setattr(memory, detector.name, after)
         again_ms = None if after is None else detector.due_ms(after, policy)
-        if again_ms is not None and again_ms > due_ms:
+        if again_ms is not None and detector in family.baselines:
+            memory.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also where several are over
+        elif again_ms is not None and again_ms > due_ms:
             memory.due_ms = again_ms
         origin: Any = memory.origin
         return Absence(detector.name, due_ms, origin, judgements) if judgements else None
@@ -250,6 +252,8 @@ class Judge:
                     continue
                 policy: Any = self.places.at(tables, tenant_id, memory.origin.site_id).policies[detector]
                 due_ms = absence.due_ms(state, policy) if policy.enabled else None
+                if due_ms is None and absence in family.baselines:
+                    setattr(memory, detector, None)  # what it does not count is not to be missed later
                 if due_ms != memory.due_ms:
                     self._arm(tables, family, key, memory, due_ms)
                     self._keep(tables, family, key, memory)
