@@ -63,6 +63,7 @@ class Partition:
         self.ticked_ms = 0
         """The latest time at which a timer that a tick has fired was due."""
         self.fenced = False
+        """Whether to write nothing more of it: another worker has it, or may have it by now."""
         self.unsaved = False
         """Whether a micro-batch was processed since the last snapshot."""
         self.parts_serial = 0
