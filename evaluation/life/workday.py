@@ -141,10 +141,8 @@ class Workday:
                 lost = set(inside[1:])
                 fixes = [fix for fix in fixes if fix not in lost]
             else:
-                last = inside[0] if inside else Fix(hour_s, 0.0, 0.0, 10.0, 0.0)
-                fixes = fixes + [
-                    received(chance, hour_s + 12.0 * fix, last.east_m, last.north_m, 0.0) for fix in range(299)
-                ]
+                east_m, north_m = chance.uniform(-0.5, 0.5) * duty.site.extent_m, 0.0
+                fixes = fixes + [received(chance, hour_s + 12.0 * fix, east_m, north_m, 0.0) for fix in range(299)]
             self._ledger.label(
                 kind, duty.site.tenant_id, [f"device:{duty.phone_id}"], hour_s, f"{plant}: the hour from {hour_s:.0f}",
                 before_s=0.0, after_s=4 * HOUR_S,
