@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from detectors.attendance_order import AttendanceOrder
 from detectors.geofence_violation import GeofenceViolation
 from detectors.interface import Detector
 from detectors.location_spoofing import LocationSpoofing
@@ -13,6 +14,7 @@ from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
     DataQuality(),
+    AttendanceOrder(),
     WrongPerson(),
     UnauthorizedSite(),
     TicketSlaBreach(),
