@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.envelope import Change
-from detectors.interface import AbsenceDetector, Detector, Event
+from detectors.interface import BaselineDetector, Closing, Detector, Event, Judgements, Learned
 from detectors.judgement import Judgement
-from streams.memory import EntityKey, Family, Memory, Origin, families
+from streams.engine.tables import Table
+from streams.memory import WHOLE_TENANT, EntityKey, Family, Memory, Origin, families
 from streams.places import Place, PlaceBook, Step
 from streams.tables import TenantTables
 from streams.timers import Timer
@@ -59,7 +60,7 @@ class Judge:
         self._snapshot_settle_ms = snapshot_settle_ms
         self._absence_age_ms_max = absence_age_ms_max
 
-    def judge(
+    def judge(  # noqa: C901, PLR0912 - the hot loop: a call inside it would be paid by every event
         self,
         tables: TenantTables,
         change: Change,
@@ -80,55 +81,46 @@ class Judge:
             failed: is told of each detector that raised.
         """
         judgements: list[Judgement] = []
+        row, memories = event.row, tables.memories
         for family, steps in place.plans.get(change.table, ()):
-            key = family.key_of(event.row)
+            key = family.key_of(row)
             if key is None:
                 continue
-            if family.remembers:
-                self._fold(tables, family, steps, key, change, event, place, judgements, failed, taught=taught)
-            elif not taught:
-                _judge_alone(steps, event, judgements, failed)
-        return [] if taught else judgements
-
-    def _fold(
-        self,
-        tables: TenantTables,
-        family: Family,
-        steps: Sequence[Step],
-        key: EntityKey,
-        change: Change,
-        event: Event[Any],
-        place: Place,
-        judgements: list[Judgement],
-        failed: Failed,
-        *,
-        taught: bool,
-    ) -> None:
-        """Run a family's detectors over an event and one memory."""
-        memory = tables.memories[family.name].get(key)
-        if memory is None:
-            memory = family.memory_type()
-        changed = rearm = False
-        for name, judge, policy, stateful in steps:
-            before = getattr(memory, name) if stateful else None
-            try:
-                after, found = judge(before, event, policy)
-            except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
-                failed(name, error)
+            if not family.remembers:
+                if not taught:
+                    _judge_alone(steps, event, judgements, failed)
                 continue
-            if after is not before:
-                setattr(memory, name, after)
-                changed = True
-                rearm = rearm or name == family.timed
-            if found:
-                judgements.extend(found)
-        if rearm:
-            try:
-                judgements.extend(self._rearm(tables, family, key, memory, change, place, taught=taught))
-            except Exception as error:  # noqa: BLE001 - as above
-                failed(family.timed, error)
-        if changed:
-            self._keep(tables, family, key, memory)
+            table = memories[family.name]
+            memory = table.get(key)
+            if memory is None:
+                memory = family.memory_type()
+            changed = emptied = rearm = False
+            for name, judge, policy, stateful in steps:
+                before = getattr(memory, name) if stateful else None
+                try:
+                    after, found = judge(before, event, policy)
+                except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
+                    failed(name, error)
+                    continue
+                if after is not before:
+                    setattr(memory, name, after)
+                    changed = True
+                    if after is None:
+                        emptied = True
+                    if name == family.timed:
+                        rearm = True
+                if found:
+                    judgements.extend(found)
+            if rearm:
+                try:
+                    judgements.extend(self._rearm(tables, family, key, memory, change, place, taught=taught))
+                except Exception as error:  # noqa: BLE001 - as above
+                    failed(family.timed, error)
+            if rearm or emptied:
+                self._keep(tables, family, key, memory)
+            elif changed:
+                table.put(key, memory)
+        return [] if taught else judgements
 
     def forget(self, tables: TenantTables, change: Change) -> None:
         """A row is gone, and with it what was remembered of it and what it waited for."""
@@ -152,7 +144,8 @@ class Judge:
             tables.memories[timer.table].put(key, memory)
             return None
         detector = family.absence
-        policy: Any = self.places.at(tables, tenant_id, origin.site_id).policies[detector.name]
+        place = self.places.at(tables, tenant_id, origin.site_id)
+        policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
         absence = None
         memory.due_ms = None
@@ -161,7 +154,7 @@ class Judge:
             if due_by_policy_ms is not None and due_by_policy_ms > due_ms:
                 memory.due_ms = due_by_policy_ms
             else:
-                absence = self._expire(memory, detector, state, due_ms, origin, policy, failed)
+                absence = self._expire(tables, key, memory, family, state, due_ms, place, policy, failed)
         if memory.due_ms is not None:
             tables.timers.add(tenant_id, Timer(memory.due_ms, timer.table, timer.entity_id))
         self._keep(tables, family, key, memory)
@@ -169,23 +162,32 @@ class Judge:
 
     def _expire(
         self,
+        tables: TenantTables,
+        key: EntityKey,
         memory: Memory,
-        detector: AbsenceDetector,
+        family: Family,
         state: Any,
         due_ms: int,
-        origin: Origin,
+        place: Place,
         policy: Any,
         failed: Failed,
     ) -> Absence | None:
+        detector: Any = family.absence
         try:
-            after, judgements = detector.expire(state, due_ms, policy)
+            if detector in family.baselines:
+                after, judgements = _conclude(tables, key, detector, state, due_ms, place, policy)
+            else:
+                after, judgements = detector.expire(state, due_ms, policy)
         except Exception as error:  # noqa: BLE001 - as in `judge`; its timer is dropped, or it would raise for ever
             failed(detector.name, error)
             return None
         setattr(memory, detector.name, after)
         again_ms = None if after is None else detector.due_ms(after, policy)
-        if again_ms is not None and again_ms > due_ms:
+        if again_ms is not None and detector in family.baselines:
+            memory.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also where several are over
+        elif again_ms is not None and again_ms > due_ms:
             memory.due_ms = again_ms
+        origin: Any = memory.origin
         return Absence(detector.name, due_ms, origin, judgements) if judgements else None
 
     def _rearm(
@@ -208,10 +210,14 @@ class Judge:
         policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
         due_ms = detector.due_ms(state, policy) if state is not None and policy.enabled else None
+        if due_ms == memory.due_ms and detector in family.baselines:
+            return ()  # most often: an event is counted, and moves no time
         now_ms = change.commit_us // 1000
         found: Sequence[Judgement] = ()
         if due_ms is not None and due_ms <= now_ms:
-            if not taught:
+            if detector in family.baselines:
+                due_ms = now_ms + 1  # it concludes only when its timer fires
+            elif not taught:
                 after, found = detector.expire(state, now_ms, policy)
                 setattr(memory, detector.name, after)
                 due_ms = None if after is None else detector.due_ms(after, policy)
@@ -237,6 +243,8 @@ class Judge:
                     continue
                 policy: Any = self.places.at(tables, tenant_id, memory.origin.site_id).policies[detector]
                 due_ms = absence.due_ms(state, policy) if policy.enabled else None
+                if due_ms is None and absence in family.baselines:
+                    setattr(memory, detector, None)  # what it does not count is not to be missed later
                 if due_ms != memory.due_ms:
                     self._arm(tables, family, key, memory, due_ms)
                     self._keep(tables, family, key, memory)
@@ -250,10 +258,39 @@ class Judge:
     def _keep(self, tables: TenantTables, family: Family, key: EntityKey, memory: Memory) -> None:
         """Put the memory; one in which nothing is left goes."""
         table = tables.memories[family.name]
-        if memory.due_ms is None and all(getattr(memory, name) is None for name in family.state_names):
-            table.delete(key)
-        else:
-            table.put(key, memory)
+        if memory.due_ms is None:
+            for name in family.state_names:
+                if getattr(memory, name) is not None:
+                    break
+            else:
+                table.delete(key)
+                return
+        table.put(key, memory)
+
+
+def _conclude(
+    tables: TenantTables,
+    key: EntityKey,
+    detector: BaselineDetector,
+    state: Any,
+    at_ms: int,
+    place: Place,
+    policy: Any,
+) -> tuple[Any, Judgements]:
+    """Hand a baseline detector what it has learned, and keep what it has learned then."""
+    own, shared = tables.baselines[detector.name], tables.shared[detector.name]
+    tenant_id, site = key[0], place.facts
+    held: list[tuple[Table[EntityKey, Any], EntityKey] | None] = [
+        (own, key),
+        None if site is None else (shared, (tenant_id, site.site_id)),
+        (shared, (tenant_id, WHOLE_TENANT)),
+    ]
+    learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
+    state, after, judgements = detector.conclude(state, learned, Closing(key[1], at_ms, site), policy)
+    for each, old, new in zip(held, learned, after, strict=True):
+        if each is not None and new is not old:
+            each[0].put(each[1], new)
+    return state, judgements
 
 
 def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failed: Failed) -> None:
@@ -261,7 +298,7 @@ def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judg
     for name, judge, policy, _ in steps:
         try:
             _, found = judge(None, event, policy)
-        except Exception as error:  # noqa: BLE001 - as in `_fold`
+        except Exception as error:  # noqa: BLE001 - as in `judge`
             failed(name, error)
             continue
         if found:
