@@ -98,8 +98,18 @@ class BuddyPunching:
             return state, NOTHING
         uses = Uses() if state is None else state
         use = Use(row.id, person_id, at_s, row.verified_person_id == person_id)
-        if use in uses.latest:
+        latest = uses.latest
+        if len(latest) == 1 and latest[0].person_id == person_id and latest[0].at_s < at_s:
+            return Uses((use,), uses.shared_until_s), NOTHING  # a phone and its owner
+        if use in latest:
             return state, NOTHING
+        near_s = policy.between_s_max
+        if (
+            latest
+            and at_s - latest[-1].at_s > near_s
+            and uses.shared_until_s - at_s > (policy.shared_days - 1) * _DAY_S
+        ):
+            return Uses(_with(latest, use), uses.shared_until_s), NOTHING  # a terminal, and nobody there just before
         others = _at_other_times(uses, use, policy)
         shared_until_s = uses.shared_until_s
         if len(others) >= policy.shared_persons_min:
