@@ -120,7 +120,7 @@ def location_spoofing(company: Company) -> None:
     company.fix(is_mock=True)
 
 
-@case("UNEXPECTED_MOVEMENT", {"observed_mps", "threshold_mps", "displaced_m"})
+@case("UNEXPECTED_MOVEMENT", {"observed_mps", "threshold", "displaced_m"})
 def unexpected_movement(company: Company) -> None:
     company.check_in(occurred_at=now(hours=1))
     for minutes in range(5):
