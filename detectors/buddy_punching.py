@@ -27,10 +27,10 @@ class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
     """A device that so many persons have used lately is a terminal, where people queue."""
     shared_days: Annotated[float, msgspec.Meta(gt=0)] = 14.0
     """What lately is, and how long a terminal is taken for one after it was last seen to be."""
-    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 5.0
+    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 2.0
     """The same as between_s_max on a terminal, where only persons whom its face check did not recognise count."""
-    shared_face_checks_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    """Share of a terminal's other users whom its face check recognised, below which it is not judged: it has none."""
+    shared_face_checks_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+    """Share of a terminal's other users whom its face check recognised; below it says nothing that it did not."""
     face_check_clears: bool = False
     """True: two persons whom the face check both recognised are no finding. False, because a photograph will do."""
     fraud_score_max: Score = 0.7
