@@ -37,9 +37,10 @@ class PhoneEvents:
     What was scored anomalous is not learned. A Page-Hinkley test over the scores of hours with events resets the
     device to learning when its habits have changed for days.
 
-    *Told* once an episode: again after an hour that was as expected. BELOW is not told where most other phones
-    of the site that were expected (of the tenant, where the site has fewer than two) are low too: a holiday, a site
-    without a network. Hours in which the device is not usually used are never BELOW.
+    *Told* once an episode: again after an hour that was as expected. BELOW needs an hour with a quarter of the usual
+    events, or two in a row with half of them. It is not told where most other phones of the site that were expected
+    (of the tenant, where the site has none) are low too: a holiday, a site without a network. Hours in which the device
+    is not usually used are never BELOW.
 
     State, bytes in memory: the open hours of a device about 150, changed by every event; its baseline about
     1,900, a tenant's 1,800, a site's 200, changed once an hour.
@@ -99,9 +100,9 @@ class PhoneEvents:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != told:
                 judgements = (finding(score, side, closing.entity_id, hour, timezone, policy),)
-            if side or score.busy:
+            if side or (score.busy and not score.low):
                 told = side
-        clean = not (score.below or score.above or everybody)
+        clean = not (score.below or score.above or everybody or (score.low and own.told < 0))
         own = learned_by(own, hour, score, told, policy, clean=clean)
         if clean:
             tenant = shared_by(tenant, score)
