@@ -122,6 +122,8 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     low: bool
     """Half of BELOW: another such hour after it makes it one."""
     above: bool
+    usual: bool
+    """Busy, and neither low nor above: it ends an episode."""
 
 
 def score_of(
@@ -161,6 +163,7 @@ def score_of(
     unlikely = judged and busy and z <= -policy.z_min
     low = unlikely and count <= policy.share_low_max * usual
     again = low and own.low_hour == unix_hour - 1
+    above = judged and z_above >= policy.z_min and count >= policy.share_above_min * count_of(above_expected)
     return Score(
         count,
         hour,
@@ -175,7 +178,8 @@ def score_of(
         busy,
         again or (unlikely and count <= policy.share_below_max * usual),
         low,
-        judged and z_above >= policy.z_min and count >= policy.share_above_min * count_of(above_expected),
+        above,
+        busy and not above and count > policy.share_low_max * usual,
     )
 
 
@@ -222,7 +226,7 @@ def with_presence(crowd: Crowd, unix_hour: int, *, low: bool) -> Crowd:
 
 
 def finding(
-    score: Score, side: int, device_id: int, unix_hour: int, timezone: str, policy: PhoneEventsPolicy
+    score: Score, side: int, device_id: int, start_s: int, timezone: str, policy: PhoneEventsPolicy
 ) -> Judgement:
     """The finding of an hour; `side` is -1 for BELOW, 1 for ABOVE."""
     below = side < 0
@@ -245,7 +249,7 @@ def finding(
         description=f"Device {device_id} sent {score.count} events in an hour in which about {usual:.0f} are usual.",
         evidence={
             "device_id": device_id,
-            "hour_start": datetime.fromtimestamp(unix_hour * 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "hour_start": datetime.fromtimestamp(start_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "hour_of_week": score.hour_of_week,
             "timezone": timezone,
             "observed": score.count,

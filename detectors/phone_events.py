@@ -1,7 +1,9 @@
 """ANOMALY_PHONE_EVENTS_BELOW, _ABOVE: a phone that sends far less or far more in an hour than it does at that hour."""
 
+import msgspec
+
 from contracts.rows import Attendance, Location
-from detectors.hour_of_week import hour_of_week
+from detectors.hour_of_week import ahead_s, hour_of_week
 from detectors.interface import NOTHING, Closing, Entity, Event, Judgements, Learned
 from detectors.phone_baseline import (
     Crowd,
@@ -68,12 +70,16 @@ class PhoneEvents:
             return state, NOTHING
         row = event.row
         at = row.recorded_at if type(row) is Location else row.occurred_at  # type: ignore[union-attr]  # mypy does not narrow by `type`
-        return counted(state, None if at is None else at.timestamp(), event.now_us), NOTHING
+        at_s = None if at is None else at.timestamp()
+        if state is None:
+            ahead = 0 if event.site is None else ahead_s(event.site.timezone)
+            return counted(None, at_s, event.now_us, ahead), NOTHING
+        return counted(state, at_s, event.now_us), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
         """The first open hour's end, and what is waited for after it."""
         waited_ms = round(policy.late_upload_minutes * 60_000) + state.waited_hours * HOUR_MS
-        return (state.first_hour + 1) * HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
+        return state.first_start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
 
     def conclude(
         self, state: PhoneHours, learned: Learned, closing: Closing, policy: PhoneEventsPolicy
@@ -85,11 +91,11 @@ class PhoneEvents:
         timezone = closing.site.timezone if closing.site is not None else "UTC"
         own = learned.own or PhoneBaseline(hour)
         tenant = learned.tenant or Crowd()
-        score = score_of(own, tenant, hour, hour_of_week(hour, timezone), count, policy)
+        score = score_of(own, tenant, hour, hour_of_week(state.first_start_s, timezone), count, policy)
         if score.judged and score.busy and not state.pooled:
             low = score.below
             site = with_presence(learned.site or Crowd(), hour, low=low) if closing.site is not None else None
-            after = PhoneHours(hour, state.counts, state.heard_hour, state.waited_hours, pooled=True)
+            after = msgspec.structs.replace(state, pooled=True)
             return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
         if score.below and state.heard_hour <= hour and state.waited_hours < policy.late_upload_hours_max:
             return state.waiting(), learned, NOTHING
@@ -99,8 +105,8 @@ class PhoneEvents:
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != told:
-                judgements = (finding(score, side, closing.entity_id, hour, timezone, policy),)
-            if side or (score.busy and not score.low):
+                judgements = (finding(score, side, closing.entity_id, state.first_start_s, timezone, policy),)
+            if side or score.usual:
                 told = side
         clean = not (score.below or score.above or everybody or (score.low and own.told < 0))
         own = learned_by(own, hour, score, told, policy, clean=clean)

@@ -9,7 +9,10 @@ OPEN_HOURS_MAX = 24
 
 
 class PhoneHours(msgspec.Struct, frozen=True, array_like=True):
-    """The hours that are not judged yet, from `first_hour` on; at most OPEN_HOURS_MAX. Hours are Unix hours."""
+    """The hours that are not judged yet, from `first_hour` on; at most OPEN_HOURS_MAX.
+
+    Hours are counted from 1970, and begin when an hour begins on the site's clock.
+    """
 
     first_hour: int
     counts: tuple[int, ...] = ()
@@ -19,28 +22,41 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True):
     """How often the first hour was put off, for the phone may be without a network."""
     pooled: bool = False
     """Whether the site knows of the first hour."""
+    ahead_s: int = 0
+    """How far the site's clock is ahead of UTC, beyond whole hours: 1,800 in India."""
 
     def waiting(self) -> "PhoneHours":
         """The first hour put off by an hour."""
-        return PhoneHours(self.first_hour, self.counts, self.heard_hour, self.waited_hours + 1, self.pooled)
+        return PhoneHours(
+            self.first_hour, self.counts, self.heard_hour, self.waited_hours + 1, self.pooled, self.ahead_s
+        )
 
     def next(self) -> "PhoneHours":
         """The first hour is over."""
-        return PhoneHours(self.first_hour + 1, self.counts[1:], self.heard_hour)
+        return PhoneHours(self.first_hour + 1, self.counts[1:], self.heard_hour, ahead_s=self.ahead_s)
+
+    @property
+    def first_start_s(self) -> int:
+        """When the first hour began, Unix seconds."""
+        return self.first_hour * 3600 - self.ahead_s
 
 
-def counted(state: PhoneHours | None, at_s: float | None, now_us: int) -> PhoneHours:
+def counted(state: PhoneHours | None, at_s: float | None, now_us: int, ahead_s: int = 0) -> PhoneHours:
     """One more event, which happened `at_s` and is known `now_us`; one of an hour that is closed changes nothing.
 
     The hour in which a device is first heard is not counted: of its beginning nothing is known.
 
-    >>> counted(PhoneHours(10, (), 9), 10.5 * 3600, 12 * HOUR_US)
-    PhoneHours(first_hour=10, counts=(1,), heard_hour=10, waited_hours=0, pooled=False)
+    >>> counted(PhoneHours(10, (), 9), 10.5 * 3600, 12 * HOUR_US).counts
+    (1,)
+    >>> counted(None, None, 12 * HOUR_US, ahead_s=1800).first_start_s == 12.5 * 3600
+    True
     """
-    now_hour = now_us // HOUR_US
+    if state is not None:
+        ahead_s = state.ahead_s
+    now_hour = (now_us // 1_000_000 + ahead_s) // 3600
     if state is None or now_hour - state.first_hour >= OPEN_HOURS_MAX:
-        return PhoneHours(now_hour + 1, (), now_hour)
-    hour = now_hour if at_s is None else min(int(at_s) // 3600, now_hour)
+        return PhoneHours(now_hour + 1, (), now_hour, ahead_s=ahead_s)
+    hour = now_hour if at_s is None else min((int(at_s) + ahead_s) // 3600, now_hour)
     index = hour - state.first_hour
     if index < 0:
         return state
@@ -50,4 +66,4 @@ def counted(state: PhoneHours | None, at_s: float | None, now_us: int) -> PhoneH
     else:
         counts = counts + (0,) * (index - len(counts)) + (1,)
     heard = max(state.heard_hour, hour)
-    return PhoneHours(state.first_hour, counts, heard, state.waited_hours, state.pooled)
+    return PhoneHours(state.first_hour, counts, heard, state.waited_hours, state.pooled, ahead_s)
