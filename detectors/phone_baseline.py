@@ -57,8 +57,10 @@ class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """How much longer an hour is waited for while the phone is not heard at all."""
     silent_days_max: Annotated[int, msgspec.Meta(ge=1)] = 28
     """A phone that is silent for longer is not in use any more."""
-    others_min: Annotated[int, msgspec.Meta(ge=1)] = 1
-    """Other phones by which a site or a tenant says whether it is one phone or all of them."""
+    site_others_min: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Other phones by which a site says whether it is one phone or all of them."""
+    tenant_others_min: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """And by which a tenant says so where the site has too few."""
     widespread_share_min: _Share = 0.5
     """Share of the others from which BELOW is not the phone's own."""
     drift_threshold: _Positive = 100.0

@@ -15,7 +15,7 @@ from detectors.phone_baseline import (
     shared_by,
     with_presence,
 )
-from detectors.phone_hours import HOUR_MS, PhoneHours, counted
+from detectors.phone_hours import HOUR_MS, PhoneHours, counted, opened
 
 POOLING_MS = 60_000
 """Between the time at which the phones of a site say what they have, and the time at which they are judged by it."""
@@ -41,7 +41,7 @@ class PhoneEvents:
 
     *Told* once an episode: again after an hour that was as expected. BELOW needs an hour with a quarter of the usual
     events, or two in a row with half of them. It is not told where most other phones of the site that were expected
-    (of the tenant, where the site has none) are low too: a holiday, a site without a network. Hours in which the device
+    (of the tenant, where the site has too few) are low too: a holiday, a site without a network. Hours in which the device
     is not usually used are never BELOW.
 
     State, bytes in memory: the open hours of a device about 150, changed by every event; its baseline about
@@ -70,34 +70,33 @@ class PhoneEvents:
             return state, NOTHING
         row = event.row
         at = row.recorded_at if type(row) is Location else row.occurred_at  # type: ignore[union-attr]  # mypy does not narrow by `type`
-        at_s = None if at is None else at.timestamp()
+        now_s = event.now_us / 1e6
         if state is None:
-            ahead = 0 if event.site is None else ahead_s(event.site.timezone)
-            return counted(None, at_s, event.now_us, ahead), NOTHING
-        return counted(state, at_s, event.now_us), NOTHING
+            return opened(now_s, 0 if event.site is None else ahead_s(event.site.timezone)), NOTHING
+        return counted(state, now_s if at is None else at.timestamp(), now_s), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
         """The first open hour's end, and what is waited for after it."""
         waited_ms = round(policy.late_upload_minutes * 60_000) + state.waited_hours * HOUR_MS
-        return state.first_start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
+        return state.start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
 
     def conclude(
         self, state: PhoneHours, learned: Learned, closing: Closing, policy: PhoneEventsPolicy
     ) -> tuple[PhoneHours | None, Learned, Judgements]:
         """First say what the phone has to the site and the tenant, then judge and learn the hour and go to the next."""
-        hour, count = state.first_hour, state.counts[0] if state.counts else 0
-        if hour - state.heard_hour > policy.silent_days_max * 24:
+        hour, count = state.hour, state.count
+        if state.start_s - state.heard_s > policy.silent_days_max * 86_400:
             return None, learned, NOTHING
         timezone = closing.site.timezone if closing.site is not None else "UTC"
         own = learned.own or PhoneBaseline(hour)
         tenant = learned.tenant or Crowd()
-        score = score_of(own, tenant, hour, hour_of_week(state.first_start_s, timezone), count, policy)
+        score = score_of(own, tenant, hour, hour_of_week(state.start_s, timezone), count, policy)
         if score.judged and score.busy and not state.pooled:
             low = score.below
             site = with_presence(learned.site or Crowd(), hour, low=low) if closing.site is not None else None
             after = msgspec.structs.replace(state, pooled=True)
             return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
-        if score.below and state.heard_hour <= hour and state.waited_hours < policy.late_upload_hours_max:
+        if score.below and not state.heard_since and state.waited_hours < policy.late_upload_hours_max:
             return state.waiting(), learned, NOTHING
         judgements: Judgements = NOTHING
         told = own.told
@@ -105,7 +104,7 @@ class PhoneEvents:
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != told:
-                judgements = (finding(score, side, closing.entity_id, state.first_start_s, timezone, policy),)
+                judgements = (finding(score, side, closing.entity_id, state.start_s, timezone, policy),)
             if side or score.usual:
                 told = side
         clean = not (score.below or score.above or everybody or (score.low and own.told < 0))
@@ -117,10 +116,10 @@ class PhoneEvents:
 
 def _widespread(site: Crowd | None, tenant: Crowd, hour: int, policy: PhoneEventsPolicy) -> bool:
     """Whether most of the others who were expected are low too, at the site or else in the tenant."""
-    for crowd in (site, tenant):
+    for crowd, others_min in ((site, policy.site_others_min), (tenant, policy.tenant_others_min)):
         if crowd is not None:
             expected, low = crowd.presence(hour)
             others, others_low = expected - 1, low - 1
-            if others >= policy.others_min:
+            if others >= others_min:
                 return others_low >= policy.widespread_share_min * others
     return False
