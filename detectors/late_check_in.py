@@ -39,7 +39,7 @@ class LateCheckIn:
 
     It is the first one if no check of the person at that site is known in [start - early, t]: a check-in after a
     break is not late, nor is one whose check-out came before its late upload. The time is the row's own, so a phone
-    without network makes nobody late. A check-in without a shift at its site is not judged here.
+    without network makes nobody late. A check-in without a shift at its site, or after its end, is not judged here.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.facts import Shift
@@ -64,8 +64,10 @@ class LateCheckIn:
     ) -> tuple[RecentChecks | None, Judgements]:
         """The finding where a check-in is the first of its shift and too late."""
         row = event.row
-        at_s, site_id = occurred_s(row), row.site_id
-        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
+        site_id, at_s = row.site_id, occurred_s(row)
+        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+            return state, NOTHING
+        if event.before is not None and restated(event):
             return state, NOTHING
         checks = () if state is None else state.checks
         check = (site_id, at_s)

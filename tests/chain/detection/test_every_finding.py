@@ -120,7 +120,7 @@ def location_spoofing(company: Company) -> None:
     company.fix(is_mock=True)
 
 
-@case("UNEXPECTED_MOVEMENT", {"observed_mps", "threshold_mps", "displaced_m"})
+@case("UNEXPECTED_MOVEMENT", {"observed_mps", "threshold", "displaced_m"})
 def unexpected_movement(company: Company) -> None:
     company.check_in(occurred_at=now(hours=1))
     for minutes in range(5):
@@ -151,5 +151,5 @@ def test_it_comes_with_its_evidence(world: World, company: Company, kind: str) -
 
 
 def test_these_are_all_of_the_contract() -> None:
-    assert set(FindingType) <= set(CASES)
-    assert any(kind.startswith("ANOMALY_") for kind in CASES)
+    """The learned ones, which take weeks, are in test_learned.py."""
+    assert {kind for kind in FindingType if not kind.startswith("ANOMALY_")} == set(CASES)

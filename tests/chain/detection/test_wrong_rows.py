@@ -54,7 +54,10 @@ WRONG: dict[str, tuple[Callable[[Company], Any], set[str]]] = {
     "the middle of the ocean": (lambda company: company.fix(latitude=0.0, longitude=0.0), {"at_zero_zero"}),
     "a check-out before the check-in": (check_out_before_check_in, set()),
     "in the future": (future, {"in_the_future"}),
-    "a person of nobody here": (lambda company: company.check_in(person_id=1), {"unknown_person"}),
+    "a person of nobody here": (
+        lambda company: company.check_in(person_id=1, verified_person_id=1),
+        {"unknown_person"},
+    ),
     "negative durations": (negative_durations, {"after_completed_at", "before_shift_start"}),
     "a polygon of ten thousand points": (a_large_polygon, set()),
 }

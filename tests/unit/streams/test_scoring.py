@@ -9,6 +9,7 @@ from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_p
 from contracts.findings import Category, FindingType, Severity
 from detectors.interface import Event, Judgements
 from detectors.judgement import Judgement
+from detectors.registry import named
 from detectors.wrong_person import WrongPerson
 from streams.engine.model import Poison
 from streams.fuse import FuseBlownError
@@ -301,3 +302,13 @@ def test_any_split_into_micro_batches_gives_the_same_feed_and_state(
     for tenant in (1, 2, 3):
         numbers = [record.seq for record in whole.feed() if record.tenant_id == tenant]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_memory_in_which_nothing_is_left_goes() -> None:
+    worker = Worker(detectors=named(["ticket_escalated"]))
+    raised = ticket("OPEN", escalation_level=1)
+    worker.run([change("ticket", raised, lsn=500)])
+    memories = worker.state["memory_ticket_row"]
+    assert len(memories) == 1
+    worker.run([change("ticket", raised | {"escalation_level": 0}, raised, lsn=501)])
+    assert len(memories) == 0

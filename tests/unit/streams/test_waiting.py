@@ -102,6 +102,7 @@ def test_a_persons_events_keep_their_order_and_others_do_not_wait() -> None:
     behind = swapped(2, lsn=101, site=5)
     other = swapped(3, lsn=102, person=18, site=5)
     assert told(sut.run([*known, first, behind, other])) == [("attendance:3:102", ["WRONG_PERSON"])]
+    assert sut.run([site(150, number=6, after_s=0.5)]) == [], "another reference ends nobody's wait"
     assert [event for event, _ in told(sut.run([site()]))] == ["attendance:1:100", "attendance:2:101"]
 
 
