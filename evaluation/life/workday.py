@@ -13,7 +13,7 @@ from evaluation.life.world import Person
 
 _PLANT_SHARE = 0.018
 """Of duties, for each kind of plant."""
-_ATTENDANCE = ("late", "wrong face", "no check-out")
+_ATTENDANCE = ("late", "wrong face", "no check-out", "clock set back")
 _BY_PHONE = ("elsewhere", "buddy")
 _TRIPS = ("walk out", "drive out", "jump", "frozen", "too perfect", "mocked")
 _LEARNED = ("quiet", "flood")
