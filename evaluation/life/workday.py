@@ -47,8 +47,8 @@ class Workday:
         self._planted = planted
 
     def live(self, duty: Duty, day: date, together: list[Person], others: list[Person]) -> None:
-        """One duty; whose begin with it, and who else belongs to the site."""
-        chance = random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
+        """One duty; who begins with it, and who belongs to the site."""
+        chance = self._chance(duty)
         plant = self._plant(chance, duty, day)
         network = Network(chance)
         presence = Gate(self._ledger, chance).work(duty, plant, together, others, network)
@@ -69,6 +69,13 @@ class Workday:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_BELOW")
         elif plant in {"drive out", "walk out", "extended"} or duty.plan is not Plan.USUAL:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_ABOVE")
+
+    def is_usual(self, duty: Duty, day: date) -> bool:
+        """Whether nothing is planted in a duty, so that its person may have a part in another's plant."""
+        return not self._plant(self._chance(duty), duty, day)
+
+    def _chance(self, duty: Duty) -> random.Random:
+        return random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
 
     def _plant(self, chance: random.Random, duty: Duty, day: date) -> str:
         kinds = list(_NEAR)
