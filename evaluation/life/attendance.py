@@ -99,7 +99,7 @@ class Gate:
             helper = chance.choice(colleagues) if planted == "borrowed phone" and colleagues else duty.person
             about = self._check_in(duty, planted, helper, others, in_s, uploads)
             phone_from_s = in_s
-        spans = self._pause(duty, in_s, out_s, uploads)
+        spans = [(in_s, out_s)] if planted == "clock set back" else self._pause(duty, in_s, out_s, uploads)
         if planted == "no check-out":
             self._ledger.label(
                 "MISSING_CHECK_OUT", site.tenant_id, about, duty.end_s, "never out", before_s=0.0, after_s=3 * HOUR_S
@@ -149,7 +149,17 @@ class Gate:
     def _check_out(self, duty: Duty, planted: str, in_s: float, out_s: float, commit_s: float) -> None:
         site, person, by_phone = duty.site, duty.person, duty.site.kiosk_id is None
         device = site.kiosk_id or duty.phone_id
-        number = self.pass_by("CHECK_OUT", site, person, out_s, commit_s, device, verified=person.id, by_phone=by_phone)
+        says_s = in_s - self._chance.uniform(1, 3) * HOUR_S if planted == "clock set back" else out_s
+        number = self.pass_by(
+            "CHECK_OUT", site, person, says_s, commit_s, device, verified=person.id, by_phone=by_phone
+        )
+        if planted == "clock set back":
+            about, label = [f"attendance:{number}"], self._ledger.label
+            label("DATA_QUALITY", site.tenant_id, about, commit_s, "a check-out before its check-in")
+            label(
+                "MISSING_CHECK_OUT", site.tenant_id, [f"person:{person.id}"], duty.end_s, "its check-out is wrong",
+                before_s=0.0, after_s=3 * HOUR_S, required=False,
+            )  # fmt: skip
         if duty.plan is Plan.LONG_DAY:
             about = [f"person:{person.id}", f"attendance:{number}"]
             note = f"{(out_s - in_s) / HOUR_S:.1f} hours in a day"

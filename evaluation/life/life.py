@@ -95,7 +95,11 @@ class Life:
 
     def _people(self, company: Company, duties: list[Duty], day: date, workday: Workday) -> None:
         for duty in duties:
-            together = [each.person for each in duties if each.site is duty.site and each.start_s == duty.start_s]
+            together = [
+                each.person
+                for each in duties
+                if each.site is duty.site and each.start_s == duty.start_s and workday.is_usual(each, day)
+            ]
             workday.live(duty, day, together, company.persons[duty.site.id])
 
 

@@ -13,7 +13,7 @@ from evaluation.life.world import Person
 
 _PLANT_SHARE = 0.018
 """Of duties, for each kind of plant."""
-_ATTENDANCE = ("late", "wrong face", "no check-out")
+_ATTENDANCE = ("late", "wrong face", "no check-out", "clock set back")
 _BY_PHONE = ("elsewhere", "buddy")
 _TRIPS = ("walk out", "drive out", "jump", "frozen", "too perfect", "mocked")
 _LEARNED = ("quiet", "flood")
@@ -47,8 +47,8 @@ class Workday:
         self._planted = planted
 
     def live(self, duty: Duty, day: date, together: list[Person], others: list[Person]) -> None:
-        """One duty; whose begin with it, and who else belongs to the site."""
-        chance = random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
+        """One duty; who begins with it, and who belongs to the site."""
+        chance = self._chance(duty)
         plant = self._plant(chance, duty, day)
         network = Network(chance)
         presence = Gate(self._ledger, chance).work(duty, plant, together, others, network)
@@ -69,6 +69,13 @@ class Workday:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_BELOW")
         elif plant in {"drive out", "walk out", "extended"} or duty.plan is not Plan.USUAL:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_ABOVE")
+
+    def is_usual(self, duty: Duty, day: date) -> bool:
+        """Whether nothing is planted in a duty, so that its person may have a part in another's plant."""
+        return not self._plant(self._chance(duty), duty, day)
+
+    def _chance(self, duty: Duty) -> random.Random:
+        return random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
 
     def _plant(self, chance: random.Random, duty: Duty, day: date) -> str:
         kinds = list(_NEAR)
@@ -141,10 +148,8 @@ class Workday:
                 lost = set(inside[1:])
                 fixes = [fix for fix in fixes if fix not in lost]
             else:
-                last = inside[0] if inside else Fix(hour_s, 0.0, 0.0, 10.0, 0.0)
-                fixes = fixes + [
-                    received(chance, hour_s + 12.0 * fix, last.east_m, last.north_m, 0.0) for fix in range(299)
-                ]
+                east_m, north_m = chance.uniform(-0.5, 0.5) * duty.site.extent_m, 0.0
+                fixes = fixes + [received(chance, hour_s + 12.0 * fix, east_m, north_m, 0.0) for fix in range(299)]
             self._ledger.label(
                 kind, duty.site.tenant_id, [f"device:{duty.phone_id}"], hour_s, f"{plant}: the hour from {hour_s:.0f}",
                 before_s=0.0, after_s=4 * HOUR_S,
