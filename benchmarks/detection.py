@@ -2,7 +2,7 @@
 
     ./run python benchmarks/detection.py                      six weeks of four companies
     ./run python benchmarks/detection.py --life DIR           a life that somebody else made (docs/evaluation.md)
-    ./run python benchmarks/detection.py --chart docs/images/detection.svg
+    ./run python benchmarks/detection.py --publish            and put table and picture into docs/evaluation.md
 
 Needs no broker and no database. Exits with 1 where a target is missed. Which labels were missed and what the false
 alarms were: `./run python -m evaluation evaluate --explain TYPE`.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chart import bars
 from figures import Figure, report
+from publish import ROOT, publish_section
 from rich.console import Console
 from session import run_main
 
@@ -31,23 +32,26 @@ from evaluation.report import (
     table,
 )
 
+PAGE = ROOT / "docs" / "evaluation.md"
+COMMAND = "./run python benchmarks/detection.py"
+
 
 def main() -> bool:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_life_options(parser)
     parser.add_argument("--life", type=Path, metavar="DIR", help="the directory of a life, instead of making one")
-    parser.add_argument("--chart", type=Path, metavar="FILE", help="write the picture there")
+    parser.add_argument("--publish", action="store_true", help="write the table and the picture to docs/evaluation.md")
     arguments = parser.parse_args()
     judged = _judged(arguments)
     Console(width=130).print(table(judged))
-    if arguments.chart is not None:
-        arguments.chart.write_text(_chart(judged), encoding="utf-8")
+    if arguments.publish:
+        publish_section("detection", _title(judged), _chart(judged), [_markdown(judged)], PAGE)
     figures = [figure for line in judged.lines for figure in _figures(line)]
     lag_s = judged.timer_lag_p99_s
     if lag_s is not None:
         figures.append(Figure("absence_delay_p99_s", lag_s, ABSENCE_DELAY_S_MAX))
-    figures.append(Figure("findings_while_learning", judged.early, 0))
+    figures.append(Figure("hourly_findings_while_learning", judged.early, 0))
     return report("detection", figures)
 
 
@@ -81,6 +85,28 @@ def _figures(line: Line) -> list[Figure]:
     return figures
 
 
+def _title(judged: Report) -> str:
+    return f"What the detectors find in {judged.outcome.rows:,} row changes of a labelled company life"
+
+
+def _markdown(judged: Report) -> str:
+    lines = [
+        "| finding type | labels | recall | precision | false alarms | a site and week | delay p50 / p99, s |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for line in judged.lines:
+        tally, p50 = line.tally, line.delay_p50_s
+        delay = "" if p50 is None else f"{p50:.1f} / {line.delay_p99_s:.1f}"
+        row = (tally.finding_type, tally.labels, f"{tally.recall:.3f}", f"{tally.precision:.3f}", len(tally.false))
+        lines.append(f"| {' | '.join(map(str, row))} | {7 * line.false_per_site_day:.2f} | {delay} |")
+    lag_s = judged.timer_lag_p99_s
+    lines.append("")
+    lines.append(f"`{COMMAND}`. Findings of hourly baselines while they learn: {judged.early}.")
+    if lag_s is not None:
+        lines.append(f"What timers found was told {lag_s:.1f} s after its time, p99; ticks come once a second here.")
+    return "\n".join(lines)
+
+
 def _chart(judged: Report) -> str:
     lines = [line for line in judged.lines if line.tally.labels]
     panels = (
@@ -88,8 +114,7 @@ def _chart(judged: Report) -> str:
         ("precision, %", [100 * line.tally.precision for line in lines]),
     )
     labels = [line.tally.finding_type.removeprefix("ANOMALY_").replace("_", " ").lower() for line in lines]
-    title = f"What the detectors find in {judged.outcome.rows:,} row changes of a labelled company life"
-    return bars(title, labels, panels, [True] * len(lines), lambda value: f"{value:.1f}")
+    return bars(_title(judged), labels, panels, [True] * len(lines), lambda value: f"{value:.1f}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
     """The same as between_s_max on a terminal, where only persons whom its face check did not recognise count."""
     shared_face_checks_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     """Share of a terminal's other users whom its face check recognised; below it says nothing that it did not."""
+    new_device_s: Annotated[float, msgspec.Meta(ge=0)] = 43_200.0
+    """So long after its first use nobody knows whether a device is a phone or a terminal."""
+    new_device_persons_min: Annotated[int, msgspec.Meta(ge=2)] = 3
+    """Until then so many persons within between_s_max, where the face check recognised all of them, are a finding."""
     face_check_clears: bool = False
     """True: two persons whom the face check both recognised are no finding. False, because a photograph will do."""
     fraud_score_max: Score = 0.7
@@ -54,6 +58,8 @@ class Uses(msgspec.Struct, frozen=True, array_like=True, gc=False):
     latest: tuple[Use, ...] = ()
     shared_until_s: float = 0.0
     """Until then the device is taken for a terminal; 0: it is not."""
+    since_s: float = 0.0
+    """The first use."""
 
 
 class BuddyPunching:
@@ -63,7 +69,8 @@ class BuddyPunching:
     between_s_max of the check that is judged, so that one large fraud does not look like a terminal. People queue there,
     and a card reader's queue has no shortest step; so on a terminal only persons count whom a face check that usually
     works did not recognise, within shared_between_s_max. Before that many have used it a new terminal is taken for a
-    phone: its first queue may give a few findings, once in its life; rows of a snapshot teach.
+    phone: its first queue may give a few findings, once in its life, though not for two persons whom the face check
+    recognised; rows of a snapshot teach.
 
     Told with the row of the second person and of each one after; not again where a person checks twice. Times are the
     rows' own, in any order.
@@ -96,21 +103,31 @@ class BuddyPunching:
             return state, NOTHING
         if before is not None and restated(event) and before.device_id == row.device_id:
             return state, NOTHING
-        uses = Uses() if state is None else state
+        uses = Uses(since_s=at_s) if state is None else state
         use = Use(row.id, person_id, at_s, row.verified_person_id == person_id)
-        if use in uses.latest:
+        latest, shared_until_s, since_s = uses.latest, uses.shared_until_s, min(uses.since_s, at_s)
+        if len(latest) == 1 and latest[0].person_id == person_id and latest[0].at_s < at_s:
+            return Uses((use,), shared_until_s, since_s), NOTHING  # a phone and its owner
+        if use in latest:
             return state, NOTHING
-        others = _at_other_times(uses, use, policy)
-        shared_until_s = uses.shared_until_s
-        if len(others) >= policy.shared_persons_min:
-            shared_until_s = max(shared_until_s, at_s + policy.shared_days * _DAY_S)
-        if at_s < shared_until_s:
-            limit_s, near = policy.shared_between_s_max, _near_on_terminal(uses, use, others, policy)
-        else:
-            limit_s, near = policy.between_s_max, _near(uses, use, policy.between_s_max, policy)
+        near: list[Use] = []
+        limit_s = policy.between_s_max
+        if not latest or at_s - latest[-1].at_s <= limit_s or shared_until_s - at_s <= _sure_s(policy):
+            others = _at_other_times(uses, use, policy)
+            if len(others) >= policy.shared_persons_min:
+                shared_until_s = max(shared_until_s, at_s + policy.shared_days * _DAY_S)
+            if at_s < shared_until_s:
+                limit_s, near = policy.shared_between_s_max, _near_on_terminal(uses, use, others, policy)
+            else:
+                near = _near_on_phone(uses, use, at_s - since_s, policy)
         found = (_judgement(row, use, near, limit_s, policy),) if near else NOTHING
-        after = Uses(_with(uses.latest, use), shared_until_s)
+        after = Uses(_with(latest, use), shared_until_s, since_s)
         return (state if after == uses else after), found
+
+
+def _sure_s(policy: BuddyPunchingPolicy) -> float:
+    """While a terminal is taken for one so much longer, nobody asks again whether it is."""
+    return (policy.shared_days - 1) * _DAY_S
 
 
 def _at_other_times(uses: Uses, use: Use, policy: BuddyPunchingPolicy) -> list[Use]:
@@ -129,6 +146,14 @@ def _near(uses: Uses, use: Use, limit_s: float, policy: BuddyPunchingPolicy) -> 
     if any(each.person_id == use.person_id for each in near):
         return []
     return [each for each in near if not (policy.face_check_clears and each.verified and use.verified)]
+
+
+def _near_on_phone(uses: Uses, use: Use, age_s: float, policy: BuddyPunchingPolicy) -> list[Use]:
+    """The same on a phone, or on what may be one."""
+    near = _near(uses, use, policy.between_s_max, policy)
+    if age_s >= policy.new_device_s or len(near) + 1 >= policy.new_device_persons_min:
+        return near
+    return [] if use.verified and all(each.verified for each in near) else near
 
 
 def _near_on_terminal(uses: Uses, use: Use, others: list[Use], policy: BuddyPunchingPolicy) -> list[Use]:

@@ -32,13 +32,24 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def hour_of_week(unix_hour: int, timezone: str) -> int:
-    """0..167 from Monday 0:00 local time, of an hour since 1970; daylight saving is followed.
+@lru_cache(maxsize=1_024)
+def ahead_s(timezone: str) -> int:
+    """Seconds by which a zone's clock is ahead of UTC beyond whole hours.
+
+    >>> ahead_s("Asia/Kolkata"), ahead_s("America/New_York")
+    (1800, 0)
+    """
+    offset = datetime(2026, 1, 1, tzinfo=zone(timezone)).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) % 3600
+
+
+def hour_of_week(unix_s: float, timezone: str) -> int:
+    """0..167 from Monday 0:00 local time; daylight saving is followed.
 
     >>> hour_of_week(0, "UTC"), hour_of_week(0, "America/New_York"), hour_of_week(0, "no such zone")
     (72, 67, 72)
     """
-    local = datetime.fromtimestamp(unix_hour * 3600, zone(timezone))
+    local = datetime.fromtimestamp(unix_s, zone(timezone))
     return local.weekday() * 24 + local.hour
 
 

@@ -15,7 +15,7 @@ from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Evidence, Judgement
 from detectors.policy import Policy
 
-_CHECKS_MAX = 6
+_CHECKS_MAX = 4
 _HOUR_S = 3_600.0
 
 _Amount = Annotated[float, msgspec.Meta(ge=0)]

@@ -64,8 +64,10 @@ class LateCheckIn:
     ) -> tuple[RecentChecks | None, Judgements]:
         """The finding where a check-in is the first of its shift and too late."""
         row = event.row
-        at_s, site_id = occurred_s(row), row.site_id
-        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
+        site_id, at_s = row.site_id, occurred_s(row)
+        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+            return state, NOTHING
+        if event.before is not None and restated(event):
             return state, NOTHING
         checks = () if state is None else state.checks
         check = (site_id, at_s)

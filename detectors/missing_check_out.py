@@ -92,7 +92,9 @@ class MissingCheckOut:
         """Only learns who is where: the missing check-out is an absence."""
         row = event.row
         at_s = occurred_s(row)
-        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
+        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+            return state, NOTHING
+        if event.before is not None and restated(event):
             return state, NOTHING
         before = Presences() if state is None else state
         held, at_ms, now_ms = before.open, round(at_s * 1000), event.now_us // 1000
@@ -107,8 +109,9 @@ class MissingCheckOut:
             end_ms = _end_ms(event.shifts, row.site_id, at_s, policy)
             opened = Presence(row.id, row.site_id, at_ms, end_ms, 0 if event.op == "r" else now_ms)
             held = _opened(held, opened)
-        after = Presences(held, out_ms, told_id)
-        return (state if after == state else after), NOTHING
+        if state is not None and held == state.open and out_ms == state.out_ms:
+            return state, NOTHING
+        return Presences(held, out_ms, told_id), NOTHING
 
     def due_ms(self, state: Presences, policy: MissingCheckOutPolicy) -> int | None:
         """When the first of the check-outs is missing."""
@@ -139,18 +142,19 @@ def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: M
         return None
     end_s = shift.end_s
     for _ in shifts:  # a chain is not longer than the shifts there are
-        longer_s = end_s
+        last_start_s, was_s = end_s + policy.next_shift_s_max, end_s
         for each in shifts:
-            if each.site_id == site_id and shift.start_s <= each.start_s <= end_s + policy.next_shift_s_max:
-                longer_s = max(longer_s, each.end_s)
-        if longer_s <= end_s:
+            if each.end_s > end_s and shift.start_s <= each.start_s <= last_start_s and each.site_id == site_id:
+                end_s = each.end_s
+        if end_s <= was_s:
             break
-        end_s = longer_s
     return round(end_s * 1000)
 
 
 def _opened(held: tuple[Presence, ...], opened: Presence) -> tuple[Presence, ...]:
     """With one more, by time; of two at one site the later one counts."""
+    if not held:
+        return (opened,)
     here = [each for each in held if each.site_id == opened.site_id]
     if any(each.in_ms > opened.in_ms for each in here):
         return held

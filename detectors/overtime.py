@@ -112,24 +112,30 @@ class Overtime:
         """The findings where the hours of a day or a week go over their limit."""
         row = event.row
         at_s = occurred_s(row)
-        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
+        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+            return state, NOTHING
+        if event.before is not None and restated(event):
             return state, NOTHING
         work = Work() if state is None else state
-        if row.id in work.row_ids:
-            return state, NOTHING
         check = Loose(row.id, at_s, row.event_type == CHECK_IN)
-        if check in work.loose:
+        if row.id in work.row_ids or check in work.loose:
             return state, NOTHING
+        if not work.loose and check.arrives:
+            return _with_loose(work, (check,)), NOTHING
         oldest_s = at_s - policy.presence_hours_max * _HOUR_S
         loose = tuple(each for each in work.loose if each.row_id != row.id and each.at_s >= oldest_s)
         other = _counterpart(check, loose, oldest_s, policy)
         if other is None or _counted(work, min(check.at_s, other.at_s), max(check.at_s, other.at_s)):
             loose = tuple(sorted((*loose, check), key=_time))[-_LOOSE_MAX:]
-            return msgspec.structs.replace(work, loose=loose), NOTHING
+            return _with_loose(work, loose), NOTHING
         loose = tuple(each for each in loose if each is not other)
         began, ended = (check, other) if check.arrives else (other, check)
         zone = _zone("UTC" if event.site is None else event.site.timezone)
-        return _count(msgspec.structs.replace(work, loose=loose), began, ended, event.shifts, zone, policy)
+        return _count(_with_loose(work, loose), began, ended, event.shifts, zone, policy)
+
+
+def _with_loose(work: Work, loose: tuple[Loose, ...]) -> Work:
+    return Work(loose, work.days, work.told_week, work.row_ids, work.began_s, work.ended_s, work.day)
 
 
 def _time(check: Loose) -> float:
@@ -171,32 +177,42 @@ def _count(
         if shift.end_s < ended.at_s <= shift.end_s + policy.rounding_s:
             ended_s = shift.end_s
     worked_s = max(0, round(ended_s - began_s))
-    start = datetime.fromtimestamp(began_s, zone)
     after_a_pause = work.ended_s > 0 and 0 <= began_s - work.ended_s <= policy.pause_s_max
-    ordinal = work.day if after_a_pause else start.toordinal()
-    held = {day.ordinal: day for day in work.days}
-    day = held.get(ordinal, Day(ordinal, 0))
-    week = (ordinal - 1) // _WEEK_DAYS
-    day = Day(ordinal, day.worked_s + worked_s, day.told)
-    held[ordinal] = day
-    week_s = sum(each.worked_s for each in held.values() if (each.ordinal - 1) // _WEEK_DAYS == week)
-    offset_s = _utc_offset_s(start) - _utc_offset_s(datetime.fromtimestamp(ended_s, zone))
-    findings = []
-    day_max_s = policy.day_hours_max * _HOUR_S + max(0.0, offset_s)
-    if not day.told and day.worked_s > day_max_s:
-        day = held[ordinal] = Day(ordinal, day.worked_s, told=True)
-        findings.append(_judgement("day", day.worked_s, day_max_s, worked_s, began, policy))
+    ordinal = work.day if after_a_pause else datetime.fromtimestamp(began_s, zone).toordinal()
+    days, at = _added(work.days, ordinal, worked_s)
+    day, week, week_s = days[at], (ordinal - 1) // _WEEK_DAYS, 0
+    for each in days:
+        if (each.ordinal - 1) // _WEEK_DAYS == week:
+            week_s += each.worked_s
+    findings: Judgements = NOTHING
+    day_max_s, week_max_s = policy.day_hours_max * _HOUR_S, policy.week_hours_max * _HOUR_S
+    if day.worked_s > day_max_s and not day.told:
+        day_max_s += max(0.0, _utc_offset_s(began_s, zone) - _utc_offset_s(ended_s, zone))
+        if day.worked_s > day_max_s:
+            days = (*days[:at], Day(ordinal, day.worked_s, told=True), *days[at + 1 :])
+            findings = (_judgement("day", day.worked_s, day_max_s, worked_s, began, policy),)
     told_week = work.told_week
-    if week > told_week and week_s > policy.week_hours_max * _HOUR_S:
+    if week_s > week_max_s and week > told_week:
         told_week = week
-        findings.append(_judgement("week", week_s, policy.week_hours_max * _HOUR_S, worked_s, began, policy))
-    days = tuple(held[key] for key in sorted(held)[-_DAYS_MAX:])
+        findings = (*findings, _judgement("week", week_s, week_max_s, worked_s, began, policy))
     row_ids = (began.row_id, ended.row_id)
-    return Work(work.loose, days, told_week, row_ids, began.at_s, ended.at_s, ordinal), tuple(findings)
+    return Work(work.loose, days[-_DAYS_MAX:], told_week, row_ids, began.at_s, ended.at_s, ordinal), findings
 
 
-def _utc_offset_s(at: datetime) -> float:
-    offset = at.utcoffset()
+def _added(days: tuple[Day, ...], ordinal: int, worked_s: int) -> tuple[tuple[Day, ...], int]:
+    """The days with more work on one of them, and its place; days are in order, and it is mostly the last one."""
+    at = len(days)
+    while at and days[at - 1].ordinal > ordinal:
+        at -= 1
+    if at and days[at - 1].ordinal == ordinal:
+        at -= 1
+        held = days[at]
+        return (*days[:at], Day(ordinal, held.worked_s + worked_s, held.told), *days[at + 1 :]), at
+    return (*days[:at], Day(ordinal, worked_s), *days[at:]), at
+
+
+def _utc_offset_s(at_s: float, zone: tzinfo) -> float:
+    offset = datetime.fromtimestamp(at_s, zone).utcoffset()
     return 0.0 if offset is None else offset.total_seconds()
 
 

@@ -41,8 +41,11 @@ class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """Learning period of a device, and counts that an hour of the week needs."""
     expected_events_min: _Positive = 4.0
     """An hour in which fewer events are usual is never BELOW."""
-    share_below_max: _Share = 0.5
-    """BELOW is at most this share of what is expected, however sure the score is."""
+    share_below_max: _Share = 0.25
+    """BELOW is at most this share of what is expected, however sure the score is: a break or a late start takes
+    half of an hour's events."""
+    share_low_max: _Share = 0.5
+    """At most this share is enough where the hour before was low too: no break lasts so long."""
     share_above_min: Annotated[float, msgspec.Meta(ge=1)] = 2.0
     """ABOVE is at least this multiple of what is expected."""
     sigma_min: _Positive = 0.5
@@ -54,8 +57,10 @@ class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """How much longer an hour is waited for while the phone is not heard at all."""
     silent_days_max: Annotated[int, msgspec.Meta(ge=1)] = 28
     """A phone that is silent for longer is not in use any more."""
-    others_min: Annotated[int, msgspec.Meta(ge=1)] = 2
-    """Other phones by which a site or a tenant says whether it is one phone or all of them."""
+    site_others_min: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Other phones by which a site says whether it is one phone or all of them."""
+    tenant_others_min: Annotated[int, msgspec.Meta(ge=1)] = 3
+    """And by which a tenant says so where the site has too few."""
     widespread_share_min: _Share = 0.5
     """Share of the others from which BELOW is not the phone's own."""
     drift_threshold: _Positive = 100.0
@@ -78,6 +83,8 @@ class PhoneBaseline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     level_variance: float = 0.0
     told: int = 0
     """-1 or 1 while an episode of BELOW or ABOVE lasts that was told."""
+    low_hour: int = 0
+    """The last Unix hour that was low."""
     drift: PageHinkley = PageHinkley()
 
 
@@ -114,7 +121,11 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     busy: bool
     """Enough events are expected for their lack to mean something."""
     below: bool
+    low: bool
+    """Half of BELOW: another such hour after it makes it one."""
     above: bool
+    usual: bool
+    """Busy, and neither low nor above: it ends an episode."""
 
 
 def score_of(
@@ -151,6 +162,10 @@ def score_of(
     usual = count_of(expected)
     judged = n >= policy.weeks_min and unix_hour - own.since_hour >= policy.weeks_min * 168
     busy = usual >= policy.expected_events_min
+    unlikely = judged and busy and z <= -policy.z_min
+    low = unlikely and count <= policy.share_low_max * usual
+    again = low and own.low_hour == unix_hour - 1
+    above = judged and z_above >= policy.z_min and count >= policy.share_above_min * count_of(above_expected)
     return Score(
         count,
         hour,
@@ -163,8 +178,10 @@ def score_of(
         z_above,
         judged,
         busy,
-        judged and busy and z <= -policy.z_min and count <= policy.share_below_max * usual,
-        judged and z_above >= policy.z_min and count >= policy.share_above_min * count_of(above_expected),
+        again or (unlikely and count <= policy.share_below_max * usual),
+        low,
+        above,
+        busy and not above and count > policy.share_low_max * usual,
     )
 
 
@@ -172,16 +189,14 @@ def learned_by(
     own: PhoneBaseline, unix_hour: int, score: Score, told: int, policy: PhoneEventsPolicy, *, clean: bool
 ) -> PhoneBaseline:
     """The device's baseline after an hour; only a clean one teaches what is usual, any one may show a new habit."""
-    drift = own.drift
+    drift, low_hour = own.drift, unix_hour if score.low or score.below else own.low_hour
     if score.judged and score.count and score.n:
         bounded = min(max(score.z, -DRIFT_Z_MAX), DRIFT_Z_MAX)
         drift = drift.after(bounded, delta=DRIFT_DELTA)
         if drift.drifted(threshold=policy.drift_threshold):
             return PhoneBaseline(unix_hour)
     if not clean:
-        return PhoneBaseline(
-            own.since_hour, own.week, own.scale_n, own.scale, own.level_n, own.level, own.level_variance, told, drift
-        )
+        return msgspec.structs.replace(own, told=told, low_hour=low_hour, drift=drift)
     observed = steady(score.count)
     scale_n, scale = own.scale_n, own.scale
     if score.n and (score.busy or score.count):
@@ -195,7 +210,7 @@ def learned_by(
         weight = max(1.0 / level_n, LEVEL_WEIGHT_MIN)
         level, level_variance = moved(level, level_variance, observed, weight)
     week = with_count(own.week, score.hour_of_week, score.count)
-    return PhoneBaseline(own.since_hour, week, scale_n, scale, level_n, level, level_variance, told, drift)
+    return PhoneBaseline(own.since_hour, week, scale_n, scale, level_n, level, level_variance, told, low_hour, drift)
 
 
 def shared_by(tenant: Crowd, score: Score) -> Crowd:
@@ -213,7 +228,7 @@ def with_presence(crowd: Crowd, unix_hour: int, *, low: bool) -> Crowd:
 
 
 def finding(
-    score: Score, side: int, device_id: int, unix_hour: int, timezone: str, policy: PhoneEventsPolicy
+    score: Score, side: int, device_id: int, start_s: int, timezone: str, policy: PhoneEventsPolicy
 ) -> Judgement:
     """The finding of an hour; `side` is -1 for BELOW, 1 for ABOVE."""
     below = side < 0
@@ -236,7 +251,7 @@ def finding(
         description=f"Device {device_id} sent {score.count} events in an hour in which about {usual:.0f} are usual.",
         evidence={
             "device_id": device_id,
-            "hour_start": datetime.fromtimestamp(unix_hour * 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "hour_start": datetime.fromtimestamp(start_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "hour_of_week": score.hour_of_week,
             "timezone": timezone,
             "observed": score.count,

@@ -1,7 +1,9 @@
 """ANOMALY_PHONE_EVENTS_BELOW, _ABOVE: a phone that sends far less or far more in an hour than it does at that hour."""
 
+import msgspec
+
 from contracts.rows import Attendance, Location
-from detectors.hour_of_week import hour_of_week
+from detectors.hour_of_week import ahead_s, hour_of_week
 from detectors.interface import NOTHING, Closing, Entity, Event, Judgements, Learned
 from detectors.phone_baseline import (
     Crowd,
@@ -13,7 +15,7 @@ from detectors.phone_baseline import (
     shared_by,
     with_presence,
 )
-from detectors.phone_hours import HOUR_MS, PhoneHours, counted
+from detectors.phone_hours import HOUR_MS, PhoneHours, counted, opened
 
 POOLING_MS = 60_000
 """Between the time at which the phones of a site say what they have, and the time at which they are judged by it."""
@@ -37,9 +39,10 @@ class PhoneEvents:
     What was scored anomalous is not learned. A Page-Hinkley test over the scores of hours with events resets the
     device to learning when its habits have changed for days.
 
-    *Told* once an episode: again after an hour that was as expected. BELOW is not told where most other phones
-    of the site that were expected (of the tenant, where the site has fewer than two) are low too: a holiday, a site
-    without a network. Hours in which the device is not usually used are never BELOW.
+    *Told* once an episode: again after an hour that was as expected. BELOW needs an hour with a quarter of the usual
+    events, or two in a row with half of them. It is not told where most other phones of the site that were expected
+    (of the tenant, where the site has too few) are low too: a holiday, a site without a network. Hours in which the device
+    is not usually used are never BELOW.
 
     State, bytes in memory: the open hours of a device about 150, changed by every event; its baseline about
     1,900, a tenant's 1,800, a site's 200, changed once an hour.
@@ -67,30 +70,33 @@ class PhoneEvents:
             return state, NOTHING
         row = event.row
         at = row.recorded_at if type(row) is Location else row.occurred_at  # type: ignore[union-attr]  # mypy does not narrow by `type`
-        return counted(state, None if at is None else at.timestamp(), event.now_us), NOTHING
+        now_s = event.now_us / 1e6
+        if state is None:
+            return opened(now_s, 0 if event.site is None else ahead_s(event.site.timezone)), NOTHING
+        return counted(state, now_s if at is None else at.timestamp(), now_s), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
         """The first open hour's end, and what is waited for after it."""
         waited_ms = round(policy.late_upload_minutes * 60_000) + state.waited_hours * HOUR_MS
-        return (state.first_hour + 1) * HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
+        return state.start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
 
     def conclude(
         self, state: PhoneHours, learned: Learned, closing: Closing, policy: PhoneEventsPolicy
     ) -> tuple[PhoneHours | None, Learned, Judgements]:
         """First say what the phone has to the site and the tenant, then judge and learn the hour and go to the next."""
-        hour, count = state.first_hour, state.counts[0] if state.counts else 0
-        if hour - state.heard_hour > policy.silent_days_max * 24:
+        hour, count = state.hour, state.count
+        if state.start_s - state.heard_s > policy.silent_days_max * 86_400:
             return None, learned, NOTHING
         timezone = closing.site.timezone if closing.site is not None else "UTC"
         own = learned.own or PhoneBaseline(hour)
         tenant = learned.tenant or Crowd()
-        score = score_of(own, tenant, hour, hour_of_week(hour, timezone), count, policy)
+        score = score_of(own, tenant, hour, hour_of_week(state.start_s, timezone), count, policy)
         if score.judged and score.busy and not state.pooled:
             low = score.below
             site = with_presence(learned.site or Crowd(), hour, low=low) if closing.site is not None else None
-            after = PhoneHours(hour, state.counts, state.heard_hour, state.waited_hours, pooled=True)
+            after = msgspec.structs.replace(state, pooled=True)
             return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
-        if score.below and state.heard_hour <= hour and state.waited_hours < policy.late_upload_hours_max:
+        if score.below and not state.heard_since and state.waited_hours < policy.late_upload_hours_max:
             return state.waiting(), learned, NOTHING
         judgements: Judgements = NOTHING
         told = own.told
@@ -98,10 +104,10 @@ class PhoneEvents:
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != told:
-                judgements = (finding(score, side, closing.entity_id, hour, timezone, policy),)
-            if side or score.busy:
+                judgements = (finding(score, side, closing.entity_id, state.start_s, timezone, policy),)
+            if side or score.usual:
                 told = side
-        clean = not (score.below or score.above or everybody)
+        clean = not (score.below or score.above or everybody or (score.low and own.told < 0))
         own = learned_by(own, hour, score, told, policy, clean=clean)
         if clean:
             tenant = shared_by(tenant, score)
@@ -110,10 +116,10 @@ class PhoneEvents:
 
 def _widespread(site: Crowd | None, tenant: Crowd, hour: int, policy: PhoneEventsPolicy) -> bool:
     """Whether most of the others who were expected are low too, at the site or else in the tenant."""
-    for crowd in (site, tenant):
+    for crowd, others_min in ((site, policy.site_others_min), (tenant, policy.tenant_others_min)):
         if crowd is not None:
             expected, low = crowd.presence(hour)
             others, others_low = expected - 1, low - 1
-            if others >= policy.others_min:
+            if others >= others_min:
                 return others_low >= policy.widespread_share_min * others
     return False

@@ -2,52 +2,79 @@
 
 import msgspec
 
+HOUR_S = 3600
 HOUR_MS = 3_600_000
-HOUR_US = 3_600_000_000
 OPEN_HOURS_MAX = 24
 """Older counts belong to a time in which nobody judged: the device begins anew."""
 
 
 class PhoneHours(msgspec.Struct, frozen=True, array_like=True):
-    """The hours that are not judged yet, from `first_hour` on; at most OPEN_HOURS_MAX. Hours are Unix hours."""
+    """The hours that are not judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
 
-    first_hour: int
+    start_s: int
+    """When the first of them began, Unix seconds: a full hour on the site's clock."""
     counts: tuple[int, ...] = ()
-    heard_hour: int = 0
-    """The last hour with an event."""
+    heard_s: int = 0
+    """When the last hour began that had an event and is judged."""
     waited_hours: int = 0
     """How often the first hour was put off, for the phone may be without a network."""
     pooled: bool = False
     """Whether the site knows of the first hour."""
 
+    @property
+    def hour(self) -> int:
+        """The number of the first hour: the next one has the next number."""
+        return self.start_s // HOUR_S
+
+    @property
+    def count(self) -> int:
+        """Events of the first hour."""
+        return self.counts[0] if self.counts else 0
+
+    @property
+    def heard_since(self) -> bool:
+        """Whether the phone was heard after the first hour."""
+        return any(self.counts[1:])
+
     def waiting(self) -> "PhoneHours":
         """The first hour put off by an hour."""
-        return PhoneHours(self.first_hour, self.counts, self.heard_hour, self.waited_hours + 1, self.pooled)
+        return PhoneHours(self.start_s, self.counts, self.heard_s, self.waited_hours + 1, self.pooled)
 
     def next(self) -> "PhoneHours":
         """The first hour is over."""
-        return PhoneHours(self.first_hour + 1, self.counts[1:], self.heard_hour)
+        heard_s = self.start_s if self.count else self.heard_s
+        return PhoneHours(self.start_s + HOUR_S, self.counts[1:], heard_s)
 
 
-def counted(state: PhoneHours | None, at_s: float | None, now_us: int) -> PhoneHours:
-    """One more event, which happened `at_s` and is known `now_us`; one of an hour that is closed changes nothing.
+def opened(now_s: float, ahead_s: int) -> PhoneHours:
+    """The hours of a device that is heard for the first time: of the present hour's beginning nothing is known.
 
-    The hour in which a device is first heard is not counted: of its beginning nothing is known.
-
-    >>> counted(PhoneHours(10, (), 9), 10.5 * 3600, 12 * HOUR_US)
-    PhoneHours(first_hour=10, counts=(1,), heard_hour=10, waited_hours=0, pooled=False)
+    >>> opened(12.9 * 3600, ahead_s=1800).start_s == 13.5 * 3600
+    True
     """
-    now_hour = now_us // HOUR_US
-    if state is None or now_hour - state.first_hour >= OPEN_HOURS_MAX:
-        return PhoneHours(now_hour + 1, (), now_hour)
-    hour = now_hour if at_s is None else min(int(at_s) // 3600, now_hour)
-    index = hour - state.first_hour
+    present_s = (int(now_s) + ahead_s) // HOUR_S * HOUR_S - ahead_s
+    return PhoneHours(present_s + HOUR_S, (), present_s)
+
+
+def counted(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
+    """One more event, which happened `at_s` and is known `now_s`; one of an hour that is closed changes nothing.
+
+    Called for every fix of every phone: it makes one object and one tuple.
+
+    >>> counted(PhoneHours(36_000), 36_010, 36_020).counts, counted(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
+    ((1,), (4, 1))
+    """
+    index = int(((at_s if at_s < now_s else now_s) - state.start_s) // 3600)  # noqa: FURB136 - half the cost of min()
     if index < 0:
         return state
     counts = state.counts
-    if index < len(counts):
+    later = index + 1 - len(counts)
+    if later == 0:
+        counts = (*counts[:-1], counts[index] + 1)
+    elif later < 0:
         counts = (*counts[:index], counts[index] + 1, *counts[index + 1 :])
+    elif index >= OPEN_HOURS_MAX:
+        return opened(now_s, -state.start_s % HOUR_S)
     else:
-        counts = counts + (0,) * (index - len(counts)) + (1,)
-    heard = max(state.heard_hour, hour)
-    return PhoneHours(state.first_hour, counts, heard, state.waited_hours, state.pooled)
+        counts = counts + (0,) * (later - 1) + (1,)
+    return PhoneHours(state.start_s, counts, state.heard_s, state.waited_hours, state.pooled)

@@ -39,7 +39,7 @@ def add_life_options(parser: argparse.ArgumentParser) -> None:
     """The options that say which life to make."""
     parser.add_argument("--seed", type=int, default=7, help="another seed is another life (default 7)")
     parser.add_argument("--weeks", type=int, default=6, help="how long it is (default 6)")
-    parser.add_argument("--learning-weeks", type=int, default=4, help="nothing that is learned is planted in these")
+    parser.add_argument("--learning-weeks", type=int, default=2, help="nothing that is learned is planted in these")
     parser.add_argument("--tenants", type=int, default=4, help="how many companies (default 4)")
     parser.add_argument("--clean", action="store_true", help="nothing wrong happens: only false alarms are left")
 

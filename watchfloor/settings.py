@@ -162,6 +162,9 @@ class WorkerSettings(Section):
     """How often changed state is written under load. What came since is run again after a crash."""
     changelog_keys_max: Positive = 20_000
     """Changed keys after which the changelog is written without waiting for its interval."""
+    second_look_after_ms: Annotated[int, Field(ge=0)] = 2
+    """Rows that the broker was waited for at least so long are processed after all topics were asked once more: with
+    the row that ended the wait others may just have come. 0: always."""
     large_batch_records: Positive = 1_000
     """From this size on the next micro-batch is fetched while this one is processed, and processed while this one is
     written."""

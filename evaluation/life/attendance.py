@@ -132,6 +132,11 @@ class Gate:
             off_m=off_m,
             by_phone=site.kiosk_id is None,
         )
+        if planted == "double tap":
+            self.pass_by(
+                "CHECK_IN", site, person, in_s + 3, commit_s + 3, device, verified=verified,
+                by_phone=site.kiosk_id is None,
+            )  # fmt: skip
         about, label = [f"person:{person.id}", f"attendance:{row_id}"], self._ledger.label
         if planted == "late":
             label("LATE_CHECK_IN", site.tenant_id, about, commit_s, f"{(in_s - duty.start_s) / 60:.0f} min late")
@@ -162,6 +167,11 @@ class Gate:
             in_s = duty.start_s + chance.uniform(30, 90) * MINUTE_S
         elif planted == "early":
             in_s = duty.start_s - chance.uniform(30, 45) * MINUTE_S
+        elif planted == "extended":  # asked to stay on, and the planner enters it while the shift runs
+            longer_s = chance.uniform(1.5, 2.2) * HOUR_S
+            asked_s = duty.end_s - chance.uniform(1, 2) * HOUR_S
+            self._ledger.update("assignment", duty.assignment, asked_s, shift_end=moment(duty.end_s + longer_s))
+            out_s += longer_s
         return in_s, out_s
 
     def _buddy(self, duty: Duty, helper: Person, in_s: float) -> list[str]:

@@ -24,7 +24,7 @@ class Span:
     first: date = date(2026, 3, 2)
     """A Monday. Six weeks from here hold three changes to or from daylight saving time on three continents."""
     weeks: int = 6
-    learning_weeks: int = 4
+    learning_weeks: int = 2
 
     @property
     def days(self) -> list[date]:

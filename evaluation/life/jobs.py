@@ -79,7 +79,7 @@ class Jobs:
         started_s = planned_s + chance.uniform(0, 60) * MINUTE_S
         usual_s = minutes * (0.8 + 0.07 * (site.id % 7)) * MINUTE_S
         takes_s = usual_s * math.exp(max(-2.6, min(2.6, chance.gauss(0, 1))) * _SPREAD)
-        kinds = ["last minute", "cancelled", "moved"]
+        kinds = ["last minute", "cancelled", "moved", "uploaded late"]
         if self._planted:
             kinds += ["late", "never", "started, not done"]
             kinds += ["skipped", "skipped"] if checkpoints else []
@@ -147,7 +147,8 @@ class Jobs:
             half_s, half = started_s + takes_s / 2, min(checkpoints // 2, scanned or 0)
             row = self._ledger.update("jobneed", row, half_s, checkpoints_scanned=half)
         done = {"status": "COMPLETED", "completed_at": moment(done_s), "checkpoints_scanned": scanned}
-        self._ledger.update("jobneed", row, done_s + 1, **done)
+        upload_s = chance.uniform(0.5, 2.5) * HOUR_S if plant == "uploaded late" else 1.0
+        self._ledger.update("jobneed", row, done_s + upload_s, **done)
         if plant in {"slow", "fast"}:
             note = f"{row['title']} in {takes_s / 60:.0f} min"
             self._ledger.label("UNUSUAL_COMPLETION_TIME", tenant, about, done_s + 1, note)

@@ -13,6 +13,9 @@ from evaluation.life.world import moved
 _MULTIPATH_SHARE = 0.008
 _CACHED_SHARE = 0.01
 _LOST_SHARE = 0.05
+_COARSE_SHARE = 0.004
+_CANYON_SHARE = 0.06
+"""Of spans at work: a while beside a facade, where one fix after the other is bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,14 @@ def walk(chance: random.Random, start_s: float, end_s: float, extent_m: float) -
     east = north = 0.0
     before_s = start_s
     at_s = start_s + chance.uniform(20, 200)
+    canyon_s = chance.uniform(start_s, end_s) if chance.random() < _CANYON_SHARE else end_s
     while at_s < end_s:
         new_east, new_north = _step(chance, east, north, extent_m)
         moved_m = math.hypot(new_east - east, new_north - north)
         if chance.random() >= _LOST_SHARE:
             speed = max(0.0, min(1.6, moved_m / (at_s - before_s) + chance.gauss(0, 0.1)))
-            fixes.append(received(chance, at_s, new_east, new_north, speed))
+            bad = 0 <= at_s - canyon_s < 12 * MINUTE_S
+            fixes.append(received(chance, at_s, new_east, new_north, speed, multipath=0.8 if bad else None))
             if chance.random() < _CACHED_SHARE:  # the system hands out its last position once more
                 last = fixes[-1]
                 fixes.append(Fix(at_s + chance.uniform(20, 60), last.east_m, last.north_m, last.accuracy_m, 0.0))
@@ -62,9 +67,21 @@ def walk(chance: random.Random, start_s: float, end_s: float, extent_m: float) -
     return fixes
 
 
-def received(chance: random.Random, at_s: float, east_m: float, north_m: float, speed_mps: float) -> Fix:
-    """A true position as a receiver gives it: with noise, and now and then by way of a facade."""
-    if chance.random() < _MULTIPATH_SHARE:
+def received(
+    chance: random.Random,
+    at_s: float,
+    east_m: float,
+    north_m: float,
+    speed_mps: float,
+    *,
+    multipath: float | None = None,
+) -> Fix:
+    """A true position as a receiver gives it: with noise, now and then by way of a facade or of a radio mast."""
+    if chance.random() < _COARSE_SHARE:  # no satellite in view: the mast's word, which may be a kilometre off
+        accuracy, angle = chance.uniform(400, 1_800), chance.uniform(0, 2 * math.pi)
+        off_m = accuracy * chance.uniform(0.1, 1.0)
+        return Fix(at_s, east_m + off_m * math.cos(angle), north_m + off_m * math.sin(angle), accuracy, 0.0)
+    if chance.random() < (_MULTIPATH_SHARE if multipath is None else multipath):
         off_m, angle = chance.uniform(50, 150), chance.uniform(0, 2 * math.pi)
         # Most receivers know that such a fix is bad; some do not.
         accuracy = off_m * chance.uniform(0.7, 1.1) if chance.random() < 0.75 else chance.uniform(15, 40)

@@ -17,7 +17,16 @@ _ATTENDANCE = ("late", "wrong face", "no check-out")
 _BY_PHONE = ("elsewhere", "buddy")
 _TRIPS = ("walk out", "drive out", "jump", "frozen", "too perfect", "mocked")
 _LEARNED = ("quiet", "flood")
-_NEAR = ("early", "late upload", "late check-out upload", "borrowed phone", "forgotten bag", "way home")
+_NEAR = (
+    "extended",
+    "double tap",
+    "early",
+    "late upload",
+    "late check-out upload",
+    "borrowed phone",
+    "forgotten bag",
+    "way home",
+)
 """What looks wrong and is not."""
 
 
@@ -58,7 +67,7 @@ class Workday:
         self._uploaded_late(duty, times)
         if plant in {"late", "buddy"}:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_BELOW")
-        elif plant in {"drive out", "walk out"} or duty.plan is not Plan.USUAL:
+        elif plant in {"drive out", "walk out", "extended"} or duty.plan is not Plan.USUAL:
             self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_ABOVE")
 
     def _plant(self, chance: random.Random, duty: Duty, day: date) -> str:
@@ -99,7 +108,8 @@ class Workday:
                 said = [("GEOFENCE_VIOLATION", True), ("UNEXPECTED_MOVEMENT", False)]
             case "drive out":
                 new = trips.drive_out(chance, start_s, chance.uniform(4_000, 9_000), chance.uniform(10, 30) * MINUTE_S)
-                said = [("GEOFENCE_VIOLATION", True), ("UNEXPECTED_MOVEMENT", True)]
+                # Out and back are two movements; that the second one is told is not wrong.
+                said = [("GEOFENCE_VIOLATION", True), ("UNEXPECTED_MOVEMENT", True), ("UNEXPECTED_MOVEMENT", False)]
             case "jump":
                 new = trips.jump(chance, start_s)
                 said = [("LOCATION_SPOOFING", True), ("GEOFENCE_VIOLATION", False), ("UNEXPECTED_MOVEMENT", False)]

@@ -14,11 +14,12 @@ import structlog
 
 from streams.engine.appender import Appender
 from streams.engine.fetcher import Fetcher
+from streams.engine.frontier import Identity
 from streams.engine.intake import Decode, Intake
 from streams.engine.model import EngineTopics, MicroBatch, OutputRecord
 from streams.engine.observation import Observer
 from streams.engine.ownership import Ownership
-from streams.engine.partition import Identity, Partition
+from streams.engine.partition import Partition
 from streams.engine.patience import Patience
 from streams.engine.progress import Progress
 from streams.engine.recovery import Recovery, no_copy
@@ -125,6 +126,7 @@ class Cycle:
             return
         await self._pace()
         fetched = await self._intake.fetch(partitions)
+        await self._intake.look_again(partitions)
         # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
         if fetched >= self._settings.large_batch_records:

@@ -16,6 +16,7 @@ from mode import Service
 from streams.engine.appender import Appender
 from streams.engine.cycle import Application, Cycle
 from streams.engine.fetcher import Fetcher
+from streams.engine.handover import Handover
 from streams.engine.model import MicroBatch
 from streams.engine.standby import Standby
 from streams.metrics import WorkerMetrics
@@ -57,7 +58,7 @@ class Engine(Service):
         standby: Standby | None = None,
     ) -> None:
         super().__init__()
-        self.batches = app.channel()
+        self.batches = Handover(app)
         """The agent's stream: one MicroBatch an event."""
         self.failure: BaseException | None = None
         """Why the engine stopped by itself; the process ends then."""
@@ -83,8 +84,7 @@ class Engine(Service):
         self._cycle.ownership.assign({place.partition for place in assigned if place.topic == self._topics.sources[0]})
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
-        if not self._ended.is_set():
-            await self._cycle.ownership.suspend()
+        await self._cycle.ownership.suspend()
 
     async def _hand_over(self, batch: MicroBatch) -> None:
         await self.batches.put(batch)
@@ -106,6 +106,7 @@ class Engine(Service):
                 await self._cycle.close()
             except KafkaError as error:  # the next owner runs again what the journal has
                 log.warning("the last snapshot was not written", error=type(error).__name__)
+        self._cycle.ownership.end()
         await self._appender.stop()
         await self._fetcher.stop()
         if self._standby is not None:

@@ -30,6 +30,8 @@ _EARLIEST = -2
 _READ_COMMITTED = 1
 _RETRY_S = 0.2
 _OPEN_POLL_S = 0.02
+_LOOK_S_MAX = 0.02
+"""How long a micro-batch is held back at most for a second look at the topics."""
 _NO_WAIT = ConnectionGroup.COORDINATION
 """aiokafka's second connection to a broker: on the first, a request waits until a long poll has ended."""
 _PREFERRED_REPLICA_VERSION = 11
@@ -65,15 +67,43 @@ class Fetcher:
         without a reachable leader is left out. Where an offset is no longer in the log, that is logged, and
         `next_offset` says where the log begins.
         """
+        by_leader = self._by_leader(offsets)
+        if not by_leader:
+            await self._refresh()
+            return {}
+        return await self._outstanding.fetch(by_leader, offsets, wait_ms)
+
+    async def look(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        """What there is now, of every broker, whatever else it was asked; waits for no record.
+
+        A broker that takes longer than it ever should is left out.
+        """
+        by_leader = self._by_leader(offsets)
+        try:
+            async with asyncio.timeout(_LOOK_S_MAX):
+                if len(by_leader) == 1:  # as cheap as it gets
+                    ((node, partitions),) = by_leader.items()
+                    return await self._fetch_from(node, partitions, offsets, 0, _NO_WAIT)
+        except TimeoutError:
+            return {}
+        requests = [
+            asyncio.create_task(self._fetch_from(node, partitions, offsets, 0, _NO_WAIT))
+            for node, partitions in by_leader.items()
+        ]
+        if not requests:
+            return {}
+        answered, late = await asyncio.wait(requests, timeout=_LOOK_S_MAX)
+        for request in late:
+            request.cancel()
+        return {place: fetched for request in answered for place, fetched in request.result().items()}
+
+    def _by_leader(self, offsets: Mapping[TopicPartition, int]) -> dict[int, list[TopicPartition]]:
         by_leader: dict[int, list[TopicPartition]] = {}
         for partition in offsets:
             leader = self._client.cluster.leader_for_partition(partition)
             if leader is not None and leader != -1:
                 by_leader.setdefault(leader, []).append(partition)
-        if not by_leader:
-            await self._refresh()
-            return {}
-        return await self._outstanding.fetch(by_leader, offsets, wait_ms)
+        return by_leader
 
     async def _fetch_from(
         self,

@@ -18,13 +18,16 @@ Order = tuple[int, int]
 _NOWHERE: Order = (-1, -1)
 
 
-def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool = True) -> list[Entry]:
+def cut(
+    buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool = True, horizon: Order | None = None
+) -> list[Entry]:
     """Take from the buffers what may be processed now, merged in commit order.
 
     Args:
         buffers: per source topic its fetched entries, in offset order; taken entries are removed.
         lagging: per source topic whether the broker has records that are not in its buffer.
         wait: False takes everything there is, because a lagging topic was waited for long enough.
+        horizon: nothing behind it is taken, see `reach`; None: there is none.
     """
     filled = [buffer for buffer in buffers if buffer]
     if not filled:
@@ -34,6 +37,8 @@ def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool 
         # A buffer ends with what a restarted connector has begun to send again. Waiting would be for ever where
         # the buffer is full: what the topic still brings and was not there yet lies behind all that it has.
         bound = _bound([sorted(buffer, key=_place) for buffer in buffers], lagging)
+    if horizon is not None:
+        bound = horizon if bound is None or horizon < bound else bound
     if bound is None:
         if len(filled) == 1:
             taken = list(filled[0])  # a topic's own order is the commit order
@@ -48,6 +53,11 @@ def cut(buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool 
             while buffer and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
                 taken.append(buffer.popleft())
     return _in_order(taken)
+
+
+def reach(buffers: Sequence[deque[Entry]]) -> Order:
+    """The latest place in the commit order that any buffered entry has."""
+    return max(((entry.commit_lsn, entry.lsn) for buffer in buffers for entry in buffer), default=_NOWHERE)
 
 
 def take_spans(buffers: Sequence[deque[Entry]], ends: Sequence[int]) -> list[Entry]:

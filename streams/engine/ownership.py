@@ -52,6 +52,7 @@ class Ownership:
         self._set_aside: dict[int, Partition] = {}
         """What was owned before, to go on with if it stays ours."""
         self._quiet = asyncio.Event()
+        self._ended = False
         self._recovering = False
         self._check_at_s = 0.0
         self._changed = asyncio.Event()
@@ -87,14 +88,24 @@ class Ownership:
         """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
 
         A worker that went on until it heard the decision would write behind the fence of the next owner.
-        Does not wait longer than the session lasts; after that the fence has to do.
+        Does not wait longer than the session lasts. What was not sent by then never is: the partitions are given
+        up, and recovered anew if the group leaves them here. For what is on its way the fence has to do.
         """
+        if self._ended:
+            return
         self._deciding = True
         self._quiet.clear()
         self._changed.set()
         if self.partitions or self._recovering:
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._quiet.wait(), self._suspend_s_max)
+            except TimeoutError:
+                self._abandon()
+
+    def end(self) -> None:
+        """This worker writes nothing more: the group need not wait for it."""
+        self._ended = True
+        self._quiet.set()
 
     def assign(self, numbers: set[int]) -> None:
         """The group has decided: these are ours."""
@@ -116,6 +127,13 @@ class Ownership:
         for number in [number for number, until_s in self._lost_until_s.items() if now_s >= until_s]:
             del self._lost_until_s[number]
             self._changed.set()
+
+    def _abandon(self) -> None:
+        """Give up what is in the middle of a round, without a word on who has it now."""
+        log.warning("a round outlasted the session, its partitions are given up", partitions=sorted(self.partitions))
+        for partition in self.partitions.values():
+            partition.fenced = True
+        self.partitions = {}  # not emptied: the round goes through it
 
     @property
     def changed(self) -> bool:

@@ -1,14 +1,13 @@
 """One partition as a state machine: buffers in, micro-batches out. Pure but for the batch's future."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from streams.engine.merge import Order, cut, take_spans
+from streams.engine.frontier import NOWHERE, Frontier, Identity
+from streams.engine.merge import Order, cut, reach, take_spans
 from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch, Position
 from streams.engine.parts import MARKER
 from streams.engine.tables import PartitionState
-
-Identity = Callable[[Entry], str]
 
 
 class Partition:
@@ -52,6 +51,8 @@ class Partition:
         """Output topic to micro-batch to the index of the last output that it already has."""
         self.ends: dict[str, int] = {}
         """Written topic to the offset at which our next record is expected."""
+        self._horizon: Order | None = None
+        """What lies behind it is left for a later micro-batch than the next; None: nothing is."""
         self.last_order: Order = (0, 0)
         self.newest_ms = 0
         """When the latest processed record was appended to its topic, Unix milliseconds; 0 before the first."""
@@ -63,6 +64,7 @@ class Partition:
         self.ticked_ms = 0
         """The latest time at which a timer that a tick has fired was due."""
         self.fenced = False
+        """Whether to write nothing more of it: another worker has it, or may have it by now."""
         self.unsaved = False
         """Whether a micro-batch was processed since the last snapshot."""
         self.parts_serial = 0
@@ -140,6 +142,22 @@ class Partition:
         self.high_watermarks[rank] = high_watermark
         self.asked_ms[rank] = asked_ms
 
+    @property
+    def waiting_records(self) -> int:
+        """Entries in the buffers."""
+        return sum(map(len, self.buffers))
+
+    def set_horizon(self, *, wanted: bool) -> bool:
+        """Leave what comes from now on to a later micro-batch than the next; whether there is a next one.
+
+        An answer is not a picture of one moment: the broker looks at one topic after the other, and may have looked
+        at an earlier row's topic before that row came, and at a later row's topic after. Asked once more, it brings
+        all that was there before the rows at hand, and rows that came after them, of which the same cannot be said.
+        """
+        wanted = wanted and not self.replay and any(self.buffers)
+        self._horizon = reach(self.buffers) if wanted else None
+        return wanted
+
     def reached_ms(self) -> int:
         """How far the log has come: nothing that was committed before is taken to be still under way.
 
@@ -161,7 +179,7 @@ class Partition:
         """
         if self.replay:
             return self._replayed_batch()
-        entries = cut(self.buffers, self.lagging, wait=wait)
+        entries = cut(self.buffers, self.lagging, wait=wait, horizon=self._horizon)
         tick_ms = None
         if self.wake_at_ms is not None:
             reached_ms = self.reached_ms()
@@ -230,7 +248,7 @@ class Partition:
         """
         kept: list[Entry] = []
         append = kept.append
-        frontier = [_Frontier(*self.progress.get(topic, _NOWHERE)) for topic in self.topics]
+        frontier = [Frontier(*self.progress.get(topic, NOWHERE)) for topic in self.topics]
         last = self.last_order
         for entry in entries:
             lsn = entry.lsn
@@ -252,46 +270,13 @@ class Partition:
                     # of the new one would look like a repeat of the old one.
                     batch.new_history = True
                     batch.late += 1
-                    frontier = [_Frontier(*_NOWHERE) for _ in self.topics]
+                    frontier = [Frontier(*NOWHERE) for _ in self.topics]
                     self.progress.clear()
-                    last = _NOWHERE[:2]
+                    last = NOWHERE[:2]
                 last = max(last, (entry.snapshot_lsn, 0))
             append(entry)
         self.last_order = last
         for topic, reached in zip(self.topics, frontier, strict=True):
-            if reached.order != _NOWHERE[:2]:
+            if reached.order != NOWHERE[:2]:
                 self.progress[topic] = (*reached.order, reached.known(self._identity))
         return kept
-
-
-_NOWHERE: tuple[int, int, list[str]] = (-1, -1, [])
-
-
-class _Frontier:
-    """How far a topic has come: the order reached, and the identities of its records at that order.
-
-    One WAL record can hold many rows (COPY), all at one order; only their identities tell a repeat from a
-    neighbour. They are worked out when they are asked for, which for most orders is never.
-    """
-
-    __slots__ = ("identities", "newest", "order")
-
-    def __init__(self, commit_lsn: int, lsn: int, identities: list[str]) -> None:
-        self.order = (commit_lsn, lsn)
-        self.identities: list[str] | None = identities
-        self.newest: Entry | None = None
-
-    def known(self, identity: Identity) -> list[str]:
-        """Identities at the order reached."""
-        if self.identities is None:
-            assert self.newest is not None  # noqa: S101 - set together with the order
-            self.identities = [identity(self.newest)]
-        return self.identities
-
-    def holds(self, entry: Entry, identity: Identity) -> bool:
-        """Whether an entry at the order reached is there already; afterwards it is."""
-        known, own = self.known(identity), identity(entry)
-        if own in known:
-            return True
-        self.identities = [*known, own]
-        return False

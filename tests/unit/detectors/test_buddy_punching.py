@@ -97,6 +97,7 @@ def test_a_face_check_may_be_trusted_by_policy() -> None:
     check(sut, 8, 17, verified_person_id=17)
     assert not check(sut, 8 + SECOND, 23, verified_person_id=23)
     believed = Fold(BuddyPunching())
+    check(believed, -24, 17)
     check(believed, 8, 17, verified_person_id=17)
     (judgement,) = check(believed, 8 + SECOND, 23, verified_person_id=23)
     assert judgement.fraud_score is not None
@@ -110,3 +111,12 @@ def test_a_row_that_comes_twice_is_judged_once() -> None:
     state = sut.state
     assert not check(sut, 8 + SECOND, 23, id=2)
     assert sut.state is state
+
+
+def test_the_first_queue_at_a_new_terminal_is_no_finding_where_faces_are_recognised() -> None:
+    sut = Fold(BuddyPunching())
+    for number in range(8):
+        assert not check(sut, 8 + 6 * number * SECOND, number, verified_person_id=number)
+    crowd = Fold(BuddyPunching())
+    found = [check(crowd, 8 + number * SECOND, number, verified_person_id=number) for number in range(3)]
+    assert [len(each) for each in found] == [0, 0, 1]

@@ -64,6 +64,13 @@ def test_a_check_in_that_comes_hours_late_waits_for_the_check_out_behind_it() ->
     assert sut.due_hour() is None
 
 
+def test_a_check_out_of_before_the_check_in_does_not_end_it() -> None:
+    sut = fold()
+    sut.check_in(8)
+    sut.check_out(6, uploaded=8.5)
+    assert sut.due_hour() == 18
+
+
 def test_a_break_does_not_leave_anything_open() -> None:
     sut = fold()
     sut.check_in(8)

@@ -1,5 +1,6 @@
 """A labelled life is a function of its seed, is in commit order, holds every kind of wrong, and stands alone."""
 
+import functools
 import hashlib
 import subprocess
 import sys
@@ -15,6 +16,12 @@ from evaluation.records import RowChange
 
 SHORT = Span(weeks=1, learning_weeks=1)
 MIDDLE = Span(weeks=3, learning_weeks=1)
+
+
+@functools.cache
+def weeks() -> tuple[list[RowChange], Life]:
+    """Three weeks, made once."""
+    return taken(5, MIDDLE)
 
 
 def taken(seed: int, span: Span = SHORT, **more: bool) -> tuple[list[RowChange], Life]:
@@ -53,7 +60,7 @@ def test_rows_have_the_columns_of_the_contract_and_no_others() -> None:
 
 
 def test_every_finding_type_of_the_contract_is_planted() -> None:
-    changes, life = taken(5, MIDDLE)
+    changes, life = weeks()
     assert changes
     planted = {label.finding_type for label in life.labels if label.required}
     wanted = {*FindingType, "ANOMALY_PHONE_EVENTS_BELOW", "ANOMALY_PHONE_EVENTS_ABOVE"}
@@ -61,14 +68,14 @@ def test_every_finding_type_of_the_contract_is_planted() -> None:
 
 
 def test_every_label_is_about_something_that_exists() -> None:
-    changes, life = taken(6, MIDDLE)
+    changes, life = weeks()
     there = {f"{change.table}:{change.after['id']}" for change in changes if change.after}
     for label in life.labels:
         assert there & set(label.entities), label
 
 
 def test_what_is_learned_is_planted_only_after_the_learning_weeks() -> None:
-    _, life = taken(7, MIDDLE)
+    _, life = weeks()
     learned = [label for label in life.labels if label.finding_type.startswith("ANOMALY_") and label.required]
     assert learned
     assert min(label.at_s for label in learned) >= life.meta.judged_from_s

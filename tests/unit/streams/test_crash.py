@@ -93,6 +93,7 @@ class Life(life.Life):
         stores_last: bool,
         snapshots_each_ms: int | None = None,
         transactions: bool = False,
+        session_timeout_ms: int = SETTINGS.session_timeout_ms,
     ) -> None:
         interval_ms = snapshots_each_ms or draws.choice([1, 30, 1_000])
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
@@ -105,23 +106,30 @@ class Life(life.Life):
                 update={
                     "changelog_interval_ms": interval_ms,
                     "large_batch_records": draws.choice([1, 1_000]),  # with 1 it always fetches ahead
+                    "session_timeout_ms": session_timeout_ms,
                 }
             ),
             WorkerMetrics(CollectorRegistry()),
             self._clock,
         )
         self._hangs: asyncio.Event | None = None
+        self._goes_on = asyncio.Event()
 
     async def _process(self, batch: MicroBatch) -> None:
         if self._hangs is not None:
             self._hangs.set()
-            await asyncio.Event().wait()
+            await self._goes_on.wait()
         await run_agent(batch)
 
     def hang(self) -> asyncio.Event:
         """From now on micro-batches are never processed, as if the agent were gone; set when one waits."""
         self._hangs = asyncio.Event()
         return self._hangs
+
+    def go_on(self) -> None:
+        """What hangs is processed after all."""
+        self._hangs = None
+        self._goes_on.set()
 
     @property
     def done(self) -> bool:
@@ -359,6 +367,41 @@ def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behin
 
     asyncio.run(both())
     assert log.topics["state", 0][-1].key == b"@fence:2"
+
+
+@settings(max_examples=50, deadline=None)
+@given(rounds=st.integers(0, 10), seed=st.integers(0, 10_000), comes_back=st.booleans())
+def test_a_round_that_outlasts_the_groups_patience_is_never_written(
+    rounds: int, seed: int, *, comes_back: bool
+) -> None:
+    log, events = log_with([(0, 1), (1, 2)] * 30)
+    draws = random.Random(seed)
+    slow = Life(log, draws, None, stores_last=False, session_timeout_ms=10)
+    owner = Life(log, draws, None, stores_last=False)
+
+    async def both() -> Life:
+        slow.cycle.ownership.assign({0})
+        for _ in range(rounds):
+            await slow.cycle.run_once()
+        reached = slow.hang()
+        running = asyncio.create_task(rounds_without_end(slow))
+        with contextlib.suppress(TimeoutError):  # everything may be processed already
+            await asyncio.wait_for(reached.wait(), 0.05)
+        await asyncio.wait_for(slow.cycle.ownership.suspend(), 1)
+        if not comes_back:
+            owner.cycle.ownership.assign({0})
+            for _ in range(draws.randrange(1, 6)):
+                await owner.cycle.run_once()
+        slow.cycle.ownership.assign({0} if comes_back else set())
+        slow.go_on()
+        for _ in range(400):
+            await (asyncio.sleep(0) if comes_back else owner.cycle.run_once())
+        running.cancel()
+        return slow if comes_back else owner
+
+    last = asyncio.run(both())
+    assert last.done
+    assert feed_of(log) == plain_fold(events), "as it lies there"
 
 
 def by_the_rule(log: MemoryLog) -> list[Event]:

@@ -176,3 +176,31 @@ def test_a_reading_up_to_an_offset_waits_for_the_transaction_before_it(
         return await asyncio.wait_for(reading, 5)
 
     assert asyncio.run(run()) == ([0, 1, 2] if commit else [2])
+
+
+def test_a_look_asks_every_broker_and_waits_for_none_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Brokers(Client):
+        """One leader a partition; the third does not answer."""
+
+        def leader_for_partition(self, partition: TopicPartition) -> int:
+            return partition.partition + 1
+
+        async def send(self, node: int, request: Any, **_: Any) -> Answer:
+            if node == 3:
+                await asyncio.Event().wait()
+            ((topic, ((number, offset, _),)),) = request._topics
+            return Answer([(topic, [[number, *self._log.fetch(offset, 3)[1:]]])])
+
+    log = Log()
+    log.write(None, 2)
+    monkeypatch.setattr(module, "AIOKafkaClient", lambda **_: Brokers(log, 3))
+    reader = Fetcher({}, fetch_bytes_max=1 << 20, partition_bytes_max=1 << 20)
+    places = [TopicPartition("t", number) for number in range(3)]
+
+    async def look(asked: list[TopicPartition]) -> dict[TopicPartition, int]:
+        answer = await asyncio.wait_for(reader.look(dict.fromkeys(asked, 0)), 1)
+        return {place: len(fetched.records) for place, fetched in answer.items()}
+
+    assert asyncio.run(look(places)) == {places[0]: 2, places[1]: 2}
+    assert asyncio.run(look(places[:1])) == {places[0]: 2}
+    assert asyncio.run(look(places[2:])) == {}

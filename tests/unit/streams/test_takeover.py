@@ -291,6 +291,21 @@ def test_a_worker_without_partitions_does_not_hold_the_group_up() -> None:
     asyncio.run(run())
 
 
+def test_a_worker_that_writes_nothing_more_does_not_hold_the_group_up() -> None:
+    async def run() -> None:
+        owner = ownership(Place())
+        owner.assign({0})
+        await owner.take_over()
+        revoked = asyncio.create_task(owner.suspend())
+        await asyncio.sleep(0)
+        assert not revoked.done(), "its last snapshot may be on its way"
+        owner.end()
+        await asyncio.wait_for(revoked, 0.5)
+        await asyncio.wait_for(owner.suspend(), 0.5)
+
+    asyncio.run(run())
+
+
 @settings(max_examples=200, deadline=None)
 @given(late=st.lists(st.tuples(st.sampled_from(["feed", "clean"]), st.integers(1, 6), st.integers(0, 30)), max_size=8))
 def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str, int, int]]) -> None:

@@ -1,0 +1,211 @@
+"""Writes docs/detectors from the detectors' docstrings and policies, with findings of a run over a labelled life.
+
+    python scripts/detector_docs.py            writes the pages
+    python scripts/detector_docs.py --check    exits with 1 when one is not current
+
+The examples come from the fold over three weeks of one made-up company: the same seed gives the same findings.
+"""
+
+# ruff: noqa: INP001, T201 - a command, not a module of a package
+import ast
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from detectors.interface import AbsenceDetector, BaselineDetector, Detector
+from detectors.registry import DETECTORS
+from evaluation.fold import Found, run
+from evaluation.life import Life, Span
+
+DIRECTORY = Path(__file__).resolve().parent.parent / "docs" / "detectors"
+SEED, WEEKS, LEARNING_WEEKS = 17, 3, 2
+_EXAMPLES_MAX = 3
+_NOTE = "Written by `scripts/detector_docs.py`; do not edit."
+_RANGES = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def documents(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
+    """File name to text, of every page.
+
+    Args:
+        found: detector and what it found, in the order of the log.
+    """
+    by_detector: dict[str, list[Found]] = {}
+    for detector, finding in found:
+        by_detector.setdefault(detector, []).append(finding)
+    pages = {_file(each): _page(each, by_detector.get(each.name, [])) for each in DETECTORS}
+    return {"README.md": _index(), **pages}
+
+
+def findings() -> Iterator[tuple[str, Found]]:
+    """What each detector finds in the life. Detectors of the same finding type run one after the other."""
+    life = Life(SEED, Span(weeks=WEEKS, learning_weeks=LEARNING_WEEKS), tenants=1)
+    changes = list(life.changes())
+    left = list(DETECTORS)
+    while left:
+        together: dict[str, Detector] = {}
+        for detector in left:
+            together.setdefault(_subject(detector), detector)
+        names = {subject: detector.name for subject, detector in together.items()}
+        for found in run(changes, life.meta.until_s, list(names.values())).found:
+            subject = next((each for each in names if found.finding.finding_type.startswith(each)), None)
+            if subject is not None:
+                yield names[subject], found
+        left = [detector for detector in left if detector not in together.values()]
+
+
+def _subject(detector: Detector) -> str:
+    """The finding type, or what its finding types begin with: the first word of its module's text."""
+    return _summary(detector).split()[0].strip(",:").removesuffix("_BELOW")
+
+
+def _summary(detector: Detector) -> str:
+    return (inspect.getdoc(inspect.getmodule(type(detector))) or "").splitlines()[0]
+
+
+def _file(detector: Detector) -> str:
+    return detector.name.replace("_", "-") + ".md"
+
+
+def _index() -> str:
+    lines = [
+        "# Detectors\n",
+        f"{_NOTE}\n",
+        "How well they find what is wrong: [evaluation](../evaluation.md). What a detector is, and how to add one:",
+        "`detectors/interface.py`. A policy's fields are set by rows of the table `policy` for a tenant, a client or a",
+        "site, or for all in the setting `worker.policies`, under the detector's name.\n",
+        "| detector | finds | reads | remembers | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for each in DETECTORS:
+        types, _, what = _summary(each).partition(":")
+        remembers = "nothing" if each.state_type is None else f"each {each.entity.value}"
+        how = _how(each)
+        tables = ", ".join(each.tables) or "every table"
+        lines.append(f"| [{each.name}]({_file(each)}) | {types}: {what.strip()} | {tables} | {remembers} | {how} |")
+    return "\n".join([*lines, ""])
+
+
+def _how(detector: Detector) -> str:
+    if isinstance(detector, BaselineDetector):
+        return "learns, by timer"
+    return "by timer" if isinstance(detector, AbsenceDetector) else "by row"
+
+
+def _page(detector: Detector, found: list[Found]) -> str:
+    lines = [f"# {detector.name}\n", f"{_NOTE}\n", f"{_summary(detector)}\n"]
+    lines += list(_text(inspect.getdoc(type(detector)) or ""))
+    lines += [
+        "## Policy\n",
+        f"{(inspect.getdoc(type(detector.policy)) or '').splitlines()[0]}\n",
+        "| field | default | range | meaning |",
+        "| --- | --- | --- | --- |",
+        *_fields(type(detector.policy), detector.policy),
+        "",
+        "## State\n",
+    ]
+    if detector.state_type is None:
+        lines.append("None: each row is judged by itself.\n")
+    else:
+        memory = (inspect.getdoc(detector.state_type) or "").splitlines()[0]
+        lines += [f"One a tenant and {detector.entity.value}. {memory}\n"]
+        lines += [f"- `{field.name}`" for field in msgspec.structs.fields(detector.state_type)]
+        lines.append("")
+    return "\n".join([*lines, "## Examples\n", *_examples(found)])
+
+
+def _text(docstring: str) -> Iterator[str]:
+    """The docstring as Markdown: its doctest as a block of code."""
+    lines, code = docstring.splitlines(), False
+    for line in lines:
+        if line.startswith(">>>") and not code:
+            yield "```python"
+            code = True
+        if code and not line:
+            yield "```"
+            code = False
+        yield line
+    if code:
+        yield "```"
+    yield ""
+
+
+def _fields(policy_type: type[Any], policy: Any) -> Iterator[str]:
+    texts: dict[str, str] = {}
+    for base in reversed(policy_type.__mro__):
+        if isinstance(base, type) and issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            texts |= _texts(base)
+    info = msgspec.inspect.type_info(policy_type)
+    for field in getattr(info, "fields", ()):
+        limits = [
+            f"{word} {value:g}" for key, word in _RANGES.items() if (value := _limit(field.type, key)) is not None
+        ]
+        default = getattr(policy, field.name)
+        shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+        yield f"| `{field.name}` | {shown} | {', '.join(limits)} | {texts.get(field.name, '')} |"
+
+
+def _limit(kind: Any, key: str) -> float | None:
+    value = getattr(kind, key, None)
+    return float(value) if value is not None else None
+
+
+def _texts(struct: type[Any]) -> dict[str, str]:
+    """The texts below a struct's fields."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    texts = {}
+    for statement, following in itertools.pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            said = following.value if isinstance(following, ast.Expr) else None
+            if isinstance(said, ast.Constant):
+                texts[statement.target.id] = " ".join(str(said.value).split()).replace("|", "\\|")
+    return texts
+
+
+def _examples(found: list[Found]) -> Iterator[str]:
+    """The first finding of each kind of evidence."""
+    shown: dict[tuple[object, ...], Found] = {}
+    for each in found:
+        evidence = each.finding.evidence
+        shown.setdefault((each.finding.finding_type, evidence.get("reason"), *sorted(evidence)), each)
+    if not shown:
+        yield "The life of the evaluation has none.\n"
+    for each in list(shown.values())[:_EXAMPLES_MAX]:
+        finding = each.finding
+        yield f"{finding.finding_type}, {finding.severity.value}, from a row of `{each.table}`: {finding.title}.\n"
+        yield f"> {finding.description}\n"
+        body = msgspec.json.format(msgspec.json.encode(finding.evidence), indent=2).decode()
+        yield f"```json\n{body}\n```\n"
+
+
+def main() -> int:
+    """Write or check; the exit code."""
+    pages = documents(findings())
+    if "--check" in sys.argv[1:]:
+        stale = [name for name, text in pages.items() if _read(DIRECTORY / name) != text]
+        stale += [path.name for path in DIRECTORY.glob("*.md") if path.name not in pages]
+        for name in stale:
+            print(f"{DIRECTORY / name} is not current: run python scripts/detector_docs.py", file=sys.stderr)
+        return 1 if stale else 0
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for path in DIRECTORY.glob("*.md"):
+        if path.name not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        (DIRECTORY / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
