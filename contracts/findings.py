@@ -32,7 +32,7 @@ class Category(StrEnum):
 
 
 class FindingType(StrEnum):
-    """The finding types with a fixed name; learned ones are `ANOMALY_<SIGNAL>_BELOW` and `_ABOVE`."""
+    """The finding types; those of learned volumes are `ANOMALY_<SIGNAL>_BELOW` and `_ABOVE`."""
 
     WRONG_PERSON = "WRONG_PERSON"
     UNAUTHORIZED_SITE = "UNAUTHORIZED_SITE"
@@ -51,6 +51,8 @@ class FindingType(StrEnum):
     TICKET_ESCALATED = "TICKET_ESCALATED"
     WORK_ORDER_OVERDUE = "WORK_ORDER_OVERDUE"
     DEVICE_OFFLINE = "DEVICE_OFFLINE"
+    ANOMALY_PHONE_EVENTS_BELOW = "ANOMALY_PHONE_EVENTS_BELOW"
+    ANOMALY_PHONE_EVENTS_ABOVE = "ANOMALY_PHONE_EVENTS_ABOVE"
     DATA_QUALITY = "DATA_QUALITY"
 
 

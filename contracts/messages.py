@@ -283,6 +283,8 @@ class DashboardAnomaly(_Server, frozen=True, kw_only=True, tag="anomaly_detected
     fraud_score: float | None
     title: str
     description: str
+    evidence: Evidence
+    """What the judgement was made from: enough to make it again."""
     created_at: str
     detection_latency_ms: float
     prev_seq: int = 0

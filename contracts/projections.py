@@ -55,6 +55,7 @@ def dashboard_messages(record: FeedRecord, timestamp: str, latency_ms: float) ->
             fraud_score=finding.fraud_score,
             title=filled(finding.title, record),
             description=filled(finding.description, record),
+            evidence=finding.evidence,
             created_at=finding.created_at,
             detection_latency_ms=latency_ms,
         )

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from detectors.geo import Area
+
 CHECK_IN = "CHECK_IN"
 CHECK_OUT = "CHECK_OUT"
 
@@ -25,7 +27,7 @@ class SiteFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     longitude: float | None = None
     """Degrees, WGS 84, within -180..180."""
     geofence_radius_m: float | None = None
-    geofence: str | None = None
-    """GeoJSON text of a Polygon or MultiPolygon."""
+    area: Area | None = None
+    """Its polygon, or without one the circle of its position and radius; None where its row gives neither."""
     timezone: str = "UTC"
     """IANA name: the site's own, or its tenant's, or UTC."""

@@ -14,11 +14,15 @@ away: the state is right, nobody is alerted.
 
 **Absence.** A detector with `due_ms` finds what did not happen: the worker calls `expire` once the log's clock
 has reached that time, without a row. Of detectors that share a memory at most one is such.
+
+**Baselines.** What a detector learns over weeks is large and changes seldom, so it is kept apart from the memory that
+every row changes: a `BaselineDetector` is handed it when its time has come, `conclude` in the place of `expire`: the
+entity's own, and what it shares with the entities of its site and of its tenant.
 """
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -39,6 +43,8 @@ class Entity(StrEnum):
     DEVICE = "device"
     ROW = "row"
     """The row itself, through its changes: a ticket, a task."""
+    KIND = "kind"
+    """All jobs of one type and title of a tenant."""
 
 
 class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
@@ -101,3 +107,46 @@ class AbsenceDetector(Detector, Protocol):
 
     def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, Judgements]:
         """The time has come: the state after it, and what is missing. `due_ms` of that state is None or later."""
+
+
+class Learned(NamedTuple):
+    """What a `BaselineDetector` has learned; each part None before there is any."""
+
+    own: Any
+    """The entity's."""
+    site: Any
+    """What the entities of the site share; None where the site is not known, and then not kept."""
+    tenant: Any
+    """What the entities of the tenant share."""
+
+
+class Closing(msgspec.Struct, frozen=True, gc=False):
+    """The occasion on which a `BaselineDetector` concludes."""
+
+    entity_id: int
+    at_ms: int
+    """The time that `due_ms` said, Unix milliseconds."""
+    site: SiteFacts | None = None
+    """The site of the row that set the timer."""
+
+
+@runtime_checkable
+class BaselineDetector(Detector, Protocol):
+    """A detector that learns what is usual, and judges when a span of time is over."""
+
+    @property
+    def own_type(self) -> type[Any]:
+        """What it learns of an entity."""
+
+    @property
+    def shared_type(self) -> type[Any]:
+        """What it learns of a site's and of a tenant's entities together."""
+
+    def due_ms(self, state: Any, policy: Any) -> int | None:
+        """When the span is over, Unix milliseconds; None: never."""
+
+    def conclude(self, state: Any, learned: Learned, closing: Closing, policy: Any) -> tuple[Any, Learned, Judgements]:
+        """The time has come: the state after it, what is learned then, and what is unusual.
+
+        What did not change is the same object, else it is written. `due_ms` of the state is None or later.
+        """

@@ -33,7 +33,7 @@ def overridden(policy: P, layers: Iterable[Mapping[str, Any]]) -> P:
     >>> class Example(Policy, frozen=True):
     ...     speed_mps_max: float = 50.0
     >>> overridden(Example(), [{"speed_mps_max": 70}, {"enabled": False}])
-    Example(enabled=False, speed_mps_max=70.0)
+    Example(speed_mps_max=70.0, enabled=False)
     >>> overridden(Example(), [{"speed": 70}])
     Traceback (most recent call last):
     detectors.policy.PolicyError: Object contains unknown field `speed`

@@ -1,30 +1,41 @@
 """UNAUTHORIZED_SITE: a check-in at a site where the person has no shift around that time."""
 
+from typing import Annotated
+
+import msgspec
+
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
+from detectors.attendance import occurred_s, restated
 from detectors.facts import CHECK_IN
+from detectors.fraud import Score, grown
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Evidence, Judgement
 from detectors.policy import Policy
 
 _SITES_SHOWN_MAX = 10
+_HOUR_S = 3_600.0
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNAUTHORIZED_SITE."""
 
-    check_in_early_s_max: float = 3_600.0
+    check_in_early_s_max: _Seconds = 3_600.0
     """How long before a shift its site may be entered."""
-    check_in_late_s_max: float = 3_600.0
+    check_in_late_s_max: _Seconds = 3_600.0
     """How long after the end of a shift its site may still be entered (a forgotten bag, an extension)."""
-    fraud_score: float = 0.5
+    fraud_score_max: Score = 0.5
     """Often a swap that nobody entered; with other evidence it weighs."""
 
 
 class UnauthorizedSite:
     """A check-in at time t at site s is authorized by a shift at s with start - early <= t <= end + late.
 
-    Only check-ins are judged: the check-out of an unauthorized visit would say the same again.
+    t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its two ends.
+    Only check-ins are judged: the check-out of an unauthorized visit would say the same again. Where the person's
+    shifts did not come in time the finding says so: `reference_missing`.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.facts import Shift
@@ -48,24 +59,28 @@ class UnauthorizedSite:
     def judge(self, state: None, event: Event[Attendance], policy: UnauthorizedSitePolicy) -> tuple[None, Judgements]:
         """The finding where site, person and time are known and no shift covers them."""
         row = event.row
-        if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None or row.occurred_at is None:
+        if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None or restated(event):
             return state, NOTHING
-        if event.before is not None and _judged(event.before) == _judged(row):
+        at_s = occurred_s(row)
+        if at_s is None:
             return state, NOTHING
-        at_s = row.occurred_at.timestamp()
-        expected: set[int] = set()
+        early_s, late_s = policy.check_in_early_s_max, policy.check_in_late_s_max
         for shift in event.shifts:
-            if shift.start_s - policy.check_in_early_s_max <= at_s <= shift.end_s + policy.check_in_late_s_max:
-                if shift.site_id == row.site_id:
-                    return state, NOTHING
-                expected.add(shift.site_id)
+            if shift.site_id == row.site_id and shift.start_s - early_s <= at_s <= shift.end_s + late_s:
+                return state, NOTHING
+        expected = {shift.site_id for shift in event.shifts if shift.start_s - early_s <= at_s <= shift.end_s + late_s}
+        here = [shift for shift in event.shifts if shift.site_id == row.site_id]
+        off_s = min((max(shift.start_s - early_s - at_s, at_s - shift.end_s - late_s) for shift in here), default=None)
         evidence: Evidence = {
             "observed_site_id": row.site_id,
             "expected_site_ids": sorted(expected)[:_SITES_SHOWN_MAX],
             "n": len(event.shifts),
+            "observed_off_s": None if off_s is None else round(off_s, 3),
             "check_in_early_s_max": policy.check_in_early_s_max,
             "check_in_late_s_max": policy.check_in_late_s_max,
         }
+        if "assignment" in event.missing:
+            evidence["reference_missing"] = True
         return state, (
             Judgement(
                 finding_type=FindingType.UNAUTHORIZED_SITE,
@@ -75,10 +90,6 @@ class UnauthorizedSite:
                 description=f"{{person_name}} (person {row.person_id}) checked in at {{site_name}} (site {row.site_id}); "
                 f"of {len(event.shifts)} known shifts none is there at this time.",
                 evidence=evidence,
-                fraud_score=policy.fraud_score,
+                fraud_score=grown(policy.fraud_score_max, float("inf") if off_s is None else off_s, _HOUR_S),
             ),
         )
-
-
-def _judged(row: Attendance) -> tuple[object, ...]:
-    return (row.event_type, row.site_id, row.person_id, row.occurred_at)

@@ -2,6 +2,7 @@
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
+from detectors.fraud import Score
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Judgement
 from detectors.policy import Policy
@@ -10,7 +11,7 @@ from detectors.policy import Policy
 class WrongPersonPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of WRONG_PERSON."""
 
-    fraud_score: float = 0.9
+    fraud_score: Score = 0.9
     """Alone nearly certain: what remains is a mistake of the face check."""
 
 

@@ -54,7 +54,7 @@ class Intake:
         try:
             record = decode_feed_record(value)
             generation = generation_of(headers)
-            commit_time = 0.0 if isinstance(record, Fence) else _seconds(record.source.commit_time)
+            happened = 0.0 if isinstance(record, Fence) else _seconds(record.time)
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("anomalies", partition, offset, error)
             return None
@@ -71,7 +71,7 @@ class Intake:
             self._metrics.holes.inc()
             _log.error("the feed skips numbers", tenant_id=record.tenant_id, last=before, next=record.seq)
         past = Past(record.seq, record.seq - 1 if before else 0, offset, timestamp_ms, value)
-        return entry_of(record, past, commit_time, before + 1 if hole else None)
+        return entry_of(record, past, happened, before + 1 if hole else None)
 
     def processed(self, partition: int, offset: int, headers: Headers, value: bytes) -> ProcessedBatch | None:
         """A record of `noc.processed`; None where it repeats one, is a fenced-off worker's or cannot be read.
@@ -107,22 +107,23 @@ def entry_again(past: Past) -> Entry:
     record = decode_feed_record(past.value)
     if isinstance(record, Fence):
         raise TypeError("a fence is never shown, so it is never remembered")
-    return entry_of(record, past, _seconds(record.source.commit_time))
+    return entry_of(record, past, _seconds(record.time))
 
 
-def entry_of(record: FeedRecord, past: Past, commit_time: float, lost_from: int | None = None) -> Entry:
+def entry_of(record: FeedRecord, past: Past, happened: float, lost_from: int | None = None) -> Entry:
     """A record with the times that its messages tell.
 
     Args:
         record: decoded.
         past: the same as it was read.
-        commit_time: of the source row, seconds since 1970.
+        happened: when what it tells became true, seconds since 1970: the commit of its row, or the time until which
+            something should have happened.
         lost_from: see `Entry`.
     """
-    latency_ms = round(max(0.0, past.timestamp_ms - commit_time * 1000), 3)
-    return Entry(record, past, iso(past.timestamp_ms / 1000), latency_ms, commit_time, lost_from)
+    latency_ms = round(max(0.0, past.timestamp_ms - happened * 1000), 3)
+    return Entry(record, past, iso(past.timestamp_ms / 1000), latency_ms, happened, lost_from)
 
 
-def _seconds(commit_time: str) -> float:
-    moment = datetime.fromisoformat(commit_time)
+def _seconds(time: str) -> float:
+    moment = datetime.fromisoformat(time)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -24,6 +24,7 @@ from streams.outbox import Outbox, OutputLimits
 from streams.reading import Reader
 from streams.scoring import Scorer
 from streams.tables import TenantTables, table_specs
+from streams.waiting import WaitingRoom
 from watchfloor.errors import SettingsError
 from watchfloor.settings import Settings, WorkerSettings
 
@@ -82,6 +83,9 @@ def make_scorer(
             report_interval_ms=worker.burst_report_interval_s * 1000,
             outbox=outbox,
             metrics=metrics,
+        ),
+        waiting=WaitingRoom(
+            worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
         ),
         shifts_per_person_max=worker.shifts_per_person_max,
         fuse=fuse,

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.envelope import Change
-from detectors.interface import AbsenceDetector, Detector, Event
+from detectors.interface import BaselineDetector, Closing, Detector, Event, Judgements, Learned
 from detectors.judgement import Judgement
-from streams.memory import EntityKey, Family, Memory, Origin, families
+from streams.engine.tables import Table
+from streams.memory import WHOLE_TENANT, EntityKey, Family, Memory, Origin, families
 from streams.places import Place, PlaceBook, Step
 from streams.tables import TenantTables
 from streams.timers import Timer
@@ -152,7 +153,8 @@ class Judge:
             tables.memories[timer.table].put(key, memory)
             return None
         detector = family.absence
-        policy: Any = self.places.at(tables, tenant_id, origin.site_id).policies[detector.name]
+        place = self.places.at(tables, tenant_id, origin.site_id)
+        policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
         absence = None
         memory.due_ms = None
@@ -161,7 +163,7 @@ class Judge:
             if due_by_policy_ms is not None and due_by_policy_ms > due_ms:
                 memory.due_ms = due_by_policy_ms
             else:
-                absence = self._expire(memory, detector, state, due_ms, origin, policy, failed)
+                absence = self._expire(tables, key, memory, family, state, due_ms, place, policy, failed)
         if memory.due_ms is not None:
             tables.timers.add(tenant_id, Timer(memory.due_ms, timer.table, timer.entity_id))
         self._keep(tables, family, key, memory)
@@ -169,23 +171,32 @@ class Judge:
 
     def _expire(
         self,
+        tables: TenantTables,
+        key: EntityKey,
         memory: Memory,
-        detector: AbsenceDetector,
+        family: Family,
         state: Any,
         due_ms: int,
-        origin: Origin,
+        place: Place,
         policy: Any,
         failed: Failed,
     ) -> Absence | None:
+        detector: Any = family.absence
         try:
-            after, judgements = detector.expire(state, due_ms, policy)
+            if detector in family.baselines:
+                after, judgements = _conclude(tables, key, detector, state, due_ms, place, policy)
+            else:
+                after, judgements = detector.expire(state, due_ms, policy)
         except Exception as error:  # noqa: BLE001 - as in `judge`; its timer is dropped, or it would raise for ever
             failed(detector.name, error)
             return None
         setattr(memory, detector.name, after)
         again_ms = None if after is None else detector.due_ms(after, policy)
-        if again_ms is not None and again_ms > due_ms:
+        if again_ms is not None and detector in family.baselines:
+            memory.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also where several are over
+        elif again_ms is not None and again_ms > due_ms:
             memory.due_ms = again_ms
+        origin: Any = memory.origin
         return Absence(detector.name, due_ms, origin, judgements) if judgements else None
 
     def _rearm(
@@ -208,10 +219,14 @@ class Judge:
         policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
         due_ms = detector.due_ms(state, policy) if state is not None and policy.enabled else None
+        if due_ms == memory.due_ms and detector in family.baselines:
+            return ()  # most often: an event is counted, and moves no time
         now_ms = change.commit_us // 1000
         found: Sequence[Judgement] = ()
         if due_ms is not None and due_ms <= now_ms:
-            if not taught:
+            if detector in family.baselines:
+                due_ms = now_ms + 1  # it concludes only when its timer fires
+            elif not taught:
                 after, found = detector.expire(state, now_ms, policy)
                 setattr(memory, detector.name, after)
                 due_ms = None if after is None else detector.due_ms(after, policy)
@@ -237,6 +252,8 @@ class Judge:
                     continue
                 policy: Any = self.places.at(tables, tenant_id, memory.origin.site_id).policies[detector]
                 due_ms = absence.due_ms(state, policy) if policy.enabled else None
+                if due_ms is None and absence in family.baselines:
+                    setattr(memory, detector, None)  # what it does not count is not to be missed later
                 if due_ms != memory.due_ms:
                     self._arm(tables, family, key, memory, due_ms)
                     self._keep(tables, family, key, memory)
@@ -254,6 +271,31 @@ class Judge:
             table.delete(key)
         else:
             table.put(key, memory)
+
+
+def _conclude(
+    tables: TenantTables,
+    key: EntityKey,
+    detector: BaselineDetector,
+    state: Any,
+    at_ms: int,
+    place: Place,
+    policy: Any,
+) -> tuple[Any, Judgements]:
+    """Hand a baseline detector what it has learned, and keep what it has learned then."""
+    own, shared = tables.baselines[detector.name], tables.shared[detector.name]
+    tenant_id, site = key[0], place.facts
+    held: list[tuple[Table[EntityKey, Any], EntityKey] | None] = [
+        (own, key),
+        None if site is None else (shared, (tenant_id, site.site_id)),
+        (shared, (tenant_id, WHOLE_TENANT)),
+    ]
+    learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
+    state, after, judgements = detector.conclude(state, learned, Closing(key[1], at_ms, site), policy)
+    for each, old, new in zip(held, learned, after, strict=True):
+        if each is not None and new is not old:
+            each[0].put(each[1], new)
+    return state, judgements
 
 
 def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failed: Failed) -> None:

@@ -3,21 +3,28 @@
 Detectors that read the same tables and keep the memory of the same kind of entity are a family. A family has one
 table; its value holds each detector's state under the detector's name, so that a detector may come or go without
 touching the others' states, and, where one of them finds absences, the time it waits for and the row it is about.
+What a baseline has learned is kept apart, in two tables of its detector: by entity, and shared by site and tenant.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from contracts.rows import AnyRow
-from detectors.interface import AbsenceDetector, Detector, Entity
+from detectors.interface import AbsenceDetector, BaselineDetector, Detector, Entity
 from detectors.registry import DETECTORS
 
 EntityKey = tuple[int, int]
 """(tenant id, entity id)."""
 
 PREFIX = "memory_"
+OWN_PREFIX = "baseline_"
+SHARED_PREFIX = "shared_"
+WHOLE_TENANT = 0
+"""The id under which `SHARED_PREFIX` keeps what a tenant's entities share; no site has it."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -59,12 +66,14 @@ class Family:
         self.entity = entity
         self.detectors = tuple(detectors)
         self.name = PREFIX + "_".join((*tables, entity))
-        absences = [each for each in detectors if isinstance(each, AbsenceDetector)]
+        absences = [each for each in detectors if isinstance(each, AbsenceDetector | BaselineDetector)]
         if len(absences) > 1:
             raise ValueError(f"{absences[0].name} and {absences[1].name} would share one timer")
-        self.absence: AbsenceDetector | None = absences[0] if absences else None
+        self.absence: AbsenceDetector | BaselineDetector | None = absences[0] if absences else None
+        """The detector that waits for a time."""
         self.timed = absences[0].name if absences else ""
-        """Name of the detector whose timer it is."""
+        """Its name."""
+        self.baselines = tuple(each for each in known if isinstance(each, BaselineDetector))
         fields = [(each.name, each.state_type | None, None) for each in known if each.state_type is not None]
         self.memory_type: type[Any] = msgspec.defstruct(
             "".join(part.title() for part in self.name.split("_")), fields, bases=(Memory,), omit_defaults=True
@@ -98,6 +107,17 @@ def _device(row: Any) -> EntityKey | None:
     return None if row.device_id is None else (row.tenant_id, row.device_id)
 
 
+@lru_cache(maxsize=65_536)
+def _kind_id(job_type: str | None, title: str | None) -> int:
+    """63 bits that every worker computes alike; upper and lower case and outer spaces do not matter."""
+    text = f"{job_type or ''}\0{(title or '').strip().casefold()}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _kind(row: Any) -> EntityKey | None:
+    return (row.tenant_id, _kind_id(row.job_type, row.title))
+
+
 def _row(row: AnyRow) -> EntityKey | None:
     return (row.tenant_id, row.id)
 
@@ -110,5 +130,6 @@ _KEYS: dict[Entity, Callable[[Any], EntityKey | None]] = {
     Entity.PERSON: _person,
     Entity.DEVICE: _device,
     Entity.ROW: _row,
+    Entity.KIND: _kind,
     Entity.NOTHING: _nothing,
 }

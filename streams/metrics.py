@@ -58,6 +58,12 @@ class WorkerMetrics:
             ["table"],
             registry=registry,
         )
+        self.references_missed = Counter(
+            "watchfloor_worker_references_missed_total",
+            "Sites, persons and shifts that were waited for and did not come.",
+            ["reference"],
+            registry=registry,
+        )
         self.repeats = Counter(
             "watchfloor_worker_repeats_total", "Records that Connect had sent before, dropped.", registry=registry
         )

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from detectors.facts import SiteFacts
+from detectors.geo import Area, AreaError, circle, polygon
 from detectors.interface import Detector
 from detectors.policy import Policy, PolicyError, overridden
+from detectors.quality import DataQuality, DataQualityPolicy
 from streams.memory import Family
 
 if TYPE_CHECKING:  # the tables hold places
-    from streams.tables import PolicyState, TenantTables
+    from streams.tables import PolicyState, SiteState, TenantTables
 
 Step = tuple[str, Any, Policy, bool]
 """A detector's name, its `judge`, the policy that holds, and whether it has a state."""
@@ -31,6 +33,8 @@ class Place(msgspec.Struct, frozen=True):
     """Table to the families that read it, each with its enabled detectors."""
     policies: Mapping[str, Policy]
     """Detector to the policy that holds."""
+    quality: DataQualityPolicy | None
+    """By which rows are cleaned; None where they are not."""
 
 
 class PlaceBook:
@@ -80,6 +84,8 @@ class PlaceBook:
         site = None if site_id is None else tables.sites.get((tenant_id, site_id))
         tenant = tables.tenants.get(tenant_id)
         client_id = site.client_id if site else None
+        policies = self._policies(tables.policy_rows.get(tenant_id, {}), client_id, site_id)
+        quality: Any = policies.get(DataQuality.name)
         facts = None
         if site is not None and site_id is not None:
             facts = SiteFacts(
@@ -88,10 +94,9 @@ class PlaceBook:
                 latitude=site.latitude,
                 longitude=site.longitude,
                 geofence_radius_m=site.geofence_radius_m,
-                geofence=site.geofence,
+                area=_area(tables, (tenant_id, site_id), site, quality or DataQuality.policy),
                 timezone=site.timezone or (tenant and tenant.timezone) or "UTC",
             )
-        policies = self._policies(tables.policy_rows.get(tenant_id, {}), client_id, site_id)
         plans: dict[str, list[tuple[Family, Sequence[Step]]]] = {}
         for family in self._families:
             steps = tuple(_step(detector, policies[detector.name]) for detector in family.detectors)
@@ -99,7 +104,8 @@ class PlaceBook:
             if steps:
                 for table in family.tables:
                     plans.setdefault(table, []).append((family, steps))
-        return Place(facts, site.name if site else None, client_id, plans, policies)
+        name = site.name if site else None
+        return Place(facts, name, client_id, plans, policies, quality if quality and quality.enabled else None)
 
     def _policies(
         self, rows: Mapping[int, "PolicyState"], client_id: int | None, site_id: int | None
@@ -122,10 +128,31 @@ def _step(detector: Detector, policy: Policy) -> Step:
     return (detector.name, detector.judge, policy, detector.state_type is not None)
 
 
+def _area(tables: "TenantTables", key: tuple[int, int], site: "SiteState", limits: DataQualityPolicy) -> Area | None:
+    """The site's area, built once: a change of the tenant's policies leaves it, unless it is one of these limits."""
+    made_for = (limits.geofence_points_max, limits.site_reach_m_max)
+    held = tables.areas.get(key)
+    if held is None or held[0] != made_for:
+        held = tables.areas[key] = (made_for, _build_area(site, *made_for))
+    return held[1]
+
+
+def _build_area(site: "SiteState", points_max: int, reach_m_max: float) -> Area | None:
+    try:
+        if site.geofence is not None:
+            return polygon(site.geofence, points_max=points_max, reach_m_max=reach_m_max)
+        if site.latitude is not None and site.longitude is not None and site.geofence_radius_m is not None:
+            return circle(site.latitude, site.longitude, site.geofence_radius_m, reach_m_max=reach_m_max)
+    except AreaError:  # told when the site's row came
+        return None
+    return None
+
+
 def forget_places(tables: "TenantTables", tenant_id: int, site_id: int | None = None) -> None:
     """Have the places of a tenant, or of one of its sites, made anew when they are next asked for."""
     if site_id is not None:
         tables.places.pop((tenant_id, site_id), None)
+        tables.areas.pop((tenant_id, site_id), None)
         return
     for key in [key for key in tables.places if key[0] == tenant_id]:
         del tables.places[key]

@@ -10,31 +10,41 @@ On failure: a record that cannot be read, or makes a handler or a detector raise
 with its reason; the event's other detectors and the stream go on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
+import msgspec
 import structlog
 
 from contracts.envelope import Change
+from detectors.facts import Shift
 from detectors.interface import Event
+from detectors.judgement import Judgement
+from detectors.quality import Reason, clean, data_quality
 from streams.anomalies import anomaly_of_absence, anomaly_of_change, event_type_of
+from streams.batches import keys_in_log_order, log_ms
 from streams.engine.model import Entry, MicroBatch, Poison
 from streams.fuse import Fuse
 from streams.judging import Judge
 from streams.limiter import Limiter
 from streams.metrics import WorkerMetrics
+from streams.missing import with_missing
 from streams.outbox import Outbox
+from streams.places import Place
 from streams.reference import PolicyBook, ShiftBook, learn_person, learn_site, learn_tenant
 from streams.tables import TenantState, TenantTables
 from streams.tickets import status_change
 from streams.timers import Timer
+from streams.waiting import NOTHING_UNKNOWN, REFERENCES, Released, Unknown, WaitingRoom
+from streams.waiting_line import TABLE as WAITING
 
 log = structlog.get_logger(__name__)
 
 SCORED_TABLES = frozenset({"attendance", "jobneed", "location", "ticket", "work_order", "device"})
 """Their changes count against the tenant's limit. Reference data and ticket status never do (R2.2)."""
 
-_WITH_SHIFTS = frozenset({"attendance", "location"})
+_WAITING_TABLES = frozenset({"attendance", "location"})
+"""Their events name a person whose shifts matter; they wait for what they refer to."""
 
 
 class Scorer:
@@ -44,6 +54,7 @@ class Scorer:
         tables: canonical table names by topic rank.
         judge: runs the detectors.
         limiter: the per-tenant rate limit.
+        waiting: for events that come before what they refer to.
         shifts_per_person_max: see ShiftBook.
         fuse: stops the worker when too much fails.
         outbox: where feed records, clean events and dead letters go.
@@ -56,6 +67,7 @@ class Scorer:
         judge: Judge,
         *,
         limiter: Limiter,
+        waiting: WaitingRoom,
         shifts_per_person_max: int,
         fuse: Fuse,
         outbox: Outbox,
@@ -64,6 +76,7 @@ class Scorer:
         self._tables = tuple(tables)
         self._judge = judge
         self._limiter = limiter
+        self._room = waiting
         self._fuse = fuse
         self._failed: set[int] = set()
         self._outbox = outbox
@@ -99,14 +112,14 @@ class Scorer:
                 self._apply(batch, tables, entry, change)
             except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
-        self._fuse.note(len(batch.entries), self._failed_keys(batch))
+        self._fuse.note(len(batch.entries), keys_in_log_order(batch.entries, self._failed))
         if batch.tick_ms is not None:
             self._tick(batch, tables, batch.tick_ms)
         batch.wake_at_ms = min(
             (due for due in (self._limiter.next_report_ms(tables), tables.timers.next_ms()) if due is not None),
             default=None,
         )
-        batch.log_ms = _log_ms(batch.entries)
+        batch.log_ms = log_ms(batch.entries)
         self._outbox.flush(batch)
         for table, count in zip(self._tables, counts, strict=True):
             if count:
@@ -119,7 +132,9 @@ class Scorer:
             self._advance(batch, tables, tenant_id, commit_ms)
         learn = self._learn.get(change.table)
         if learn is not None:
-            learn(tables, change)
+            self._learn_checked(batch, tables, learn, change)
+            if tenant_id in tables.lines and change.table in REFERENCES:
+                self._tell_released(batch, tables, self._room.release(tables, tenant_id, commit_ms))
             return
         if change.table not in SCORED_TABLES:
             return
@@ -148,18 +163,65 @@ class Scorer:
         *,
         taught: bool,
     ) -> None:
-        """Judge a change, and tell what is wrong or that nothing is; a change that only teaches tells neither."""
+        """Judge a change or have it wait; a change that only teaches is told neither as wrong nor as clean."""
+        tenant_id, table = change.row.tenant_id, change.table
         if change.op == "d":
+            if table in _WAITING_TABLES and tenant_id in tables.lines:
+                self._tell_released(batch, tables, self._room.end_waits(tables, change))
             self._judge.forget(tables, change)
             return
         row = cast(Any, change.row)
         site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
-        place = self._judge.places.at(tables, row.tenant_id, site_id)
-        shifts = None
-        if person_id is not None and change.table in _WITH_SHIFTS:
-            shifts = tables.shifts.get((row.tenant_id, person_id))
-        before = cast(Any, change.before)
-        event = Event(row, change.commit_us, change.op, before, place.facts, shifts or ())
+        place = self._judge.places.at(tables, tenant_id, site_id)
+        shifts: Sequence[Shift] | None = None
+        unknown = NOTHING_UNKNOWN
+        if table in _WAITING_TABLES:
+            if person_id is not None:
+                shifts = tables.shifts.get((tenant_id, person_id))
+            if not shifts or (place.facts is None and site_id is not None) or tenant_id in tables.lines:
+                first, arrived = self._room.arrive(tables, entry, taught=taught)
+                self._tell_released(batch, tables, first)
+                if arrived is None:
+                    return
+                unknown = arrived
+        self._judge_now(batch, tables, tenant, entry, change, place, shifts or (), unknown, taught=taught)
+
+    def _tell_released(self, batch: MicroBatch, tables: TenantTables, released: Iterable[Released]) -> None:
+        """Judge events whose wait is over as if they had come now, as what they were."""
+        for entry, missing, told in released:
+            change: Change = entry.change
+            row = cast(Any, change.row)
+            tenant = tables.tenants.get(row.tenant_id) or TenantState()
+            place = self._judge.places.at(tables, row.tenant_id, row.site_id)
+            shifts = None if row.person_id is None else tables.shifts.get((row.tenant_id, row.person_id))
+            try:
+                self._judge_now(batch, tables, tenant, entry, change, place, shifts or (), (missing, told))
+            except Exception as error:  # noqa: BLE001 - as in `process`: not the row that ended the wait has failed
+                self._bury(batch, entry, change.table, str(error), type(error).__name__)
+            tables.tenants.put(row.tenant_id, tenant)
+
+    def _judge_now(
+        self,
+        batch: MicroBatch,
+        tables: TenantTables,
+        tenant: TenantState,
+        entry: Entry,
+        change: Change,
+        place: Place,
+        shifts: Sequence[Shift],
+        unknown: Unknown,
+        *,
+        taught: bool = False,
+    ) -> None:
+        """Judge a change, and tell what is wrong or that nothing is; a change that only teaches tells neither."""
+        row = cast(Any, change.row)
+        site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
+        op, before = cast(Any, change.op), cast(Any, change.before)
+        missing, told = unknown
+        reasons: Sequence[Reason] = ()
+        if place.quality is not None:
+            row, reasons = clean(change.table, row, change.commit_us, place.quality, before)
+        event = Event(row, change.commit_us, op, before, place.facts, shifts, missing)
         failures: list[str] = []
 
         def failed(detector: str, error: Exception) -> None:
@@ -169,13 +231,48 @@ class Scorer:
         judgements = self._judge.judge(tables, change, event, place, taught=taught, failed=failed)
         if taught:
             return
+        if missing:
+            judgements = with_missing(judgements, change, missing, told if place.quality else (), self._room.wait_ms)
+            for name in told:
+                self._metrics.references_missed.labels(name).inc()
+        if reasons:
+            judgements.insert(0, data_quality(reasons))
         if not judgements:
             if not failures:
                 self._outbox.clean(change, event_type_of(change.table), site_id, place.client_id)
             return
-        person = None if person_id is None else tables.persons.get((row.tenant_id, person_id))
-        epoch = self._outbox.epoch
-        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, epoch)
+        self._tell(batch, tables, tenant, change, place, site_id, person_id, judgements)
+
+    def _learn_checked(
+        self, batch: MicroBatch, tables: TenantTables, learn: Callable[[TenantTables, Change], None], change: Change
+    ) -> None:
+        """Learn a row of the reference data without the values that cannot be, and tell of them."""
+        row, reasons = change.row, cast(Sequence[Reason], ())
+        tenant_id, place = row.tenant_id, self._judge.places.at(tables, row.tenant_id, None)
+        if place.quality is not None and change.op != "d":
+            row, reasons = clean(change.table, row, change.commit_us, place.quality, change.before)
+        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row))
+        if reasons and not change.snapshot:
+            site_id = row.id if change.table == "site" else getattr(row, "site_id", None)
+            person_id = getattr(row, "person_id", None)
+            place = self._judge.places.at(tables, tenant_id, site_id)
+            tenant = tables.tenants.get(tenant_id) or TenantState()
+            self._tell(batch, tables, tenant, change, place, site_id, person_id, [data_quality(reasons)])
+            tables.tenants.put(tenant_id, tenant)
+
+    def _tell(
+        self,
+        batch: MicroBatch,
+        tables: TenantTables,
+        tenant: TenantState,
+        change: Change,
+        place: Place,
+        site_id: int | None,
+        person_id: int | None,
+        judgements: Sequence[Judgement],
+    ) -> None:
+        person = None if person_id is None else tables.persons.get((change.row.tenant_id, person_id))
+        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, self._outbox.epoch)
         self._outbox.feed(batch, tenant, record)
         for judgement in judgements:
             self._metrics.findings.labels(judgement.finding_type).inc()
@@ -204,16 +301,24 @@ class Scorer:
                 return last_ms
 
     def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
+        """Let a tenant's first timer fire, which is this one. What it uses counts as used at its time."""
+        now_us, tables.log_time.us = tables.log_time.us, timer.due_ms * 1000
+        try:
+            if timer.table == WAITING:
+                tables.timers.take(tenant_id)
+                self._tell_released(batch, tables, self._room.release(tables, tenant_id, timer.due_ms))
+            else:
+                self._tell_absence(batch, tables, tenant_id, timer)
+        finally:
+            tables.log_time.us = now_us
+
+    def _tell_absence(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
         def failed(detector: str, error: Exception) -> None:
             # There is no record to bury: the row that set the timer was judged long ago.
             self._metrics.timers_failed.inc()
             log.error("a detector's timer raised", detector=detector, error=type(error).__name__, tenant_id=tenant_id)
 
-        now_us, tables.log_time.us = tables.log_time.us, timer.due_ms * 1000  # its use counts as of its time
-        try:
-            absence = self._judge.fire(tables, tenant_id, timer, failed)
-        finally:
-            tables.log_time.us = now_us
+        absence = self._judge.fire(tables, tenant_id, timer, failed)
         if absence is None:
             return
         tenant = tables.tenants.get(tenant_id) or TenantState()
@@ -227,36 +332,7 @@ class Scorer:
         for judgement in absence.judgements:
             self._metrics.findings.labels(judgement.finding_type).inc()
 
-    def _failed_keys(self, batch: MicroBatch) -> dict[int, bytes | None]:
-        """Index and record key of each entry that became a dead letter, in the order of the log."""
-        if not self._failed:
-            return {}
-        entries = _in_log_order(batch.entries)
-        return {index: entry.record.key for index, entry in enumerate(entries) if id(entry) in self._failed}
-
     def _bury(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         self._failed.add(id(entry))
         self._metrics.dead_letters.labels(self._tables[entry.rank]).inc()
         self._outbox.dead_letter(batch, entry, detector, reason, exception_class)
-
-
-def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries with the unreadable ones behind the record before them in their topic.
-
-    In the micro-batch they come first, having no place of their own; there even a few look like a long run.
-    """
-    before: dict[int, tuple[int, int]] = {}
-    places: list[tuple[tuple[int, int], int, int, Entry]] = []
-    for entry in sorted(entries, key=lambda each: each.offset):
-        if entry.commit_lsn:
-            before[entry.rank] = (entry.commit_lsn, entry.lsn)
-        places.append((before.get(entry.rank, (0, 0)), entry.rank, entry.offset, entry))
-    return [entry for *_, entry in sorted(places, key=lambda place: place[:3])]
-
-
-def _log_ms(entries: Sequence[Entry]) -> int:
-    """Commit time of the last streamed row, Unix milliseconds; 0 where there is none."""
-    for entry in reversed(entries):
-        if isinstance(entry.change, Change) and not entry.change.snapshot:
-            return entry.change.commit_us // 1000
-    return 0

@@ -134,6 +134,13 @@ class WorkerSettings(Section):
     may say that all is well."""
     absence_age_s_max: Annotated[int, Field(ge=0)] = 86_400
     """A deadline that had passed so long before its row was first read is no news: it is not told."""
+    reference_wait_ms: Annotated[int, Field(ge=0)] = 2_000
+    """An attendance or a fix that comes before the row of its site or person, or before any shift of the person, waits
+    for it so long by the log's clock; then it is judged without it, and says so. 0: nothing waits."""
+    waiting_events_per_tenant_max: Positive = 1_000
+    """Of more events of one tenant none waits."""
+    missing_told_interval_s: Positive = 3_600
+    """For so long a reference that did not come is not waited for again, and nobody is told again."""
     shifts_per_person_max: Positive = 200
     entities_per_tenant_max: Positive = 100_000
     """Sites of one tenant that the worker remembers; the same again of persons, and of persons' shifts. Of more it

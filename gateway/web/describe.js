@@ -14,6 +14,7 @@ export function describe(message) {
         title: message.title,
         kind: message.anomaly_type,
         detail: message.description,
+        evidence: facts(message.evidence),
         where: message.site_name ?? numbered("Site", message.site_id),
         whereDetail: message.person_name ?? numbered("Person", message.person_id),
         latency: milliseconds(message.detection_latency_ms),
@@ -45,6 +46,18 @@ export function describe(message) {
     default:
       return null;
   }
+}
+
+// Evidence as pairs of texts: what it is, and how much. Names come as the field's, with its unit last.
+function facts(evidence) {
+  return Object.entries(evidence ?? {}).map(([name, value]) => [name.replaceAll("_", " "), fact(value)]);
+}
+
+function fact(value) {
+  if (value === null) return "unknown";
+  if (Array.isArray(value)) return value.length > 0 ? value.join(", ") : "none";
+  // Identifiers are digits, not quantities: no separators.
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toFixed(3))) : String(value);
 }
 
 function date(text) {

@@ -111,6 +111,7 @@ export class MessageList {
     const detail = element("p", "detail");
     detail.append(element("code", "kind", row.kind), document.createTextNode(row.detail ? ` ${row.detail}` : ""));
     what.append(detail);
+    if (row.evidence?.length > 0) what.append(evidence(row.evidence));
     if (row.id) item.dataset.id = row.id;
     const where = element("div", "where");
     where.append(element("p", "", row.where), element("p", "detail", row.whereDetail));
@@ -154,6 +155,15 @@ function showMark(item, {kind, text}) {
   const mark = element("p", "mark", text);
   mark.dataset.mark = kind;
   item.querySelector(".what").append(mark);
+}
+
+// Closed until somebody wants to know why.
+function evidence(facts) {
+  const made = element("details", "evidence");
+  const table = document.createElement("dl");
+  for (const [name, value] of facts) table.append(element("dt", "", name), element("dd", "", value));
+  made.append(element("summary", "", "Evidence"), table);
+  return made;
 }
 
 function element(name, className = "", text = "") {

@@ -63,6 +63,11 @@ def test_a_row_committed_in_postgresql_appears_on_the_page(
     expect(found).to_contain_text("Harbour Tower")
     expect(found).to_contain_text("Valerie Ondo")
     expect(page.locator("#empty")).to_be_hidden()
+    evidence = found.locator(".evidence dl")
+    expect(evidence).to_be_hidden()
+    found.get_by_text("Evidence", exact=True).click()
+    expect(evidence).to_contain_text(f"expected person id{person}")
+    expect(evidence).to_contain_text(f"observed person id{other}")
 
 
 def test_the_token_leaves_the_address_bar_and_is_never_sent_in_an_address(

@@ -14,7 +14,8 @@ LIMIT_PER_WINDOW = 100
 LONG_BURST_MS = 60_000
 SCORED = {"attendance", "jobneed", "location", "ticket", "work_order", "device"}
 SHIFT_SLACK_S = 3_600.0
-JUDGED = ("person_id", "verified_person_id", "site_id", "event_type", "occurred_at")
+PERSONS = ("person_id", "verified_person_id")
+VISIT = ("event_type", "site_id", "person_id", "occurred_at")
 
 Json = dict[str, Any]
 
@@ -181,10 +182,8 @@ class Fold:
         if table != "attendance":
             return []
         old = body["before"]
-        if old is not None and all(old[name] == row[name] for name in JUDGED):
-            return []
         found = []
-        if row["verified_person_id"] not in (None, row["person_id"]):
+        if row["verified_person_id"] not in (None, row["person_id"]) and _is_new(PERSONS, old, row):
             found.append("WRONG_PERSON")
         at_s = _seconds(row["occurred_at"])
         shifts = self.shifts.get((row["tenant_id"], row["person_id"]), [])
@@ -192,7 +191,7 @@ class Fold:
             site == row["site_id"] and start - SHIFT_SLACK_S <= at_s <= end + SHIFT_SLACK_S
             for _, site, start, end in shifts
         )
-        if row["event_type"] == "CHECK_IN" and not covered:
+        if row["event_type"] == "CHECK_IN" and not covered and _is_new(VISIT, old, row):
             found.append("UNAUTHORIZED_SITE")
         return sorted(found)
 
@@ -249,6 +248,11 @@ class Fold:
 
     def _count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
+
+
+def _is_new(names: tuple[str, ...], old: Json | None, row: Json) -> bool:
+    """Whether a detector that reads these columns has not judged the same before."""
+    return old is None or any(old[name] != row[name] for name in names)
 
 
 def _seconds(text: str) -> float:

@@ -49,6 +49,9 @@ class Worker:
             variables = {
                 "WATCHFLOOR_WORKER__INSTANCE_ID": self.name,
                 "WATCHFLOOR_WORKER__METRICS_PORT": str(self._port),
+                # What the plain fold knows. The other detectors are held against their own tests.
+                "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
+                "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
             }
             inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
             with self.log.open("ab") as log:

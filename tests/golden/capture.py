@@ -85,6 +85,8 @@ STEPS: list[tuple[str, str, str]] = [
     ("insert_person", "person", "INSERT INTO person VALUES (72, 7, 'Ana \"Q\" Łuczak 🙂', '+15550100', 'ana@example.com')"),
     ("insert_assignment", "assignment", ("INSERT INTO assignment VALUES"
      " (73, 7, 72, 71, '2026-03-02 06:00:00+01', '2026-03-02 14:00:00.5+01')")),
+    ("insert_policy", "policy", ("INSERT INTO policy VALUES (80, 7, NULL, 71, 'ticket_sla_breach',"
+     """ '{"high_hours_max": 1.5, "enabled": true}')""")),
     ("insert_device", "device", ("INSERT INTO device VALUES (74, 7, 71, 'phone 4', 'ONLINE',"
      " '2026-03-02 05:00:00.123456+00', 87.5)")),
     ("insert_attendance", "attendance", ("INSERT INTO attendance VALUES (75, 7, 71, 72, 99, 74, 'CHECK_IN',"

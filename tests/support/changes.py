@@ -23,6 +23,7 @@ from streams.metrics import WorkerMetrics
 from streams.outbox import Outbox, OutputLimits
 from streams.scoring import Scorer
 from streams.tables import TenantTables, table_specs
+from streams.waiting import WaitingRoom
 from watchfloor.settings import WorkerSettings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -89,6 +90,8 @@ class Worker:
     run_max: int = 100
     tenants_min: int = 1
     limits: OutputLimits = field(default_factory=OutputLimits)
+    reference_wait_ms: int = 0
+    waiting_max: int = 1_000
     batch: int = 0
     wake_at_ms: int | None = None
     ticked_ms: int = 0
@@ -109,6 +112,7 @@ class Worker:
                 outbox=outbox,
                 metrics=metrics,
             ),
+            waiting=WaitingRoom(self.reference_wait_ms, self.waiting_max, 3_600_000),
             shifts_per_person_max=200,
             fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min),
             outbox=outbox,

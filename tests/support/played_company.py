@@ -44,6 +44,10 @@ def steps(lags_ms: st.SearchStrategy[int]) -> st.SearchStrategy[list[Step]]:
         "policy",
         "limit",
         "site",
+        "person",
+        "shift",
+        "fix",
+        "taken_back",
         "snapshot",
         "unreadable",
         "ahead",
@@ -112,7 +116,20 @@ def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
     match step.kind:
         case "check_in" | "ahead" | "unreadable":
             table = "attendance"
-            row |= {"person_id": 7, "verified_person_id": 8 if number % 3 else 7, "event_type": "CHECK_IN"}
+            person = 7 + number % 2
+            row |= {"person_id": person, "verified_person_id": 9 if number % 3 else person, "event_type": "CHECK_IN"}
+        case "fix":
+            table = "location"
+            row |= {"person_id": 7 + number % 2}
+        case "taken_back":
+            table, before = "attendance", row | {"person_id": 7}
+        case "person":
+            table = "person"
+            row = {"id": 7 + number % 2, "tenant_id": tenant, "name": f"Person v{number}"}
+        case "shift":
+            table = "assignment"
+            day = {"shift_start": "2027-01-15T00:00:00Z", "shift_end": "2027-01-16T00:00:00Z"}
+            row |= {"id": 1, "person_id": 7 + number % 2} | day
         case "ticket" | "resolved":
             # Few tickets, so that they change; their time is up within seconds (see the tests' policies).
             created = datetime.fromtimestamp((commit_ms // 5_000) * 5, UTC).isoformat()
@@ -139,5 +156,7 @@ def _change(number: int, step: Step, commit_ms: int) -> tuple[str, bytes]:
         "sequence": f'["{lsn - 5}","{lsn}"]',
         "txId": number,
     }
-    body = {"op": "u" if before else "c", "before": before, "after": row, "source": source}
+    gone = step.kind == "taken_back"
+    operation, after = ("d", None) if gone else ("u" if before else "c", row)
+    body = {"op": operation, "before": before, "after": after, "source": source}
     return table, json.dumps(body).encode()

@@ -14,6 +14,12 @@ import psycopg
 import pytest
 from support.stack import RunningStack
 
+TWO_DETECTORS = {
+    "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
+    "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
+}
+"""What tests run with that are not about detection: their rows have few columns, and each message is known."""
+
 
 @contextmanager
 def passable_directory() -> Iterator[Path]:
@@ -33,7 +39,7 @@ def passable_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """The shared stack; `with stack.connection()` or the fixture `connection` write rows."""
-    with passable_directory() as root, RunningStack.start(root / "state") as running:
+    with passable_directory() as root, RunningStack.start(root / "state", env=TWO_DETECTORS) as running:
         yield running
 
 

@@ -23,6 +23,8 @@ export interface DashboardAnomaly {
   readonly fraud_score: number | null;
   readonly title: string;
   readonly description: string;
+  /** What the judgement was made from: enough to make it again. */
+  readonly evidence: Readonly<Record<string, number | string | boolean | readonly number[] | null>>;
   readonly created_at: string;
   readonly detection_latency_ms: number;
   readonly prev_seq: number;

@@ -49,6 +49,13 @@ def test_an_entry_tells_how_long_detection_took_by_the_log_s_clock() -> None:
     assert entry.commit_time == NOW - 0.25
 
 
+def test_what_did_not_happen_is_timed_from_when_it_should_have_and_not_from_its_row() -> None:
+    record = msgspec.structs.replace(anomaly(1, 1, committed=NOW - 4 * 3_600), time=instant(NOW - 0.3))
+    entry = Reader().read(record)
+    assert entry is not None
+    assert entry.latency_ms == pytest.approx(300.0)
+
+
 def test_a_writer_s_clock_behind_the_database_s_is_no_negative_latency() -> None:
     entry = Reader().read(anomaly(1, 1, committed=NOW + 1))
     assert entry is not None
@@ -108,11 +115,7 @@ def test_skipped_numbers_are_a_hole_that_clients_can_see() -> None:
         b"{}",
         b'{"type":"a_type_of_the_future","tenant_id":1,"seq":1}',
         encode_record(msgspec.structs.replace(anomaly(1, 1), tenant_id="1")),
-        encode_record(
-            msgspec.structs.replace(
-                anomaly(1, 1), source=msgspec.structs.replace(anomaly(1, 1).source, commit_time="yesterday")
-            )
-        ),
+        encode_record(msgspec.structs.replace(anomaly(1, 1), time="yesterday")),
     ],
 )
 def test_a_record_that_cannot_be_read_is_counted_and_the_feed_goes_on(value: bytes) -> None:

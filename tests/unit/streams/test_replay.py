@@ -34,6 +34,9 @@ WORKER = SETTINGS.worker.model_copy(
         "changelog_interval_ms": 1,
         "entities_per_tenant_max": 2,
         "entity_use_interval_s": 1,
+        "reference_wait_ms": 1_500,
+        "waiting_events_per_tenant_max": 3,
+        "missing_told_interval_s": 4,
         "policies": {"ticket_sla_breach": {"high_hours_max": 0.0005, "low_hours_max": 0.0002}},
         "snapshot_settle_ms": 300,
         "merge_wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
@@ -197,6 +200,8 @@ def test_without_the_journal_the_log_says_the_same_however_it_is_cut_and_by_howe
     together = by_the_log(log, draws, [1, 0], until_ms)
     live = feed_of(log)
     event("a burst was reported" if any(b"rate_limited" in said for tenant in live.values() for said in tenant) else "")
+    said = b"".join(value for tenant in live.values() for value in tenant)
+    event("a reference was missed" if b"reference_missing" in said else "")
     assert by_tenant([record for outputs in alone for record in outputs.get(NAMES.anomalies, [])]) == live
     assert by_tenant(together.get(NAMES.anomalies, [])) == live
 

@@ -1,0 +1,295 @@
+"""All detectors on: events per second of one worker, and what each detector costs an event.
+
+    ./run python benchmarks/detection_speed.py                 the worker on a broker of its own, then the table
+    ./run python benchmarks/detection_speed.py --no-worker     the table alone, in this process, in seconds
+
+The stream is that of benchmarks/detection_life.py. The worker is the real program; its speed is taken between two
+looks at its metrics while it reads what was there before it started. The table: the fold's calls of each detector are
+kept, and made again in a loop, which is possible because a detector is pure; the loop's own cost is taken off. Times of
+this process are CPU times, so that neighbours on the machine count less.
+"""
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from detection_life import Life, Message
+from figures import Figure, report
+from measure import RunFailedError, say
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+from session import Session, open_session, run_main
+
+from contracts.topics import CAPTURED_TABLES, TopicNames, partition_of, tenant_key
+from deploy.embedded.ports import choose
+from detectors.interface import Event
+from detectors.registry import DETECTORS
+from streams.assembly import make_application, make_scorer
+from streams.engine.model import Entry, MicroBatch
+from streams.engine.tables import PartitionState
+from streams.fuse import Fuse
+from streams.judging import Judge
+from streams.metrics import WorkerMetrics
+from streams.tables import TenantTables
+from watchfloor.kafka import ensure_topics
+from watchfloor.settings import load_settings
+
+EVENTS_PER_S_MIN = 60_000
+BATCH_RECORDS = 5_000
+TOPICS = TopicNames()
+Call = tuple[Any, Event[Any], Any]
+
+
+class _Record:
+    """A fetched Kafka record, as far as the decoder looks."""
+
+    __slots__ = ("headers", "key", "offset", "timestamp", "value")
+
+    def __init__(self, offset: int, message: Message) -> None:
+        self.offset = offset
+        self.timestamp = 1 << 50  # as if it had come long after its commit: no clock is ahead
+        self.headers: Sequence[tuple[str, bytes]] = ()
+        self.key: bytes | None = tenant_key(message.tenant_id)
+        self.value: bytes | None = message.value
+
+
+class Fold:
+    """The worker's own decoding and scoring, without Kafka.
+
+    Args:
+        detectors: that run; None: all.
+    """
+
+    def __init__(self, detectors: Sequence[str] | None = None) -> None:
+        settings = load_settings(environ={})
+        worker = settings.worker.model_copy(
+            update={"detectors": None if detectors is None else tuple(detectors), "max_events_per_second": 10**9}
+        )
+        settings = settings.model_copy(update={"worker": worker})
+        metrics = WorkerMetrics(CollectorRegistry())
+        self.application = make_application(settings, metrics, "epoch")
+        self.scorer = make_scorer(settings, metrics, "epoch", time.time, Fuse.never())
+        self.state = PartitionState(self.application.tables)
+        self.decode_s = self.process_s = 0.0
+        self.events = self.told = 0
+        self._batch = 0
+
+    async def run(self, messages: Sequence[Message]) -> None:
+        """Fold them, micro-batch by micro-batch, and take the time."""
+        ranks = {table: rank for rank, table in enumerate(CAPTURED_TABLES)}
+        for start in range(0, len(messages), BATCH_RECORDS):
+            records = [
+                (ranks[each.table], _Record(start + number, each))
+                for number, each in enumerate(messages[start : start + BATCH_RECORDS])
+            ]
+            began_s = time.process_time()
+            entries: list[Entry] = [self.application.decode(rank, record) for rank, record in records]
+            decoded_s = time.process_time()
+            self._batch += 1
+            batch = MicroBatch(0, self._batch, self.state, entries, {}, None)
+            self.scorer.process(batch, self.state.derived(TenantTables))
+            self.process_s += time.process_time() - decoded_s
+            self.decode_s += decoded_s - began_s
+            self.events += len(records)
+            self.told += len(batch.outputs.get(TOPICS.anomalies, []))
+            for _ in self.state.take_changes(1):
+                pass
+
+
+class _Kept:
+    """Stands in for a detector's `judge` and keeps what it was called with."""
+
+    def __init__(self, judge: Any) -> None:
+        self.calls: list[Call] = []
+        self._judge = judge
+
+    def __call__(self, state: Any, event: Event[Any], policy: Any) -> Any:
+        self.calls.append((state, event, policy))
+        return self._judge(state, event, policy)
+
+
+def cost_us(judge: Any, calls: Sequence[Call]) -> float:
+    """Of one call, the least of three rounds, without the loop."""
+
+    def nothing(state: Any, _event: Event[Any], _policy: Any) -> Any:
+        return state, ()
+
+    def seconds(function: Any) -> float:
+        began_s = time.process_time()
+        for state, event, policy in calls:
+            function(state, event, policy)
+        return time.process_time() - began_s
+
+    if not calls:
+        return 0.0
+    return max(0.0, min(seconds(judge) for _ in range(3)) - min(seconds(nothing) for _ in range(3))) / len(calls) * 1e6
+
+
+def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dict[str, list[Call]]:
+    """What the fold calls each detector with."""
+    kept: dict[str, _Kept] = {}
+    fold = Fold()
+    judge: Judge = fold.scorer._judge  # noqa: SLF001 - the benchmark stands between the fold and its detectors
+    make = judge.places._make
+
+    def watched(*arguments: Any) -> Any:
+        place = make(*arguments)
+        plans = {
+            table: [
+                (family, tuple((name, kept.setdefault(name, _Kept(call)), *rest) for name, call, *rest in steps))
+                for family, steps in its
+            ]
+            for table, its in place.plans.items()
+        }
+        return type(place)(**{name: getattr(place, name) for name in place.__struct_fields__} | {"plans": plans})
+
+    judge.places._make = watched  # type: ignore[method-assign,assignment]
+    asyncio.run(fold.run(reference))
+    asyncio.run(fold.run(messages))
+    return {name: each.calls for name, each in kept.items()}
+
+
+def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
+    """Print each detector's cost; returns the sums."""
+    calls = kept_calls(messages, reference)
+    table = Table(title="what each detector costs")
+    for column in ("detector", "tables", "calls an event", "us a call", "us an event of the stream"):
+        table.add_column(column, justify="left" if column in {"detector", "tables"} else "right")
+    total_us, figures = 0.0, []
+    gc.collect()
+    gc.freeze()
+    for detector in DETECTORS:
+        its = calls.get(detector.name, [])
+        each_us = cost_us(detector.judge, its)
+        share = len(its) / len(messages)
+        total_us += each_us * share
+        row = (detector.name, " ".join(detector.tables), f"{share:.2f}", f"{each_us:.2f}", f"{each_us * share:.3f}")
+        table.add_row(*row)
+        figures.append(Figure(f"{detector.name}_us", round(each_us, 3)))
+    gc.unfreeze()
+    Console(width=110).print(table)
+    return [*figures, Figure("all_detectors_us_per_event", round(total_us, 3))]
+
+
+def fold_figures(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
+    """The fold with all detectors and with none: what judging costs in all."""
+    figures = []
+    for name, detectors in (("all", None), ("no", ())):
+        fold = Fold(detectors)
+        asyncio.run(fold.run(reference))
+        fold.decode_s, fold.process_s, fold.events, fold.told = 0.0, 0.0, 0, 0
+        gc.collect()
+        gc.freeze()
+        asyncio.run(fold.run(messages))
+        gc.unfreeze()
+        figures.append(Figure(f"fold_{name}_detectors_us_per_event", round(fold.process_s / fold.events * 1e6, 3)))
+        if detectors is None:
+            figures.append(Figure("decode_us_per_event", round(fold.decode_s / fold.events * 1e6, 3)))
+            figures.append(Figure("events_with_findings", fold.told))
+    return figures
+
+
+def worker_figure(session: Session, events: int) -> Figure:
+    """Events per second of the real worker, reading what is there.
+
+    Raises:
+        RunFailedError: it ended, or did not get through in time.
+    """
+    settings = load_settings(environ={})
+    settings = settings.model_copy(
+        update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": session.broker.address})}
+    )
+    ensure_topics(settings.kafka)
+    producer = Producer(
+        {"bootstrap.servers": session.broker.address, "linger.ms": 20, "queue.buffering.max.messages": 10**6}
+    )
+    life = Life(1)
+    for batch in (life.reference(), life.events(events)):
+        for message in batch:
+            partition = partition_of(message.tenant_id, settings.kafka.partitions)
+            producer.produce(TOPICS.captured(message.table), message.value, tenant_key(message.tenant_id), partition)
+            producer.poll(0)
+        producer.flush(60)
+    config, port = session.directory / "watchfloor.toml", choose([], set())
+    config.write_text(
+        f'[kafka]\nbootstrap_servers = "{session.broker.address}"\n'
+        f"[worker]\nmetrics_port = {port}\nmax_events_per_second = 1000000\n",
+        "utf-8",
+    )
+    log = session.directory / "worker.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "watchfloor", "--config", str(config), "worker"],
+            stdout=output,
+            stderr=output,
+            cwd=Path(__file__).parents[1],
+            env={name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")},
+        )
+    try:
+        return Figure(
+            "worker_events_per_s", round(_rate(process, port, events, log)), EVENTS_PER_S_MIN, lower_is_better=False
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def _rate(process: "subprocess.Popen[bytes]", port: int, events: int, log: Path) -> float:
+    looks: list[tuple[float, float]] = []
+    deadline_s = time.monotonic() + 120
+    while not looks or looks[-1][1] < events:
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            raise RunFailedError(f"the worker did not get through:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.1)
+        done = _processed(port)
+        if done:
+            looks.append((time.monotonic(), done))
+    # From the first tenth on: what comes before is the start.
+    first = next(look for look in looks if look[1] >= events / 10)
+    return (looks[-1][1] - first[1]) / (looks[-1][0] - first[0])
+
+
+def _processed(port: int) -> float:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("watchfloor_worker_events_total{"))
+
+
+def main() -> bool:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=400_000, help="of the worker's run (default 400,000)")
+    parser.add_argument("--sample", type=int, default=60_000, help="events behind the table (default 60,000)")
+    parser.add_argument("--no-worker", dest="worker", action="store_false", help="the table alone")
+    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    arguments = parser.parse_args()
+    life = Life(1)
+    reference, messages = list(life.reference()), list(life.events(arguments.sample))
+    figures: list[Figure] = []
+    notes: list[str] = []
+    if arguments.worker:
+        with open_session(arguments.scratch) as session:
+            say("filling the topics")
+            figures.append(worker_figure(session, arguments.events))
+            notes = session.notes
+    figures += table_of_costs(messages, reference)
+    figures += fold_figures(messages, reference)
+    return report("detection_speed", figures, notes=notes)
+
+
+if __name__ == "__main__":
+    run_main(main)

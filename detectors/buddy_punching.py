@@ -1,0 +1,163 @@
+"""WRONG_PERSON by buddy punching: one phone checks in several persons within seconds."""
+
+from typing import Annotated
+
+import msgspec
+
+from contracts.findings import Category, FindingType, Severity
+from contracts.rows import Attendance
+from detectors.attendance import occurred_s, restated
+from detectors.facts import CHECK_IN, CHECK_OUT
+from detectors.fraud import Score, grown
+from detectors.interface import NOTHING, Entity, Event, Judgements
+from detectors.judgement import Judgement
+from detectors.policy import Policy
+
+_USES_MAX = 8
+_PERSONS_SHOWN_MAX = 10
+_DAY_S = 86_400.0
+
+
+class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
+    """Thresholds of buddy punching."""
+
+    between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    """Two persons on one phone within this time: who hands a phone on, looks at it and signs in takes longer."""
+    shared_persons_min: Annotated[int, msgspec.Meta(ge=2, le=_USES_MAX)] = 4
+    """A device that so many persons have used lately is a terminal, where people queue."""
+    shared_days: Annotated[float, msgspec.Meta(gt=0)] = 14.0
+    """What lately is, and how long a terminal is taken for one after it was last seen to be."""
+    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """The same as between_s_max on a terminal; 0: not judged there, for a queue at a card reader has no shortest step."""
+    face_check_clears: bool = False
+    """True: two persons whom the face check both recognised are no finding. False, because a photograph will do."""
+    fraud_score_max: Score = 0.7
+    verified_fraud_score_max: Score = 0.4
+    """Where the face check recognised both."""
+
+
+class Use(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The latest check of one person on a device."""
+
+    row_id: int
+    person_id: int
+    at_s: float
+    verified: bool
+    """Whether the face check recognised this person."""
+
+
+class Uses(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who used a device lately, by time, one entry a person."""
+
+    latest: tuple[Use, ...] = ()
+    shared_until_s: float = 0.0
+    """Until then the device is taken for a terminal; 0: it is not."""
+
+
+class BuddyPunching:
+    """Two checks of different persons on one device with |t1 - t2| <= between_s_max, on a device that is no terminal.
+
+    A terminal is known by its users: shared_persons_min different persons in shared_days, not counting those within
+    between_s_max of the check that is judged, so that one large fraud does not look like a terminal. Before that many
+    have used it a new terminal is taken for a phone: its first queue may give a few findings, once in its life; rows of
+    a snapshot teach. Told with each row whose person is not the first. Times are the rows' own, in any order.
+
+    >>> from datetime import datetime, timezone
+    >>> def check(number, person, second):
+    ...     at = datetime(2026, 3, 1, 8, 0, second, tzinfo=timezone.utc)
+    ...     return Event(Attendance(id=number, tenant_id=1, site_id=4, person_id=person, device_id=9,
+    ...                             event_type="CHECK_IN", occurred_at=at), 0)
+    >>> detector, policy = BuddyPunching(), BuddyPunchingPolicy()
+    >>> state, _ = detector.judge(None, check(1, 17, 0), policy)
+    >>> _, (judgement,) = detector.judge(state, check(2, 23, 4), policy)
+    >>> judgement.evidence["observed_person_ids"], judgement.evidence["observed_s"], judgement.evidence["threshold_s"]
+    ([17, 23], 4.0, 15.0)
+    """
+
+    name = "buddy_punching"
+    tables = ("attendance",)
+    entity = Entity.DEVICE
+    state_type = Uses
+    policy = BuddyPunchingPolicy()
+
+    def judge(
+        self, state: Uses | None, event: Event[Attendance], policy: BuddyPunchingPolicy
+    ) -> tuple[Uses | None, Judgements]:
+        """The finding where somebody else used the device just before or after."""
+        row, before = event.row, event.before
+        at_s, person_id = occurred_s(row), row.person_id
+        if at_s is None or person_id is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+            return state, NOTHING
+        if before is not None and restated(event) and before.device_id == row.device_id:
+            return state, NOTHING
+        uses = Uses() if state is None else state
+        use = Use(row.id, person_id, at_s, row.verified_person_id == person_id)
+        if use in uses.latest:
+            return state, NOTHING
+        shared_until_s = _shared_until_s(uses, use, policy)
+        limit_s = policy.shared_between_s_max if at_s < shared_until_s else policy.between_s_max
+        near = [each for each in uses.latest if abs(each.at_s - at_s) <= limit_s and _suspect(each, use, policy)]
+        found = (_judgement(row, use, near, limit_s, policy),) if near and limit_s > 0 else NOTHING
+        after = Uses(_with(uses.latest, use), shared_until_s)
+        return (state if after == uses else after), found
+
+
+def _shared_until_s(uses: Uses, use: Use, policy: BuddyPunchingPolicy) -> float:
+    """Until when the device is taken for a terminal, by those who used it at other times."""
+    since_s = use.at_s - policy.shared_days * _DAY_S
+    persons = sum(
+        each.at_s >= since_s and abs(each.at_s - use.at_s) > policy.between_s_max and each.row_id != use.row_id
+        for each in uses.latest
+    )
+    if persons < policy.shared_persons_min:
+        return uses.shared_until_s
+    return max(uses.shared_until_s, use.at_s + policy.shared_days * _DAY_S)
+
+
+def _suspect(one: Use, other: Use, policy: BuddyPunchingPolicy) -> bool:
+    """Whether the two are different persons, and nothing clears them."""
+    if one.person_id == other.person_id or one.row_id == other.row_id:
+        return False
+    return not (policy.face_check_clears and one.verified and other.verified)
+
+
+def _with(latest: tuple[Use, ...], use: Use) -> tuple[Use, ...]:
+    """The uses with one more, by time: a person's latest counts."""
+    left = [each for each in latest if each.row_id != use.row_id]
+    if any(each.person_id == use.person_id and each.at_s >= use.at_s for each in left):
+        return tuple(left)
+    left = [each for each in left if each.person_id != use.person_id]
+    left.append(use)
+    left.sort(key=_time)
+    return tuple(left[-_USES_MAX:])
+
+
+def _time(use: Use) -> float:
+    return use.at_s
+
+
+def _judgement(
+    row: Attendance, use: Use, near: list[Use], between_s_max: float, policy: BuddyPunchingPolicy
+) -> Judgement:
+    between_s = min(abs(each.at_s - use.at_s) for each in near)
+    verified = use.verified and all(each.verified for each in near)
+    score_max = min(policy.verified_fraud_score_max, policy.fraud_score_max) if verified else policy.fraud_score_max
+    persons = sorted({use.person_id, *(each.person_id for each in near)})
+    return Judgement(
+        finding_type=FindingType.WRONG_PERSON,
+        category=Category.ATTENDANCE,
+        severity=Severity.HIGH,
+        title="One device checked in {person_name} and somebody else within seconds",
+        description=f"At {{site_name}} device {row.device_id} was used by {len(persons)} persons within "
+        f"{between_s_max:g} seconds, {{person_name}} (person {row.person_id}) among them; the nearest check of another "
+        f"is {between_s:g} seconds away.",
+        evidence={
+            "device_id": row.device_id,
+            "observed_person_ids": persons[:_PERSONS_SHOWN_MAX],
+            "n": len(persons),
+            "observed_s": round(between_s, 3),
+            "threshold_s": between_s_max,
+            "face_check_recognised_all": verified,
+        },
+        fraud_score=grown(score_max, between_s_max - between_s, max(between_s_max, 1.0)),
+    )
