@@ -11,11 +11,12 @@ from deploy.demo.geometry import distance_m
 SHIFT_LENGTH = timedelta(hours=8)
 CHECK_OUT_GRACE = timedelta(hours=2)
 """How long after a shift the company waits for a forgotten check-out; its supervisors know that the NOC does too."""
-DAY_LONG = timedelta(hours=13, minutes=30)
-"""More than anybody may work in a day."""
+DAY_LONG = timedelta(hours=14, minutes=15)
+"""More than anybody may work in a day, even in the night in which the clocks go back."""
 _DAY = timedelta(days=1)
 _SHIFTS_IN_A_ROW = 5
 _DAYS_OFF = timedelta(days=2)
+_BREAK_MIN = timedelta(minutes=6)
 _AT_HOME_SITE_SHARE = 0.75
 _SPECIAL_SHARE = 1 / 15
 """Of the persons, for each of the habits: those who at the start of a run are about to do what a run can plant."""
@@ -42,6 +43,8 @@ class Presence(StrEnum):
     ON_BREAK = "on break"
     UNACCOUNTED = "unaccounted"
     """Gone without a check-out."""
+    ASTRAY = "astray"
+    """Checked in, and the telephone says that its owner is not there."""
     ELSEWHERE = "elsewhere"
     """Checked in where nobody can have come to in time."""
     GONE = "gone"
@@ -75,6 +78,10 @@ class Duty:
         """Change the presence."""
         self.presence, self.since = presence, when
         self.stage += 1
+
+    def back(self, now: datetime) -> bool:
+        """Whether the person may come back from a break now, from wherever one can have walked to."""
+        return self.presence is Presence.ON_BREAK and now - self.since > _BREAK_MIN
 
     def idle(self, now: datetime) -> bool:
         """Whether the person has nothing to do with work for hours before and after."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from random import Random
 
 from deploy.demo.agenda import Agenda
+from deploy.demo.astray import Astray
 from deploy.demo.company import Tenant
 from deploy.demo.desk import Desk
 from deploy.demo.devices import Devices
@@ -34,14 +35,17 @@ class People:
     """
 
     def __init__(self, tenant: Tenant, rng: Random, next_id: NextId, agenda: Agenda, *, tempted: bool) -> None:
+        self._tenant_id = tenant.id
         self._persons = len(tenant.persons)
         self._roster = Roster(tenant, rng, next_id, agenda, tempted=tempted)
         self._tracks = Tracks(tenant.id, rng, next_id)
-        self._misdeeds = Misdeeds(self._roster, self._tracks, rng)
+        self._astray = Astray(self._roster, self._tracks, rng)
         self._jobs = Jobs(tenant, rng, next_id, agenda, self._roster.someone)
         self._desk = Desk(tenant, rng, next_id, agenda, self._roster.someone)
         self._devices = Devices(tenant, rng, agenda)
-        self.plants: dict[Planted, Plant] = self._misdeeds.plants | {
+        self.plants: dict[Planted, Plant] = {
+            **Misdeeds(self._roster, rng).plants,
+            **self._astray.plants,
             Planted.CHECKPOINTS_SKIPPED: self._jobs.skip_checkpoints,
             Planted.TASK_OVERDUE: self._jobs.overrun,
             Planted.TICKET_SLA_BREACH: self._desk.breach,
@@ -53,7 +57,7 @@ class People:
     @property
     def busy(self) -> bool:
         """Whether something is under way whose rows must not be dropped with a burst."""
-        return self._misdeeds.busy
+        return self._astray.busy
 
     def opening(self, now: datetime) -> Iterator[Insert]:
         """What is there when the day is looked at first, without the reference rows of the company."""
@@ -69,7 +73,7 @@ class People:
 
     def fix(self, duty: Duty, now: datetime) -> Transaction:
         """The next fix of somebody at work."""
-        return self._misdeeds.fix(duty, now)
+        return Transaction(self._tenant_id, (self._tracks.fix(duty, now),))
 
     def backlog(self, now: datetime, fixes: int) -> list[Insert]:
         """So many fixes that come at once after the network was away, or as many as there are."""

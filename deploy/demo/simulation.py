@@ -6,6 +6,7 @@ transactions; `step` never reads a clock and never waits.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,6 +25,10 @@ _PAYMENT_DELAY_SHARE = 0.5
 """Of the occasions to plant what is owed are left to chance, so that it does not come like a clock."""
 _QUIET_AFTER_BURST = timedelta(seconds=3)
 """Longer than a window of the rate limit: what is planted must not be dropped with a burst."""
+_OUTAGE_S_MAX, _OUTAGE_SHARE_MAX = 8.0, 0.3
+"""How long before a burst a tenant's telephones have no network; of the time between two bursts at the most."""
+_LONG, _LONG_MAX = frozenset({Planted.GEOFENCE_VIOLATION, Planted.UNEXPECTED_MOVEMENT}), timedelta(seconds=30)
+"""What takes several fixes is not begun when a burst is near, which would have to wait for it."""
 _REFERENCE = frozenset({"tenant", "client", "site", "person", "assignment"})
 """Tables whose rows do not count against the rate limit."""
 _ROUND_SHARE = 0.4
@@ -89,9 +94,10 @@ class Simulation:
             for tenant in self.tenants
         }
         self._debt = 0.0
+        self._tried: Counter[Planted] = Counter()
         self._awaited: list[tuple[datetime, Planted]] = []
         self._quiet_until = {tenant.id: start for tenant in self.tenants}
-        self._next_burst = start + self._burst_pause()
+        self._plan_burst(start)
 
     def opening(self) -> Iterator[Sequence[Transaction]]:
         """Yield what is there when the day is looked at first, in rounds.
@@ -127,14 +133,14 @@ class Simulation:
     def _burst(self, now: datetime) -> Transaction | None:
         if self.plan.burst_interval_s <= 0 or now < self._next_burst:
             return None
-        tenant = self._rng.choice(self.tenants)
+        tenant = self._cut_off
         people = self._people[tenant.id]
         if people.busy or now < self._quiet_until[tenant.id]:
             return None
-        self._next_burst = now + self._burst_pause()
+        self._plan_burst(now)
         fixes = people.backlog(now, self.plan.burst_rows)
-        if len(fixes) < self.plan.burst_rows:
-            return Transaction(tenant.id, tuple(fixes)) if fixes else None
+        if not fixes:
+            return None
         self._quiet_until[tenant.id] = now + _QUIET_AFTER_BURST
         return Transaction(tenant.id, tuple(fixes), (Planted.RATE_LIMITED,))
 
@@ -146,28 +152,40 @@ class Simulation:
         if now < self._quiet_until[tenant.id]:
             return None
         plants = self._people[tenant.id].plants
-        for kind in self._rng.sample(ANOMALIES, len(ANOMALIES)):
+        long = self.plan.burst_interval_s <= 0 or self._next_burst - now > _LONG_MAX
+        # What was planted least comes first, so that a short run shows all there is.
+        for kind in sorted(self._rng.sample(ANOMALIES, len(ANOMALIES)), key=self._tried.__getitem__):
+            if kind in _LONG and not long:
+                continue
             transaction = plants[kind](now)
             if transaction is not None:
                 self._debt -= 1
-                return transaction
+                self._tried[kind] += 1
+                # What is planted by leaving a row out comes with another one.
+                return transaction if transaction.operations else replace(self._fix(now), later=transaction.later)
         return None
 
     def _fix(self, now: datetime) -> Transaction:
         """A fix of whoever waits longest for one; where nobody is at work, the report of a device."""
-        waiting = [
-            (*first, people) for people in self._people.values() if (first := people.first_waiting()) is not None
-        ]
+        cut_off = self.plan.burst_interval_s > 0 and now >= self._next_burst - self._outage
+        waiting = []
+        for tenant_id, people in self._people.items():
+            first = people.first_waiting()
+            if first is not None:
+                waiting.append((cut_off and tenant_id == self._cut_off.id, *first, people))
         if not waiting:
             return self._people[self._rng.choice(self.tenants).id].report(now)
-        _, _, duty, people = min(waiting, key=lambda each: each[:2])
+        *_, duty, people = min(waiting, key=lambda each: each[:3])
         return people.fix(duty, now)
 
     def _seen(self, row: Insert) -> Insert:
         return Insert("device", {**row.values, "last_seen": self._start}) if row.table == "device" else row
 
-    def _burst_pause(self) -> timedelta:
-        return timedelta(seconds=self.plan.burst_interval_s * self._rng.uniform(0.7, 1.3))
+    def _plan_burst(self, now: datetime) -> None:
+        """Where the network goes away next, and when it is back."""
+        self._cut_off = self._rng.choice(self.tenants)
+        self._next_burst = now + timedelta(seconds=self.plan.burst_interval_s * self._rng.uniform(0.7, 1.3))
+        self._outage = timedelta(seconds=min(_OUTAGE_S_MAX, self.plan.burst_interval_s * _OUTAGE_SHARE_MAX))
 
     def _next_id(self, table: str) -> int:
         following = self._ids.get(table, 1)

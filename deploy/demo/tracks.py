@@ -28,8 +28,8 @@ _ERROR_M = 2.5
 """Standard deviation of the receiver's error, east and north."""
 _ERROR_S = 30.0
 """How fast the error forgets."""
-_FIX_S_MIN = 1.0
-"""A telephone takes one fix a second at the most."""
+_FIX_S, _FIX_S_MIN = 1.0, 0.1
+"""Between the fixes that a telephone keeps while it has no network: where few people have to fill a burst, less."""
 
 
 @dataclass(slots=True)
@@ -91,21 +91,23 @@ class Tracks:
         return Insert("location", values | more)
 
     def backlog(self, duties: Sequence[Duty], now: datetime, fixes: int) -> list[Insert]:
-        """What the telephones of some people send after the network was away: a fix a second each, up to now.
+        """What the telephones of some people send after the network was away, up to now: a fix a second each, or more.
 
         Args:
             duties: of people at work, those who waited longest first.
             now: the time.
-            fixes: how many at the most.
+            fixes: how many; none come where they would be too close to each other.
         """
+        waited_s = {duty.person.id: (now - self.waiting_since(duty)).total_seconds() for duty in duties}
+        # One more for each than there is room for: nobody has a part of a fix.
+        interval_s = min(_FIX_S, sum(waited_s.values()) / (fixes + len(duties)))
+        if interval_s < _FIX_S_MIN:
+            return []
         rows: list[Insert] = []
         for duty in duties:
-            since = self.waiting_since(duty)
-            number = min(int((now - since).total_seconds() / _FIX_S_MIN), fixes - len(rows))
-            first = now - timedelta(seconds=_FIX_S_MIN * (number - 1))
-            rows.extend(self.fix(duty, first + timedelta(seconds=_FIX_S_MIN * place)) for place in range(number))
-            if len(rows) >= fixes:
-                break
+            number = min(int(waited_s[duty.person.id] / interval_s), fixes - len(rows))
+            first = now - timedelta(seconds=interval_s * (number - 1))
+            rows.extend(self.fix(duty, first + timedelta(seconds=interval_s * place)) for place in range(number))
         return rows
 
     def go_to(self, duty: Duty, east_m: float, north_m: float, now: datetime) -> None:
