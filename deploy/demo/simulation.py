@@ -41,7 +41,7 @@ class Plan:
 
     seed: int = 1
     tenants: int = 3
-    anomaly_rate: float = 0.02
+    anomaly_rate: float = 0.01
     """Planted anomalies per row written, 0 to 0.5."""
     burst_interval_s: float = 60.0
     """Seconds between two bursts over the rate limit, on average; 0 for none."""

@@ -5,21 +5,18 @@ composes the one, the server binds the other.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 from psycopg import Connection, sql
 
 from deploy.demo.company import CREWS, crew_of
-from deploy.demo.operations import Delete, Insert, Operation, Planted, Update, Value
-from deploy.demo.rounds import Told
+from deploy.demo.leftovers import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows
+from deploy.demo.operations import Delete, Insert, Operation, Update, Value
 from deploy.demo.simulation import ResumePoint
 
-_GROWING_TABLES = ("assignment", "attendance", "jobneed", "location", "ticket", "work_order")
-_ENDS = {"jobneed": "CANCELLED", "ticket": "CLOSED", "work_order": "CANCELLED"}
-_ENDED = ["COMPLETED", "CLOSED", "DONE", "CANCELLED"]
-_DAY_LONGEST = timedelta(hours=11)
-"""A check-in that is older is left alone: it was missed already, and a check-out now would make an endless day of it."""
+GROWING_TABLES = ("assignment", "attendance", "jobneed", "location", "ticket", "work_order")
+"""Those whose ids go on from run to run."""
 
 
 def execute(connection: Connection, operation: Operation, *, replace: bool = False) -> None:
@@ -47,7 +44,7 @@ def execute(connection: Connection, operation: Operation, *, replace: bool = Fal
 
 def read_resume_point(connection: Connection, tenants: Sequence[int]) -> ResumePoint:
     """Where earlier runs stopped: the next free ids, and the crew after the last one."""
-    first_ids = {table: _next_id(connection, table) for table in _GROWING_TABLES}
+    first_ids = {table: _next_id(connection, table) for table in GROWING_TABLES}
     query = "SELECT max(id) FROM public.person WHERE tenant_id = ANY(%s)"
     row = connection.execute(query, [list(tenants)]).fetchone()
     last = row[0] if row else None
@@ -61,36 +58,27 @@ def clear_people(connection: Connection, tenants: Sequence[int]) -> None:
         connection.execute(query, [list(tenants)])
 
 
-def read_leftovers(connection: Connection, tenants: Sequence[int], now: datetime) -> dict[int, list[Told]]:
-    """By tenant the row changes that end what is open: people go home, work is closed, devices are taken away.
-
-    A company that just stops would be found: silent devices, missing check-outs, breached tickets.
-    """
-    told: dict[int, list[Told]] = {tenant: [] for tenant in tenants}
-    next_id = _next_id(connection, "attendance")
-    query = (
+def read_open_rows(connection: Connection, tenants: Sequence[int], now: datetime) -> OpenRows:
+    """What these tenants have open."""
+    last_checks = (
         "SELECT DISTINCT ON (person_id) tenant_id, person_id, site_id, event_type FROM public.attendance"
         " WHERE tenant_id = ANY(%s) AND occurred_at > %s ORDER BY person_id, occurred_at DESC, id DESC"
     )
-    for tenant, person, site, kind in connection.execute(query, [list(tenants), now - _DAY_LONGEST]).fetchall():
-        if kind == "CHECK_IN":
-            values = {"id": next_id, "tenant_id": tenant, "site_id": site, "person_id": person}
-            told[tenant].append((Insert("attendance", values | {"event_type": "CHECK_OUT", "occurred_at": now}), None))
-            next_id += 1
-    for table, end in _ENDS.items():
-        columns = () if table == "jobneed" else ("updated_at",)
-        changes: dict[str, Value] = {"status": end, **dict.fromkeys(columns, now)}
-        planted = Planted.TICKET_UPDATED if table == "ticket" else None
-        open_rows = sql.SQL(
-            "SELECT tenant_id, id FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id"
-        )
-        found = connection.execute(open_rows.format(sql.Identifier("public", table)), [list(tenants), _ENDED])
-        for tenant, row_id in found.fetchall():
-            told[tenant].append((Update(table, row_id, changes), planted))
+    checks = connection.execute(last_checks, [list(tenants), now - CHECK_IN_AGE_MAX]).fetchall()
+    work: list[tuple[str, int, int]] = []
+    for table in ENDS:
+        query = sql.SQL("SELECT tenant_id, id FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id")
+        found = connection.execute(query.format(sql.Identifier("public", table)), [list(tenants), list(ENDED)])
+        work.extend((table, tenant_id, row_id) for tenant_id, row_id in found.fetchall())
     devices = "SELECT tenant_id, id FROM public.device WHERE tenant_id = ANY(%s) ORDER BY id"
-    for tenant, row_id in connection.execute(devices, [list(tenants)]).fetchall():
-        told[tenant].append((Delete("device", row_id), None))
-    return told
+    return OpenRows(
+        check_ins=[
+            (tenant_id, person_id, site_id) for tenant_id, person_id, site_id, kind in checks if kind == "CHECK_IN"
+        ],
+        work=work,
+        devices=connection.execute(devices, [list(tenants)]).fetchall(),
+        attendance_id=_next_id(connection, "attendance"),
+    )
 
 
 def _next_id(connection: Connection, table: str) -> int:

@@ -17,6 +17,7 @@ import psycopg
 
 from deploy.demo import sql
 from deploy.demo.company import TENANT_IDS
+from deploy.demo.leftovers import endings
 from deploy.demo.operations import Planted, Transaction
 from deploy.demo.rounds import rounds
 from deploy.demo.simulation import Plan, Simulation
@@ -145,8 +146,9 @@ class CompanyWriter:
 
     def _end_what_is_open(self, connection: psycopg.Connection, tenants: Sequence[int]) -> psycopg.Connection:
         with connection.transaction():
-            leftovers = sql.read_leftovers(connection, tenants, datetime.now(UTC))
-        return self._commit_rounds(connection, rounds(leftovers, self._plan.round_rows))
+            now = datetime.now(UTC)
+            ends = endings(sql.read_open_rows(connection, tenants, now), now)
+        return self._commit_rounds(connection, rounds(ends, self._plan.round_rows))
 
     def _commit_rounds(
         self, connection: psycopg.Connection, many: Iterable[Iterable[Transaction]], *, replace: bool = False

@@ -8,14 +8,18 @@ from typing import Any
 
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, TicketUpdated
+from deploy.demo.leftovers import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
 from deploy.demo.operations import Delete, Insert, Operation, Transaction
+from deploy.demo.rounds import rounds
 from deploy.demo.simulation import Plan, ResumePoint, Simulation
+from deploy.demo.sql import GROWING_TABLES
 from detectors.registry import named
 from tests.support.changes import Worker, change
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COMMIT_DELAY = timedelta(seconds=0.4)
 ROUND = timedelta(seconds=1.1)
+SETTLED = timedelta(seconds=3)
 
 
 @dataclass
@@ -31,15 +35,16 @@ class CompanyDay:
     rows: int = 0
     by_table: Counter[str] = field(default_factory=Counter)
     lsn: int = 100
+    now: datetime = START
 
     def run(self, seconds: float) -> None:
         """The opening and so many seconds after it, with a tick each second."""
         simulation = Simulation(self.plan, self.start, self.resume)
-        now = self.start
+        self.now = self.start
         for one in simulation.opening():
-            self._commit(one, now)
-            now += ROUND
-        began, due, step = now, 0.0, 1 / self.plan.rows_per_s
+            self._commit(one, self.now)
+            self.now += ROUND
+        began, due, step = self.now, 0.0, 1 / self.plan.rows_per_s
         while due < seconds:
             part = []
             until = due + 1
@@ -48,8 +53,37 @@ class CompanyDay:
                 due += step
             for transaction, at in part:
                 self._commit([transaction], at)
-            self._tick(began + timedelta(seconds=due))
-        self.planted.update(simulation.due(began + COMMIT_DELAY + timedelta(seconds=due)))
+            self.now = began + timedelta(seconds=due)
+            self.worker.run([], tick_ms=round(self.now.timestamp() * 1000))
+        # The last burst is told when it is over.
+        self.now += SETTLED
+        self.worker.run([], tick_ms=round(self.now.timestamp() * 1000))
+        self.planted.update(simulation.due(self.now))
+
+    def end_what_is_open(self) -> None:
+        """End the run as the writer does."""
+        last = {}
+        for (table, _), row in sorted(self.tables.items(), key=lambda item: str(item[1].get("occurred_at"))):
+            if table == "attendance" and row["occurred_at"] > self.now - CHECK_IN_AGE_MAX:
+                last[row["person_id"]] = row
+        checks = [row for row in last.values() if row["event_type"] == "CHECK_IN"]
+        open_rows = OpenRows(
+            check_ins=[(row["tenant_id"], row["person_id"], row["site_id"]) for row in checks],
+            work=[
+                (table, row["tenant_id"], row["id"])
+                for (table, _), row in self.tables.items()
+                if table in ENDS and row["status"] not in ENDED
+            ],
+            devices=[(row["tenant_id"], row["id"]) for (table, _), row in self.tables.items() if table == "device"],
+            attendance_id=self.free_ids()["attendance"],
+        )
+        for one in rounds(endings(open_rows, self.now), self.plan.round_rows):
+            self._commit(one, self.now)
+            self.now += ROUND
+
+    def free_ids(self) -> dict[str, int]:
+        """Where the next run goes on."""
+        return {table: 1 + max(row_id for name, row_id in self.tables if name == table) for table in GROWING_TABLES}
 
     def found(self) -> Counter[str]:
         """Findings by type, and messages by type where they are none."""
@@ -70,9 +104,6 @@ class CompanyDay:
             self.by_table.update(operation.table for operation in transaction.operations)
             self.planted.update(transaction.planted)
         self.worker.run(changes)
-
-    def _tick(self, at: datetime) -> None:
-        self.worker.run([], tick_ms=round(at.timestamp() * 1000))
 
     def _change(self, operation: Operation, at_us: int) -> Change:
         self.lsn += 1
