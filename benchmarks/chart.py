@@ -1,6 +1,6 @@
 """The comparison as a picture: an SVG with two groups of bars, readable on a light and on a dark page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from comparison import Measured
@@ -33,14 +33,21 @@ def chart(measured: Sequence[Measured], title: str) -> str:
     return bars(title, [each.engine.label for each in ordered], panels, own)
 
 
-def bars(title: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]], own: Sequence[bool]) -> str:
+def bars(
+    title: str,
+    labels: Sequence[str],
+    panels: Sequence[tuple[str, Sequence[float]]],
+    own: Sequence[bool],
+    number: Callable[[float], str] = lambda value: f"{value:,.0f}" if value else "not measured",
+) -> str:
     """An SVG with a row a label and a group of bars a panel.
 
     Args:
         title: of the picture.
         labels: of the rows.
-        panels: the head and the values, one a row; 0 is "not measured".
+        panels: the head and the values, one a row.
         own: which rows are this project's.
+        number: how a value is written; by default 0 is "not measured".
     """
     height = _TOP + _ROW * len(labels) + _BOTTOM
     parts = [
@@ -53,12 +60,14 @@ def bars(title: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence
         f'<text x="{_LABELS - 10}" y="{_baseline(index)}" text-anchor="end">{escape(label)}</text>'
         for index, label in enumerate(labels)
     ]
-    for number, (head, values) in enumerate(panels):
-        parts += _panel(_LABELS + number * (_PANEL + _GAP), head, values, own)
+    for index, (head, values) in enumerate(panels):
+        parts += _panel(_LABELS + index * (_PANEL + _GAP), head, values, own, number)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(left: int, head: str, values: Sequence[float], own: Sequence[bool]) -> list[str]:
+def _panel(
+    left: int, head: str, values: Sequence[float], own: Sequence[bool], number: Callable[[float], str]
+) -> list[str]:
     parts = [f'<text x="{left}" y="{_TOP - 14}">{head}</text>']
     for index, (value, ours) in enumerate(zip(values, own, strict=True)):
         width = max(1.0, _PANEL * value / max(*values, 1e-9))
@@ -66,14 +75,10 @@ def _panel(left: int, head: str, values: Sequence[float], own: Sequence[bool]) -
         kind = "own" if ours else "bar"
         parts.append(
             f'<rect class="{kind}" x="{left}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2"/>'
-            f'<text x="{left + width + 6:.1f}" y="{_baseline(index)}">{_number(value)}</text>'
+            f'<text x="{left + width + 6:.1f}" y="{_baseline(index)}">{number(value)}</text>'
         )
     return parts
 
 
 def _baseline(index: int) -> int:
     return _TOP + index * _ROW + _BAR - 4
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value else "not measured"

@@ -21,14 +21,16 @@ _DAY_S = 86_400.0
 class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of buddy punching."""
 
-    between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 15.0
+    between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     """Two persons on one phone within this time: who hands a phone on, looks at it and signs in takes longer."""
     shared_persons_min: Annotated[int, msgspec.Meta(ge=2, le=_USES_MAX)] = 4
     """A device that so many persons have used lately is a terminal, where people queue."""
     shared_days: Annotated[float, msgspec.Meta(gt=0)] = 14.0
     """What lately is, and how long a terminal is taken for one after it was last seen to be."""
-    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """The same as between_s_max on a terminal; 0: not judged there, for a queue at a card reader has no shortest step."""
+    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    """The same as between_s_max on a terminal, where only persons whom its face check did not recognise count."""
+    shared_face_checks_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+    """Share of a terminal's other users whom its face check recognised; below it says nothing that it did not."""
     face_check_clears: bool = False
     """True: two persons whom the face check both recognised are no finding. False, because a photograph will do."""
     fraud_score_max: Score = 0.7
@@ -58,9 +60,13 @@ class BuddyPunching:
     """Two checks of different persons on one device with |t1 - t2| <= between_s_max, on a device that is no terminal.
 
     A terminal is known by its users: shared_persons_min different persons in shared_days, not counting those within
-    between_s_max of the check that is judged, so that one large fraud does not look like a terminal. Before that many
-    have used it a new terminal is taken for a phone: its first queue may give a few findings, once in its life; rows of
-    a snapshot teach. Told with each row whose person is not the first. Times are the rows' own, in any order.
+    between_s_max of the check that is judged, so that one large fraud does not look like a terminal. People queue there,
+    and a card reader's queue has no shortest step; so on a terminal only persons count whom a face check that usually
+    works did not recognise, within shared_between_s_max. Before that many have used it a new terminal is taken for a
+    phone: its first queue may give a few findings, once in its life; rows of a snapshot teach.
+
+    Told with the row of the second person and of each one after; not again where a person checks twice. Times are the
+    rows' own, in any order.
 
     >>> from datetime import datetime, timezone
     >>> def check(number, person, second):
@@ -71,7 +77,7 @@ class BuddyPunching:
     >>> state, _ = detector.judge(None, check(1, 17, 0), policy)
     >>> _, (judgement,) = detector.judge(state, check(2, 23, 4), policy)
     >>> judgement.evidence["observed_person_ids"], judgement.evidence["observed_s"], judgement.evidence["threshold_s"]
-    ([17, 23], 4.0, 15.0)
+    ([17, 23], 4.0, 10.0)
     """
 
     name = "buddy_punching"
@@ -94,31 +100,43 @@ class BuddyPunching:
         use = Use(row.id, person_id, at_s, row.verified_person_id == person_id)
         if use in uses.latest:
             return state, NOTHING
-        shared_until_s = _shared_until_s(uses, use, policy)
-        limit_s = policy.shared_between_s_max if at_s < shared_until_s else policy.between_s_max
-        near = [each for each in uses.latest if abs(each.at_s - at_s) <= limit_s and _suspect(each, use, policy)]
-        found = (_judgement(row, use, near, limit_s, policy),) if near and limit_s > 0 else NOTHING
+        others = _at_other_times(uses, use, policy)
+        shared_until_s = uses.shared_until_s
+        if len(others) >= policy.shared_persons_min:
+            shared_until_s = max(shared_until_s, at_s + policy.shared_days * _DAY_S)
+        if at_s < shared_until_s:
+            limit_s, near = policy.shared_between_s_max, _near_on_terminal(uses, use, others, policy)
+        else:
+            limit_s, near = policy.between_s_max, _near(uses, use, policy.between_s_max, policy)
+        found = (_judgement(row, use, near, limit_s, policy),) if near else NOTHING
         after = Uses(_with(uses.latest, use), shared_until_s)
         return (state if after == uses else after), found
 
 
-def _shared_until_s(uses: Uses, use: Use, policy: BuddyPunchingPolicy) -> float:
-    """Until when the device is taken for a terminal, by those who used it at other times."""
+def _at_other_times(uses: Uses, use: Use, policy: BuddyPunchingPolicy) -> list[Use]:
+    """Who used the device lately, but not just now."""
     since_s = use.at_s - policy.shared_days * _DAY_S
-    persons = sum(
-        each.at_s >= since_s and abs(each.at_s - use.at_s) > policy.between_s_max and each.row_id != use.row_id
+    return [
+        each
         for each in uses.latest
-    )
-    if persons < policy.shared_persons_min:
-        return uses.shared_until_s
-    return max(uses.shared_until_s, use.at_s + policy.shared_days * _DAY_S)
+        if each.at_s >= since_s and abs(each.at_s - use.at_s) > policy.between_s_max and each.row_id != use.row_id
+    ]
 
 
-def _suspect(one: Use, other: Use, policy: BuddyPunchingPolicy) -> bool:
-    """Whether the two are different persons, and nothing clears them."""
-    if one.person_id == other.person_id or one.row_id == other.row_id:
-        return False
-    return not (policy.face_check_clears and one.verified and other.verified)
+def _near(uses: Uses, use: Use, limit_s: float, policy: BuddyPunchingPolicy) -> list[Use]:
+    """The checks of others just before and after; none where this person had one there already: it was told with that."""
+    near = [each for each in uses.latest if each.row_id != use.row_id and abs(each.at_s - use.at_s) <= limit_s]
+    if any(each.person_id == use.person_id for each in near):
+        return []
+    return [each for each in near if not (policy.face_check_clears and each.verified and use.verified)]
+
+
+def _near_on_terminal(uses: Uses, use: Use, others: list[Use], policy: BuddyPunchingPolicy) -> list[Use]:
+    """The same on a terminal."""
+    recognised = sum(each.verified for each in others)
+    if use.verified or not others or recognised < policy.shared_face_checks_min * len(others):
+        return []
+    return [each for each in _near(uses, use, policy.shared_between_s_max, policy) if not each.verified]
 
 
 def _with(latest: tuple[Use, ...], use: Use) -> tuple[Use, ...]:

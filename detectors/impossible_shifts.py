@@ -77,7 +77,7 @@ class ImpossibleShifts:
     that is after the check-in at A: then the rows say it themselves, in whatever order they came.
 
     Told with the row that completes the contradiction; the way back to the same site is not told again. A check in
-    which the face check saw somebody else is not judged here: it does not say where the person was.
+    which the face check saw somebody else is judged and not remembered: it does not say where the person was.
 
     >>> from datetime import datetime, timezone
     >>> at = datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
@@ -106,8 +106,6 @@ class ImpossibleShifts:
         at_s, site_id = occurred_s(row), row.site_id
         if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
             return state, NOTHING
-        if row.verified_person_id is not None and row.verified_person_id != row.person_id:
-            return state, NOTHING
         check = _check(row, event.site, at_s, site_id, policy)
         latest = () if state is None else state.latest
         elsewhere = False
@@ -131,6 +129,8 @@ class ImpossibleShifts:
                 other, evidence, score = contradiction
                 check = msgspec.structs.replace(check, against_site_id=other.site_id)
                 found = (_judgement(row, check, other, evidence, score),)
+        if row.verified_person_id is not None and row.verified_person_id != row.person_id:
+            return state, found  # it claims that the person was here; the face says somebody else was
         latest = (*latest, check)
         if len(latest) > 1 and at_s < latest[-2].at_s:
             latest = tuple(sorted(latest, key=_time))

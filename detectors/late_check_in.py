@@ -39,7 +39,7 @@ class LateCheckIn:
 
     It is the first one if no check of the person at that site is known in [start - early, t]: a check-in after a
     break is not late, nor is one whose check-out came before its late upload. The time is the row's own, so a phone
-    without network makes nobody late. A check-in without a shift at its site is not judged here.
+    without network makes nobody late. A check-in without a shift at its site, or after its end, is not judged here.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.facts import Shift

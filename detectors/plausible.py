@@ -25,6 +25,7 @@ _JOB_STATUSES = frozenset({"ASSIGNED", "IN_PROGRESS", "COMPLETED", "CANCELLED", 
 _DEVICE_STATUSES = frozenset({"ONLINE", "OFFLINE", None})
 _TICKET_STATUSES = frozenset({"NEW", "OPEN", "IN_PROGRESS", "ON_HOLD", "RESOLVED", "CLOSED", "CANCELLED", None})
 _PRIORITIES = frozenset({"LOW", "MEDIUM", "HIGH", "CRITICAL", None})
+_BATTERY_PERCENT_MAX = 100.0
 _WORK_ORDER_STATUSES = frozenset({"OPEN", "IN_PROGRESS", "DONE", "CANCELLED", None})
 
 
@@ -182,6 +183,25 @@ def _location(row: Location, now_us: int, policy: DataQualityPolicy) -> Cleaned 
 
 
 def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
+    latitude, longitude, at, accuracy_m = row.latitude, row.longitude, row.occurred_at, row.accuracy_m
+    if (  # as for fixes: the whole cost of a good row
+        row.person_id is not None
+        and row.event_type in _ATTENDANCE_TYPES
+        and at is not None
+        and (
+            (latitude is None and longitude is None)
+            or (
+                latitude is not None
+                and longitude is not None
+                and -LATITUDE_MAX <= latitude <= LATITUDE_MAX
+                and -LONGITUDE_MAX <= longitude <= LONGITUDE_MAX
+                and (latitude or longitude)
+            )
+        )
+        and (accuracy_m is None or 0.0 <= accuracy_m < inf)
+        and _YEAR_2000_S <= at.timestamp() <= now_us / 1e6 + policy.future_s_max
+    ):
+        return None
     check = _Check(row, now_us, policy)
     check.there("person_id", "event_type", "occurred_at")
     check.position()
@@ -192,6 +212,21 @@ def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy) -> Clea
 
 
 def _jobneed(row: Jobneed, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
+    planned, due, started, completed = row.planned_start, row.due_at, row.started_at, row.completed_at
+    expected, scanned = row.checkpoints_expected, row.checkpoints_scanned
+    latest_s = now_us / 1e6 + policy.future_s_max
+    if (  # as for fixes: the whole cost of a good row
+        row.status in _JOB_STATUSES
+        and row.job_type in _JOB_TYPES
+        and (expected is None or expected >= 0)
+        and (scanned is None or scanned >= 0)
+        and (planned is None or planned >= _YEAR_2000)
+        and (due is None or (due >= _YEAR_2000 and (planned is None or planned <= due)))
+        and (started is None or _YEAR_2000_S <= started.timestamp() <= latest_s)
+        and (completed is None or _YEAR_2000_S <= completed.timestamp() <= latest_s)
+        and (started is None or completed is None or started <= completed)
+    ):
+        return None
     check = _Check(row, now_us, policy)
     check.word("job_type", _JOB_TYPES)
     check.word("status", _JOB_STATUSES)
@@ -206,9 +241,16 @@ def _jobneed(row: Jobneed, now_us: int, policy: DataQualityPolicy) -> Cleaned | 
 
 
 def _device(row: Device, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
+    seen, battery = row.last_seen, row.battery_percent
+    if (  # as for fixes: the whole cost of a good row
+        row.status in _DEVICE_STATUSES
+        and (battery is None or 0.0 <= battery <= _BATTERY_PERCENT_MAX)
+        and (seen is None or _YEAR_2000_S <= seen.timestamp() <= now_us / 1e6 + policy.future_s_max)
+    ):
+        return None
     check = _Check(row, now_us, policy)
     check.word("status", _DEVICE_STATUSES)
-    check.number("battery_percent", most=100.0)
+    check.number("battery_percent", most=_BATTERY_PERCENT_MAX)
     check.happened("last_seen")
     return check.cleaned()
 

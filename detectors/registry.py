@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from detectors.attendance_order import AttendanceOrder
 from detectors.buddy_punching import BuddyPunching
 from detectors.checkpoints_skipped import CheckpointsSkipped
 from detectors.device_offline import DeviceOffline
@@ -26,6 +27,7 @@ from detectors.wrong_person import WrongPerson
 
 DETECTORS: tuple[Detector, ...] = (
     DataQuality(),
+    AttendanceOrder(),
     WrongPerson(),
     BuddyPunching(),
     UnauthorizedSite(),

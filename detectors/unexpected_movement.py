@@ -32,8 +32,8 @@ class UnexpectedMovementPolicy(Policy, frozen=True, kw_only=True):
     """All of them together."""
     displaced_m_min: _Positive = 300.0
     """From the fix before the first of them: a position that jumps away and back again is none."""
-    still_s_min: _Seconds = 600.0
-    """A journey ends after so long without a fast step; then the next one is told."""
+    still_s_min: _Seconds = 14_400.0
+    """A journey ends back where it began, or after so long without a fast step; then the next one is told."""
     gap_s_max: _Seconds = 1_800.0
     """Fixes further apart do not tell how fast anybody was."""
     unknown_accuracy_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
@@ -76,8 +76,8 @@ class UnexpectedMovement:
     """Speed of a step from fix to fix: (great-circle distance - both accuracies) / time, at most the truth.
 
     Told when a person on duty (`detectors.duty`) makes `steps_min` steps in a row, over at least `moving_s_min`, each
-    faster than `speed_mps_min`, that lead `displaced_m_min` away: once a journey, which ends after `still_s_min`
-    without a fast step. Subtracting the accuracies makes noise look slower, never faster. The phone's own
+    faster than `speed_mps_min`, that lead `displaced_m_min` away: once a journey, there and back. It ends with a slow
+    step within `displaced_m_min` of where it began, or after `still_s_min` without a fast one. Subtracting the accuracies makes noise look slower, never faster. The phone's own
     `speed_mps` is not used: it tells of a moment, and nothing of where to.
 
     Not judged: who is not on duty, such as on the way home; fixes without position or time, of another device
@@ -148,15 +148,15 @@ def _travelled(
     """A fast step, or one during a journey."""
     journey = state.journey
     if not policy.speed_mps_min <= speed_mps <= policy.speed_mps_max:
-        ended = journey is None or not journey.told or state.at_s - journey.last_s >= policy.still_s_min
-        return (msgspec.structs.replace(state, journey=None) if ended else state), NOTHING
+        goes_on = journey is not None and journey.told and not _ended(journey, state, row, policy)
+        return (state if goes_on else msgspec.structs.replace(state, journey=None)), NOTHING
     if before.latitude is None or before.longitude is None or not _on_duty(before, event, row, state.at_s, policy):
         return msgspec.structs.replace(state, journey=None), NOTHING
     if journey is None or (journey.told and state.at_s - journey.last_s >= policy.still_s_min):
         journey = Journey(before.latitude, before.longitude, before.at_s, state.at_s, 1)
     else:
         journey = msgspec.structs.replace(journey, last_s=state.at_s, steps=journey.steps + 1)
-    displaced_m = distance_m(journey.latitude, journey.longitude, row.latitude or 0.0, row.longitude or 0.0)
+    displaced_m = _displaced_m(journey, row)
     moving_s = state.at_s - journey.since_s
     confirmed = (
         journey.steps >= policy.steps_min
@@ -169,6 +169,17 @@ def _travelled(
     journey = msgspec.structs.replace(journey, told=True)
     judgement = _judgement(row, journey, speed_mps, moving_s, displaced_m, policy)
     return msgspec.structs.replace(state, journey=journey), (judgement,)
+
+
+def _ended(journey: Journey, state: MovementState, row: Location, policy: UnexpectedMovementPolicy) -> bool:
+    """Whether a journey that was told is over, at a slow step."""
+    return state.at_s - journey.last_s >= policy.still_s_min or _displaced_m(journey, row) < policy.displaced_m_min
+
+
+def _displaced_m(journey: Journey, row: Location) -> float:
+    if row.latitude is None or row.longitude is None:
+        return 0.0
+    return distance_m(journey.latitude, journey.longitude, row.latitude, row.longitude)
 
 
 def _on_duty(

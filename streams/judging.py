@@ -60,7 +60,7 @@ class Judge:
         self._snapshot_settle_ms = snapshot_settle_ms
         self._absence_age_ms_max = absence_age_ms_max
 
-    def judge(
+    def judge(  # noqa: C901, PLR0912 - the hot loop: a call inside it would be paid by every event
         self,
         tables: TenantTables,
         change: Change,
@@ -81,55 +81,46 @@ class Judge:
             failed: is told of each detector that raised.
         """
         judgements: list[Judgement] = []
+        row, memories = event.row, tables.memories
         for family, steps in place.plans.get(change.table, ()):
-            key = family.key_of(event.row)
+            key = family.key_of(row)
             if key is None:
                 continue
-            if family.remembers:
-                self._fold(tables, family, steps, key, change, event, place, judgements, failed, taught=taught)
-            elif not taught:
-                _judge_alone(steps, event, judgements, failed)
-        return [] if taught else judgements
-
-    def _fold(
-        self,
-        tables: TenantTables,
-        family: Family,
-        steps: Sequence[Step],
-        key: EntityKey,
-        change: Change,
-        event: Event[Any],
-        place: Place,
-        judgements: list[Judgement],
-        failed: Failed,
-        *,
-        taught: bool,
-    ) -> None:
-        """Run a family's detectors over an event and one memory."""
-        memory = tables.memories[family.name].get(key)
-        if memory is None:
-            memory = family.memory_type()
-        changed = rearm = False
-        for name, judge, policy, stateful in steps:
-            before = getattr(memory, name) if stateful else None
-            try:
-                after, found = judge(before, event, policy)
-            except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
-                failed(name, error)
+            if not family.remembers:
+                if not taught:
+                    _judge_alone(steps, event, judgements, failed)
                 continue
-            if after is not before:
-                setattr(memory, name, after)
-                changed = True
-                rearm = rearm or name == family.timed
-            if found:
-                judgements.extend(found)
-        if rearm:
-            try:
-                judgements.extend(self._rearm(tables, family, key, memory, change, place, taught=taught))
-            except Exception as error:  # noqa: BLE001 - as above
-                failed(family.timed, error)
-        if changed:
-            self._keep(tables, family, key, memory)
+            table = memories[family.name]
+            memory = table.get(key)
+            if memory is None:
+                memory = family.memory_type()
+            changed = emptied = rearm = False
+            for name, judge, policy, stateful in steps:
+                before = getattr(memory, name) if stateful else None
+                try:
+                    after, found = judge(before, event, policy)
+                except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
+                    failed(name, error)
+                    continue
+                if after is not before:
+                    setattr(memory, name, after)
+                    changed = True
+                    if after is None:
+                        emptied = True
+                    if name == family.timed:
+                        rearm = True
+                if found:
+                    judgements.extend(found)
+            if rearm:
+                try:
+                    judgements.extend(self._rearm(tables, family, key, memory, change, place, taught=taught))
+                except Exception as error:  # noqa: BLE001 - as above
+                    failed(family.timed, error)
+            if rearm or emptied:
+                self._keep(tables, family, key, memory)
+            elif changed:
+                table.put(key, memory)
+        return [] if taught else judgements
 
     def forget(self, tables: TenantTables, change: Change) -> None:
         """A row is gone, and with it what was remembered of it and what it waited for."""
@@ -267,10 +258,14 @@ class Judge:
     def _keep(self, tables: TenantTables, family: Family, key: EntityKey, memory: Memory) -> None:
         """Put the memory; one in which nothing is left goes."""
         table = tables.memories[family.name]
-        if memory.due_ms is None and all(getattr(memory, name) is None for name in family.state_names):
-            table.delete(key)
-        else:
-            table.put(key, memory)
+        if memory.due_ms is None:
+            for name in family.state_names:
+                if getattr(memory, name) is not None:
+                    break
+            else:
+                table.delete(key)
+                return
+        table.put(key, memory)
 
 
 def _conclude(
@@ -303,7 +298,7 @@ def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judg
     for name, judge, policy, _ in steps:
         try:
             _, found = judge(None, event, policy)
-        except Exception as error:  # noqa: BLE001 - as in `_fold`
+        except Exception as error:  # noqa: BLE001 - as in `judge`
             failed(name, error)
             continue
         if found:

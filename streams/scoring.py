@@ -126,32 +126,33 @@ class Scorer:
                 self._metrics.events.labels(table).inc(count)
 
     def _apply(self, batch: MicroBatch, tables: TenantTables, entry: Entry, change: Change) -> None:
-        tables.log_time.us = change.commit_us
-        tenant_id, commit_ms = change.row.tenant_id, change.commit_us // 1000
+        tables.log_time.us = commit_us = change.commit_us
+        row: Any = change.row
+        tenant_id, table, commit_ms = row.tenant_id, change.table, commit_us // 1000
         if tenant_id in tables.bursting or tables.timers.due_by(tenant_id, commit_ms):
             self._advance(batch, tables, tenant_id, commit_ms)
-        learn = self._learn.get(change.table)
+        learn = self._learn.get(table)
         if learn is not None:
             self._learn_checked(batch, tables, learn, change)
             if tenant_id in tables.lines and change.table in REFERENCES:
                 self._tell_released(batch, tables, self._room.release(tables, tenant_id, commit_ms))
             return
-        if change.table not in SCORED_TABLES:
+        if table not in SCORED_TABLES:
             return
         if change.snapshot:
-            self._score(batch, tables, TenantState(), entry, change, taught=True)
+            self._score(batch, tables, TenantState(), entry, change, row, taught=True)
             return
         tenant = tables.tenants.get(tenant_id)
         if tenant is None:
             tenant = TenantState()
         scored = self._limiter.admit(batch, tables, tenant_id, tenant, commit_ms)
         tables.tenants.put(tenant_id, tenant)
-        self._outbox.note_scored(change.commit_us)
-        if change.table == "ticket" and change.op == "u":
+        self._outbox.note_scored(commit_us)
+        if table == "ticket" and change.op == "u":
             record = status_change(tables, tenant, change, self._outbox.epoch)
             if record is not None:
                 self._outbox.feed(batch, tenant, record)
-        self._score(batch, tables, tenant, entry, change, taught=not scored)
+        self._score(batch, tables, tenant, entry, change, row, taught=not scored)
 
     def _score(
         self,
@@ -160,42 +161,42 @@ class Scorer:
         tenant: TenantState,
         entry: Entry,
         change: Change,
+        row: Any,
         *,
         taught: bool,
     ) -> None:
         """Judge a change or have it wait; a change that only teaches is told neither as wrong nor as clean."""
-        tenant_id, table = change.row.tenant_id, change.table
+        tenant_id, table = row.tenant_id, change.table
         if change.op == "d":
             if table in _WAITING_TABLES and tenant_id in tables.lines:
                 self._tell_released(batch, tables, self._room.end_waits(tables, change))
             self._judge.forget(tables, change)
             return
-        row = cast(Any, change.row)
-        site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
+        site_id: int | None = row.site_id
         place = self._judge.places.at(tables, tenant_id, site_id)
         shifts: Sequence[Shift] | None = None
         unknown = NOTHING_UNKNOWN
         if table in _WAITING_TABLES:
-            if person_id is not None:
-                shifts = tables.shifts.get((tenant_id, person_id))
+            if row.person_id is not None:
+                shifts = tables.shifts.get((tenant_id, row.person_id))
             if not shifts or (place.facts is None and site_id is not None) or tenant_id in tables.lines:
                 first, arrived = self._room.arrive(tables, entry, taught=taught)
                 self._tell_released(batch, tables, first)
                 if arrived is None:
                     return
                 unknown = arrived
-        self._judge_now(batch, tables, tenant, entry, change, place, shifts or (), unknown, taught=taught)
+        self._judge_now(batch, tables, tenant, entry, change, row, place, shifts or (), unknown, taught=taught)
 
     def _tell_released(self, batch: MicroBatch, tables: TenantTables, released: Iterable[Released]) -> None:
         """Judge events whose wait is over as if they had come now, as what they were."""
         for entry, missing, told in released:
             change: Change = entry.change
-            row = cast(Any, change.row)
+            row: Any = change.row
             tenant = tables.tenants.get(row.tenant_id) or TenantState()
             place = self._judge.places.at(tables, row.tenant_id, row.site_id)
             shifts = None if row.person_id is None else tables.shifts.get((row.tenant_id, row.person_id))
             try:
-                self._judge_now(batch, tables, tenant, entry, change, place, shifts or (), (missing, told))
+                self._judge_now(batch, tables, tenant, entry, change, row, place, shifts or (), (missing, told))
             except Exception as error:  # noqa: BLE001 - as in `process`: not the row that ended the wait has failed
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
             tables.tenants.put(row.tenant_id, tenant)
@@ -207,6 +208,7 @@ class Scorer:
         tenant: TenantState,
         entry: Entry,
         change: Change,
+        row: Any,
         place: Place,
         shifts: Sequence[Shift],
         unknown: Unknown,
@@ -214,9 +216,9 @@ class Scorer:
         taught: bool = False,
     ) -> None:
         """Judge a change, and tell what is wrong or that nothing is; a change that only teaches tells neither."""
-        row = cast(Any, change.row)
-        site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
-        op, before = cast(Any, change.op), cast(Any, change.before)
+        site_id: int | None = row.site_id
+        op: Any = change.op
+        before: Any = change.before
         missing, told = unknown
         reasons: Sequence[Reason] = ()
         if place.quality is not None:
@@ -241,7 +243,7 @@ class Scorer:
             if not failures:
                 self._outbox.clean(change, event_type_of(change.table), site_id, place.client_id)
             return
-        self._tell(batch, tables, tenant, change, place, site_id, person_id, judgements)
+        self._tell(batch, tables, tenant, change, place, site_id, getattr(row, "person_id", None), judgements)
 
     def _learn_checked(
         self, batch: MicroBatch, tables: TenantTables, learn: Callable[[TenantTables, Change], None], change: Change

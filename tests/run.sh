@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 stages="${*:-lint unit chain browser chaos}"
-code='watchfloor contracts detectors streams gateway connect deploy'
+code='watchfloor contracts detectors streams gateway connect deploy evaluation'
 
 for stage in $stages; do
     printf '\n== %s\n' "$stage" >&2

@@ -14,7 +14,7 @@ LATITUDE, LONGITUDE = 52.52, 13.405
 REFERENCE_S = 0.3
 """A busy broker may serve a later row of another topic a moment before a reference row: late, and counted. That is
 the subject of other tests."""
-SNAPSHOT_SLA_S = 90.0
+SNAPSHOT_SLA_S = 50.0
 """From the moment at which the old rows are written, the stack's start in between."""
 AGO = timedelta
 
@@ -47,7 +47,7 @@ class Company:
         self.add("site", id=self.site, client_id=self.tenant, name="Harbour", **place)
         self.add("site", id=self.elsewhere, client_id=self.tenant, name="Far away", **(place | {"latitude": 48.1}))
         self.add("person", id=self.person, name="Ann Example", phone="+1-555-867-5309", email="ann@planted.example")
-        self.shift(now - AGO(minutes=5), now + AGO(hours=8))
+        self.shift(now - AGO(hours=4), now + AGO(hours=4))
         time.sleep(REFERENCE_S)
 
     def insert_old_rows(self, now: datetime) -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from chain.detection.company import AGO, Company, World, heard, listen
+from chain.detection.company import AGO, LATITUDE, Company, World, heard, listen
 
 from contracts.findings import FindingType
 
@@ -101,6 +101,38 @@ def device_offline(company: Company) -> None:
 @case("DATA_QUALITY", {"reason": "too_large", "column": "battery_percent", "observed": 130.0, "threshold": 100.0})
 def data_quality(company: Company) -> None:
     company.add("device", name="Phone", status="ONLINE", last_seen=now(), battery_percent=130.0)
+
+
+@case("UNEXPECTED_LOCATION", {"observed_m", "threshold_m", "accuracy_m"})
+def unexpected_location(company: Company) -> None:
+    company.check_in(latitude=LATITUDE + 0.02)
+
+
+@case("GEOFENCE_VIOLATION", {"observed_m", "threshold", "n"})
+def geofence_violation(company: Company) -> None:
+    company.check_in(occurred_at=now(hours=1))
+    for minutes in (12, 9, 6, 3):
+        company.fix(latitude=LATITUDE + 0.01, recorded_at=now(minutes=minutes))
+
+
+@case("LOCATION_SPOOFING", {"reason": "mock"})
+def location_spoofing(company: Company) -> None:
+    company.fix(is_mock=True)
+
+
+@case("UNEXPECTED_MOVEMENT", {"observed_mps", "threshold", "displaced_m"})
+def unexpected_movement(company: Company) -> None:
+    company.check_in(occurred_at=now(hours=1))
+    for minutes in range(5):
+        company.fix(latitude=LATITUDE + 0.01 * minutes, recorded_at=now(minutes=10 - minutes))
+
+
+@case("UNUSUAL_COMPLETION_TIME", {"observed": 300.0, "n": 6, "threshold": 3.5})
+def unusual_completion_time(company: Company) -> None:
+    company.policy("unusual_completion_time", jobs_min=6)
+    for minutes in (10, 11, 9, 10, 12, 9, 300):
+        times = {"started_at": now(minutes=minutes), "completed_at": now()}
+        company.add("jobneed", job_type="TASK", title="Doors", status="COMPLETED", person_id=company.person, **times)
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -1,0 +1,66 @@
+"""A check-out before its check-in is told; an upload out of order is not."""
+
+from typing import Any
+
+import pytest
+
+from detectors.attendance_order import AttendanceOrder
+from detectors.interface import Event
+from tests.support.fixes import attendance, run
+
+SUT = AttendanceOrder()
+
+
+def came(hour: float, site: int = 4) -> Any:
+    return attendance("CHECK_IN", hour, site)
+
+
+def went(hour: float, site: int = 4) -> Any:
+    return attendance("CHECK_OUT", hour, site)
+
+
+def told(*rows: Any) -> list[Any]:
+    return [judgement.evidence["observed"] for _, judgement in run(SUT, rows)]
+
+
+def test_a_check_out_before_its_check_in_is_told_once() -> None:
+    assert told(came(8), went(7), went(7)) == [-3600.0]
+    assert told(came(-16), went(-8), came(8), went(7)) == [-3600.0]
+    ((_, judgement),) = run(SUT, [came(8), went(7)])
+    assert (judgement.finding_type, judgement.severity) == ("DATA_QUALITY", "INFO")
+    assert judgement.evidence == {
+        "reason": "before_its_check_in",
+        "column": "occurred_at",
+        "observed": -3600.0,
+        "threshold": 0,
+        "n": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (came(8), went(16)),
+        (came(8), went(8)),
+        (went(16), came(8)),
+        (went(16), came(24), came(8)),
+        (came(8), came(20), went(16)),
+        (came(8), went(16), came(20), went(28), came(8), went(16)),
+        (came(8), went(12), came(12.5), went(16)),
+        (came(8), went(12), went(16), came(12.5)),
+        (came(32), went(16)),
+        (came(17, 5), went(16)),
+        (came(8), went(16), went(7.9)),
+        (attendance("LUNCH", 8), went(7)),
+    ],
+)
+def test_what_only_came_late_or_belongs_to_another_visit_is_not(rows: tuple[Any, ...]) -> None:
+    assert told(*rows) == []
+
+
+def test_the_state_is_bounded() -> None:
+    state = None
+    for hour in range(100):
+        state, _ = SUT.judge(state, Event(came(hour), 0), SUT.policy)
+    assert state is not None
+    assert len(state.marks) == 8

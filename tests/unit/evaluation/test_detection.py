@@ -1,0 +1,46 @@
+"""On two weeks of two companies every rule detector holds its targets; the whole is benchmarks/detection.py."""
+
+import pytest
+
+from evaluation.fold import run
+from evaluation.life import Life, Span
+from evaluation.report import Report, is_learned, judge
+
+SPAN = Span(weeks=2, learning_weeks=2)
+
+
+def judged(seed: int, *, planted: bool) -> Report:
+    life = Life(seed, SPAN, tenants=2, planted=planted)
+    outcome = run(life.changes(), life.meta.until_s)
+    return judge(outcome, life.labels, life.meta)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return judged(20, planted=True)
+
+
+def test_rules_find_what_is_planted_and_little_else(report: Report) -> None:
+    lines = {line.tally.finding_type: line for line in report.lines if not is_learned(line.tally.finding_type)}
+    assert len(lines) >= 18
+    missed = {kind: line.tally.recall for kind, line in lines.items() if line.tally.recall < 0.95}
+    assert missed == {}
+    found = sum(len(line.tally.hits) for line in lines.values())
+    false = sum(len(line.tally.false) for line in lines.values())
+    assert found / (found + false) >= 0.95
+
+
+def test_what_did_not_happen_is_told_within_two_seconds(report: Report) -> None:
+    assert report.timer_lag_p99_s is not None
+    assert report.timer_lag_p99_s <= 2.0
+
+
+def test_nothing_is_told_while_baselines_learn(report: Report) -> None:
+    assert report.early == 0
+
+
+def test_a_life_in_which_nothing_is_wrong_is_nearly_silent() -> None:
+    clean = judged(21, planted=False)
+    false = sum(len(line.tally.false) for line in clean.lines)
+    assert clean.outcome.rows > 50_000
+    assert false <= 3

@@ -1,0 +1,55 @@
+"""A life that was written is judged like the one that was made; a damaged file is named with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from evaluation.files import (
+    CHANGES,
+    LABELS,
+    LifeFileError,
+    read_changes,
+    read_labels,
+    read_meta,
+    write_changes,
+    write_labels,
+)
+from evaluation.fold import run
+from evaluation.life import Life, Span
+from evaluation.report import judge
+
+DAY = Span(weeks=1, learning_weeks=1)
+FEW = ["ticket_sla_breach", "wrong_person"]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    life = Life(1, DAY, tenants=1)
+    assert write_changes(tmp_path, life.changes()) > 1_000
+    write_labels(tmp_path, life.meta, life.labels)
+    return tmp_path
+
+
+def test_a_written_life_says_what_the_made_one_says(written: Path) -> None:
+    life = Life(1, DAY, tenants=1)
+    made = judge(run(life.changes(), life.meta.until_s, FEW), life.labels, life.meta)
+    meta = read_meta(written)
+    read = judge(run(read_changes(written), meta.until_s, FEW), read_labels(written), meta)
+    assert meta == life.meta
+    assert read.outcome.found == made.outcome.found
+    assert [line.tally.hits for line in read.lines] == [line.tally.hits for line in made.lines]
+    assert any(line.tally.hits for line in made.lines)
+
+
+def test_a_line_that_is_no_label_is_named(written: Path) -> None:
+    with (written / LABELS).open("a") as file:
+        file.write('{"finding_type": "LATE_CHECK_IN"}\n')
+    with pytest.raises(LifeFileError, match=r"labels\.jsonl, line \d+: .*tenant_id"):
+        read_labels(written)
+
+
+def test_changes_that_go_back_in_time_are_refused(written: Path) -> None:
+    lines = (written / CHANGES).read_bytes().splitlines(keepends=True)
+    (written / CHANGES).write_bytes(lines[-1] + lines[0])
+    with pytest.raises(LifeFileError, match="line 2: committed before the line above it"):
+        list(read_changes(written))

@@ -1,0 +1,108 @@
+"""A labelled life is a function of its seed, is in commit order, holds every kind of wrong, and stands alone."""
+
+import hashlib
+import subprocess
+import sys
+from datetime import date
+
+import msgspec
+
+from contracts.findings import FindingType
+from contracts.rows import ROW_TYPES
+from evaluation.life import Life, Span
+from evaluation.life.calendar import local_s, whole_hours
+from evaluation.records import RowChange
+
+SHORT = Span(weeks=1, learning_weeks=1)
+MIDDLE = Span(weeks=3, learning_weeks=1)
+
+
+def taken(seed: int, span: Span = SHORT, **more: bool) -> tuple[list[RowChange], Life]:
+    life = Life(seed, span, tenants=2, **more)
+    return list(life.changes()), life
+
+
+def test_the_same_seed_gives_the_same_life_and_another_seed_another() -> None:
+    def digest(seed: int) -> str:
+        changes, life = taken(seed)
+        return hashlib.sha256(msgspec.json.encode([changes, life.labels, life.meta])).hexdigest()
+
+    first = digest(1)
+    assert digest(1) == first
+    assert digest(2) != first
+
+
+def test_changes_are_in_commit_order_and_each_update_starts_from_the_row_before_it() -> None:
+    changes, _ = taken(3)
+    rows: dict[tuple[str, int], object] = {}
+    last_us = 0
+    for change in changes:
+        assert change.commit_us >= last_us
+        last_us = change.commit_us
+        assert change.after is not None
+        key = (change.table, change.after["id"])
+        assert change.before == rows.get(key)
+        rows[key] = change.after
+
+
+def test_rows_have_the_columns_of_the_contract_and_no_others() -> None:
+    changes, _ = taken(4)
+    for table, row in {change.table: change.after for change in changes}.items():
+        assert row is not None
+        assert set(row) <= set(ROW_TYPES[table].__struct_fields__)
+
+
+def test_every_finding_type_of_the_contract_is_planted() -> None:
+    changes, life = taken(5, MIDDLE)
+    assert changes
+    planted = {label.finding_type for label in life.labels if label.required}
+    wanted = {*FindingType, "ANOMALY_PHONE_EVENTS_BELOW", "ANOMALY_PHONE_EVENTS_ABOVE"}
+    assert planted == wanted
+
+
+def test_every_label_is_about_something_that_exists() -> None:
+    changes, life = taken(6, MIDDLE)
+    there = {f"{change.table}:{change.after['id']}" for change in changes if change.after}
+    for label in life.labels:
+        assert there & set(label.entities), label
+
+
+def test_what_is_learned_is_planted_only_after_the_learning_weeks() -> None:
+    _, life = taken(7, MIDDLE)
+    learned = [label for label in life.labels if label.finding_type.startswith("ANOMALY_") and label.required]
+    assert learned
+    assert min(label.at_s for label in learned) >= life.meta.judged_from_s
+
+
+def test_a_clean_life_has_nothing_that_must_be_found() -> None:
+    changes, life = taken(8, planted=False)
+    assert changes
+    assert not [label for label in life.labels if label.required]
+
+
+def test_some_phones_upload_late_and_out_of_order() -> None:
+    changes, _ = taken(9)
+    fixes = [change for change in changes if change.table == "location" and change.after]
+    recorded = [change.after["recorded_at"].timestamp() for change in fixes if change.after]
+    delays = [change.commit_us / 1e6 - at_s for change, at_s in zip(fixes, recorded, strict=True)]
+    assert max(delays) > 3_600
+    assert recorded != sorted(recorded)
+
+
+def test_a_life_imports_nothing_of_what_judges_it() -> None:
+    code = "import sys, evaluation.life; print([m for m in sys.modules if m.split('.')[0] in sys.argv[1:]])"
+    forbidden = ["detectors", "streams", "contracts", "watchfloor", "gateway"]
+    done = subprocess.run([sys.executable, "-c", code, *forbidden], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_night_shift_over_the_change_to_daylight_saving_time_is_seven_hours_long() -> None:
+    zone = Life(1, SHORT, tenants=1)._companies[0].zone
+    saturday = date(2026, 3, 28)
+    assert local_s(saturday, 30, zone) - local_s(saturday, 22, zone) == 7 * 3_600
+
+
+def test_whole_hours_are_those_of_the_wall_clock_also_where_it_is_half_an_hour_off() -> None:
+    zone = Life(1, SHORT, tenants=3)._companies[2].zone
+    noon = local_s(date(2026, 3, 2), 12, zone)
+    assert whole_hours(noon - 600, noon + 2 * 3_600 + 600, zone) == [noon, noon + 3_600]
