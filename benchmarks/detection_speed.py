@@ -39,6 +39,7 @@ from streams.assembly import make_application, make_scorer
 from streams.engine.model import Entry, MicroBatch
 from streams.engine.tables import PartitionState
 from streams.fuse import Fuse
+from streams.garbage import calm_garbage_collector
 from streams.judging import Judge
 from streams.metrics import WorkerMetrics
 from streams.tables import TenantTables
@@ -277,6 +278,7 @@ def main() -> bool:
     parser.add_argument("--no-worker", dest="worker", action="store_false", help="the table alone")
     parser.add_argument("--scratch", type=Path, help="where scratch files go")
     arguments = parser.parse_args()
+    calm_garbage_collector()  # as in the worker
     life = Life(1)
     reference, messages = list(life.reference()), list(life.events(arguments.sample))
     figures: list[Figure] = []

@@ -34,6 +34,8 @@ def noted(marks: Marks, row: Attendance) -> Marks:
     mark = (row.occurred_at.timestamp(), row.site_id if row.event_type == CHECK_IN else None)
     if mark in marks:
         return marks
+    if not marks or mark[0] >= marks[-1][0]:  # nearly always: nothing to sort
+        return (*marks[1 - MARKS_MAX :], mark)
     return tuple(sorted((*marks, mark), key=_time_of))[-MARKS_MAX:]
 
 

@@ -151,5 +151,5 @@ def test_it_comes_with_its_evidence(world: World, company: Company, kind: str) -
 
 
 def test_these_are_all_of_the_contract() -> None:
-    assert set(FindingType) <= set(CASES)
-    assert any(kind.startswith("ANOMALY_") for kind in CASES)
+    """The learned ones, which take weeks, are in test_learned.py."""
+    assert {kind for kind in FindingType if not kind.startswith("ANOMALY_")} == set(CASES)
