@@ -52,9 +52,9 @@ def test_other_rates(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    "start", [datetime(2026, 3, 29, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)], ids=str
+    "start", [datetime(2026, 3, 29, 4, 0, tzinfo=UTC), datetime(2026, 10, 25, 4, 0, tzinfo=UTC)], ids=str
 )
-def test_a_night_in_which_the_clocks_change(start: datetime) -> None:
+def test_the_morning_after_the_clocks_changed(start: datetime) -> None:
     day = CompanyDay(Plan(seed=6, tenants=4, burst_interval_s=0), start=start)
     day.run(3 * 60)
     assert day.planted["OVERTIME_VIOLATION"] > 0
