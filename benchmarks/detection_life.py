@@ -35,17 +35,19 @@ class Life:
 
     Args:
         seed: the same gives the same stream.
+        start_us: of its first commit, microseconds since 1970.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, start_us: int = START_US) -> None:
         self._draws = random.Random(seed)
-        self._at_us, self._lsn, self._id = START_US, 1_000_000, 0
+        self._start_us = start_us
+        self._at_us, self._lsn, self._id = start_us, 1_000_000, 0
         self._tasks: dict[int, Row] = {}
         self._inside: set[tuple[int, int]] = set()
 
     def reference(self) -> Iterator[Message]:
         """Everything that events refer to."""
-        start_s = START_US // 1_000_000
+        start_s = self._start_us // 1_000_000
         for tenant in range(1, TENANTS + 1):
             yield self._message("tenant", {"id": tenant, "tenant_id": tenant, "name": "Tenant", "timezone": "UTC"})
             for number in range(SITES):

@@ -17,6 +17,7 @@ class CheckpointsSkippedPolicy(Policy, frozen=True, kw_only=True):
     """How many checkpoints may be left out. Both thresholds must be exceeded."""
 
     skipped_checkpoints_max: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """So many may be left out."""
     skipped_share_max: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     """Of the checkpoints expected."""
 

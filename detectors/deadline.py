@@ -16,7 +16,7 @@ class DeadlinePolicy(Policy, frozen=True, kw_only=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A row that has not ended. About 90 bytes in memory, 18 in the changelog."""
+    """A row that has not ended. 160 bytes in memory, 21 in the changelog."""
 
     due_ms: int
     status: str

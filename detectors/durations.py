@@ -19,7 +19,7 @@ SITE_FOREIGN_N = 3
 
 
 class SiteDurations(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The jobs of the kind at one site. About 120 bytes in memory, 25 in the changelog."""
+    """The jobs of the kind at one site. 190 bytes in memory, 24 in the changelog."""
 
     site_id: int
     n: int = 0
@@ -31,7 +31,7 @@ class SiteDurations(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class KindDurations(msgspec.Struct, frozen=True, array_like=True):
-    """A kind of job. Learning: up to 25 bytes a job; then about 200 bytes, and 120 a site."""
+    """A kind of job. While it learns 130 bytes a job (14 encoded); then 350 bytes, and 190 a site (24 encoded)."""
 
     learning: tuple[tuple[int, float], ...] = ()
     """(site, log duration) of the first jobs; empty once they are enough."""

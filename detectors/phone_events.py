@@ -44,8 +44,8 @@ class PhoneEvents:
     (of the tenant, where the site has too few) are low too: a holiday, a site without a network. Hours in which the device
     is not usually used are never BELOW.
 
-    State, bytes in memory: the open hours of a device about 150, changed by every event; its baseline about
-    1,900, a tenant's 1,800, a site's 200, changed once an hour.
+    State, bytes in memory and encoded: the open hours of a device 310 and 21, changed by every event; its baseline
+    2,230 and 1,770, a tenant's 3,030 and 1,750, a site's 1,350 and 70, changed once or twice an hour.
 
     >>> detector, policy = PhoneEvents(), PhoneEventsPolicy()
     >>> fix = Location(id=1, tenant_id=1, device_id=7, recorded_at=None)

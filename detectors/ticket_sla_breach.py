@@ -21,9 +21,13 @@ class TicketSlaBreachPolicy(Policy, frozen=True, kw_only=True):
     """Hours of work from a ticket's creation to its end, by priority."""
 
     critical_hours_max: _Hours = 1.0
+    """Of a ticket of priority CRITICAL."""
     high_hours_max: _Hours = 4.0
+    """Of a ticket of priority HIGH."""
     medium_hours_max: _Hours = 8.0
+    """Of a ticket of priority MEDIUM."""
     low_hours_max: _Hours = 24.0
+    """Of a ticket of priority LOW."""
     hold_stops_clock: bool = True
     """The time that a ticket waits ON_HOLD for somebody else does not count."""
 
@@ -38,7 +42,7 @@ class TicketSlaBreachPolicy(Policy, frozen=True, kw_only=True):
 
 
 class OpenTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A ticket that has not been closed. About 140 bytes in memory, 30 in the changelog."""
+    """A ticket that has not been closed. 290 bytes in memory, 20 in the changelog."""
 
     priority: str
     created_ms: int

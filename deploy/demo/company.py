@@ -2,6 +2,8 @@
 
 A pure function of the seed: the same seed gives the same rows, and identifiers depend only on the
 place in the structure, so that another seed renames what is there instead of colliding with it.
+Persons and their telephones are the exception: each run has a crew of its own, because nobody can have
+been in one city a minute ago and have worked in another one since the morning.
 Never touches a connection, and knows no time.
 """
 
@@ -27,8 +29,12 @@ TENANT_IDS = (1, 5, 9, 6, 2, 10, 12, 20)
 TENANTS_MAX = len(TENANT_IDS)
 CLIENTS_PER_TENANT = 3
 SITES_PER_TENANT = 8
-PERSONS_PER_TENANT = 60
-DEVICES_PER_SITE = 2
+PERSONS_PER_TENANT_MAX = 90
+CREWS = 100
+"""After so many runs the identifiers of the first crew are used again."""
+_PERSON_IDS_PER_TENANT = 10_000
+_PERSON_IDS_PER_CREW = _PERSON_IDS_PER_TENANT // CREWS
+_PHONE_IDS_FROM = 1_000_000
 _POLYGON_SHARE = 0.5
 """Of the sites have a polygon beside their circle."""
 _CITY_SPREAD_M = 7_000.0
@@ -60,10 +66,15 @@ class Person:
     email: str
     sites: tuple[Site, Site]
 
+    @property
+    def device_id(self) -> int:
+        """Of the person's own telephone."""
+        return _PHONE_IDS_FROM + self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A reader or telephone that belongs to a site."""
+    """A site's gate reader, or somebody's telephone, which is entered at the site where they mostly work."""
 
     id: int
     tenant_id: int
@@ -97,39 +108,55 @@ class Tenant:
             yield Insert("device", values | {"status": "ONLINE", "battery_percent": 100})
 
 
-def build_company(seed: int, tenants: int) -> tuple[Tenant, ...]:
+def build_company(
+    seed: int, tenants: int, *, persons: int = PERSONS_PER_TENANT_MAX, crew: int = 0
+) -> tuple[Tenant, ...]:
     """The first `tenants` tenants of this seed.
 
     Args:
         seed: any integer; a tenant is the same however many tenants there are.
         tenants: 1 to TENANTS_MAX.
+        persons: of each tenant, 1 to PERSONS_PER_TENANT_MAX.
+        crew: which identifiers the persons have, 0 to CREWS - 1.
 
     Raises:
-        ValueError: more tenants than there are identifiers for, or none.
+        ValueError: more tenants or persons than there are identifiers for, or none.
     """
     if not 1 <= tenants <= TENANTS_MAX:
         raise ValueError(f"a company of {tenants} tenants: 1 to {TENANTS_MAX} are possible")
+    if not 1 <= persons <= PERSONS_PER_TENANT_MAX or not 0 <= crew < CREWS:
+        raise ValueError(f"{persons} persons in crew {crew}: there are no identifiers for them")
     # Chance that can be repeated, and no secret.
     return tuple(
-        _tenant(Random(f"{seed}/{number}"), number, name)  # noqa: S311
+        _tenant(Random(f"{seed}/{number}"), number, name, persons, crew)  # noqa: S311
         for number, name in zip(TENANT_IDS[:tenants], TENANT_NAMES, strict=False)
     )
 
 
-def _tenant(rng: Random, number: int, name: str) -> Tenant:
+def crew_of(person_id: int) -> int:
+    """The crew to which a person of this id belongs.
+
+    >>> crew_of(10_090), crew_of(10_101), crew_of(59_901)
+    (0, 1, 99)
+    """
+    return person_id % _PERSON_IDS_PER_TENANT // _PERSON_IDS_PER_CREW
+
+
+def _tenant(rng: Random, number: int, name: str, persons: int, crew: int) -> Tenant:
     cities = rng.sample(CITIES, 2)
     clients = tuple(
         (number * 100 + place, name) for place, name in enumerate(rng.sample(CLIENT_NAMES, CLIENTS_PER_TENANT), 1)
     )
     sites = _sites(rng, number, cities, clients)
+    people = _persons(rng, number, name, sites, persons, crew)
     return Tenant(
         id=number,
         name=name,
         timezone=cities[0].timezone,
         clients=clients,
         sites=sites,
-        persons=_persons(rng, number, name, sites),
-        devices=_devices(number, sites),
+        persons=people,
+        devices=_devices(number, sites, people),
     )
 
 
@@ -170,17 +197,19 @@ def _polygon(latitude: float, longitude: float, radius_m: int) -> str:
     return json.dumps({"type": "Polygon", "coordinates": [ring]})
 
 
-def _persons(rng: Random, tenant_id: int, company: str, sites: tuple[Site, ...]) -> tuple[Person, ...]:
+def _persons(
+    rng: Random, tenant_id: int, company: str, sites: tuple[Site, ...], number: int, crew: int
+) -> tuple[Person, ...]:
     domain = "".join(letter for letter in company.partition(" ")[0].lower() if letter.isalpha()) + ".example"
     half = len(sites) // 2
     persons = []
-    for place in range(PERSONS_PER_TENANT):
+    for place in range(number):
         given, family = rng.choice(GIVEN_NAMES), rng.choice(FAMILY_NAMES)
         local = sites[:half] if place % 2 == 0 else sites[half:]
         home, other = rng.sample(local, 2)
         persons.append(
             Person(
-                id=tenant_id * 10_000 + place + 1,
+                id=tenant_id * _PERSON_IDS_PER_TENANT + crew * _PERSON_IDS_PER_CREW + place + 1,
                 tenant_id=tenant_id,
                 name=f"{given} {family}",
                 phone=f"+1-{rng.randrange(201, 990)}-555-01{place % 100:02d}",
@@ -191,15 +220,16 @@ def _persons(rng: Random, tenant_id: int, company: str, sites: tuple[Site, ...])
     return tuple(persons)
 
 
-def _devices(tenant_id: int, sites: tuple[Site, ...]) -> tuple[Device, ...]:
-    kinds = ("Gate reader", "Patrol phone")
-    return tuple(
-        Device(
-            id=tenant_id * 1_000 + site_place * DEVICES_PER_SITE + kind_place + 1,
-            tenant_id=tenant_id,
-            site_id=site.id,
-            name=f"{kinds[kind_place]} {site.id}-{kind_place + 1}",
-        )
-        for site_place, site in enumerate(sites)
-        for kind_place in range(DEVICES_PER_SITE)
+def _devices(tenant_id: int, sites: tuple[Site, ...], persons: tuple[Person, ...]) -> tuple[Device, ...]:
+    readers = tuple(
+        Device(reader_of(site), tenant_id, site.id, f"Gate reader {place}") for place, site in enumerate(sites, 1)
     )
+    phones = tuple(
+        Device(person.device_id, tenant_id, person.sites[0].id, f"Telephone {person.id}") for person in persons
+    )
+    return readers + phones
+
+
+def reader_of(site: Site) -> int:
+    """The id of the device at a site's gate."""
+    return site.id

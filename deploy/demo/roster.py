@@ -1,254 +1,200 @@
-"""Who works where and when: shifts, check-ins and check-outs, GPS tracks.
+"""What people do with their shifts: they come, have breaks, go home, and are given the next shift.
 
-Owns the people of one tenant during the simulated day, and the two kinds of planted attendance
-anomalies. Pure: time comes in as an argument, chance from the `Random` given, rows go out.
+Owns the duties of one tenant and the rows of assignments and attendance. Pure: time comes in as an argument,
+chance from the `Random` given, rows go out.
 """
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 
-from deploy.demo.company import Person, Site, Tenant
-from deploy.demo.geometry import distance_m, moved
-from deploy.demo.operations import Insert, Planted
+from deploy.demo.agenda import Action, Agenda
+from deploy.demo.company import Person, Site, Tenant, reader_of
+from deploy.demo.duties import CHECK_OUT_GRACE, Duty, Habit, Presence, first_duties, next_duty
+from deploy.demo.operations import Insert, Operation, Planted, Transaction
+from deploy.demo.tracks import near_gate
 
 NextId = Callable[[str], int]
-SHIFT_LENGTH = timedelta(hours=8)
-_ON_SHIFT_AT_START = 0.7
-_PRESENT_SHARE = 0.8
-_AT_HOME_SITE_SHARE = 0.75
+Step = Callable[[Duty, datetime], Transaction | None]
 _VERIFIED_SHARE = 0.95
-_WALK_RADIUS_SHARE = 0.6
-"""Of the geofence's radius: a fix may be a little wrong and is still inside."""
-_WALK_SPEED_MPS = (0.2, 1.6)
-_STILL_SHARE = 0.3
-_TRACK_GAP_S_MAX = 60.0
-
-
-@dataclass(slots=True)
-class Shift:
-    """A person's current or next shift, and where the person is during it."""
-
-    person: Person
-    site: Site
-    start: datetime
-    end: datetime
-    present: bool
-    changed_at: datetime
-    """Of the last check-in or check-out; whoever waited longest is next."""
-    latitude: float
-    longitude: float
-    heading: float
-    fixed_at: datetime
+_READER_SHARE = 0.6
+"""Of the checks are made at the gate's reader, the others by the person's own telephone."""
+_READER_PAUSE = timedelta(seconds=90)
+"""Gates are not crowded here: two persons at one reader within seconds would look like one who holds two cards."""
+_ON_BREAK_AT_START = 0.35
+_MISSED_BEFORE = timedelta(seconds=20)
+"""So long before a forgotten check-out would be missed the supervisor enters it."""
 
 
 class Roster:
-    """The shifts of one tenant."""
+    """The duties of one tenant.
 
-    def __init__(self, tenant: Tenant, rng: Random, next_id: NextId) -> None:
-        self._tenant = tenant
+    Args:
+        tenant: whose persons.
+        rng: chance.
+        next_id: gives the next free id of a table.
+        agenda: where the steps of the duties are entered.
+        tempted: whether some have habits that a run can make use of.
+    """
+
+    def __init__(self, tenant: Tenant, rng: Random, next_id: NextId, agenda: Agenda, *, tempted: bool) -> None:
+        self.tenant = tenant
+        self.duties: list[Duty] = []
         self._rng = rng
         self._next_id = next_id
-        self._shifts: list[Shift] = []
+        self._agenda = agenda
+        self._tempted = tempted
+        self._read_at: dict[int, list[datetime]] = {}
 
     def opening(self, now: datetime) -> Iterator[Insert]:
-        """One assignment for each person, most of them under way."""
-        for person in self._tenant.persons:
-            if self._rng.random() < _ON_SHIFT_AT_START:
-                start = now - timedelta(minutes=self._rng.randrange(5, 300))
-            else:
-                start = now + timedelta(minutes=self._rng.randrange(30, 360))
-            shift, row = self._plan(person, start, now)
-            self._shifts.append(shift)
-            yield row
-
-    def renew(self, now: datetime) -> Insert | None:
-        """The next assignment of one person whose shift has ended, or None where nobody's has."""
-        for place, shift in enumerate(self._shifts):
-            if shift.end < now and not shift.present:
-                start = now + timedelta(minutes=self._rng.randrange(480, 840))
-                self._shifts[place], row = self._plan(shift.person, start, now)
-                return row
-        return None
-
-    def attend(self, now: datetime) -> Insert | None:
-        """A check-in or check-out as planned, or None where nobody is on shift."""
-        leaver = next((shift for shift in self._shifts if shift.present and shift.end <= now), None)
-        if leaver is not None:
-            return self._check(leaver, now, arrives=False)
-        on_shift = [shift for shift in self._shifts if shift.start <= now < shift.end]
-        present = [shift for shift in on_shift if shift.present]
-        arrives = len(present) < _PRESENT_SHARE * len(on_shift)
-        candidates = [shift for shift in on_shift if shift.present is not arrives]
-        return self._check(self._longest_unchanged(candidates), now, arrives=arrives) if candidates else None
-
-    def plant(self, kind: Planted, now: datetime) -> tuple[Planted, Insert] | None:
-        """An attendance row that must be found; the other kind where this one is impossible just now.
-
-        Returns None where everybody is at work, so that nothing can be planted.
-        """
-        expected = [shift for shift in self._shifts if shift.start <= now < shift.end and not shift.present]
-        absent = [shift for shift in self._shifts if not shift.present]
-        if kind is Planted.WRONG_PERSON and expected:
-            shift = self._longest_unchanged(expected)
-            others = [person.id for person in self._tenant.persons if person.id != shift.person.id]
-            return kind, self._check(shift, now, arrives=True, verified_id=self._rng.choice(others))
-        if not absent:
-            return None
-        shift = self._longest_unchanged(absent)
-        return Planted.UNAUTHORIZED_SITE, self._visit(shift.person, self._foreign_site(shift.person), now)
-
-    def fix(self, now: datetime) -> Insert | None:
-        """The next GPS fix of whoever's last one is oldest, or None where nobody is at work."""
-        shift = self._longest_unfixed()
-        return None if shift is None else self._fix(shift, now)
-
-    def backlog(self, now: datetime, fixes: int) -> list[Insert]:
-        """What a telephone sends that was without a connection: a fix a second until now, all at once."""
-        shift = self._longest_unfixed()
-        if shift is None:
-            return []
-        first = now - timedelta(seconds=fixes)
-        # Fixes before the backlog were sent then: a track never goes back in time.
-        shift.fixed_at = max(shift.fixed_at, first)
-        seconds = (now - shift.fixed_at).total_seconds() / fixes
-        since = shift.fixed_at
-        return [self._fix(shift, since + timedelta(seconds=seconds * (place + 1))) for place in range(fixes)]
+        """The assignments, then what had to be entered by now of those under way, in the order of their times."""
+        self.duties = first_duties(self.tenant, now, self._rng, tempted=self._tempted)
+        checks: list[tuple[datetime, Duty, str]] = []
+        for duty in self.duties:
+            yield self.assignment(duty.person, duty.site, duty.start, duty.end)
+            checks.extend(self._begun(duty, now))
+            self._agenda.at(_renewal_of(duty), partial(self._renew, duty))
+        for when, duty, kind in sorted(checks, key=lambda check: check[0]):
+            yield self.check(duty.person, duty.site, when, kind)
 
     def someone(self, site_id: int) -> int:
-        """The id of a person who works at this site."""
-        local = [person.id for person in self._tenant.persons if any(site.id == site_id for site in person.sites)]
-        return self._rng.choice(local or [self._tenant.persons[0].id])
+        """The id of a person who is at work at this site, or else works there at times."""
+        there = [duty for duty in self.at_work() if duty.site.id == site_id]
+        if there:
+            return self._rng.choice(there).person.id
+        local = [person.id for person in self.tenant.persons if any(site.id == site_id for site in person.sites)]
+        return self._rng.choice(local or [self.tenant.persons[0].id])
 
-    def _plan(self, person: Person, start: datetime, now: datetime) -> tuple[Shift, Insert]:
-        home, other = person.sites
-        site = home if self._rng.random() < _AT_HOME_SITE_SHARE else other
-        shift = Shift(
-            person=person,
-            site=site,
-            start=start,
-            end=start + SHIFT_LENGTH,
-            present=False,
-            changed_at=now,
-            latitude=site.latitude,
-            longitude=site.longitude,
-            heading=self._rng.uniform(0, math.tau),
-            fixed_at=now,
-        )
-        row = Insert(
-            "assignment",
-            {
-                "id": self._next_id("assignment"),
-                "tenant_id": self._tenant.id,
-                "person_id": person.id,
-                "site_id": site.id,
-                "shift_start": shift.start,
-                "shift_end": shift.end,
-            },
-        )
-        return shift, row
+    def at_work(self) -> list[Duty]:
+        """The duties of those who are at work."""
+        return [duty for duty in self.duties if duty.presence is Presence.AT_WORK]
 
-    def _longest_unchanged(self, shifts: list[Shift]) -> Shift:
-        return self._rng.choice(sorted(shifts, key=lambda shift: (shift.changed_at, shift.person.id))[:4])
+    def later(self, duty: Duty, when: datetime, step: Step) -> None:
+        """Enter a step of a duty; it is not taken where the person's presence changes before."""
+        stage = duty.stage
+        self._agenda.at(when, lambda now: step(duty, now) if duty.stage == stage else None)
 
-    def _longest_unfixed(self) -> Shift | None:
-        present = [shift for shift in self._shifts if shift.present]
-        return min(present, key=lambda shift: (shift.fixed_at, shift.person.id), default=None)
+    def enter(self, when: datetime, action: Action) -> None:
+        """Enter something that happens whatever becomes of anybody's duty."""
+        self._agenda.at(when, action)
 
-    def _foreign_site(self, person: Person) -> Site:
-        """A site of the same city where this person never works."""
-        own = {site.id for site in person.sites}
-        city = person.sites[0].timezone
-        foreign = [site for site in self._tenant.sites if site.id not in own]
-        return self._rng.choice([site for site in foreign if site.timezone == city] or foreign)
+    def begin_work(self, duty: Duty, now: datetime) -> None:
+        """The person is at work from now on, until the next break or the end of the shift."""
+        duty.enter(Presence.AT_WORK, now)
+        pause = now + timedelta(minutes=self._rng.uniform(75, 140))
+        if pause < duty.end - timedelta(minutes=40):
+            self.later(duty, pause, self._pause)
+        elif duty.habit is Habit.FORGETFUL:
+            self.later(duty, duty.end, self._slip_away)
+        else:
+            self.later(duty, duty.end + timedelta(minutes=self._rng.uniform(-3, 8)), self.leave)
 
-    def _check(self, shift: Shift, now: datetime, *, arrives: bool, verified_id: int | None = None) -> Insert:
-        shift.present = arrives
-        shift.changed_at = now
-        if arrives:
-            shift.latitude, shift.longitude = self._near(shift.site, 0.4)
-            shift.fixed_at = now
-        verified = verified_id
-        if verified is None:
-            # The reader's camera is dirty now and then: then nobody was verified, which is no finding.
-            verified = shift.person.id if self._rng.random() < _VERIFIED_SHARE else None
-        return self._attendance(
-            shift.person,
-            shift.site,
-            now,
-            "CHECK_IN" if arrives else "CHECK_OUT",
-            verified,
-            (shift.latitude, shift.longitude),
-        )
+    def pause(self, duty: Duty, now: datetime) -> Insert:
+        """The row with which a person goes for a break of some minutes."""
+        duty.enter(Presence.ON_BREAK, now)
+        self.later(duty, now + timedelta(minutes=self._rng.uniform(13, 20)), self._arrive)
+        return self.check(duty.person, duty.site, now, "CHECK_OUT")
 
-    def _visit(self, person: Person, site: Site, now: datetime) -> Insert:
-        return self._attendance(person, site, now, "CHECK_IN", person.id, self._near(site, 0.4))
+    def leave(self, duty: Duty, now: datetime) -> Transaction:
+        """The person checks out and goes home."""
+        duty.enter(Presence.GONE, now)
+        return self._one(self.check(duty.person, duty.site, now, "CHECK_OUT"))
 
-    def _attendance(
-        self, person: Person, site: Site, now: datetime, kind: str, verified_id: int | None, where: tuple[float, float]
+    def assignment(self, person: Person, site: Site, start: datetime, end: datetime) -> Insert:
+        """The row of a shift."""
+        ids = {"id": self._next_id("assignment"), "tenant_id": self.tenant.id}
+        what = {"person_id": person.id, "site_id": site.id}
+        return Insert("assignment", ids | what | {"shift_start": start, "shift_end": end})
+
+    def check(
+        self,
+        person: Person,
+        site: Site,
+        when: datetime,
+        kind: str,
+        *,
+        verified_id: int | None = None,
+        where: tuple[float, float] | None = None,
+        own_phone: bool = False,
     ) -> Insert:
-        reader = next(device for device in self._tenant.devices if device.site_id == site.id)
+        """The row of a check-in or check-out, at the gate unless `where` says otherwise."""
+        if verified_id is None and self._rng.random() < _VERIFIED_SHARE:
+            # The camera is dirty now and then: then nobody was verified, which is no finding.
+            verified_id = person.id
+        latitude, longitude = where or near_gate(site, self._rng)
+        at_reader = where is None and not own_phone and self._rng.random() < _READER_SHARE and self._free(site, when)
         return Insert(
             "attendance",
             {
                 "id": self._next_id("attendance"),
-                "tenant_id": self._tenant.id,
+                "tenant_id": self.tenant.id,
                 "site_id": site.id,
                 "person_id": person.id,
                 "verified_person_id": verified_id,
-                "device_id": reader.id,
+                "device_id": reader_of(site) if at_reader else person.device_id,
                 "event_type": kind,
-                "occurred_at": now,
-                "latitude": where[0],
-                "longitude": where[1],
-                "accuracy_m": self._accuracy(),
+                "occurred_at": when,
+                "latitude": latitude,
+                "longitude": longitude,
+                "accuracy_m": round(self._rng.uniform(4, 14), 1),
             },
         )
 
-    def _fix(self, shift: Shift, now: datetime) -> Insert:
-        speed = self._walk(shift, min((now - shift.fixed_at).total_seconds(), _TRACK_GAP_S_MAX))
-        shift.fixed_at = now
-        phone = [device for device in self._tenant.devices if device.site_id == shift.site.id][-1]
-        return Insert(
-            "location",
-            {
-                "id": self._next_id("location"),
-                "tenant_id": self._tenant.id,
-                "person_id": shift.person.id,
-                "site_id": shift.site.id,
-                "device_id": phone.id,
-                "latitude": shift.latitude,
-                "longitude": shift.longitude,
-                "accuracy_m": self._accuracy(),
-                "speed_mps": speed,
-                "is_mock": False,
-                "recorded_at": now,
-            },
-        )
+    def _free(self, site: Site, when: datetime) -> bool:
+        """Take the reader, where nobody was at it around that time."""
+        read = self._read_at.setdefault(site.id, [])
+        if any(abs(when - other) < _READER_PAUSE for other in read):
+            return False
+        read.append(when)
+        del read[:-30]
+        return True
 
-    def _walk(self, shift: Shift, seconds: float) -> float:
-        """Move a person on for so long, turning back at the edge; the speed in m/s that the fix reports."""
-        if self._rng.random() < _STILL_SHARE:
-            return 0.0
-        speed = round(self._rng.uniform(*_WALK_SPEED_MPS), 2)
-        shift.heading += self._rng.gauss(0, 0.6)
-        site, reach_m = shift.site, shift.site.geofence_radius_m * _WALK_RADIUS_SHARE
-        # A long time between two fixes is a walk there and back, so the steps stay short of the edge.
-        step_m = min(speed * seconds, reach_m / 2)
-        east, north = step_m * math.sin(shift.heading), step_m * math.cos(shift.heading)
-        there = moved(shift.latitude, shift.longitude, east, north)
-        if distance_m(*there, site.latitude, site.longitude) > reach_m:
-            shift.heading += math.pi
-            return 0.0
-        shift.latitude, shift.longitude = there
-        return speed
+    def _begun(self, duty: Duty, now: datetime) -> Iterator[tuple[datetime, Duty, str]]:
+        """The checks of a duty before the opening, and the plan from there on."""
+        if duty.habit in {Habit.TARDY, Habit.UNCONNECTED}:
+            return
+        arrival = duty.start + timedelta(minutes=self._rng.uniform(-10, 8))
+        if arrival > now:
+            self.later(duty, arrival, self._arrive)
+            return
+        yield arrival, duty, "CHECK_IN"
+        if duty.end < now:
+            duty.enter(Presence.UNACCOUNTED, duty.end)
+            self.later(duty, duty.end + CHECK_OUT_GRACE - _MISSED_BEFORE, self.leave)
+        elif now - arrival > timedelta(minutes=45) and self._rng.random() < _ON_BREAK_AT_START:
+            gone = now - timedelta(minutes=self._rng.uniform(7, 12))
+            duty.enter(Presence.ON_BREAK, gone)
+            self.later(duty, now + timedelta(minutes=self._rng.uniform(1, 9)), self._arrive)
+            yield gone, duty, "CHECK_OUT"
+        else:
+            self.begin_work(duty, now - timedelta(minutes=min(60.0, (now - arrival) / timedelta(minutes=1))))
 
-    def _near(self, site: Site, share: float) -> tuple[float, float]:
-        bearing = self._rng.uniform(0, math.tau)
-        distance = site.geofence_radius_m * share * math.sqrt(self._rng.random())
-        return moved(site.latitude, site.longitude, distance * math.sin(bearing), distance * math.cos(bearing))
+    def _arrive(self, duty: Duty, now: datetime) -> Transaction:
+        self.begin_work(duty, now)
+        return self._one(self.check(duty.person, duty.site, now, "CHECK_IN"))
 
-    def _accuracy(self) -> float:
-        return round(self._rng.uniform(3, 14), 1)
+    def _pause(self, duty: Duty, now: datetime) -> Transaction:
+        return self._one(self.pause(duty, now))
+
+    def _slip_away(self, duty: Duty, now: datetime) -> None:
+        duty.enter(Presence.UNACCOUNTED, now)
+        self.later(duty, duty.end + CHECK_OUT_GRACE - _MISSED_BEFORE, self.leave)
+
+    def _renew(self, duty: Duty, now: datetime) -> Transaction:
+        """Give the person the next shift."""
+        following = next_duty(duty, self._rng, tempted=self._tempted)
+        self.duties[self.duties.index(duty)] = following
+        if following.habit in {Habit.PUNCTUAL, Habit.FORGETFUL}:
+            arrival = following.start + timedelta(minutes=self._rng.uniform(-10, 8))
+            self.later(following, max(now, arrival), self._arrive)
+        self._agenda.at(_renewal_of(following), partial(self._renew, following))
+        return self._one(self.assignment(following.person, following.site, following.start, following.end))
+
+    def _one(self, row: Operation, *planted: Planted) -> Transaction:
+        return Transaction(self.tenant.id, (row,), planted)
+
+
+def _renewal_of(duty: Duty) -> datetime:
+    """When the person is given the next shift: when all that may come of this one has come."""
+    return duty.start + timedelta(hours=20) if duty.habit is Habit.UNCONNECTED else duty.end + timedelta(hours=3)

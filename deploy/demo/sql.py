@@ -5,22 +5,18 @@ composes the one, the server binds the other.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 
 from psycopg import Connection, sql
 
-from deploy.demo.operations import Insert, Operation, Update, Value
+from deploy.demo.company import CREWS, crew_of
+from deploy.demo.leftovers import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows
+from deploy.demo.operations import Delete, Insert, Operation, Update, Value
 from deploy.demo.simulation import ResumePoint
-from deploy.demo.work import OpenItem
 
-_GROWING_TABLES = ("assignment", "attendance", "jobneed", "location", "ticket", "work_order")
-_FINISHED = {
-    "jobneed": ("COMPLETED", "CANCELLED"),
-    "ticket": ("CLOSED", "CANCELLED"),
-    "work_order": ("DONE", "CANCELLED"),
-}
-_CARRIED_OVER_MAX = 200
-"""Unfinished rows of a table that a run takes over; what is older stays as it is."""
+GROWING_TABLES = ("assignment", "attendance", "jobneed", "location", "ticket", "work_order")
+"""Those whose ids go on from run to run."""
 
 
 def execute(connection: Connection, operation: Operation, *, replace: bool = False) -> None:
@@ -32,44 +28,63 @@ def execute(connection: Connection, operation: Operation, *, replace: bool = Fal
         replace: an insert whose id exists overwrites the row; otherwise it is skipped, so that a
             transaction whose outcome a lost connection left unknown can be sent again.
     """
-    columns = tuple(operation.values)
-    parameters: list[Value] = list(operation.values.values())
+    columns: tuple[str, ...] = ()
+    parameters: list[Value] = []
+    if not isinstance(operation, Delete):
+        columns, parameters = tuple(operation.values), list(operation.values.values())
     match operation:
         case Insert():
             connection.execute(_insert(operation.table, columns, replace=replace), parameters)
         case Update():
             connection.execute(_update(operation.table, columns), [*parameters, operation.row_id])
+        case Delete():
+            table = sql.Identifier("public", operation.table)
+            connection.execute(sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [operation.row_id])
 
 
 def read_resume_point(connection: Connection, tenants: Sequence[int]) -> ResumePoint:
-    """Where earlier runs stopped: the next free ids and the unfinished work of these tenants."""
-    first_ids = {}
-    for table in _GROWING_TABLES:
-        row = connection.execute(
-            sql.SQL("SELECT coalesce(max(id), 0) + 1 FROM {}").format(sql.Identifier("public", table))
-        ).fetchone()
-        first_ids[table] = row[0] if row else 1
-    open_items = {table: _open_items(connection, table, tenants) for table in _FINISHED}
-    return ResumePoint(first_ids, open_items)
+    """Where earlier runs stopped: the next free ids, and the crew after the last one."""
+    first_ids = {table: _next_id(connection, table) for table in GROWING_TABLES}
+    query = "SELECT max(id) FROM public.person WHERE tenant_id = ANY(%s)"
+    row = connection.execute(query, [list(tenants)]).fetchone()
+    last = row[0] if row else None
+    return ResumePoint(first_ids, 0 if last is None else (crew_of(last) + 1) % CREWS)
 
 
-def clear_roster(connection: Connection, tenants: Sequence[int]) -> None:
-    """Remove the assignments of earlier runs: another seed has other shifts, and two rosters would contradict."""
-    connection.execute("DELETE FROM public.assignment WHERE tenant_id = ANY(%s)", [list(tenants)])
+def clear_people(connection: Connection, tenants: Sequence[int]) -> None:
+    """Remove the persons of earlier runs and their shifts: this run has people of its own."""
+    for table in ("assignment", "person"):
+        query = sql.SQL("DELETE FROM {} WHERE tenant_id = ANY(%s)").format(sql.Identifier("public", table))
+        connection.execute(query, [list(tenants)])
 
 
-def _open_items(connection: Connection, table: str, tenants: Sequence[int]) -> list[OpenItem]:
-    checkpoints = ("checkpoints_expected", "checkpoints_scanned") if table == "jobneed" else ()
-    columns = ("id", "tenant_id", "site_id", "status", *checkpoints)
-    query = sql.SQL(
-        "SELECT {} FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id DESC LIMIT {}"
-    ).format(
-        sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.Identifier("public", table),
-        sql.Literal(_CARRIED_OVER_MAX),
+def read_open_rows(connection: Connection, tenants: Sequence[int], now: datetime) -> OpenRows:
+    """What these tenants have open."""
+    last_checks = (
+        "SELECT DISTINCT ON (person_id) tenant_id, person_id, site_id, event_type FROM public.attendance"
+        " WHERE tenant_id = ANY(%s) AND occurred_at > %s ORDER BY person_id, occurred_at DESC, id DESC"
     )
-    rows = connection.execute(query, [list(tenants), list(_FINISHED[table])]).fetchall()
-    return [OpenItem(*row) for row in reversed(rows)]
+    checks = connection.execute(last_checks, [list(tenants), now - CHECK_IN_AGE_MAX]).fetchall()
+    work: list[tuple[str, int, int]] = []
+    for table in ENDS:
+        query = sql.SQL("SELECT tenant_id, id FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id")
+        found = connection.execute(query.format(sql.Identifier("public", table)), [list(tenants), list(ENDED)])
+        work.extend((table, tenant_id, row_id) for tenant_id, row_id in found.fetchall())
+    devices = "SELECT tenant_id, id FROM public.device WHERE tenant_id = ANY(%s) ORDER BY id"
+    return OpenRows(
+        check_ins=[
+            (tenant_id, person_id, site_id) for tenant_id, person_id, site_id, kind in checks if kind == "CHECK_IN"
+        ],
+        work=work,
+        devices=connection.execute(devices, [list(tenants)]).fetchall(),
+        attendance_id=_next_id(connection, "attendance"),
+    )
+
+
+def _next_id(connection: Connection, table: str) -> int:
+    query = sql.SQL("SELECT coalesce(max(id), 0) + 1 FROM {}").format(sql.Identifier("public", table))
+    row = connection.execute(query).fetchone()
+    return row[0] if row else 1
 
 
 @cache

@@ -1,6 +1,7 @@
 """The program that writes the simulated company's rows into PostgreSQL, at a steady pace.
 
-Reads: nothing but where an earlier run stopped. Writes: the watched tables, one transaction a step.
+Reads: nothing but where an earlier run stopped and what is open. Writes: the watched tables, one transaction a
+step; at the end it ends what is open, so that a company that is switched off is not found missing.
 On failure: a lost server is waited for and the transaction sent again; anything else ends the run and
 is kept in `failure`. Never talks to Kafka: the rest of the chain learns of a row from the WAL alone.
 """
@@ -8,7 +9,7 @@ is kept in `failure`. Never talks to Kafka: the rest of the chain learns of a ro
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,9 @@ import psycopg
 
 from deploy.demo import sql
 from deploy.demo.company import TENANT_IDS
+from deploy.demo.leftovers import endings
 from deploy.demo.operations import Planted, Transaction
+from deploy.demo.rounds import rounds
 from deploy.demo.simulation import Plan, Simulation
 from watchfloor.errors import WatchfloorError
 
@@ -25,6 +28,8 @@ _RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LAG_S_MAX = 0.5
 """Further behind than this (a slow commit, the computer slept) the lost time is skipped, not caught up: catching
 up squeezes the simulation's seconds, and what is planted after a burst would fall into the burst's window."""
+_ROUND_S = 1.1
+"""Longer than a window of the rate limit."""
 
 
 @dataclass(slots=True)
@@ -45,7 +50,6 @@ class CompanyWriter:
         self,
         dsn: str,
         plan: Plan,
-        rows_per_s: float,
         *,
         seconds: float | None = None,
         on_end: Callable[[], None] = lambda: None,
@@ -55,8 +59,7 @@ class CompanyWriter:
 
         Args:
             dsn: a PostgreSQL URL of a role that may write the source tables.
-            plan: what the company is like.
-            rows_per_s: the pace; a burst counts as one row.
+            plan: what the company is like, and its pace.
             seconds: write for so long, then stop; None for without end.
             on_end: called when the thread of `start` ends, also after a failure.
             clock: monotonic seconds.
@@ -65,7 +68,6 @@ class CompanyWriter:
         self.failure: WatchfloorError | None = None
         self._dsn = dsn
         self._plan = plan
-        self._rows_per_s = rows_per_s
         self._seconds = seconds
         self._on_end = on_end
         self._clock = clock
@@ -77,8 +79,8 @@ class CompanyWriter:
         self._thread = threading.Thread(target=self._run_kept, name="company", daemon=True)
         self._thread.start()
 
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the transaction at hand and end; safe to call twice."""
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Finish the transaction at hand, end what is open, and end; safe to call twice."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -118,25 +120,45 @@ class CompanyWriter:
 
     def _write(self, connection: psycopg.Connection) -> None:
         tenants = list(TENANT_IDS[: self._plan.tenants])
+        # Of a run that was killed.
+        connection = self._end_what_is_open(connection, tenants)
         with connection.transaction():
             resume = sql.read_resume_point(connection, tenants)
-            sql.clear_roster(connection, tenants)
-        start = datetime.now(UTC).replace(microsecond=0)
+            sql.clear_people(connection, tenants)
+        start, began = datetime.now(UTC).replace(microsecond=0), self._clock()
         simulation = Simulation(self._plan, start, resume)
-        for transaction in simulation.opening():
-            connection = self._commit(connection, transaction, replace=True)
-        began = self._clock()
+        connection = self._commit_rounds(connection, simulation.opening(), replace=True)
+        opened_s = self._clock() - began
         skipped = due = 0.0
         while not self._stop.is_set() and (self._seconds is None or due + skipped < self._seconds):
-            lag = self._clock() - began - skipped - due
+            lag = self._clock() - began - opened_s - skipped - due
             if lag < 0:
                 self._stop.wait(-lag)
                 continue
             if lag > _LAG_S_MAX:
                 skipped += lag
-            transaction = simulation.step(start + timedelta(seconds=due + skipped))
+            transaction = simulation.step(start + timedelta(seconds=opened_s + due + skipped))
             connection = self._commit(connection, transaction)
-            due += 1 / self._rows_per_s
+            due += 1 / self._plan.rows_per_s
+        self.tally.planted.update(simulation.due(datetime.now(UTC)))
+        if not connection.closed:
+            self._end_what_is_open(connection, tenants)
+
+    def _end_what_is_open(self, connection: psycopg.Connection, tenants: Sequence[int]) -> psycopg.Connection:
+        with connection.transaction():
+            now = datetime.now(UTC)
+            ends = endings(sql.read_open_rows(connection, tenants, now), now)
+        return self._commit_rounds(connection, rounds(ends, self._plan.round_rows))
+
+    def _commit_rounds(
+        self, connection: psycopg.Connection, many: Iterable[Iterable[Transaction]], *, replace: bool = False
+    ) -> psycopg.Connection:
+        """Commit rounds, each in a window of the rate limit of its own; not to be hurried by a stop."""
+        for one in many:
+            for transaction in one:
+                connection = self._commit(connection, transaction, replace=replace)
+            time.sleep(_ROUND_S)
+        return connection
 
     def _commit(
         self, connection: psycopg.Connection, transaction: Transaction, *, replace: bool = False
@@ -157,8 +179,7 @@ class CompanyWriter:
                 continue
             self.tally.rows += len(transaction.operations)
             self.tally.transactions += 1
-            if transaction.planted is not None:
-                self.tally.planted[transaction.planted] += 1
+            self.tally.planted.update(transaction.planted)
             return connection
 
     def _connected(self) -> psycopg.Connection | None:

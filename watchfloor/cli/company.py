@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 
 import typer
@@ -128,10 +128,12 @@ class StatusLine:
     def text(self) -> str:
         """The line."""
         tally, watch = self._writer.tally, self._watch
-        planted = ", ".join(f"{kind} {tally.planted[kind]}/{watch.seen[kind]}" for kind in Planted)
+        seen = sum(min(number, watch.seen[kind]) for kind, number in tally.planted.items())
+        more = unplanned(tally.planted, watch.seen).total()
+        counts = f"{tally.planted.total()} planted, {seen} of them seen, {more} unplanned"
         hindrance = tally.waiting or self._failure()
         ending = f" · {hindrance}" if hindrance else ""
-        return f"{tally.rows} rows written · planted/seen: {planted} · {watch.messages} messages{ending}"
+        return f"{tally.rows} rows written · {counts} · {watch.messages} messages{ending}"
 
     def _failure(self) -> str | None:
         failure = self._writer.failure or self._watch.failure
@@ -156,8 +158,21 @@ def wait_until_seen(writer: CompanyWriter, watch: FeedWatch, timeout_s: float) -
         time.sleep(0.05)
 
 
+def unplanned(planted: Mapping[Planted, int], seen: Mapping[str, int]) -> Counter[str]:
+    """What the feed showed more often than it was planted, by kind: finding types, which are in capitals, and ours.
+
+    >>> unplanned({Planted.WRONG_PERSON: 2}, {"WRONG_PERSON": 3, "TASK_OVERDUE": 1, "stats": 4})
+    Counter({'WRONG_PERSON': 1, 'TASK_OVERDUE': 1})
+    """
+    wanted: Counter[str] = Counter({str(kind): number for kind, number in planted.items()})
+    return Counter({kind: number for kind, number in seen.items() if kind.isupper() or kind in set(Planted)}) - wanted
+
+
 def summary(writer: CompanyWriter, watch: FeedWatch) -> list[str]:
-    """What was planted and what the feed showed of it, a line a kind."""
+    """What was planted and what the feed showed of it, a line a kind, and what it showed besides."""
     lines = [f"{writer.tally.rows} rows in {writer.tally.transactions} transactions, {watch.messages} messages seen"]
     planted, seen = writer.tally.planted, watch.seen
-    return lines + [f"{kind:<18} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in Planted]
+    lines += [f"{kind:<20} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in Planted]
+    more = unplanned(planted, seen)
+    which = "".join(f", {kind} {number}" for kind, number in sorted(more.items()))
+    return [*lines, f"unplanned findings {more.total()}{which}"]

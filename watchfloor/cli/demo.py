@@ -45,8 +45,8 @@ def demo(
     ] = None,
     gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page and the WebSockets.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company and the same day.")] = 1,
-    rate: Annotated[float, typer.Option(help="Rows per second over all tenants.", min=0.1, max=2000)] = 20.0,
-    anomaly_rate: Annotated[float, typer.Option(help="Planted anomalies per row written.", min=0, max=0.5)] = 0.02,
+    rate: Annotated[float, typer.Option(help="Rows per second over all tenants.", min=1, max=2000)] = 20.0,
+    anomaly_rate: Annotated[float, typer.Option(help="Planted anomalies per row written.", min=0, max=0.5)] = 0.01,
     tenants: Annotated[int, typer.Option(help="How many tenants.", min=1, max=8)] = 3,
     burst_every: Annotated[
         float, typer.Option(help="Seconds between bursts over the rate limit, on average; 0 for none.", min=0)
@@ -63,7 +63,8 @@ def demo(
 
     settings = context.obj.settings()
     limit = settings.worker.max_events_per_second
-    plan = Plan(seed, tenants, anomaly_rate, burst_interval_s=burst_every, burst_rows=limit + max(limit // 2, 1))
+    burst_rows = limit + max(limit // 2, 1)
+    plan = Plan(seed, tenants, anomaly_rate, burst_interval_s=burst_every, burst_rows=burst_rows, rows_per_s=rate)
     if rate > _LIMIT_SHARE_MAX * limit * tenants:
         _note(
             f"at this rate the limit of {limit} events/s a tenant drops ordinary rows too: not all planted will be seen"
@@ -73,10 +74,10 @@ def demo(
         cache_dir=cache_dir or default_cache_dir(),
         gateway_port=gateway_port,
     )
-    Stack(options, settings).run_until_signal(lambda stack: _run_company(stack, plan, rate, seconds))
+    Stack(options, settings).run_until_signal(lambda stack: _run_company(stack, plan, seconds))
 
 
-def _run_company(stack: "Stack", plan: "Plan", rate: float, seconds: float | None) -> None:
+def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
     """Write and show until the stack is told to stop; the stack is still there when this returns."""
     from deploy.demo.company import TENANT_IDS
     from deploy.demo.writer import CompanyWriter
@@ -87,7 +88,7 @@ def _run_company(stack: "Stack", plan: "Plan", rate: float, seconds: float | Non
     # The watch listens first: what is planted from the first row on is seen.
     watch.start()
     watch.wait_connected(_LAST_MESSAGES_S)
-    writer = CompanyWriter(endpoints["postgres"], plan, rate, seconds=seconds, on_end=stack.request_stop)
+    writer = CompanyWriter(endpoints["postgres"], plan, seconds=seconds, on_end=stack.request_stop)
     writer.start()
     status = StatusLine(writer, watch)
     _say_where(stack, plan)

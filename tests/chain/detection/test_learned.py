@@ -47,9 +47,7 @@ def past_of(company: Company, hour_s: int, first_lsn: int) -> list[bytes]:
 
 def test_a_phone_that_fell_silent_and_one_that_is_too_loud(world: World, company: Company) -> None:
     hour_s = int(datetime.now(UTC).timestamp()) // HOUR_S * HOUR_S - HOUR_S
-    company.policy(
-        "phone_events", weeks_min=2, late_upload_minutes=0.0, late_upload_hours_max=0, others_min=5, z_min=3.0
-    )
+    company.policy("phone_events", weeks_min=2, late_upload_minutes=0.0, late_upload_hours_max=0, z_min=3.0)
     company.session.execute("SELECT pg_switch_wal()")
     company.policy("late_check_in", enabled=True)
     lsn = company.session.execute("SELECT pg_current_wal_insert_lsn() - '0/0'").fetchone()

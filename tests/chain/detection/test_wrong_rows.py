@@ -52,7 +52,7 @@ WRONG: dict[str, tuple[Callable[[Company], Any], set[str]]] = {
     "half of a position": (lambda company: company.fix(latitude=None), {"missing"}),
     "not on the earth": (lambda company: company.fix(latitude=1e308, longitude=-500.0), {"not_on_earth"}),
     "the middle of the ocean": (lambda company: company.fix(latitude=0.0, longitude=0.0), {"at_zero_zero"}),
-    "a check-out before the check-in": (check_out_before_check_in, set()),
+    "a check-out before the check-in": (check_out_before_check_in, {"before_its_check_in"}),
     "in the future": (future, {"in_the_future"}),
     "a person of nobody here": (
         lambda company: company.check_in(person_id=1, verified_person_id=1),

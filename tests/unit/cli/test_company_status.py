@@ -18,20 +18,22 @@ AUTH = AuthSettings(hs256_secret=SecretStr("a secret of thirty-two bytes or more
 
 
 def pair(url: str = "ws://127.0.0.1:1", tenants: tuple[int, ...] = (1,)) -> tuple[CompanyWriter, FeedWatch]:
-    return CompanyWriter("postgresql://nobody@127.0.0.1:1/none", Plan(), 20), FeedWatch(url, AUTH, tenants)
+    return CompanyWriter("postgresql://nobody@127.0.0.1:1/none", Plan()), FeedWatch(url, AUTH, tenants)
 
 
 def test_the_status_compares_what_was_planted_with_what_was_seen() -> None:
     writer, watch = pair()
     writer.tally.rows = 120
     writer.tally.planted = Counter({Planted.WRONG_PERSON: 3})
-    watch.seen = Counter({"WRONG_PERSON": 2})
+    watch.seen = Counter({"WRONG_PERSON": 2, "LATE_CHECK_IN": 1, "stats": 9})
     line = StatusLine(writer, watch).text()
     assert "120 rows written" in line
-    assert "WRONG_PERSON 3/2" in line
+    assert "3 planted, 2 of them seen, 1 unplanned" in line
     writer.tally.waiting = "PostgreSQL does not answer"
     assert StatusLine(writer, watch).text().endswith("· PostgreSQL does not answer")
-    assert any(text.split() == ["WRONG_PERSON", "planted", "3", "seen", "2"] for text in summary(writer, watch))
+    lines = summary(writer, watch)
+    assert ["WRONG_PERSON", "planted", "3", "seen", "2"] in [text.split() for text in lines]
+    assert lines[-1] == "unplanned findings 1, LATE_CHECK_IN 1"
 
 
 def test_the_last_messages_are_waited_for_but_not_for_ever() -> None:

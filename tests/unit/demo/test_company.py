@@ -98,6 +98,20 @@ def test_telephone_numbers_and_mail_addresses_belong_to_nobody() -> None:
             assert person.email.endswith(".example")
 
 
+def test_each_crew_has_persons_and_telephones_of_its_own_and_the_same_sites() -> None:
+    rows = [[row for tenant in build_company(3, 2, crew=crew) for row in tenant.rows()] for crew in (0, 1, 99)]
+    for table in ("person", "device"):
+        ids = [{row.values["id"] for row in each if row.table == table} for each in rows]
+        assert len(ids[0] & ids[1] | ids[1] & ids[2]) == (0 if table == "person" else 16)
+    assert len({tuple(row.values["name"] for row in each if row.table == "site") for each in rows}) == 1
+
+
+@pytest.mark.parametrize(("persons", "crew"), [(0, 0), (91, 0), (10, 100), (10, -1)])
+def test_persons_for_whom_there_are_no_identifiers_are_refused(persons: int, crew: int) -> None:
+    with pytest.raises(ValueError, match="identifiers"):
+        build_company(1, 1, persons=persons, crew=crew)
+
+
 @pytest.mark.parametrize("tenants", [0, -1, TENANTS_MAX + 1])
 def test_a_company_of_no_or_too_many_tenants_is_refused(tenants: int) -> None:
     with pytest.raises(ValueError, match="tenants"):

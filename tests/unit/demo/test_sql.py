@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deploy.demo import sql
-from deploy.demo.operations import Insert, Operation, Update
+from deploy.demo.operations import Delete, Insert, Operation, Update
 
 
 class RecordingConnection:
@@ -42,6 +42,10 @@ def test_an_update_names_its_row_by_id() -> None:
         'UPDATE "public"."ticket" SET "status" = %s WHERE id = %s',
         ["OPEN", 4],
     )
+
+
+def test_a_row_is_deleted_by_id() -> None:
+    assert sent(Delete("device", 4)) == ('DELETE FROM "public"."device" WHERE id = %s', [4])
 
 
 @pytest.mark.parametrize("name", ['x" = 1; --', "x y"])

@@ -16,7 +16,7 @@ def unused_port() -> int:
 def test_a_writer_without_a_server_says_what_it_waits_for_and_stops_at_once() -> None:
     ended: list[bool] = []
     dsn = f"postgresql://postgres@127.0.0.1:{unused_port()}/watchfloor"
-    writer = CompanyWriter(dsn, Plan(), 20, on_end=lambda: ended.append(True))
+    writer = CompanyWriter(dsn, Plan(), on_end=lambda: ended.append(True))
     writer.start()
     deadline = time.monotonic() + 10
     while writer.tally.waiting is None and time.monotonic() < deadline:

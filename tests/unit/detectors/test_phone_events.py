@@ -170,6 +170,15 @@ def test_an_anomaly_is_not_learned_and_one_that_ended_is_told_again() -> None:
     assert sut.told() == [(1, "BELOW")] * 3
 
 
+def test_an_hour_that_fails_every_week_is_told_every_week() -> None:
+    sut = learned_phones()
+    sut.live(
+        range(3 * WEEK, 7 * WEEK),
+        lambda device, hour: 1 if device == 1 and hour % WEEK == 33 else shifts(device, hour),
+    )
+    assert sut.told() == [(1, "BELOW")] * 4
+
+
 def test_new_habits_are_learned_anew_after_some_days() -> None:
     sut = learned_phones()
     sut.live(

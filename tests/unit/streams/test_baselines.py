@@ -66,6 +66,9 @@ def test_a_silent_phone_is_told_by_a_tick_with_the_row_that_it_sent_last_as_its_
     assert (finding.finding_type, finding.category) == ("ANOMALY_PHONE_EVENTS_BELOW", "DEVICE_HEALTH")
     assert (finding.evidence["device_id"], finding.evidence["hour_of_week"], finding.evidence["observed"]) == (2, 8, 0)
     assert (record.event_type, record.site_id, record.site_name) == ("location", 4, "Gate")
+    memory = sut.state[MEMORY].data[(1, 2)]  # hours that were waited for are caught up with
+    assert memory.due_ms > (MONDAY_S + (3 * WEEK + 24) * 3600) * 1000
+    assert memory.phone_events.start_s >= MONDAY_S + (3 * WEEK + 22) * 3600
 
 
 def test_a_recovered_worker_has_learned_the_same() -> None:
@@ -120,4 +123,4 @@ def test_a_policy_that_switches_it_off_forgets_the_open_hours() -> None:
     sut.run([policy('{"enabled": false}', 5_000_000)])
     assert sut.wake_at_ms is None
     sut.run([policy('{"enabled": true}', 5_000_001)])
-    assert live(sut, range(3 * WEEK + 7, 3 * WEEK + 30), devices=()) == []
+    assert live(sut, range(3 * WEEK + 7, 3 * WEEK + 30), devices=(1,)) == []
