@@ -199,6 +199,16 @@ class Gate:
             f"checked in with a colleague's phone, {again_s - in_s:.0f} s after attendance {first}",
             after_s=30.0,
         )
+        self._ledger.label(
+            "WRONG_PERSON",
+            duty.site.tenant_id,
+            [f"device:{helper.phone_id}"],
+            again_s,
+            "who helped checks in again, as both do",
+            before_s=10 * MINUTE_S,
+            after_s=10 * MINUTE_S,
+            required=False,
+        )
         return about
 
     def _pause(self, duty: Duty, in_s: float, out_s: float, uploads: Network) -> list[tuple[float, float]]:

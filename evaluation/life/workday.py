@@ -14,7 +14,7 @@ from evaluation.life.world import Person
 _PLANT_SHARE = 0.018
 """Of duties, for each kind of plant."""
 _ATTENDANCE = ("late", "wrong face", "no check-out", "clock set back")
-_BY_PHONE = ("elsewhere", "buddy")
+_BY_PHONE = ("elsewhere", "elsewhere", "buddy")
 _TRIPS = ("walk out", "drive out", "jump", "frozen", "too perfect", "mocked")
 _LEARNED = ("quiet", "flood")
 _NEAR = (
@@ -82,7 +82,7 @@ class Workday:
         if self._planted and duty.plan is Plan.USUAL:
             kinds += [*_ATTENDANCE, *_TRIPS]
             if duty.site.kiosk_id is None:
-                kinds += 2 * [*_BY_PHONE]
+                kinds += _BY_PHONE
             if day >= self._judged_from:
                 kinds += 3 * [*_LEARNED]
         if duty.site.kiosk_id is not None or duty.person.phone_id == 0:
