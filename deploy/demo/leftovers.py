@@ -34,18 +34,18 @@ class OpenRows:
 
 
 def endings(rows: OpenRows, now: datetime) -> dict[int, list[Told]]:
-    """By tenant the row changes that end what is open."""
+    """By tenant the row changes that end what is open, first what could come due meanwhile."""
     told: dict[int, list[Told]] = {}
-    for place, (tenant_id, person_id, site_id) in enumerate(rows.check_ins):
-        ids = {"id": rows.attendance_id + place, "tenant_id": tenant_id, "site_id": site_id, "person_id": person_id}
-        row = Insert("attendance", ids | {"event_type": "CHECK_OUT", "occurred_at": now})
-        told.setdefault(tenant_id, []).append((row, None))
     for table, tenant_id, row_id in rows.work:
         values: dict[str, Value] = {"status": ENDS[table]}
         if table != "jobneed":
             values["updated_at"] = now
         planted = Planted.TICKET_UPDATED if table == "ticket" else None
         told.setdefault(tenant_id, []).append((Update(table, row_id, values), planted))
+    for place, (tenant_id, person_id, site_id) in enumerate(rows.check_ins):
+        ids = {"id": rows.attendance_id + place, "tenant_id": tenant_id, "site_id": site_id, "person_id": person_id}
+        row = Insert("attendance", ids | {"event_type": "CHECK_OUT", "occurred_at": now})
+        told.setdefault(tenant_id, []).append((row, None))
     for tenant_id, row_id in rows.devices:
         told.setdefault(tenant_id, []).append((Delete("device", row_id), None))
     return told

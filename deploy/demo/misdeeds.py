@@ -114,7 +114,7 @@ class Misdeeds:
 
         self._roster.later(duty, now + timedelta(minutes=self._rng.uniform(4, 9)), over)
         return self._done(
-            self._roster.assignment(person, site, left, left + timedelta(hours=4)),
+            self._roster.assignment(person, site, left, left + timedelta(hours=1)),
             self._roster.check(person, duty.site, left, "CHECK_OUT", own_phone=True),
             self._roster.check(person, site, now, "CHECK_IN", own_phone=True),
             planted=Planted.IMPOSSIBLE_SHIFTS,

@@ -31,7 +31,7 @@ _LONG, _LONG_MAX = frozenset({Planted.GEOFENCE_VIOLATION, Planted.UNEXPECTED_MOV
 """What takes several fixes is not begun when a burst is near, which would have to wait for it."""
 _REFERENCE = frozenset({"tenant", "client", "site", "person", "assignment"})
 """Tables whose rows do not count against the rate limit."""
-_ROUND_SHARE = 0.4
+_ROUND_SHARE = 0.6
 """Of a burst's rows are in one round, which therefore stays below the limit."""
 
 
@@ -129,6 +129,11 @@ class Simulation:
         """Yield what was planted for a later time that has come, each once."""
         while self._awaited and self._awaited[0][0] <= now:
             yield heapq.heappop(self._awaited)[1]
+
+    @property
+    def first_due(self) -> datetime | None:
+        """When the next of what was planted for a later time comes due; None where nothing waits."""
+        return self._awaited[0][0] if self._awaited else None
 
     def _burst(self, now: datetime) -> Transaction | None:
         if self.plan.burst_interval_s <= 0 or now < self._next_burst:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,7 @@ _LAG_S_MAX = 0.5
 up squeezes the simulation's seconds, and what is planted after a burst would fall into the burst's window."""
 _ROUND_S = 1.1
 """Longer than a window of the rate limit."""
+_CALM, _CALM_TRIES_MAX = timedelta(seconds=0.4), 30
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ class CompanyWriter:
         with connection.transaction():
             resume = sql.read_resume_point(connection, tenants)
             sql.clear_people(connection, tenants)
-        start, began = datetime.now(UTC).replace(microsecond=0), self._clock()
+        start, began = datetime.now(UTC), self._clock()
         simulation = Simulation(self._plan, start, resume)
         connection = self._commit_rounds(connection, simulation.opening(), replace=True)
         opened_s = self._clock() - began
@@ -140,9 +142,24 @@ class CompanyWriter:
             transaction = simulation.step(start + timedelta(seconds=opened_s + due + skipped))
             connection = self._commit(connection, transaction)
             due += 1 / self._plan.rows_per_s
-        self.tally.planted.update(simulation.due(datetime.now(UTC)))
-        if not connection.closed:
+        self._wait_for_a_calm_moment(simulation)
+        # Where the server is gone there is nothing to end: the next run does it.
+        with suppress(psycopg.OperationalError):
             self._end_what_is_open(connection, tenants)
+
+    def _wait_for_a_calm_moment(self, simulation: Simulation) -> None:
+        """Wait until the rate limit's window is over and nothing that was planted is just coming due.
+
+        Whether that would be found or be ended before nobody could say.
+        """
+        time.sleep(_ROUND_S)
+        for _ in range(_CALM_TRIES_MAX):
+            now = datetime.now(UTC)
+            self.tally.planted.update(simulation.due(now))
+            first = simulation.first_due
+            if first is None or first - now > _CALM:
+                return
+            time.sleep(_CALM.total_seconds())
 
     def _end_what_is_open(self, connection: psycopg.Connection, tenants: Sequence[int]) -> psycopg.Connection:
         with connection.transaction():

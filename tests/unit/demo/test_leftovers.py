@@ -16,9 +16,9 @@ def test_people_check_out_work_is_closed_and_devices_go() -> None:
     rows = OpenRows([(1, 17, 4), (1, 18, 4)], [("ticket", 1, 5), ("jobneed", 2, 6)], [(2, 1004)], attendance_id=70)
     assert endings(rows, NOW) == {
         1: [
+            (Update("ticket", 5, {"status": "CLOSED", "updated_at": NOW}), Planted.TICKET_UPDATED),
             (_out(70, 17), None),
             (_out(71, 18), None),
-            (Update("ticket", 5, {"status": "CLOSED", "updated_at": NOW}), Planted.TICKET_UPDATED),
         ],
         2: [(Update("jobneed", 6, {"status": "CANCELLED"}), None), (Delete("device", 1004), None)],
     }
