@@ -34,6 +34,8 @@ class ImpossibleShiftsPolicy(Policy, frozen=True, kw_only=True):
     """How far the clocks of two devices may be apart."""
     presence_s_max: _Amount = 14_400.0
     """Somebody who checked in without a known shift is taken to be there so long, then to have forgotten to check out."""
+    stay_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    """A check-out longer after a check-in is not its own: one of the two was forgotten."""
     leave_early_s_max: _Amount = 3_600.0
     """So long before a shift's end its person may have gone on to the next shift elsewhere, forgetting to check out."""
     check_in_early_s_max: _Amount = 3_600.0
@@ -74,7 +76,8 @@ class ImpossibleShifts:
     still: t is before the end of the shift at A; where the check-in at A belongs to no shift, t < u + presence_s_max.
     A forgotten check-out is none: somebody who has a shift at B around t may have left A up to leave_early_s_max
     before its end, and any time where no shift at A is known. Overlap is also a check-out at A after a check-in at B
-    that is after the check-in at A: then the rows say it themselves, in whatever order they came.
+    that is after the check-in at A, `stay_hours_max` at most: then the rows say it themselves, in whatever order
+    they came.
 
     Told with the row that completes the contradiction; the way back to the same site is not told again. A check in
     which the face check saw somebody else is judged and not remembered: it does not say where the person was.
@@ -231,6 +234,8 @@ def _enclosed(check: Check, earlier: Sequence[Check], policy: ImpossibleShiftsPo
         return None
     between: list[Check] = []
     for other in reversed(earlier):
+        if check.at_s - other.at_s > policy.stay_hours_max * _HOUR_S:
+            return None
         if other.site_id != check.site_id:
             between.append(other)
             continue

@@ -109,6 +109,14 @@ class AbsenceDetector(Detector, Protocol):
         """The time has come: the state after it, and what is missing. `due_ms` of that state is None or later."""
 
 
+@runtime_checkable
+class PlannedDetector(AbsenceDetector, Protocol):
+    """An absence detector of persons whose times follow from their shifts, which may change while it waits."""
+
+    def replan(self, state: Any, shifts: Sequence[Shift], policy: Any) -> Any:
+        """The state by the person's shifts as they are now; the same object where nothing moved."""
+
+
 class Learned(NamedTuple):
     """What a `BaselineDetector` has learned; each part None before there is any."""
 

@@ -64,7 +64,7 @@ class MissingCheckOut:
     """Due at end of the shift + grace, without a known shift at check-in + presence_hours_max.
 
     The end is that of the shift which the check-in belongs to and of those at the same site that follow it without a
-    pause. A check-out anywhere ends the check-ins before it: the person has left. Who goes on to another site without a
+    pause, as they are now: a shift that is extended while it runs, or taken away, moves it. A check-out anywhere ends the check-ins before it: the person has left. Who goes on to another site without a
     check-out owes it to the first one until then. Of two check-ins at one site the later one counts. A check-in that is
     older than the last check-out is not waited for: its row came late. Times are the rows' own.
 
@@ -112,6 +112,16 @@ class MissingCheckOut:
         if state is not None and held == state.open and out_ms == state.out_ms:
             return state, NOTHING
         return Presences(held, out_ms, told_id), NOTHING
+
+    def replan(self, state: Presences, shifts: Sequence[Shift], policy: MissingCheckOutPolicy) -> Presences:
+        """A shift that is extended while it runs moves the end of the check-in that belongs to it."""
+        held = tuple(
+            each
+            if (end_ms := _end_ms(shifts, each.site_id, each.in_ms / 1000, policy)) == each.end_ms
+            else msgspec.structs.replace(each, end_ms=end_ms)
+            for each in state.open
+        )
+        return state if held == state.open else Presences(held, state.out_ms, state.told_id)
 
     def due_ms(self, state: Presences, policy: MissingCheckOutPolicy) -> int | None:
         """When the first of the check-outs is missing."""

@@ -249,6 +249,22 @@ class Judge:
                     self._arm(tables, family, key, memory, due_ms)
                     self._keep(tables, family, key, memory)
 
+    def replan(self, tables: TenantTables, tenant_id: int, person_id: int) -> None:
+        """Move the timers that follow from a person's shifts, which have changed."""
+        key = (tenant_id, person_id)
+        for family in self._by_name.values():
+            memory = tables.memories[family.name].get(key) if family.planned else None
+            state = getattr(memory, family.timed, None)
+            if memory is None or state is None or memory.origin is None:
+                continue
+            detector: Any = family.absence
+            policy: Any = self.places.at(tables, tenant_id, memory.origin.site_id).policies[family.timed]
+            after = detector.replan(state, tables.shifts.get(key) or (), policy)
+            if after is not state:
+                setattr(memory, family.timed, after)
+                self._arm(tables, family, key, memory, detector.due_ms(after, policy) if policy.enabled else None)
+                self._keep(tables, family, key, memory)
+
     def _arm(self, tables: TenantTables, family: Family, key: EntityKey, memory: Memory, due_ms: int | None) -> None:
         if due_ms != memory.due_ms:
             memory.due_ms = due_ms

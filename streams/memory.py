@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from contracts.rows import AnyRow
-from detectors.interface import AbsenceDetector, BaselineDetector, Detector, Entity
+from detectors.interface import AbsenceDetector, BaselineDetector, Detector, Entity, PlannedDetector
 from detectors.registry import DETECTORS
 
 EntityKey = tuple[int, int]
@@ -73,6 +73,8 @@ class Family:
         """The detector that waits for a time."""
         self.timed = absences[0].name if absences else ""
         """Its name."""
+        self.planned = isinstance(self.absence, PlannedDetector)
+        """Whether its times follow from a person's shifts."""
         self.baselines = tuple(each for each in known if isinstance(each, BaselineDetector))
         fields = [(each.name, each.state_type | None, None) for each in known if each.state_type is not None]
         self.memory_type: type[Any] = msgspec.defstruct(

@@ -61,22 +61,24 @@ class ShiftBook:
 
     Args:
         shifts_per_person_max: of more shifts than this the ones that end first are forgotten.
+        judge: whose timers follow from shifts.
     """
 
-    def __init__(self, shifts_per_person_max: int) -> None:
+    def __init__(self, shifts_per_person_max: int, judge: Judge) -> None:
         self._shifts_per_person_max = shifts_per_person_max
+        self._judge = judge
 
     def learn(self, tables: TenantTables, change: Change) -> None:
         """Add, move or remove one assignment; a row without person, site or times is no shift."""
         before, after = cast(Assignment | None, change.before), cast(Assignment | None, change.after)
         if before is not None and before.person_id is not None:
             self._remove(tables, (before.tenant_id, before.person_id), before.id)
-        if after is None or change.op == "d":
-            return
-        if after.person_id is None or after.site_id is None or after.shift_start is None or after.shift_end is None:
-            return
-        shift = Shift(after.id, after.site_id, after.shift_start.timestamp(), after.shift_end.timestamp())
-        self._add(tables, (after.tenant_id, after.person_id), shift)
+        shift = None if after is None or change.op == "d" else _shift(after)
+        if shift is not None and after is not None and after.person_id is not None:
+            self._add(tables, (after.tenant_id, after.person_id), shift)
+        for person_id in {each.person_id for each in (before, after) if each is not None}:
+            if person_id is not None:
+                self._judge.replan(tables, change.row.tenant_id, person_id)
 
     def _remove(self, tables: TenantTables, key: tuple[int, int], assignment_id: int) -> None:
         held = tables.shifts.get(key)
@@ -95,6 +97,12 @@ class ShiftBook:
             held.sort(key=lambda each: each.end_s)
             held = held[-self._shifts_per_person_max :]
         tables.shifts.put(key, held)
+
+
+def _shift(row: Assignment) -> Shift | None:
+    if row.site_id is None or row.shift_start is None or row.shift_end is None:
+        return None
+    return Shift(row.id, row.site_id, row.shift_start.timestamp(), row.shift_end.timestamp())
 
 
 class PolicyBook:

@@ -85,7 +85,7 @@ class Scorer:
             "tenant": learn_tenant,
             "site": learn_site,
             "person": learn_person,
-            "assignment": ShiftBook(shifts_per_person_max).learn,
+            "assignment": ShiftBook(shifts_per_person_max, judge).learn,
             "policy": PolicyBook(judge).learn,
         }
 

@@ -132,3 +132,11 @@ def test_a_row_that_comes_twice_is_judged_once() -> None:
     state = sut.state
     assert not sut.check_in(8.5, site_id=7, id=9)
     assert sut.state is state
+
+
+def test_a_check_out_days_after_a_forgotten_one_proves_nothing() -> None:
+    sut = fold()
+    sut.check_in(8)
+    sut.check_in(32, site_id=5)
+    sut.check_out(36, site_id=5)
+    assert not sut.check_out(112)

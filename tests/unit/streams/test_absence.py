@@ -109,3 +109,22 @@ def test_a_policy_moves_what_waits_already() -> None:
     assert len(sut.outputs["noc.dead-letters"]) == 1
     (record,) = sut.run([], tick_ms=DUE_MS)
     assert record.findings[0].evidence["threshold"] == 1.0
+
+
+def test_a_shift_that_is_extended_while_it_runs_moves_its_check_out() -> None:
+    def shift_until(hour: int, *, lsn: int, number: int = 1, **before: int) -> Change:
+        def row(end: int) -> dict[str, Any]:
+            times = {"shift_start": NOW.replace(hour=8), "shift_end": NOW.replace(hour=end)}
+            return {"id": number, "tenant_id": 1, "person_id": 17, "site_id": 4} | times
+
+        return change("assignment", row(hour), row(before["was"]) if before else None, lsn=lsn)
+
+    sut = Worker(detectors=named(["missing_check_out"]))
+    sut.run([shift_until(16, lsn=10), check_in(occurred_at=NOW.replace(hour=8))])
+    end_ms = round(NOW.replace(hour=16, minute=0).timestamp() * 1000)
+    minutes_ms = (sut.wake_at_ms or 0) - end_ms
+    sut.run([shift_until(18, lsn=101, was=16)])
+    assert (sut.wake_at_ms or 0) - end_ms == minutes_ms + 2 * HOUR_MS
+    sut.run([shift_until(17, lsn=102, was=18)])
+    assert types(sut.run([], tick_ms=end_ms + minutes_ms + HOUR_MS - 1)) == []
+    assert types(sut.run([], tick_ms=end_ms + minutes_ms + HOUR_MS)) == ["MISSING_CHECK_OUT"]
