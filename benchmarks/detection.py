@@ -31,6 +31,7 @@ from evaluation.report import (
     judge,
     table,
 )
+from watchfloor.logs import configure_logs
 
 PAGE = ROOT / "docs" / "evaluation.md"
 COMMAND = "./run python benchmarks/detection.py"
@@ -38,6 +39,7 @@ COMMAND = "./run python benchmarks/detection.py"
 
 def main() -> bool:
     """Run and print."""
+    configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_life_options(parser)
     parser.add_argument("--life", type=Path, metavar="DIR", help="the directory of a life, instead of making one")

@@ -17,10 +17,12 @@ from evaluation.files import LifeFileError, read_changes, read_labels, read_meta
 from evaluation.fold import run
 from evaluation.life import Life, Span
 from evaluation.report import Report, explained, judge, table
+from watchfloor.logs import configure_logs
 
 
 def main() -> int:
     """Parse and run; the exit code."""
+    configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
     arguments = _arguments()
     try:
         return _generate(arguments) if arguments.command == "generate" else _evaluate(arguments)
