@@ -88,6 +88,7 @@ def make_scorer(
             worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
         ),
         shifts_per_person_max=worker.shifts_per_person_max,
+        timers_per_tick_max=worker.timers_per_tick_max,
         fuse=fuse,
         outbox=outbox,
         metrics=metrics,

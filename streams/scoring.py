@@ -11,6 +11,7 @@ with its reason; the event's other detectors and the stream go on.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -56,6 +57,7 @@ class Scorer:
         limiter: the per-tenant rate limit.
         waiting: for events that come before what they refer to.
         shifts_per_person_max: see ShiftBook.
+        timers_per_tick_max: so much of what is due happens in one micro-batch.
         fuse: stops the worker when too much fails.
         outbox: where feed records, clean events and dead letters go.
         metrics: where it counts.
@@ -69,6 +71,7 @@ class Scorer:
         limiter: Limiter,
         waiting: WaitingRoom,
         shifts_per_person_max: int,
+        timers_per_tick_max: int,
         fuse: Fuse,
         outbox: Outbox,
         metrics: WorkerMetrics,
@@ -77,6 +80,7 @@ class Scorer:
         self._judge = judge
         self._limiter = limiter
         self._room = waiting
+        self._timers_per_tick_max = timers_per_tick_max
         self._fuse = fuse
         self._failed: set[int] = set()
         self._outbox = outbox
@@ -280,27 +284,42 @@ class Scorer:
             self._metrics.findings.labels(judgement.finding_type).inc()
 
     def _tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
-        """Let happen what was due by this log time although no row of its tenant came since."""
+        """Let happen what was due by this log time although no row of its tenant came since.
+
+        After a long silence much may be due. The rest of it waits for the next tick, which comes at once: what is
+        written meanwhile does not wait for all of it, and a session does not end over it.
+        """
+        left = self._timers_per_tick_max
         for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
-            due_ms = self._advance(batch, tables, tenant_id, until_ms)
+            due_ms, fired = self._advance(batch, tables, tenant_id, until_ms, left)
             if due_ms is not None:
                 self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
                 batch.fired_ms = max(batch.fired_ms, due_ms)
+            left -= fired
+            if left <= 0:
+                return
 
-    def _advance(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int) -> int | None:
-        """Let happen, in the order of the times, what was due of a tenant by then; returns the last such time."""
-        last_ms = None
-        while True:
+    def _advance(
+        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int, most: float = inf
+    ) -> tuple[int | None, int]:
+        """Let happen, in the order of the times, what was due of a tenant by then, or `most` of it.
+
+        Returns:
+            The last such time, and how much there was.
+        """
+        last_ms, fired = None, 0
+        while fired < most:
             burst_ms = self._limiter.due_ms(tables, tenant_id)
             timer = tables.timers.next_of(tenant_id) if tables.timers.due_by(tenant_id, until_ms) else None
             if burst_ms is not None and burst_ms <= until_ms and (timer is None or burst_ms <= timer.due_ms):
                 self._limiter.report_due(batch, tables, tenant_id)
-                last_ms = burst_ms
+                last_ms, fired = burst_ms, fired + 1
             elif timer is not None and timer.due_ms <= until_ms:
                 self._fire(batch, tables, tenant_id, timer)
-                last_ms = timer.due_ms
+                last_ms, fired = timer.due_ms, fired + 1
             else:
-                return last_ms
+                break
+        return last_ms, fired
 
     def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
         """Let a tenant's first timer fire, which is this one. What it uses counts as used at its time."""

@@ -137,6 +137,8 @@ class WorkerSettings(Section):
     reference_wait_ms: Annotated[int, Field(ge=0)] = 2_000
     """An attendance or a fix that comes before the row of its site or person, or before any shift of the person, waits
     for it so long by the log's clock; then it is judged without it, and says so. 0: nothing waits."""
+    timers_per_tick_max: Positive = 2_000
+    """So much of what is due without a row happens in one micro-batch: after a long silence the rest comes in the next."""
     waiting_events_per_tenant_max: Positive = 1_000
     """Of more events of one tenant none waits."""
     missing_told_interval_s: Positive = 3_600

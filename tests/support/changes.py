@@ -87,6 +87,7 @@ class Worker:
     detectors: Sequence[Detector] = named(["wrong_person", "unauthorized_site"])
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: PartitionState = field(default_factory=lambda: PartitionState(table_specs(WorkerSettings())))
+    timers_per_tick_max: int = 2_000
     run_max: int = 100
     tenants_min: int = 1
     limits: OutputLimits = field(default_factory=OutputLimits)
@@ -114,6 +115,7 @@ class Worker:
             ),
             waiting=WaitingRoom(self.reference_wait_ms, self.waiting_max, 3_600_000),
             shifts_per_person_max=200,
+            timers_per_tick_max=self.timers_per_tick_max,
             fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min),
             outbox=outbox,
             metrics=metrics,

@@ -128,3 +128,17 @@ def test_a_shift_that_is_extended_while_it_runs_moves_its_check_out() -> None:
     sut.run([shift_until(17, lsn=102, was=18)])
     assert types(sut.run([], tick_ms=end_ms + minutes_ms + HOUR_MS - 1)) == []
     assert types(sut.run([], tick_ms=end_ms + minutes_ms + HOUR_MS)) == ["MISSING_CHECK_OUT"]
+
+
+def test_after_a_long_silence_a_tick_tells_a_part_and_the_next_one_comes_at_once() -> None:
+    sut = worker(timers_per_tick_max=3)
+    sut.run([ticket(id=number, tenant_id=1 + number % 2, lsn=100 + number) for number in range(7)])
+    told = []
+    for _ in range(3):
+        assert sut.wake_at_ms == DUE_MS
+        told.append(len(sut.run([], tick_ms=DUE_MS + HOUR_MS)))
+    assert (told, sut.wake_at_ms) == ([3, 3, 1], None)
+    whole = worker()
+    whole.run([ticket(id=number, tenant_id=1 + number % 2, lsn=100 + number) for number in range(7)])
+    whole.run([], tick_ms=DUE_MS + HOUR_MS)
+    assert sut.feed() == whole.feed()

@@ -39,6 +39,7 @@ WORKER = SETTINGS.worker.model_copy(
         "missing_told_interval_s": 4,
         "policies": {"ticket_sla_breach": {"high_hours_max": 0.0005, "low_hours_max": 0.0002}},
         "snapshot_settle_ms": 300,
+        "timers_per_tick_max": 2,
         "merge_wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
     }
 )
