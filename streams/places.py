@@ -14,6 +14,7 @@ from detectors.geo import Area, AreaError, circle, polygon
 from detectors.interface import Detector
 from detectors.policy import Policy, PolicyError, overridden
 from detectors.quality import DataQuality, DataQualityPolicy
+from detectors.registry import DETECTORS
 from streams.memory import Family
 
 if TYPE_CHECKING:  # the tables hold places
@@ -50,24 +51,29 @@ class PlaceBook:
 
     def __init__(self, families: Sequence[Family], defaults: Mapping[str, Mapping[str, Any]]) -> None:
         self._families = tuple(families)
-        detectors = [detector for family in families for detector in family.detectors]
-        self._defaults: dict[str, Policy] = {}
-        for detector in detectors:
+        running = [detector for family in families for detector in family.detectors]
+        self._known: dict[str, Policy] = {detector.name: detector.policy for detector in (*DETECTORS, *running)}
+        """The policies of all detectors, also of those that do not run here."""
+        for name, fields in defaults.items():
             try:
-                self._defaults[detector.name] = overridden(detector.policy, [defaults.get(detector.name, {})])
+                self._known[name] = overridden(self._policy_of(name), [fields])
             except PolicyError as error:
-                raise PolicyError(f"the policy of {detector.name}: {error}") from None
+                raise PolicyError(f"the policy of {name}: {error}") from None
+        self._defaults = {detector.name: self._known[detector.name] for detector in running}
 
     def check(self, detector: str, settings: Mapping[str, Any]) -> None:
         """Whether these fields fit the detector's policy.
 
         Raises:
-            PolicyError: they do not, or no detector that runs here has this name.
+            PolicyError: they do not, or no detector has this name.
         """
-        default = self._defaults.get(detector)
-        if default is None:
-            raise PolicyError(f"no detector `{detector}`: there are {', '.join(sorted(self._defaults))}")
-        overridden(default, [settings])
+        overridden(self._policy_of(detector), [settings])
+
+    def _policy_of(self, detector: str) -> Policy:
+        policy = self._known.get(detector)
+        if policy is None:
+            raise PolicyError(f"no detector `{detector}`: there are {', '.join(sorted(self._known))}")
+        return policy
 
     def at(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
         """The place; of an unknown site the same as of none."""

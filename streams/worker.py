@@ -16,6 +16,7 @@ import uvloop
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
+from streams.assembly import make_judge
 from streams.garbage import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.probes import Probes
@@ -36,8 +37,10 @@ def run_worker(settings: Settings) -> None:
     """Run a worker until SIGTERM or SIGINT.
 
     Raises:
-        WatchfloorError: Kafka cannot be reached, the metrics port is taken, or the engine failed.
+        WatchfloorError: a detector or policy of the settings does not exist, Kafka cannot be reached, the metrics
+            port is taken, or the engine failed.
     """
+    make_judge(settings.worker)  # a wrong setting is told before a missing server
     configure_logs(settings.log.level, process="worker")
     for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

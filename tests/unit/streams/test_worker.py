@@ -19,3 +19,20 @@ def test_a_broker_that_goes_while_the_worker_starts_gives_one_clear_line(tmp_pat
     )
     with pytest.raises(WatchfloorError, match="no Kafka broker answers"):
         asyncio.run(worker._serve(settings, "epoch", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("worker_settings", "said"),
+    [
+        (
+            WorkerSettings(detectors=("wrong_persom",)),
+            "there is no detector 'wrong_persom': choose from .*wrong_person",
+        ),
+        (WorkerSettings(policies={"overtime": {"hours": 3}}), "the policy of overtime: .*unknown field `hours`"),
+        (WorkerSettings(policies={"overtime": {"day_hours_max": "ten"}}), "the policy of overtime: Expected `float`"),
+        (WorkerSettings(policies={"overtme": {}}), "no detector `overtme`: there are .*overtime"),
+    ],
+)
+def test_a_wrong_detector_or_policy_is_told_before_a_missing_broker(worker_settings: WorkerSettings, said: str) -> None:
+    with pytest.raises(WatchfloorError, match=said):
+        worker.run_worker(Settings(worker=worker_settings))
