@@ -90,7 +90,7 @@ class Fence(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="fe
 AnyFeedRecord = AnomalyDetected | TicketUpdated | RateLimited | Fence
 
 
-class ProcessedEvent(msgspec.Struct, frozen=True, array_like=True):
+class ProcessedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An event that was scored and found clean."""
 
     event_id: str

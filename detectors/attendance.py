@@ -11,12 +11,17 @@ from detectors.interface import Event
 _YEAR_3000_S: Final = 32_503_680_000.0
 
 
-def occurred_s(row: Attendance) -> float | None:
-    """When the check was made, Unix seconds; None where unknown, before 1970, or so late that no calendar has it."""
-    if row.occurred_at is None:
+def unix_s(at: datetime | None) -> float | None:
+    """A time in Unix seconds; None where unknown, before 1970, or so late that no calendar has it."""
+    if at is None:
         return None
-    at_s = row.occurred_at.timestamp()
+    at_s = at.timestamp()
     return at_s if 0 <= at_s < _YEAR_3000_S else None
+
+
+def occurred_s(row: Attendance) -> float | None:
+    """When the check was made, Unix seconds; None as in `unix_s`."""
+    return unix_s(row.occurred_at)
 
 
 def restated(event: Event[Attendance]) -> bool:

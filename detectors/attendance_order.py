@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from contracts.rows import Attendance
-from detectors.facts import CHECK_IN, CHECK_OUT
+from detectors.facts import CHECK_IN, CHECKS
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.plausible import Reason
 from detectors.policy import Policy
@@ -63,10 +63,13 @@ class AttendanceOrder:
     ) -> tuple[OrderState | None, Judgements]:
         """The finding at the check-out that comes after its check-in was known."""
         row = event.row
-        if row.occurred_at is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+        if row.occurred_at is None or row.event_type not in CHECKS:
             return state, NOTHING
         marks: Marks = () if state is None else state.marks
-        mark = (row.occurred_at.timestamp(), row.site_id, row.event_type == CHECK_IN)
+        at_s = event.at_s or row.occurred_at.timestamp()
+        mark = (at_s, row.site_id, row.event_type == CHECK_IN)
+        if not marks or at_s > marks[-1][0]:  # nearly always: nothing follows it that it could come before
+            return OrderState((*marks[1 - _MARKS_MAX :], mark)), NOTHING
         if mark in marks:
             return state, NOTHING
         after = OrderState(tuple(sorted((*marks, mark), key=_time_of))[-_MARKS_MAX:])

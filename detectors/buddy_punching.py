@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance import occurred_s, restated
-from detectors.facts import CHECK_IN, CHECK_OUT
+from detectors.facts import CHECKS
 from detectors.fraud import Score, grown
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Judgement
@@ -98,8 +98,8 @@ class BuddyPunching:
     ) -> tuple[Uses | None, Judgements]:
         """The finding where somebody else used the device just before or after."""
         row, before = event.row, event.before
-        at_s, person_id = occurred_s(row), row.person_id
-        if at_s is None or person_id is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+        at_s, person_id = event.at_s or occurred_s(row), row.person_id
+        if at_s is None or person_id is None or row.event_type not in CHECKS:
             return state, NOTHING
         if before is not None and restated(event) and before.device_id == row.device_id:
             return state, NOTHING

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from contracts.rows import Attendance
-from detectors.facts import CHECK_IN, CHECK_OUT, Shift
+from detectors.facts import CHECK_IN, CHECKS, Shift
 
 Marks: TypeAlias = tuple[tuple[float, int | None], ...]
 """A person's last check-ins and check-outs by time: Unix seconds, and the site; None for a check-out."""
@@ -19,23 +19,28 @@ _EARLY_S_MAX = 2 * 3_600.0
 """A check-in belongs to a shift from so long before its start."""
 
 
-def noted(marks: Marks, row: Attendance) -> Marks:
+def noted(marks: Marks, row: Attendance, at_s: float | None = None) -> Marks:
     """The marks with a check-in or check-out; the same object where it says nothing new.
+
+    Args:
+        marks: so far.
+        row: the check.
+        at_s: `Event.at_s`, where it is known.
 
     >>> from datetime import UTC, datetime
     >>> row = Attendance(id=1, tenant_id=1, site_id=4, event_type="CHECK_IN", occurred_at=datetime(1970, 1, 2, tzinfo=UTC))
     >>> noted(((90_000.0, None),), row)
     ((86400.0, 4), (90000.0, None))
     """
-    if row.occurred_at is None or (row.event_type == CHECK_IN and row.site_id is None):
+    kind, at = row.event_type, row.occurred_at
+    if at is None or kind not in CHECKS or (kind == CHECK_IN and row.site_id is None):
         return marks
-    if row.event_type not in {CHECK_IN, CHECK_OUT}:
-        return marks
-    mark = (row.occurred_at.timestamp(), row.site_id if row.event_type == CHECK_IN else None)
+    at_s = at_s or at.timestamp()
+    mark = (at_s, row.site_id if kind == CHECK_IN else None)
+    if not marks or at_s > marks[-1][0]:  # nearly always: it is new, and there is nothing to sort
+        return (*marks[1 - MARKS_MAX :], mark)
     if mark in marks:
         return marks
-    if not marks or mark[0] >= marks[-1][0]:  # nearly always: nothing to sort
-        return (*marks[1 - MARKS_MAX :], mark)
     return tuple(sorted((*marks, mark), key=_time_of))[-MARKS_MAX:]
 
 

@@ -6,6 +6,7 @@ from detectors.geo import Area
 
 CHECK_IN = "CHECK_IN"
 CHECK_OUT = "CHECK_OUT"
+CHECKS = frozenset({CHECK_IN, CHECK_OUT})
 
 
 class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):

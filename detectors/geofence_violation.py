@@ -49,7 +49,7 @@ class Outside(msgspec.Struct, frozen=True, array_like=True, gc=False):
     told: bool = False
 
 
-class GeofenceState(msgspec.Struct, frozen=True, array_like=True):
+class GeofenceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A person's attendance, and where the person is outside."""
 
     marks: Marks = ()
@@ -99,7 +99,7 @@ class GeofenceViolation:
         row, site = event.row, event.site
         if not isinstance(row, Location):
             held = state or _NEW
-            marks = noted(held.marks, row)
+            marks = noted(held.marks, row, event.at_s)
             return (state if marks is held.marks else GeofenceState(marks, held.outside)), NOTHING
         if site is None or site.area is None or row.latitude is None or row.longitude is None:
             return state, NOTHING
@@ -108,7 +108,7 @@ class GeofenceViolation:
             return state, NOTHING
         if row.recorded_at is None or row.is_mock or _same(event.before, row):
             return state, NOTHING
-        return _weighed(state, event, row, site.site_id, far_m, row.recorded_at.timestamp(), policy)
+        return _weighed(state, event, row, site.site_id, far_m, event.at_s or row.recorded_at.timestamp(), policy)
 
 
 def _weighed(

@@ -8,7 +8,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance import iso_utc, occurred_s, restated, shift_at
-from detectors.facts import CHECK_IN, CHECK_OUT, Shift, SiteFacts
+from detectors.facts import CHECK_IN, CHECKS, Shift, SiteFacts
 from detectors.fraud import Score, grown
 from detectors.geo import distance_m
 from detectors.interface import NOTHING, Entity, Event, Judgements
@@ -106,8 +106,8 @@ class ImpossibleShifts:
     ) -> tuple[Checks | None, Judgements]:
         """The finding where this check and a known one cannot both be true."""
         row = event.row
-        at_s, site_id = occurred_s(row), row.site_id
-        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT} or restated(event):
+        at_s, site_id = event.at_s or occurred_s(row), row.site_id
+        if at_s is None or site_id is None or row.event_type not in CHECKS or (event.before and restated(event)):
             return state, NOTHING
         check = _check(row, event.site, at_s, site_id, policy)
         latest = () if state is None else state.latest

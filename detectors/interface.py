@@ -63,6 +63,9 @@ class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """The shifts of the person that the row names; only for attendance and location."""
     missing: tuple[str, ...] = ()
     """References that the row names and that did not come in time: "site", "person", "assignment"."""
+    at_s: float | None = None
+    """When a check was made or a fix taken, Unix seconds, worked out once for all detectors. None where nobody has, or
+    where no calendar has the time; so always `event.at_s or ...`, with what the row itself says."""
 
 
 Judgements: TypeAlias = Sequence[Judgement]

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance import iso_utc, occurred_s, restated, shift_at
-from detectors.facts import CHECK_IN, CHECK_OUT
+from detectors.facts import CHECK_IN, CHECKS
 from detectors.fraud import Score, grown
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Judgement
@@ -64,29 +64,37 @@ class LateCheckIn:
     ) -> tuple[RecentChecks | None, Judgements]:
         """The finding where a check-in is the first of its shift and too late."""
         row = event.row
-        site_id, at_s = row.site_id, occurred_s(row)
-        if at_s is None or site_id is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+        site_id, at_s = row.site_id, event.at_s or occurred_s(row)
+        if at_s is None or site_id is None or row.event_type not in CHECKS:
             return state, NOTHING
         if event.before is not None and restated(event):
             return state, NOTHING
         checks = () if state is None else state.checks
         check = (site_id, at_s)
-        if check in checks:
+        newest = not checks or at_s > checks[-1][1]  # nearly always: it is new, and there is nothing to sort
+        if not newest and check in checks:
             return state, NOTHING
         found: Judgements = NOTHING
         if row.event_type == CHECK_IN:
             shift = shift_at(event.shifts, site_id, at_s, policy.check_in_early_s_max)
             if shift is not None and at_s - shift.start_s > policy.grace_s_max:
                 since_s = shift.start_s - policy.check_in_early_s_max
-                if not any(site == site_id and since_s <= known_s <= at_s for site, known_s in checks):
+                if not _was_there(checks, site_id, since_s, at_s):
                     found = (_judgement(row, at_s - shift.start_s, shift.assignment_id, shift.start_s, policy),)
         if event.before is not None:
             replaced = (event.before.site_id, occurred_s(event.before))
             checks = tuple(known for known in checks if known != replaced)
         checks = (*checks, check)
-        if len(checks) > 1 and at_s < checks[-2][1]:
+        if not newest:
             checks = tuple(sorted(checks, key=_time))
         return RecentChecks(checks[-_CHECKS_MAX:]), found
+
+
+def _was_there(checks: tuple[tuple[int, float], ...], site_id: int, since_s: float, until_s: float) -> bool:
+    for site, at_s in checks:  # noqa: SIM110 - `any` would make a generator for every check-in
+        if site == site_id and since_s <= at_s <= until_s:
+            return True
+    return False
 
 
 def _time(check: tuple[int, float]) -> float:

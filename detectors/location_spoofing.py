@@ -125,7 +125,7 @@ class LocationSpoofing:
         latitude, longitude, at = row.latitude, row.longitude, row.recorded_at
         if latitude is None or longitude is None or at is None:
             return state, NOTHING
-        at_s, accuracy_m = at.timestamp(), row.accuracy_m
+        at_s, accuracy_m = event.at_s or at.timestamp(), row.accuracy_m
         if state is None or state.device_id != row.device_id:
             told = _NEVER if state is None else state.told
             after = SpoofingState(
@@ -136,7 +136,7 @@ class LocationSpoofing:
                 row.device_id,
                 1,
                 at_s,
-                _perfect_n(0, accuracy_m, policy),
+                1 if accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max else 0,
                 None,
                 told,
             )
@@ -156,7 +156,8 @@ class LocationSpoofing:
             state.line, latitude, longitude, at_s,
             step_s_min=policy.line_step_s_min, step_m_min=policy.line_step_m_min, off_m_max=policy.line_m_max,
         )  # fmt: skip
-        perfect_n = _perfect_n(state.perfect_n, accuracy_m, policy)
+        perfect = accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max
+        perfect_n = state.perfect_n + 1 if perfect else 0
         after = SpoofingState(
             latitude, longitude, at_s, accuracy_m, row.device_id, frozen_n, frozen_since_s, perfect_n, line, state.told
         )
@@ -195,10 +196,6 @@ def _jump(
     if far_m - accuracies_m < policy.jump_m_min or speed_mps <= policy.speed_mps_max:
         return None
     return Jump(far_m, accuracies_m, seconds, speed_mps)
-
-
-def _perfect_n(before: int, accuracy_m: float | None, policy: LocationSpoofingPolicy) -> int:
-    return before + 1 if accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max else 0
 
 
 class Reason(NamedTuple):

@@ -8,7 +8,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance import iso_utc, occurred_s, restated, shift_at
-from detectors.facts import CHECK_IN, CHECK_OUT, Shift
+from detectors.facts import CHECK_OUT, CHECKS, Shift
 from detectors.fraud import Score
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Judgement
@@ -91,19 +91,21 @@ class MissingCheckOut:
     ) -> tuple[Presences | None, Judgements]:
         """Only learns who is where: the missing check-out is an absence."""
         row = event.row
-        at_s = occurred_s(row)
-        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
+        at_s = event.at_s or occurred_s(row)
+        if at_s is None or row.event_type not in CHECKS:
             return state, NOTHING
         if event.before is not None and restated(event):
             return state, NOTHING
         before = Presences() if state is None else state
         held, at_ms, now_ms = before.open, round(at_s * 1000), event.now_us // 1000
-        if held:
+        if held and row.event_type == CHECK_OUT and held[-1].in_ms <= at_ms:
+            held = ()  # nearly always: it ends them all, for they are in the order of their times
+        elif held:
             stale_ms = now_ms - round(policy.age_hours_max * _HOUR_MS)
             held = tuple(each for each in held if each.row_id != row.id and _due_ms(each, policy) > stale_ms)
         out_ms, told_id = before.out_ms, before.told_id
         if row.event_type == CHECK_OUT:
-            held = tuple(each for each in held if each.in_ms > at_ms)
+            held = tuple(each for each in held if each.in_ms > at_ms) if held else ()
             out_ms = max(out_ms, at_ms)
         elif at_ms > out_ms and row.id != told_id:
             end_ms = _end_ms(event.shifts, row.site_id, at_s, policy)
@@ -125,7 +127,7 @@ class MissingCheckOut:
 
     def due_ms(self, state: Presences, policy: MissingCheckOutPolicy) -> int | None:
         """When the first of the check-outs is missing."""
-        return min((_due_ms(each, policy) for each in state.open), default=None)
+        return min([_due_ms(each, policy) for each in state.open]) if state.open else None
 
     def expire(
         self, state: Presences, at_ms: int, policy: MissingCheckOutPolicy

@@ -11,7 +11,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance import occurred_s, restated
-from detectors.facts import CHECK_IN, CHECK_OUT, Shift
+from detectors.facts import CHECK_IN, CHECKS
 from detectors.fraud import Score, grown
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Evidence, Judgement
@@ -111,10 +111,8 @@ class Overtime:
     ) -> tuple[Work | None, Judgements]:
         """The findings where the hours of a day or a week go over their limit."""
         row = event.row
-        at_s = occurred_s(row)
-        if at_s is None or row.event_type not in {CHECK_IN, CHECK_OUT}:
-            return state, NOTHING
-        if event.before is not None and restated(event):
+        at_s = event.at_s or occurred_s(row)
+        if at_s is None or row.event_type not in CHECKS or (event.before and restated(event)):
             return state, NOTHING
         work = Work() if state is None else state
         check = Loose(row.id, at_s, row.event_type == CHECK_IN)
@@ -123,6 +121,11 @@ class Overtime:
         if not work.loose and check.arrives:
             return _with_loose(work, (check,)), NOTHING
         oldest_s = at_s - policy.presence_hours_max * _HOUR_S
+        if len(work.loose) == 1 and not check.arrives:  # nearly always: the check-out of the one open check-in
+            (only,) = work.loose
+            here = only.arrives and oldest_s <= only.at_s < at_s and only.row_id != row.id
+            if here and not _counted(work, only.at_s, at_s):
+                return _count(work, (), only, check, event, policy)
         loose = tuple(each for each in work.loose if each.row_id != row.id and each.at_s >= oldest_s)
         other = _counterpart(check, loose, oldest_s, policy)
         if other is None or _counted(work, min(check.at_s, other.at_s), max(check.at_s, other.at_s)):
@@ -130,8 +133,7 @@ class Overtime:
             return _with_loose(work, loose), NOTHING
         loose = tuple(each for each in loose if each is not other)
         began, ended = (check, other) if check.arrives else (other, check)
-        zone = _zone("UTC" if event.site is None else event.site.timezone)
-        return _count(_with_loose(work, loose), began, ended, event.shifts, zone, policy)
+        return _count(work, loose, began, ended, event, policy)
 
 
 def _with_loose(work: Work, loose: tuple[Loose, ...]) -> Work:
@@ -167,11 +169,17 @@ def _zone(name: str) -> tzinfo:
 
 
 def _count(
-    work: Work, began: Loose, ended: Loose, shifts: Sequence[Shift], zone: tzinfo, policy: OvertimePolicy
+    work: Work,
+    loose: tuple[Loose, ...],
+    began: Loose,
+    ended: Loose,
+    event: Event[Attendance],
+    policy: OvertimePolicy,
 ) -> tuple[Work, Judgements]:
-    """Add a stretch of work."""
+    """Add a stretch of work; `loose` is what is left without a counterpart then."""
+    zone = _zone("UTC" if event.site is None else event.site.timezone)
     began_s, ended_s = began.at_s, ended.at_s
-    for shift in shifts:
+    for shift in event.shifts:
         if began.at_s < shift.start_s <= began.at_s + policy.rounding_s:
             began_s = shift.start_s
         if shift.end_s < ended.at_s <= shift.end_s + policy.rounding_s:
@@ -196,7 +204,7 @@ def _count(
         told_week = week
         findings = (*findings, _judgement("week", week_s, week_max_s, worked_s, began, policy))
     row_ids = (began.row_id, ended.row_id)
-    return Work(work.loose, days[-_DAYS_MAX:], told_week, row_ids, began.at_s, ended.at_s, ordinal), findings
+    return Work(loose, days[-_DAYS_MAX:], told_week, row_ids, began.at_s, ended.at_s, ordinal), findings
 
 
 def _added(days: tuple[Day, ...], ordinal: int, worked_s: int) -> tuple[tuple[Day, ...], int]:

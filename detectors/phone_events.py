@@ -73,7 +73,7 @@ class PhoneEvents:
         now_s = event.now_us / 1e6
         if state is None:
             return opened(now_s, 0 if event.site is None else ahead_s(event.site.timezone)), NOTHING
-        return counted(state, now_s if at is None else at.timestamp(), now_s), NOTHING
+        return counted(state, now_s if at is None else event.at_s or at.timestamp(), now_s), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
         """The first open hour's end, and what is waited for after it."""

@@ -8,7 +8,7 @@ OPEN_HOURS_MAX = 24
 """Older counts belong to a time in which nobody judged: the device begins anew."""
 
 
-class PhoneHours(msgspec.Struct, frozen=True, array_like=True):
+class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The hours that are not judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
 
     start_s: int

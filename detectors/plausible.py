@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from contracts.rows import Assignment, Attendance, Device, Jobneed, Location, Site, Tenant, Ticket, WorkOrder, known
-from detectors.facts import CHECK_IN, CHECK_OUT
+from detectors.facts import CHECKS as ATTENDANCE_CHECKS
 from detectors.geo import LATITUDE_MAX, LONGITUDE_MAX, AreaError, polygon
 from detectors.policy import Policy
 
@@ -19,7 +19,6 @@ _TEXT_CHARACTERS_MAX = 40
 _SPEED_UNKNOWN = -1.0
 """What an iPhone says where it does not know its speed (CLLocation.speed)."""
 
-_ATTENDANCE_TYPES = frozenset({CHECK_IN, CHECK_OUT})
 _JOB_TYPES = frozenset({"TASK", "TOUR", None})
 _JOB_STATUSES = frozenset({"ASSIGNED", "IN_PROGRESS", "COMPLETED", "CANCELLED", None})
 _DEVICE_STATUSES = frozenset({"ONLINE", "OFFLINE", None})
@@ -147,7 +146,7 @@ class _Check:
         return row, self.reasons
 
 
-def _location(row: Location, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
+def _location(row: Location, now_us: int, policy: DataQualityPolicy, at_s: float | None = None) -> Cleaned | None:
     latitude, longitude, at, accuracy_m, speed_mps = (
         row.latitude,
         row.longitude,
@@ -165,7 +164,7 @@ def _location(row: Location, now_us: int, policy: DataQualityPolicy) -> Cleaned 
         and (latitude or longitude)
         and (accuracy_m is None or 0.0 <= accuracy_m < inf)
         and (speed_mps is None or 0.0 <= speed_mps < inf)
-        and _YEAR_2000_S <= at.timestamp() <= now_us / 1e6 + policy.future_s_max
+        and _YEAR_2000_S <= (at_s or at.timestamp()) <= now_us / 1e6 + policy.future_s_max
     ):
         return None
     check = _Check(row, now_us, policy)
@@ -182,11 +181,11 @@ def _location(row: Location, now_us: int, policy: DataQualityPolicy) -> Cleaned 
     return check.cleaned()
 
 
-def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
+def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy, at_s: float | None = None) -> Cleaned | None:
     latitude, longitude, at, accuracy_m = row.latitude, row.longitude, row.occurred_at, row.accuracy_m
     if (  # as for fixes: the whole cost of a good row
         row.person_id is not None
-        and row.event_type in _ATTENDANCE_TYPES
+        and row.event_type in ATTENDANCE_CHECKS
         and at is not None
         and (
             (latitude is None and longitude is None)
@@ -199,14 +198,14 @@ def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy) -> Clea
             )
         )
         and (accuracy_m is None or 0.0 <= accuracy_m < inf)
-        and _YEAR_2000_S <= at.timestamp() <= now_us / 1e6 + policy.future_s_max
+        and _YEAR_2000_S <= (at_s or at.timestamp()) <= now_us / 1e6 + policy.future_s_max
     ):
         return None
     check = _Check(row, now_us, policy)
     check.there("person_id", "event_type", "occurred_at")
     check.position()
     check.number("accuracy_m")
-    check.word("event_type", _ATTENDANCE_TYPES)
+    check.word("event_type", ATTENDANCE_CHECKS)
     check.happened("occurred_at")
     return check.cleaned()
 
@@ -300,7 +299,7 @@ def _tenant(row: Tenant, now_us: int, policy: DataQualityPolicy) -> Cleaned | No
     return check.cleaned()
 
 
-CHECKS: Final[Mapping[str, Callable[[Any, int, DataQualityPolicy], Cleaned | None]]] = {
+CHECKS: Final[Mapping[str, Callable[..., Cleaned | None]]] = {
     "location": _location,
     "attendance": _attendance,
     "jobneed": _jobneed,
@@ -311,7 +310,10 @@ CHECKS: Final[Mapping[str, Callable[[Any, int, DataQualityPolicy], Cleaned | Non
     "site": _site,
     "tenant": _tenant,
 }
-"""By canonical table: takes a row, its commit time in microseconds and the policy; None: the row is good."""
+"""By canonical table: takes a row, its commit time in microseconds and the policy; None: the row is good.
+
+Those of fixes and checks also take `Event.at_s`, where somebody has worked it out.
+"""
 
 
 def _shown(value: Any) -> float | str | None:

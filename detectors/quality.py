@@ -1,9 +1,11 @@
 """DATA_QUALITY: a row with a value that cannot be, which is judged without it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import AnyRow
+from detectors.attendance import unix_s
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Evidence, Judgement
 from detectors.plausible import CHECKS, DataQualityPolicy, Reason
@@ -52,7 +54,12 @@ class DataQuality:
 
 
 def clean(
-    table: str, row: AnyRow, now_us: int, policy: DataQualityPolicy, before: AnyRow | None = None
+    table: str,
+    row: AnyRow,
+    now_us: int,
+    policy: DataQualityPolicy,
+    before: AnyRow | None = None,
+    at_s: float | None = None,
 ) -> tuple[AnyRow, Sequence[Reason]]:
     """The row without the values that cannot be, and the reasons that are new with it.
 
@@ -62,10 +69,13 @@ def clean(
         now_us: its commit time, microseconds since 1970.
         policy: that holds at its site.
         before: the row as it was, of an update.
+        at_s: `Event.at_s`, of a fix or a check, where it is known already.
     """
     check = CHECKS.get(table)
-    cleaned = None if check is None else check(row, now_us, policy)
-    if check is None or cleaned is None:
+    if check is None:
+        return row, ()
+    cleaned = check(row, now_us, policy) if at_s is None else check(row, now_us, policy, at_s)
+    if cleaned is None:
         return row, ()
     row, reasons = cleaned
     if before is not None and reasons:
@@ -73,6 +83,13 @@ def clean(
         if told is not None:
             return row, [reason for reason in reasons if reason not in told[1]]
     return row, reasons
+
+
+def happened_s(table: str, row: Any) -> float | None:
+    """`Event.at_s` of a row: of a fix or a check; None for other rows, and where no calendar has the time."""
+    if table == "location":
+        return unix_s(row.recorded_at)
+    return unix_s(row.occurred_at) if table == "attendance" else None
 
 
 def data_quality(reasons: Sequence[Reason]) -> Judgement:

@@ -59,9 +59,11 @@ class UnauthorizedSite:
     def judge(self, state: None, event: Event[Attendance], policy: UnauthorizedSitePolicy) -> tuple[None, Judgements]:
         """The finding where site, person and time are known and no shift covers them."""
         row = event.row
-        if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None or restated(event):
+        if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None:
             return state, NOTHING
-        at_s = occurred_s(row)
+        if event.before is not None and restated(event):
+            return state, NOTHING
+        at_s = event.at_s or occurred_s(row)
         if at_s is None:
             return state, NOTHING
         early_s, late_s = policy.check_in_early_s_max, policy.check_in_late_s_max

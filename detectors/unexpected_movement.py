@@ -112,12 +112,12 @@ class UnexpectedMovement:
         row = event.row
         if not isinstance(row, Location):
             held = state or _NEW
-            marks = noted(held.marks, row)
+            marks = noted(held.marks, row, event.at_s)
             return (state if marks is held.marks else msgspec.structs.replace(held, marks=marks)), NOTHING
         latitude, longitude, at = row.latitude, row.longitude, row.recorded_at
         if latitude is None or longitude is None or at is None or row.is_mock:
             return state, NOTHING
-        held, at_s = state or _NEW, at.timestamp()
+        held, at_s = state or _NEW, event.at_s or at.timestamp()
         if at_s <= held.at_s:
             return state, NOTHING
         accuracy_m = policy.unknown_accuracy_m if row.accuracy_m is None else row.accuracy_m

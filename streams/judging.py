@@ -3,7 +3,7 @@
 Owns the memories and the timers that follow from them. Knows of the feed only that somebody tells it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.envelope import Change
@@ -15,8 +15,8 @@ from streams.places import Place, PlaceBook, Step
 from streams.tables import TenantTables
 from streams.timers import Timer
 
-Failed = Callable[[str, Exception], None]
-"""Takes a detector's name and what it raised."""
+Failures = list[tuple[str, Exception]]
+"""Names of detectors, and what they raised."""
 
 
 class Absence(NamedTuple):
@@ -66,9 +66,9 @@ class Judge:
         change: Change,
         event: Event[Any],
         place: Place,
+        failures: Failures,
         *,
         taught: bool,
-        failed: Failed,
     ) -> list[Judgement]:
         """Every detector's judgements of an event; one that raises keeps its state and costs nobody else's.
 
@@ -77,49 +77,50 @@ class Judge:
             change: the row change behind the event.
             event: what the detectors see.
             place: what holds at the event's site.
+            failures: gets the detectors that raised.
             taught: whether the event only teaches: then there are no judgements.
-            failed: is told of each detector that raised.
         """
         judgements: list[Judgement] = []
         row, memories = event.row, tables.memories
         for family, steps in place.plans.get(change.table, ()):
+            if not family.remembers:
+                if not taught:
+                    _judge_alone(steps, event, judgements, failures)
+                continue
             key = family.key_of(row)
             if key is None:
                 continue
-            if not family.remembers:
-                if not taught:
-                    _judge_alone(steps, event, judgements, failed)
-                continue
             table = memories[family.name]
-            memory = table.get(key)
-            if memory is None:
-                memory = family.memory_type()
+            held = table.get(key)
+            memory = family.memory_type() if held is None else held
             changed = emptied = rearm = False
-            for name, judge, policy, stateful in steps:
+            for name, judge, policy, stateful, due_ms in steps:
                 before = getattr(memory, name) if stateful else None
                 try:
                     after, found = judge(before, event, policy)
+                    if due_ms is not None and after is not before:  # mostly its time is what it was
+                        rearm = after is None or due_ms(after, policy) != memory.due_ms or memory.origin is None
                 except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
-                    failed(name, error)
+                    failures.append((name, error))
                     continue
                 if after is not before:
                     setattr(memory, name, after)
                     changed = True
                     if after is None:
                         emptied = True
-                    if name == family.timed:
-                        rearm = True
                 if found:
                     judgements.extend(found)
             if rearm:
                 try:
                     judgements.extend(self._rearm(tables, family, key, memory, change, place, taught=taught))
                 except Exception as error:  # noqa: BLE001 - as above
-                    failed(family.timed, error)
+                    failures.append((family.timed, error))
             if rearm or emptied:
                 self._keep(tables, family, key, memory)
-            elif changed:
+            elif held is None and changed:
                 table.put(key, memory)
+            elif changed:  # most of the time: cheaper than a put
+                table.changed(key)
         return [] if taught else judgements
 
     def forget(self, tables: TenantTables, change: Change) -> None:
@@ -128,7 +129,7 @@ class Judge:
             if family.entity == "row" and family.remembers:
                 tables.memories[family.name].delete((change.row.tenant_id, change.row.id))
 
-    def fire(self, tables: TenantTables, tenant_id: int, timer: Timer, failed: Failed) -> Absence | None:
+    def fire(self, tables: TenantTables, tenant_id: int, timer: Timer, failures: Failures) -> Absence | None:
         """Let the tenant's first timer fire, which is this one.
 
         Returns:
@@ -154,7 +155,7 @@ class Judge:
             if due_by_policy_ms is not None and due_by_policy_ms > due_ms:
                 memory.due_ms = due_by_policy_ms
             else:
-                absence = self._expire(tables, key, memory, family, state, due_ms, place, policy, failed)
+                absence = self._expire(tables, key, memory, family, state, due_ms, place, policy, failures)
         if memory.due_ms is not None:
             tables.timers.add(tenant_id, Timer(memory.due_ms, timer.table, timer.entity_id))
         self._keep(tables, family, key, memory)
@@ -170,7 +171,7 @@ class Judge:
         due_ms: int,
         place: Place,
         policy: Any,
-        failed: Failed,
+        failures: Failures,
     ) -> Absence | None:
         detector: Any = family.absence
         try:
@@ -179,7 +180,7 @@ class Judge:
             else:
                 after, judgements = detector.expire(state, due_ms, policy)
         except Exception as error:  # noqa: BLE001 - as in `judge`; its timer is dropped, or it would raise for ever
-            failed(detector.name, error)
+            failures.append((detector.name, error))
             return None
         setattr(memory, detector.name, after)
         again_ms = None if after is None else detector.due_ms(after, policy)
@@ -210,8 +211,6 @@ class Judge:
         policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
         due_ms = detector.due_ms(state, policy) if state is not None and policy.enabled else None
-        if due_ms == memory.due_ms and detector in family.baselines:
-            return ()  # most often: an event is counted, and moves no time
         now_ms = change.commit_us // 1000
         found: Sequence[Judgement] = ()
         if due_ms is not None and due_ms <= now_ms:
@@ -309,13 +308,13 @@ def _conclude(
     return state, judgements
 
 
-def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failed: Failed) -> None:
+def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failures: Failures) -> None:
     """Run detectors that keep nothing."""
-    for name, judge, policy, _ in steps:
+    for name, judge, policy, *_ in steps:
         try:
             _, found = judge(None, event, policy)
         except Exception as error:  # noqa: BLE001 - as in `judge`
-            failed(name, error)
+            failures.append((name, error))
             continue
         if found:
             judgements.extend(found)

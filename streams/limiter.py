@@ -31,8 +31,8 @@ class Limiter:
         outbox: Outbox,
         metrics: WorkerMetrics,
     ) -> None:
-        self._events_per_second_max = events_per_second_max
         self._window_ms = window_ms
+        self._default_limit = self._per_window(events_per_second_max)
         self._report_interval_ms = report_interval_ms
         self._outbox = outbox
         self._metrics = metrics
@@ -88,7 +88,9 @@ class Limiter:
     def _limit(self, tenant: TenantState) -> int:
         """Events that are scored per window; at least one, so that a limit below one a window is no blackout."""
         own = tenant.events_per_second_max
-        per_second = self._events_per_second_max if own is None else own
+        return self._default_limit if own is None else self._per_window(own)
+
+    def _per_window(self, per_second: int) -> int:
         return 0 if per_second <= 0 else max(1, per_second * self._window_ms // 1000)
 
     def _report(

@@ -28,7 +28,7 @@ WHOLE_TENANT = 0
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The row change that set a timer: what its finding is about."""
+    """The row change that set a timer, or moved it last: what its finding is about."""
 
     table: str
     row_id: int

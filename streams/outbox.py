@@ -69,7 +69,7 @@ class Outbox:
         self._clock = clock
         self._metrics = metrics
         self._oldest_us: int | None = None
-        self._clean: dict[int, list[tuple[Change, str, int | None, int | None]]] = {}
+        self._clean: dict[int, list[tuple[str, str, int | None, int | None, int]]] = {}
 
     def feed(self, batch: MicroBatch, tenant: TenantState, record: FeedRecord) -> None:
         """Append a record to the operators' feed; only then is its seq the tenant's last.
@@ -95,7 +95,12 @@ class Outbox:
 
     def clean(self, change: Change, event_type: str, site_id: int | None, client_id: int | None) -> None:
         """Note an event that was scored and found clean; written by `flush`."""
-        self._clean.setdefault(change.row.tenant_id, []).append((change, event_type, site_id, client_id))
+        row = change.row
+        clean = self._clean.get(row.tenant_id)
+        if clean is None:
+            clean = self._clean[row.tenant_id] = []
+        name = f"{change.table}:{row.id}:{change.lsn}"  # as `event_id`, without its call
+        clean.append((name, event_type, site_id, client_id, change.commit_us))
 
     def dead_letter(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         """Append the original record to the dead letters, with its reason; the log names it by the same id."""
@@ -125,7 +130,7 @@ class Outbox:
 
     def flush(self, batch: MicroBatch) -> None:
         """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
-        now_us = self._clock() * 1e6
+        now_us = round(self._clock() * 1e6)
         if self._oldest_us is not None:
             self._metrics.detection_seconds.observe(max(0.0, (now_us - self._oldest_us) / 1e6))
             self._oldest_us = None
@@ -138,13 +143,13 @@ class Outbox:
                     part=part,
                     events=[
                         ProcessedEvent(
-                            event_id(change),
+                            name,
                             event_type,
                             site_id,
                             client_id,
-                            round((now_us - change.commit_us) / 1e3, 3),
+                            (now_us - commit_us) / 1000,
                         )
-                        for change, event_type, site_id, client_id in events[start : start + count]
+                        for name, event_type, site_id, client_id, commit_us in events[start : start + count]
                     ],
                 )
                 batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))

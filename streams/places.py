@@ -20,11 +20,11 @@ from streams.memory import Family
 if TYPE_CHECKING:  # the tables hold places
     from streams.tables import PolicyState, SiteState, TenantTables
 
-Step = tuple[str, Any, Policy, bool]
-"""A detector's name, its `judge`, the policy that holds, and whether it has a state."""
+Step = tuple[str, Any, Policy, bool, Any]
+"""A detector's name, its `judge`, the policy that holds, whether it has a state, and its `due_ms` if it finds absences."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct):
     """A site of a tenant, or no site, and what holds there."""
 
     facts: SiteFacts | None
@@ -36,6 +36,8 @@ class Place(msgspec.Struct, frozen=True):
     """Detector to the policy that holds."""
     quality: DataQualityPolicy | None
     """By which rows are cleaned; None where they are not."""
+    same_until_us: int = 0
+    """Log time before which a look at the site's row would change nothing: it is spared."""
 
 
 class PlaceBook:
@@ -77,13 +79,22 @@ class PlaceBook:
 
     def at(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
         """The place; of an unknown site the same as of none."""
-        key: tuple[int, int | None] = (tenant_id, site_id)
-        if site_id is not None and tables.sites.get((tenant_id, site_id)) is None:  # also counts as use of the site
-            tables.places.pop(key, None)
-            key = (tenant_id, None)
+        key: Any = (tenant_id, site_id)
         place = tables.places.get(key)
+        if place is not None and (
+            site_id is None or (tables.log_time.us < place.same_until_us and key in tables.sites.data)
+        ):
+            return place
+        if site_id is not None:
+            if tables.sites.get(key) is None:  # also counts as use of the site
+                tables.places.pop(key, None)
+                return self.at(tables, tenant_id, None)
+            same_until_us = tables.sites.same_until_us(key)
+        else:
+            same_until_us = 0
         if place is None:
-            place = tables.places[key] = self._make(tables, *key)
+            place = tables.places[key] = self._make(tables, tenant_id, site_id)
+        place.same_until_us = same_until_us
         return place
 
     def _make(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
@@ -105,7 +116,7 @@ class PlaceBook:
             )
         plans: dict[str, list[tuple[Family, Sequence[Step]]]] = {}
         for family in self._families:
-            steps = tuple(_step(detector, policies[detector.name]) for detector in family.detectors)
+            steps = tuple(_step(detector, policies[detector.name], family.timed) for detector in family.detectors)
             steps = tuple(step for step in steps if step[2].enabled)
             if steps:
                 for table in family.tables:
@@ -130,8 +141,9 @@ class PlaceBook:
         return made
 
 
-def _step(detector: Detector, policy: Policy) -> Step:
-    return (detector.name, detector.judge, policy, detector.state_type is not None)
+def _step(detector: Detector, policy: Policy, timed: str) -> Step:
+    due_ms = getattr(detector, "due_ms", None) if detector.name == timed else None
+    return (detector.name, detector.judge, policy, detector.state_type is not None, due_ms)
 
 
 def _area(tables: "TenantTables", key: tuple[int, int], site: "SiteState", limits: DataQualityPolicy) -> Area | None:

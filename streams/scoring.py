@@ -11,7 +11,6 @@ with its reason; the event's other detectors and the stream go on.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -20,10 +19,10 @@ import structlog
 from contracts.envelope import Change
 from detectors.facts import Shift
 from detectors.interface import Event
-from detectors.judgement import Judgement
-from detectors.quality import Reason, clean, data_quality
-from streams.anomalies import anomaly_of_absence, anomaly_of_change, event_type_of
+from detectors.quality import Reason, clean, data_quality, happened_s
+from streams.anomalies import event_type_of
 from streams.batches import keys_in_log_order, log_ms
+from streams.due import DueTimes
 from streams.engine.model import Entry, MicroBatch, Poison
 from streams.fuse import Fuse
 from streams.judging import Judge
@@ -34,6 +33,7 @@ from streams.outbox import Outbox
 from streams.places import Place
 from streams.reference import PolicyBook, ShiftBook, learn_person, learn_site, learn_tenant
 from streams.tables import TenantState, TenantTables
+from streams.telling import Teller
 from streams.tickets import status_change
 from streams.timers import Timer
 from streams.waiting import NOTHING_UNKNOWN, REFERENCES, Released, Unknown, WaitingRoom
@@ -80,10 +80,11 @@ class Scorer:
         self._judge = judge
         self._limiter = limiter
         self._room = waiting
-        self._timers_per_tick_max = timers_per_tick_max
+        self._due = DueTimes(limiter, self._fire, timers_per_tick_max, metrics)
         self._fuse = fuse
         self._failed: set[int] = set()
         self._outbox = outbox
+        self._teller = Teller(outbox, metrics)
         self._metrics = metrics
         self._learn: dict[str, Callable[[TenantTables, Change], None]] = {
             "tenant": learn_tenant,
@@ -118,7 +119,7 @@ class Scorer:
                 self._bury(batch, entry, change.table, str(error), type(error).__name__)
         self._fuse.note(len(batch.entries), keys_in_log_order(batch.entries, self._failed))
         if batch.tick_ms is not None:
-            self._tick(batch, tables, batch.tick_ms)
+            self._due.tick(batch, tables, batch.tick_ms)
         batch.wake_at_ms = min(
             (due for due in (self._limiter.next_report_ms(tables), tables.timers.next_ms()) if due is not None),
             default=None,
@@ -134,7 +135,7 @@ class Scorer:
         row: Any = change.row
         tenant_id, table, commit_ms = row.tenant_id, change.table, commit_us // 1000
         if tenant_id in tables.bursting or tables.timers.due_by(tenant_id, commit_ms):
-            self._advance(batch, tables, tenant_id, commit_ms)
+            self._due.advance(batch, tables, tenant_id, commit_ms)
         learn = self._learn.get(table)
         if learn is not None:
             self._learn_checked(batch, tables, learn, change)
@@ -225,16 +226,16 @@ class Scorer:
         before: Any = change.before
         missing, told = unknown
         reasons: Sequence[Reason] = ()
+        at_s = happened_s(change.table, row)
         if place.quality is not None:
-            row, reasons = clean(change.table, row, change.commit_us, place.quality, before)
-        event = Event(row, change.commit_us, op, before, place.facts, shifts, missing)
-        failures: list[str] = []
-
-        def failed(detector: str, error: Exception) -> None:
-            failures.append(detector)
+            given, (row, reasons) = row, clean(change.table, row, change.commit_us, place.quality, before, at_s)
+            if row is not given:  # its time may be among what was blanked
+                at_s = happened_s(change.table, row)
+        event = Event(row, change.commit_us, op, before, place.facts, shifts, missing, at_s)
+        failures: list[tuple[str, Exception]] = []
+        judgements = self._judge.judge(tables, change, event, place, failures, taught=taught)
+        for detector, error in failures:
             self._bury(batch, entry, detector, str(error), type(error).__name__)
-
-        judgements = self._judge.judge(tables, change, event, place, taught=taught, failed=failed)
         if taught:
             return
         if missing:
@@ -247,7 +248,9 @@ class Scorer:
             if not failures:
                 self._outbox.clean(change, event_type_of(change.table), site_id, place.client_id)
             return
-        self._tell(batch, tables, tenant, change, place, site_id, getattr(row, "person_id", None), judgements)
+        self._teller.of_change(
+            batch, tables, tenant, change, place, site_id, getattr(row, "person_id", None), judgements
+        )
 
     def _learn_checked(
         self, batch: MicroBatch, tables: TenantTables, learn: Callable[[TenantTables, Change], None], change: Change
@@ -263,63 +266,8 @@ class Scorer:
             person_id = getattr(row, "person_id", None)
             place = self._judge.places.at(tables, tenant_id, site_id)
             tenant = tables.tenants.get(tenant_id) or TenantState()
-            self._tell(batch, tables, tenant, change, place, site_id, person_id, [data_quality(reasons)])
+            self._teller.of_change(batch, tables, tenant, change, place, site_id, person_id, [data_quality(reasons)])
             tables.tenants.put(tenant_id, tenant)
-
-    def _tell(
-        self,
-        batch: MicroBatch,
-        tables: TenantTables,
-        tenant: TenantState,
-        change: Change,
-        place: Place,
-        site_id: int | None,
-        person_id: int | None,
-        judgements: Sequence[Judgement],
-    ) -> None:
-        person = None if person_id is None else tables.persons.get((change.row.tenant_id, person_id))
-        record = anomaly_of_change(change, judgements, tenant, place, site_id, person_id, person, self._outbox.epoch)
-        self._outbox.feed(batch, tenant, record)
-        for judgement in judgements:
-            self._metrics.findings.labels(judgement.finding_type).inc()
-
-    def _tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
-        """Let happen what was due by this log time although no row of its tenant came since.
-
-        After a long silence much may be due. The rest of it waits for the next tick, which comes at once: what is
-        written meanwhile does not wait for all of it, and a session does not end over it.
-        """
-        left = self._timers_per_tick_max
-        for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
-            due_ms, fired = self._advance(batch, tables, tenant_id, until_ms, left)
-            if due_ms is not None:
-                self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
-                batch.fired_ms = max(batch.fired_ms, due_ms)
-            left -= fired
-            if left <= 0:
-                return
-
-    def _advance(
-        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int, most: float = inf
-    ) -> tuple[int | None, int]:
-        """Let happen, in the order of the times, what was due of a tenant by then, or `most` of it.
-
-        Returns:
-            The last such time, and how much there was.
-        """
-        last_ms, fired = None, 0
-        while fired < most:
-            burst_ms = self._limiter.due_ms(tables, tenant_id)
-            timer = tables.timers.next_of(tenant_id) if tables.timers.due_by(tenant_id, until_ms) else None
-            if burst_ms is not None and burst_ms <= until_ms and (timer is None or burst_ms <= timer.due_ms):
-                self._limiter.report_due(batch, tables, tenant_id)
-                last_ms, fired = burst_ms, fired + 1
-            elif timer is not None and timer.due_ms <= until_ms:
-                self._fire(batch, tables, tenant_id, timer)
-                last_ms, fired = timer.due_ms, fired + 1
-            else:
-                break
-        return last_ms, fired
 
     def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
         """Let a tenant's first timer fire, which is this one. What it uses counts as used at its time."""
@@ -334,24 +282,16 @@ class Scorer:
             tables.log_time.us = now_us
 
     def _tell_absence(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:
-        def failed(detector: str, error: Exception) -> None:
+        failures: list[tuple[str, Exception]] = []
+        absence = self._judge.fire(tables, tenant_id, timer, failures)
+        for detector, error in failures:
             # There is no record to bury: the row that set the timer was judged long ago.
             self._metrics.timers_failed.inc()
             log.error("a detector's timer raised", detector=detector, error=type(error).__name__, tenant_id=tenant_id)
-
-        absence = self._judge.fire(tables, tenant_id, timer, failed)
         if absence is None:
             return
-        tenant = tables.tenants.get(tenant_id) or TenantState()
         place = self._judge.places.at(tables, tenant_id, absence.origin.site_id)
-        person_id = absence.origin.person_id
-        person = None if person_id is None else tables.persons.get((tenant_id, person_id))
-        self._outbox.feed(
-            batch, tenant, anomaly_of_absence(tenant_id, absence, tenant, place, person, self._outbox.epoch)
-        )
-        tables.tenants.put(tenant_id, tenant)
-        for judgement in absence.judgements:
-            self._metrics.findings.labels(judgement.finding_type).inc()
+        self._teller.of_absence(batch, tables, tenant_id, absence, place)
 
     def _bury(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
         self._failed.add(id(entry))

@@ -135,15 +135,19 @@ class BoundedTable(Table[K, V]):
         self._due_us = 0
 
     def put(self, key: K, value: V) -> None:
-        """Store a value, which counts as use; also call it after changing a stored value in place."""
-        now_us = self._log_time.us
+        """Store a value, which counts as use."""
         if key not in self.data:
-            self._admit(key, now_us)
+            self._admit(key, self._log_time.us)
+        self.data[key] = value
+        self.changed(key)
+
+    def changed(self, key: K) -> None:
+        """The value of a key that is there was changed in place, which counts as use."""
+        now_us = self._log_time.us
         if now_us >= self._newest_us:
             self._newest_us = self.dirty[key] = now_us
         else:
             self.dirty[key] = max(now_us, self._last_use(key) or 0)
-        self.data[key] = value
 
     def delete(self, key: K) -> None:
         """Remove a key; a key that is not there is no error."""
@@ -206,6 +210,10 @@ class BoundedTable(Table[K, V]):
             return default
         self._note_use(key)
         return self.data[key]
+
+    def same_until_us(self, key: K) -> int:
+        """Log time before which `get` of a key that is there changes nothing: who keeps its value may spare it."""
+        return self._used_us[key] + self._use_interval_us
 
     def touch(self, key: bytes) -> None:
         """Count a key, in its changelog form, as changed: its value is written again."""

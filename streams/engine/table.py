@@ -18,6 +18,7 @@ ChangelogRecord = tuple[bytes, bytes | None]
 """Key and value; None: the key is gone."""
 
 SEPARATOR = b":"
+_FOREVER_US = 1 << 63
 _SIZES_MIN = 1_000
 """Records whose sizes count at least; with fewer keys than these older sizes count for longer."""
 
@@ -71,8 +72,12 @@ class Table(Generic[K, V]):
         self._sized_records = self._sized_bytes = 0
 
     def put(self, key: K, value: V) -> None:
-        """Store a value; also call it after changing a stored value in place."""
+        """Store a value."""
         self.data[key] = value
+        self.dirty.add(key)
+
+    def changed(self, key: K) -> None:
+        """The value of a key that is there was changed in place."""
         self.dirty.add(key)
 
     def delete(self, key: K) -> None:
@@ -82,6 +87,10 @@ class Table(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def same_until_us(self, key: K) -> int:  # noqa: ARG002 - bounded tables need it
+        """Log time before which `get` of a key that is there changes nothing: without a bound it never does."""
+        return _FOREVER_US
 
     @property
     def encoded_bytes(self) -> int:

@@ -1,6 +1,7 @@
 """Wrong rows on their way through the worker: cleaned before the detectors, told once, never a dead letter."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from contracts.envelope import Change
@@ -36,6 +37,13 @@ def test_a_wrong_row_is_told_and_judged_by_what_is_left_of_it() -> None:
 def test_the_detectors_see_the_cleaned_row() -> None:
     (record,) = worker("unauthorized_site").run([check_in(event_type="CHECK_INN")])
     assert told([record]) == [("DATA_QUALITY", "not_one_of_the_known_words")]
+
+
+def test_a_time_that_was_told_before_and_is_blanked_again_is_no_time_for_the_detectors() -> None:
+    row = {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": "CHECK_IN"}
+    later = row | {"occurred_at": datetime(2027, 3, 2, tzinfo=UTC)}
+    wrong = change("attendance", later, later | {"site_id": 5}, lsn=100)
+    assert worker("unauthorized_site").run([shift(), wrong]) == []
 
 
 def test_it_is_told_only_where_it_runs_and_where_the_policy_lets_it() -> None:
