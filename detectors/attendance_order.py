@@ -7,9 +7,9 @@ import msgspec
 from contracts.rows import Attendance
 from detectors.facts import CHECK_IN, CHECKS
 from detectors.interface import NOTHING, Entity, Event, Judgements
-from detectors.plausible import Reason
 from detectors.policy import Policy
 from detectors.quality import data_quality
+from detectors.row_check import Reason
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0)]
 

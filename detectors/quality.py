@@ -8,7 +8,8 @@ from contracts.rows import AnyRow
 from detectors.attendance import unix_s
 from detectors.interface import NOTHING, Entity, Event, Judgements
 from detectors.judgement import Evidence, Judgement
-from detectors.plausible import CHECKS, DataQualityPolicy, Reason
+from detectors.plausible import CHECKS
+from detectors.row_check import DataQualityPolicy, Reason
 
 __all__ = ["DataQuality", "DataQualityPolicy", "Reason", "clean", "data_quality"]
 

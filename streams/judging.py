@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.envelope import Change
-from detectors.interface import BaselineDetector, Closing, Detector, Event, Judgements, Learned
+from detectors.interface import Detector, Event
 from detectors.judgement import Judgement
-from streams.engine.tables import Table
-from streams.memory import WHOLE_TENANT, EntityKey, Family, Memory, Origin, families
+from streams.learning import conclude
+from streams.memory import EntityKey, Family, Memory, Origin, families
 from streams.places import Place, PlaceBook, Step
 from streams.tables import TenantTables
 from streams.timers import Timer
@@ -176,7 +176,7 @@ class Judge:
         detector: Any = family.absence
         try:
             if detector in family.baselines:
-                after, judgements = _conclude(tables, key, detector, state, due_ms, place, policy)
+                after, judgements = conclude(tables, key, detector, state, due_ms, place, policy)
             else:
                 after, judgements = detector.expire(state, due_ms, policy)
         except Exception as error:  # noqa: BLE001 - as in `judge`; its timer is dropped, or it would raise for ever
@@ -281,31 +281,6 @@ class Judge:
                 table.delete(key)
                 return
         table.put(key, memory)
-
-
-def _conclude(
-    tables: TenantTables,
-    key: EntityKey,
-    detector: BaselineDetector,
-    state: Any,
-    at_ms: int,
-    place: Place,
-    policy: Any,
-) -> tuple[Any, Judgements]:
-    """Hand a baseline detector what it has learned, and keep what it has learned then."""
-    own, shared = tables.baselines[detector.name], tables.shared[detector.name]
-    tenant_id, site = key[0], place.facts
-    held: list[tuple[Table[EntityKey, Any], EntityKey] | None] = [
-        (own, key),
-        None if site is None else (shared, (tenant_id, site.site_id)),
-        (shared, (tenant_id, WHOLE_TENANT)),
-    ]
-    learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
-    state, after, judgements = detector.conclude(state, learned, Closing(key[1], at_ms, site), policy)
-    for each, old, new in zip(held, learned, after, strict=True):
-        if each is not None and new is not old:
-            each[0].put(each[1], new)
-    return state, judgements
 
 
 def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failures: Failures) -> None:
