@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from chaos.acts import kill_at_random_points
 from chaos.scene import Scene, chosen
+from chaos.workers import DETECTION
 from support.replays import Compared, compare
 
 from watchfloor.settings import load_settings
@@ -20,7 +21,7 @@ def test_replays_of_a_run_with_kills(scene: Scene, tmp_path: Path) -> None:
     (worker,) = scene.begin(1, chosen("RATE", 500, 2_000))
     kill_at_random_points(scene, worker, int(chosen("KILLS", 2, 10)))
     scene.conclude(raw=True)
-    settings = load_settings(tmp_path / "watchfloor.toml", environ={})
+    settings = load_settings(tmp_path / "watchfloor.toml", environ=DETECTION)
 
     async def all_partitions() -> list[Compared]:
         return [await compare(settings, partition) for partition in range(settings.kafka.partitions)]

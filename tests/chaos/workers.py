@@ -22,6 +22,13 @@ STOP_S_MAX = 60.0
 _POLL_S = 0.02
 
 
+DETECTION = {
+    "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
+    "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
+}
+"""What the plain fold knows, for workers and replays. The other detectors are held against their own tests."""
+
+
 class Worker:
     """One worker and its successive lives under one name."""
 
@@ -49,10 +56,7 @@ class Worker:
             variables = {
                 "WATCHFLOOR_WORKER__INSTANCE_ID": self.name,
                 "WATCHFLOOR_WORKER__METRICS_PORT": str(self._port),
-                # What the plain fold knows. The other detectors are held against their own tests.
-                "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
-                "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
-            }
+            } | DETECTION
             inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
             with self.log.open("ab") as log:
                 self._log_start = log.tell()
