@@ -22,6 +22,9 @@ if TYPE_CHECKING:  # the tables hold places
 
 Step = tuple[str, Any, Policy, bool, Any]
 """A detector's name, its `judge`, the policy that holds, whether it has a state, and its `due_ms` if it finds absences."""
+Plans = Mapping[str, Sequence[tuple[Family, Sequence[Step]]]]
+_PLANS_MAX = 1_000
+"""Different sets of policies that are held ready; with more of them they are made anew."""
 
 
 class Place(msgspec.Struct):
@@ -30,7 +33,7 @@ class Place(msgspec.Struct):
     facts: SiteFacts | None
     name: str | None
     client_id: int | None
-    plans: Mapping[str, Sequence[tuple[Family, Sequence[Step]]]]
+    plans: Plans
     """Table to the families that read it, each with its enabled detectors."""
     policies: Mapping[str, Policy]
     """Detector to the policy that holds."""
@@ -53,6 +56,7 @@ class PlaceBook:
 
     def __init__(self, families: Sequence[Family], defaults: Mapping[str, Mapping[str, Any]]) -> None:
         self._families = tuple(families)
+        self._made: dict[tuple[Policy, ...], Plans] = {}
         running = [detector for family in families for detector in family.detectors]
         self._known: dict[str, Policy] = {detector.name: detector.policy for detector in (*DETECTORS, *running)}
         """The policies of all detectors, also of those that do not run here."""
@@ -114,15 +118,30 @@ class PlaceBook:
                 area=_area(tables, (tenant_id, site_id), site, quality or DataQuality.policy),
                 timezone=site.timezone or (tenant and tenant.timezone) or "UTC",
             )
-        plans: dict[str, list[tuple[Family, Sequence[Step]]]] = {}
-        for family in self._families:
-            steps = tuple(_step(detector, policies[detector.name], family.timed) for detector in family.detectors)
-            steps = tuple(step for step in steps if step[2].enabled)
-            if steps:
-                for table in family.tables:
-                    plans.setdefault(table, []).append((family, steps))
         name = site.name if site else None
-        return Place(facts, name, client_id, plans, policies, quality if quality and quality.enabled else None)
+        quality = quality if quality and quality.enabled else None
+        return Place(facts, name, client_id, self._plans(policies), policies, quality)
+
+    def _plans(self, policies: dict[str, Policy]) -> Plans:
+        """What runs under these policies; the same object for all places where they are equal.
+
+        An event of another place then meets steps that the processor has at hand: with steps of its own for each of
+        400 places the fold of a check took half as long again.
+        """
+        key = tuple(policies.values())
+        plans = self._made.get(key)
+        if plans is None:
+            made: dict[str, list[tuple[Family, Sequence[Step]]]] = {}
+            for family in self._families:
+                steps = tuple(_step(detector, policies[detector.name], family.timed) for detector in family.detectors)
+                steps = tuple(step for step in steps if step[2].enabled)
+                if steps:
+                    for table in family.tables:
+                        made.setdefault(table, []).append((family, steps))
+            if len(self._made) >= _PLANS_MAX:
+                self._made.clear()
+            plans = self._made[key] = made
+        return plans
 
     def _policies(
         self, rows: Mapping[int, "PolicyState"], client_id: int | None, site_id: int | None
