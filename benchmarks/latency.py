@@ -54,19 +54,37 @@ class Rows:
         wrong = self._random.random() < 0.2
         rows: dict[str, dict[str, Any]] = {
             "attendance": {
-                "site_id": 1,
-                "person_id": 1,
-                "verified_person_id": 2 if wrong else 1,
+                "site_id": tenant,
+                "person_id": tenant,
+                "verified_person_id": 0 if wrong else tenant,
                 "event_type": "CHECK_OUT",
                 "occurred_at": now,
             },
-            "jobneed": {"site_id": 1, "person_id": 1, "job_type": "TASK", "title": "round", "status": "ASSIGNED"},
-            "location": {"person_id": 1, "latitude": 1.3, "longitude": 103.8, "recorded_at": now},
-            "ticket": {"site_id": 1, "ticket_no": f"T{number}", "status": "NEW", "priority": "LOW", "created_at": now},
-            "work_order": {"site_id": 1, "status": "OPEN", "vendor": "v"},
-            "device": {"site_id": 1, "name": "d", "status": "ONLINE", "last_seen": now},
-            "assignment": {"person_id": 1, "site_id": 1, "shift_start": now, "shift_end": now + timedelta(hours=8)},
+            "jobneed": {
+                "site_id": tenant,
+                "person_id": tenant,
+                "job_type": "TASK",
+                "title": "round",
+                "status": "ASSIGNED",
+            },
+            "location": {"person_id": tenant, "latitude": 1.3, "longitude": 103.8, "recorded_at": now},
+            "ticket": {
+                "site_id": tenant,
+                "ticket_no": f"T{number}",
+                "status": "NEW",
+                "priority": "LOW",
+                "created_at": now,
+            },
+            "work_order": {"site_id": tenant, "status": "OPEN", "vendor": "v"},
+            "device": {"site_id": tenant, "name": "d", "status": "ONLINE", "last_seen": now},
+            "assignment": {
+                "person_id": tenant,
+                "site_id": tenant,
+                "shift_start": now,
+                "shift_end": now + timedelta(hours=8),
+            },
             "tenant": {"name": "n"},
+            "policy": {"detector": "overtime", "settings": "{}"},
         }
         columns = rows.get(table, {"name": "n"})
         names = ["id", "tenant_id", *columns]
@@ -80,6 +98,16 @@ def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float],
     """Commit one row at a time at the stated rate; note when each commit returned."""
     rows = Rows(7)
     with psycopg.connect(dsn) as connection:
+        for tenant in TENANTS:  # what the events refer to: nothing has to wait for it
+            for table in ("site", "person"):
+                statement = f"INSERT INTO public.{table} (id, tenant_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608
+                connection.execute(statement, (tenant, tenant))
+            connection.execute(
+                "INSERT INTO assignment (id, tenant_id, person_id, site_id, shift_start, shift_end) "
+                "VALUES (%s, %s, %s, %s, now() - interval '4 hours', now() + interval '8 hours') ON CONFLICT DO NOTHING",
+                (tenant, tenant, tenant, tenant),
+            )
+        connection.commit()
         started_s = time.perf_counter()
         for index in range(int(rate * seconds)):
             if stop.is_set():
