@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.envelope import Change
-from detectors.interface import Detector, Event
+from detectors.interface import Detector, Entity, Event
 from detectors.judgement import Judgement
 from streams.learning import conclude
 from streams.memory import EntityKey, Family, Memory, Origin, families
@@ -126,7 +126,7 @@ class Judge:
     def forget(self, tables: TenantTables, change: Change) -> None:
         """A row is gone, and with it what was remembered of it and what it waited for."""
         for family in self._by_table.get(change.table, ()):
-            if family.entity == "row" and family.remembers:
+            if family.entity is Entity.ROW and family.remembers:
                 tables.memories[family.name].delete((change.row.tenant_id, change.row.id))
 
     def fire(self, tables: TenantTables, tenant_id: int, timer: Timer, failures: Failures) -> Absence | None:
@@ -210,7 +210,7 @@ class Judge:
         detector: Any = family.absence
         policy: Any = place.policies[detector.name]
         state = getattr(memory, detector.name)
-        due_ms = detector.due_ms(state, policy) if state is not None and policy.enabled else None
+        due_ms = _due_ms(detector, state, policy)
         now_ms = change.commit_us // 1000
         found: Sequence[Judgement] = ()
         if due_ms is not None and due_ms <= now_ms:
@@ -241,7 +241,7 @@ class Judge:
                 if key[0] != tenant_id or state is None or memory.origin is None:
                     continue
                 policy: Any = self.places.at(tables, tenant_id, memory.origin.site_id).policies[detector]
-                due_ms = absence.due_ms(state, policy) if policy.enabled else None
+                due_ms = _due_ms(absence, state, policy)
                 if due_ms is None and absence in family.baselines:
                     setattr(memory, detector, None)  # what it does not count is not to be missed later
                 if due_ms != memory.due_ms:
@@ -261,7 +261,7 @@ class Judge:
             after = detector.replan(state, tables.shifts.get(key) or (), policy)
             if after is not state:
                 setattr(memory, family.timed, after)
-                self._arm(tables, family, key, memory, detector.due_ms(after, policy) if policy.enabled else None)
+                self._arm(tables, family, key, memory, _due_ms(detector, after, policy))
                 self._keep(tables, family, key, memory)
 
     def _arm(self, tables: TenantTables, family: Family, key: EntityKey, memory: Memory, due_ms: int | None) -> None:
@@ -281,6 +281,11 @@ class Judge:
                 table.delete(key)
                 return
         table.put(key, memory)
+
+
+def _due_ms(detector: Any, state: Any, policy: Any) -> int | None:
+    """When an absence detector has something to say; None where it waits for nothing, or is switched off."""
+    return detector.due_ms(state, policy) if state is not None and policy.enabled else None
 
 
 def _judge_alone(steps: Sequence[Step], event: Event[Any], judgements: list[Judgement], failures: Failures) -> None:

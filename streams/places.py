@@ -27,7 +27,7 @@ _PLANS_MAX = 1_000
 """Different sets of policies that are held ready; with more of them they are made anew."""
 
 
-class Place(msgspec.Struct):
+class Place(msgspec.Struct, frozen=True):
     """A site of a tenant, or no site, and what holds there."""
 
     facts: SiteFacts | None
@@ -39,8 +39,6 @@ class Place(msgspec.Struct):
     """Detector to the policy that holds."""
     quality: DataQualityPolicy | None
     """By which rows are cleaned; None where they are not."""
-    same_until_us: int = 0
-    """Log time before which a look at the site's row would change nothing: it is spared."""
 
 
 class PlaceBook:
@@ -84,21 +82,12 @@ class PlaceBook:
     def at(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
         """The place; of an unknown site the same as of none."""
         key: Any = (tenant_id, site_id)
+        if site_id is not None and tables.sites.get(key) is None:  # also counts as use of the site
+            tables.places.pop(key, None)
+            key = (tenant_id, None)
         place = tables.places.get(key)
-        if place is not None and (
-            site_id is None or (tables.log_time.us < place.same_until_us and key in tables.sites.data)
-        ):
-            return place
-        if site_id is not None:
-            if tables.sites.get(key) is None:  # also counts as use of the site
-                tables.places.pop(key, None)
-                return self.at(tables, tenant_id, None)
-            same_until_us = tables.sites.same_until_us(key)
-        else:
-            same_until_us = 0
         if place is None:
-            place = tables.places[key] = self._make(tables, tenant_id, site_id)
-        place.same_until_us = same_until_us
+            place = tables.places[key] = self._make(tables, *key)
         return place
 
     def _make(self, tables: "TenantTables", tenant_id: int, site_id: int | None) -> Place:
@@ -125,8 +114,7 @@ class PlaceBook:
     def _plans(self, policies: dict[str, Policy]) -> Plans:
         """What runs under these policies; the same object for all places where they are equal.
 
-        An event of another place then meets steps that the processor has at hand: with steps of its own for each of
-        400 places the fold of a check took half as long again.
+        An event of another place then meets steps that the processor has at hand; measured, a few per cent of the fold.
         """
         key = tuple(policies.values())
         plans = self._made.get(key)

@@ -211,10 +211,6 @@ class BoundedTable(Table[K, V]):
         self._note_use(key)
         return self.data[key]
 
-    def same_until_us(self, key: K) -> int:
-        """Log time before which `get` of a key that is there changes nothing: who keeps its value may spare it."""
-        return self._used_us[key] + self._use_interval_us
-
     def touch(self, key: bytes) -> None:
         """Count a key, in its changelog form, as changed: its value is written again."""
         self.dirty.setdefault(self._decode_key(key), 0)

@@ -18,7 +18,6 @@ ChangelogRecord = tuple[bytes, bytes | None]
 """Key and value; None: the key is gone."""
 
 SEPARATOR = b":"
-_FOREVER_US = 1 << 63
 _SIZES_MIN = 1_000
 """Records whose sizes count at least; with fewer keys than these older sizes count for longer."""
 
@@ -87,10 +86,6 @@ class Table(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self.data)
-
-    def same_until_us(self, key: K) -> int:  # noqa: ARG002 - bounded tables need it
-        """Log time before which `get` of a key that is there changes nothing: without a bound it never does."""
-        return _FOREVER_US
 
     @property
     def encoded_bytes(self) -> int:
