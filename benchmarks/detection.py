@@ -17,6 +17,7 @@ from publish import ROOT, publish_section
 from rich.console import Console
 from session import run_main
 
+from common.logs import configure_logs
 from evaluation.__main__ import add_life_options, life_of
 from evaluation.files import read_changes, read_labels, read_meta
 from evaluation.fold import run
@@ -31,7 +32,6 @@ from evaluation.report import (
     judge,
     table,
 )
-from watchfloor.logs import configure_logs
 
 PAGE = ROOT / "docs" / "evaluation.md"
 COMMAND = "./run python benchmarks/detection.py"

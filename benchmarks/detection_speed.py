@@ -31,20 +31,21 @@ from rich.console import Console
 from rich.table import Table
 from session import Session, open_session, run_main
 
+from common.kafka import ensure_topics
+from common.settings import load_settings
 from contracts.topics import CAPTURED_TABLES, TopicNames, partition_of, tenant_key
 from deploy.embedded.ports import choose
 from detectors.interface import Event
 from detectors.registry import DETECTORS
-from streams.assembly import make_application, make_scorer
-from streams.engine.model import Entry, MicroBatch
-from streams.engine.tables import PartitionState
-from streams.fuse import Fuse
-from streams.garbage import calm_garbage_collector
-from streams.judging import Judge
+from streams.detection.detector_runner import DetectorRunner
+from streams.engine.model import Entry
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.state.partition_state import PartitionState
+from streams.feed.breaker import DeadLetterBreaker
+from streams.gc_tuning import calm_garbage_collector
 from streams.metrics import WorkerMetrics
-from streams.tables import TenantTables
-from watchfloor.kafka import ensure_topics
-from watchfloor.settings import load_settings
+from streams.state.tables import TenantTables
+from streams.wiring import make_engine_spec, make_processor
 
 EVENTS_PER_S_MIN = 60_000
 BATCH_RECORDS = 5_000
@@ -81,8 +82,8 @@ class Fold:
         )
         settings = settings.model_copy(update={"worker": worker})
         metrics = WorkerMetrics(CollectorRegistry())
-        self.application = make_application(settings, metrics, "epoch")
-        self.scorer = make_scorer(settings, metrics, "epoch", time.time, Fuse.never())
+        self.application = make_engine_spec(settings, metrics, "epoch")
+        self.scorer = make_processor(settings, metrics, "epoch", time.time, DeadLetterBreaker.never())
         self.state = PartitionState(self.application.tables)
         self.decode_s = self.process_s = 0.0
         self.events = self.told = 0
@@ -90,14 +91,14 @@ class Fold:
 
     async def run(self, messages: Sequence[Message]) -> None:
         """Fold them, micro-batch by micro-batch, and take the time."""
-        ranks = {table: rank for rank, table in enumerate(CAPTURED_TABLES)}
+        ranks = {table: source_index for source_index, table in enumerate(CAPTURED_TABLES)}
         for start in range(0, len(messages), BATCH_RECORDS):
             records = [
                 (ranks[each.table], _Record(start + number, each))
                 for number, each in enumerate(messages[start : start + BATCH_RECORDS])
             ]
             began_s = time.process_time()
-            entries: list[Entry] = [self.application.decode(rank, record) for rank, record in records]
+            entries: list[Entry] = [self.application.decode(source_index, record) for source_index, record in records]
             decoded_s = time.process_time()
             self._batch += 1
             batch = MicroBatch(0, self._batch, self.state, entries, {}, None)
@@ -115,11 +116,11 @@ class _Kept:
 
     def __init__(self, judge: Any) -> None:
         self.calls: list[Call] = []
-        self._judge = judge
+        self._runner = judge
 
     def __call__(self, state: Any, event: Event[Any], policy: Any) -> Any:
         self.calls.append((state, event, policy))
-        return self._judge(state, event, policy)
+        return self._runner(state, event, policy)
 
 
 def cost_us(judge: Any, calls: Sequence[Call]) -> float:
@@ -143,8 +144,8 @@ def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dic
     """What the fold calls each detector with."""
     kept: dict[str, _Kept] = {}
     fold = Fold()
-    judge: Judge = fold.scorer._judge  # noqa: SLF001 - the benchmark stands between the fold and its detectors
-    make = judge.places._make
+    judge: DetectorRunner = fold.scorer._runner  # noqa: SLF001 - the benchmark stands between the fold and its detectors
+    make = judge.site_contexts._make
 
     def watched(*arguments: Any) -> Any:
         place = make(*arguments)
@@ -157,7 +158,7 @@ def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dic
         }
         return type(place)(**{name: getattr(place, name) for name in place.__struct_fields__} | {"plans": plans})
 
-    judge.places._make = watched  # type: ignore[method-assign,assignment]
+    judge.site_contexts._make = watched  # type: ignore[method-assign,assignment]
     asyncio.run(fold.run(reference))
     asyncio.run(fold.run(messages))
     return {name: each.calls for name, each in kept.items()}

@@ -12,10 +12,10 @@ from pathlib import Path
 from measure import RunFailedError
 from scratch_broker import PARTITIONS
 
+from common.settings import AuthSettings
 from contracts.topics import TopicNames
 from deploy.embedded.ports import choose
-from gateway.access import mint_token
-from watchfloor.settings import AuthSettings
+from gateway.access.tokens import mint_token
 
 PROGRAMS = Path(__file__).parent / "fanout"
 AUTH = AuthSettings(hs256_secret="the secret of the fan-out benchmark")  # type: ignore[arg-type]  # noqa: S106

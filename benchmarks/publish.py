@@ -8,7 +8,7 @@ from pathlib import Path
 from chart import chart
 from comparison import Measured, markdown_table
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -13,6 +13,8 @@ from pathlib import Path
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from common.errors import WatchfloorError
+from common.paths import default_cache_dir
 from deploy.embedded.broker import Broker
 from deploy.embedded.child import Child
 from deploy.embedded.jars import JarCache, read_lock
@@ -20,8 +22,6 @@ from deploy.embedded.java import Java
 from deploy.embedded.ports import choose
 from deploy.embedded.processes import RecordFile
 from deploy.embedded.waiting import wait_until
-from watchfloor.errors import WatchfloorError
-from watchfloor.paths import default_cache_dir
 
 PARTITIONS = 4
 HEAP_MIB = 512
@@ -34,7 +34,7 @@ _READ_RECORDS = 5_000
 _READ_POLL_S = 0.2
 
 COMPACTED = {"cleanup.policy": "compact", "max.message.bytes": str(16 << 20)}
-"""A changelog: one RecordBatch holds all changed keys of a snapshot (`watchfloor.kafka`)."""
+"""A changelog: one RecordBatch holds all changed keys of a snapshot (`common.kafka`)."""
 
 
 class ScratchBroker:

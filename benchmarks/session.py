@@ -18,7 +18,7 @@ from inputs import Inputs
 from measure import RunFailedError, say
 from scratch_broker import ScratchBroker, scratch_broker
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 BUSY_LOOK_S = 3.0
 BUSY_SHARE_MAX = 0.10

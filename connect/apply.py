@@ -11,10 +11,10 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from common.errors import WatchfloorError
+from common.settings import ConnectSettings, Settings
 from connect.connector import connector_config
 from connect.slot import drop_slot
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import ConnectSettings, Settings
 
 _POSITION_GONE: Final = "no longer available on the server"
 _REASON_CHARACTERS_MAX: Final = 300

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 from psycopg import Connection, conninfo
 
+from common.errors import WatchfloorError
+from common.settings import SourceSettings
 from connect.mapping import CapturedTable, captured_tables
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import SourceSettings
 
 # The address is said already.
 _PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
+from common.settings import Settings, SourceSettings
 from connect.mapping import CapturedTable, captured_tables
 from contracts.rows import UNAVAILABLE
 from contracts.topics import TopicNames
-from watchfloor.settings import Settings, SourceSettings
 
 _UNSAFE_IN_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
 

@@ -7,9 +7,9 @@ the tables that it lists: a customer without work orders leaves that table out.
 import re
 from dataclasses import dataclass
 
+from common.errors import SettingsError
+from common.settings import SourceSettings
 from contracts.schema import TABLES, Table
-from watchfloor.errors import SettingsError
-from watchfloor.settings import SourceSettings
 
 # Names stand in Debezium's regular expressions and lists, where other characters have a meaning.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")

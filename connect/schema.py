@@ -11,6 +11,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import Connection, sql
 
+from common.errors import WatchfloorError
+from common.settings import SourceSettings
 from connect.check import (
     capture_dsn,
     check_server,
@@ -22,8 +24,6 @@ from connect.check import (
 )
 from connect.mapping import CapturedTable, captured_tables
 from contracts.schema import Column
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import SourceSettings
 
 __all__ = ["HEARTBEAT_TABLE", "apply_schema", "check_source", "schema_sql"]
 

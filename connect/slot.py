@@ -5,9 +5,9 @@ from typing import Final
 
 import psycopg
 
+from common.errors import WatchfloorError
+from common.settings import SourceSettings
 from connect.check import capture_dsn, connect_to
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import SourceSettings
 
 _POLL_S: Final = 0.1
 

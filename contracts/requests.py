@@ -1,6 +1,6 @@
 """What a client sends over a WebSocket: the messages of contract v1.
 
-Owns the shapes and their decoding. Never answers one: that is `gateway.protocol`.
+Owns the shapes and their decoding. Never answers one: that is `gateway.session.protocol`.
 """
 
 from typing import Annotated, get_args
@@ -23,7 +23,7 @@ class _Client(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     request_id: RequestId | UnsetType = UNSET
 
 
-class Position(msgspec.Struct, frozen=True):
+class ResumePosition(msgspec.Struct, frozen=True):
     """Where a client stands in its tenant's feed: it has had everything up to `seq` of `epoch`."""
 
     epoch: Annotated[str, Meta(max_length=128)]
@@ -41,7 +41,7 @@ class Authenticate(_Client, frozen=True, kw_only=True, tag="authenticate"):
     """
 
     token: str
-    resume: Position | UnsetType = UNSET
+    resume: ResumePosition | UnsetType = UNSET
     client_ids: FilterIds = []
     site_ids: FilterIds = []
 

@@ -27,9 +27,9 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeV
 import msgspec
 
 from contracts.rows import AnyRow
-from detectors.facts import Shift, SiteFacts
-from detectors.judgement import Judgement
+from detectors.finding_draft import FindingDraft
 from detectors.policy import Policy
+from detectors.shared.facts import Shift, SiteFacts
 
 R = TypeVar("R", bound=AnyRow)
 
@@ -51,7 +51,7 @@ class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """One row change and what is known around it."""
 
     row: R
-    """The row as it is now. Its values are plausible one by one: `detectors.quality` has blanked what was not."""
+    """The row as it is now. Its values are plausible one by one: `detectors.row_quality.data_quality` has blanked what was not."""
     now_us: int
     """Commit time, microseconds since 1970."""
     op: Literal["c", "u", "r"] = "c"
@@ -68,8 +68,8 @@ class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
     where no calendar has the time; so always `event.at_s or ...`, with what the row itself says."""
 
 
-Judgements: TypeAlias = Sequence[Judgement]
-NOTHING: Judgements = ()
+FindingDrafts: TypeAlias = Sequence[FindingDraft]
+NOTHING: FindingDrafts = ()
 """What a detector returns most of the time; it allocates nothing."""
 
 
@@ -97,7 +97,7 @@ class Detector(Protocol):
     def policy(self) -> Policy:
         """Its defaults."""
 
-    def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, Judgements]:
+    def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, FindingDrafts]:
         """The state after the event, and what is wrong."""
 
 
@@ -108,7 +108,7 @@ class AbsenceDetector(Detector, Protocol):
     def due_ms(self, state: Any, policy: Any) -> int | None:
         """When there is something to say if nothing happens until then, Unix milliseconds; None: never."""
 
-    def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, Judgements]:
+    def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, FindingDrafts]:
         """The time has come: the state after it, and what is missing. `due_ms` of that state is None or later."""
 
 
@@ -156,7 +156,9 @@ class BaselineDetector(Detector, Protocol):
     def due_ms(self, state: Any, policy: Any) -> int | None:
         """When the span is over, Unix milliseconds; None: never."""
 
-    def conclude(self, state: Any, learned: Learned, closing: Closing, policy: Any) -> tuple[Any, Learned, Judgements]:
+    def conclude(
+        self, state: Any, learned: Learned, closing: Closing, policy: Any
+    ) -> tuple[Any, Learned, FindingDrafts]:
         """The time has come: the state after it, what is learned then, and what is unusual.
 
         What did not change is the same object, else it is written. `due_ms` of the state is None or later.

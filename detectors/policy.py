@@ -2,7 +2,7 @@
 
 A policy row names a detector and some of its fields, for a tenant, one of its clients or one of its sites.
 `overridden` lays such rows over the defaults, the narrowest last; it is strict, so that a misspelt field or a
-text where a number belongs is told to whoever wrote it and changes nothing.
+text where a number belongs is reported to whoever wrote it and changes nothing.
 """
 
 from collections.abc import Iterable, Mapping

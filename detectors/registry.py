@@ -2,28 +2,28 @@
 
 from collections.abc import Iterable
 
-from detectors.attendance_order import AttendanceOrder
-from detectors.buddy_punching import BuddyPunching
-from detectors.checkpoints_skipped import CheckpointsSkipped
-from detectors.device_offline import DeviceOffline
-from detectors.geofence_violation import GeofenceViolation
-from detectors.impossible_shifts import ImpossibleShifts
+from detectors.attendance.buddy_punching import BuddyPunching
+from detectors.attendance.impossible_shifts import ImpossibleShifts
+from detectors.attendance.late_check_in import LateCheckIn
+from detectors.attendance.missing_check_out import MissingCheckOut
+from detectors.attendance.overtime import Overtime
+from detectors.attendance.unauthorized_site import UnauthorizedSite
+from detectors.attendance.unexpected_location import UnexpectedLocation
+from detectors.attendance.wrong_person import WrongPerson
+from detectors.devices.device_offline import DeviceOffline
+from detectors.devices.phone_events import PhoneEvents
 from detectors.interface import Detector
-from detectors.late_check_in import LateCheckIn
-from detectors.location_spoofing import LocationSpoofing
-from detectors.missing_check_out import MissingCheckOut
-from detectors.overtime import Overtime
-from detectors.phone_events import PhoneEvents
-from detectors.quality import DataQuality
-from detectors.task_overdue import TaskOverdue
-from detectors.ticket_escalated import TicketEscalated
-from detectors.ticket_sla_breach import TicketSlaBreach
-from detectors.unauthorized_site import UnauthorizedSite
-from detectors.unexpected_location import UnexpectedLocation
-from detectors.unexpected_movement import UnexpectedMovement
-from detectors.unusual_completion_time import UnusualCompletionTime
-from detectors.work_order_overdue import WorkOrderOverdue
-from detectors.wrong_person import WrongPerson
+from detectors.location.geofence_violation import GeofenceViolation
+from detectors.location.location_spoofing import LocationSpoofing
+from detectors.location.unexpected_movement import UnexpectedMovement
+from detectors.row_quality.attendance_order import AttendanceOrder
+from detectors.row_quality.data_quality import DataQuality
+from detectors.work.checkpoints_skipped import CheckpointsSkipped
+from detectors.work.task_overdue import TaskOverdue
+from detectors.work.ticket_escalated import TicketEscalated
+from detectors.work.ticket_sla_breach import TicketSlaBreach
+from detectors.work.unusual_completion_time import UnusualCompletionTime
+from detectors.work.work_order_overdue import WorkOrderOverdue
 
 DETECTORS: tuple[Detector, ...] = (
     DataQuality(),

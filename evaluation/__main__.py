@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from common.logs import configure_logs
 from evaluation.files import LifeFileError, read_changes, read_labels, read_meta, write_changes, write_labels
 from evaluation.fold import run
-from evaluation.life import Life, Span
 from evaluation.report import Report, explained, judge, table
-from watchfloor.logs import configure_logs
+from simulation.labelled import Life, Span
 
 
 def main() -> int:

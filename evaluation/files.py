@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from evaluation.records import Label, Meta, RowChange
+from simulation.records import Label, Meta, RowChange
 
 T = TypeVar("T")
 

@@ -15,17 +15,18 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from common.settings import Settings
 from contracts.feed import AnomalyDetected, decode_feed_record
 from contracts.findings import Finding
 from contracts.topics import CAPTURED_TABLES
-from evaluation.records import RowChange
-from streams.assembly import make_application, make_scorer
-from streams.engine.model import Entry, MicroBatch, OutputRecord
-from streams.engine.tables import PartitionState
-from streams.fuse import Fuse
+from simulation.records import RowChange
+from streams.engine.model import Entry, OutputRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.state.partition_state import PartitionState
+from streams.feed.breaker import DeadLetterBreaker
 from streams.metrics import WorkerMetrics
-from streams.tables import TenantTables
-from watchfloor.settings import Settings
+from streams.state.tables import TenantTables
+from streams.wiring import make_engine_spec, make_processor
 
 _ROWS_PER_S_MAX = 1_000_000_000
 
@@ -104,10 +105,10 @@ class _Fold:
         settings = Settings(worker=worker)  # type: ignore[arg-type]
         metrics = WorkerMetrics(CollectorRegistry())
         self._now_s = 0.0
-        self._application = make_application(settings, metrics, "evaluation")
-        self._scorer = make_scorer(settings, metrics, "evaluation", lambda: self._now_s, Fuse.never())
+        self._application = make_engine_spec(settings, metrics, "evaluation")
+        self._scorer = make_processor(settings, metrics, "evaluation", lambda: self._now_s, DeadLetterBreaker.never())
         self._state = PartitionState(self._application.tables)
-        self._ranks = {table: rank for rank, table in enumerate(CAPTURED_TABLES)}
+        self._ranks = {table: source_index for source_index, table in enumerate(CAPTURED_TABLES)}
         self._encode = msgspec.json.Encoder().encode
         self._number = 0
         self._wake_ms: int | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from evaluation.fold import Found, Outcome
-from evaluation.records import Label
+from simulation.records import Label
 
 DATA_QUALITY = "DATA_QUALITY"
 ROUNDING_S = 0.002

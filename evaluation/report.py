@@ -9,7 +9,7 @@ from rich.table import Table
 
 from evaluation.fold import Found, Outcome
 from evaluation.matching import Tally, match
-from evaluation.records import Label, Meta
+from simulation.records import Label, Meta
 
 DAY_S = 86_400.0
 RULE_RECALL_MIN = RULE_PRECISION_MIN = 0.95

@@ -5,7 +5,7 @@ Owns a registry of its own: nothing is registered at import, and two gateways in
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from gateway.tally import SentTally
+from gateway.sent_counter import SentCounter
 
 _LATENCY_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 _DELAY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -44,7 +44,7 @@ class GatewayMetrics:
             ["code"],
             registry=self.registry,
         )
-        self.sent = SentTally()
+        self.sent = SentCounter()
         self.registry.register(self.sent)
         self.resumes = Counter(
             "watchfloor_gateway_resumes",

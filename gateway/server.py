@@ -1,7 +1,7 @@
-"""The sockets: with `gateway.wire` and `gateway.listening` the only file that knows the WebSocket library.
+"""The sockets: with `gateway.sockets.wire` and `gateway.sockets.listening` the only file that knows the WebSocket library.
 
 Owns HTTP answers, handshakes, reading from clients, signs of life, and the order of
-stopping. What is said on a connection is decided by `gateway.protocol`.
+stopping. What is said on a connection is decided by `gateway.session.protocol`.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from common.settings import GatewaySettings, Settings
 from contracts.messages import CloseCode
-from gateway.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
-from gateway.answers import iso
-from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.listening import listen, listen_admin, response, tls_context
-from gateway.peers import client_address, networks
-from gateway.pulse import Pulse
-from gateway.runtime import Runtime
-from gateway.seat import Crowd, Seat, socket_address
-from gateway.visitor import Visitor
-from gateway.web_files import Answer, text
-from gateway.wire import SocketWire, text_frame
-from watchfloor.settings import GatewaySettings, Settings
+from gateway.access.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
+from gateway.access.client_address import client_address, networks
+from gateway.session.replies import iso
+from gateway.sockets.connection_shell import ConnectionShell
+from gateway.sockets.gateway_connection import ConnectionLimits, GatewayConnection, socket_address
+from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
+from gateway.sockets.http_routes import HttpReply, text
+from gateway.sockets.listening import listen, listen_admin, response, tls_context
+from gateway.sockets.wire import SocketWire, text_frame
+from gateway.staggered_schedule import StaggeredSchedule
+from gateway.wiring import GatewayParts
 
 _BEAT_S = 1.0
 _READY_POLL_S = 0.05
@@ -58,21 +58,21 @@ def run_gateway(settings: Settings) -> None:
     uvloop.run(_Gateway(settings).run())
 
 
-class _Guest(NamedTuple):
+class _OpenConnection(NamedTuple):
     wire: SocketWire
-    visitor: Visitor
+    visitor: ConnectionShell
 
 
 class _Gateway:
     def __init__(self, settings: Settings) -> None:
         self._limits: GatewaySettings = settings.gateway
         self._tls = tls_context(settings.gateway)
-        self._runtime = Runtime(settings, text_frame)
+        self._runtime = GatewayParts(settings, text_frame)
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
-        self._guests: Pulse[_Guest] = Pulse(settings.gateway.heartbeat_interval_s)
-        self._crowd = Crowd(
+        self._guests: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(settings.gateway.heartbeat_interval_s)
+        self._crowd = ConnectionLimits(
             self._limits.handshakes_max, self._limits.control_frames_per_minute_max, self._runtime.metrics
         )
         self._arrivals = Arrivals(self._limits, time.monotonic())
@@ -154,7 +154,7 @@ class _Gateway:
         address = client_address(
             socket_address(connection), request.headers.get_all("X-Forwarded-For"), self._trusted_proxies
         )
-        if isinstance(connection, Seat):
+        if isinstance(connection, GatewayConnection):
             connection.address = address
         if not self._runtime.admits:
             return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
@@ -163,9 +163,9 @@ class _Gateway:
         return self._arrivals.arrive(address, time.monotonic())
 
     def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return Seat(protocol, server, self._crowd, **options)
+        return GatewayConnection(protocol, server, self._crowd, **options)
 
-    def _refuse(self, connection: ServerConnection, kind: str, answer: Answer) -> Response:
+    def _refuse(self, connection: ServerConnection, kind: str, answer: HttpReply) -> Response:
         self._runtime.metrics.refused.labels(kind).inc()
         _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
         address = connection.remote_address
@@ -175,12 +175,12 @@ class _Gateway:
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
         endpoint = endpoint_of(request.path) if request is not None else None
-        if request is None or endpoint is None or not isinstance(connection, Seat):
+        if request is None or endpoint is None or not isinstance(connection, GatewayConnection):
             return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
         wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
         connection.on_drained = visitor.drained
-        guest = _Guest(wire, visitor)
+        guest = _OpenConnection(wire, visitor)
         self._guests.add(guest)
         self._runtime.metrics.sockets.set(len(self._guests))
         token = _offered_token(request.headers.get_all("Sec-WebSocket-Protocol"))

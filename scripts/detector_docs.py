@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
+from common.logs import configure_logs
 from detectors.interface import AbsenceDetector, BaselineDetector, Detector
 from detectors.registry import DETECTORS
 from evaluation.fold import Found, run
-from evaluation.life import Life, Span
-from watchfloor.logs import configure_logs
+from simulation.labelled import Life, Span
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "docs" / "detectors"
 SEED, WEEKS, LEARNING_WEEKS = 17, 3, 2

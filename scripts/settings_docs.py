@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from watchfloor/settings.py: every setting, its type, its default, its meaning.
+"""Writes docs/settings.md from common/settings.py: every setting, its type, its default, its meaning.
 
     python scripts/settings_docs.py            writes the file
     python scripts/settings_docs.py --check    exits with 1 when it is not current
@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from watchfloor import settings as module
-from watchfloor.settings import ENV_PREFIX, Settings
+from common import settings as module
+from common.settings import ENV_PREFIX, Settings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 _TYPES = {
@@ -32,7 +32,7 @@ _TYPES = {
 }
 _HEAD = f"""# Settings
 
-Written by `scripts/settings_docs.py` from `watchfloor/settings.py`; do not edit.
+Written by `scripts/settings_docs.py` from `common/settings.py`; do not edit.
 
 Values come from, strongest first: the environment, then the TOML file that `--config` or `WATCHFLOOR_CONFIG`
 names, then the defaults below. A setting `name` of a section is `[section]` and `name = …` in the file, and

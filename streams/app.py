@@ -13,17 +13,17 @@ from pathlib import Path
 
 import faust
 
-from streams.assembly import make_application, make_fuse, make_scorer
-from streams.engine.engine import Engine
-from streams.engine.fetcher import Fetcher
-from streams.engine.guarantee import appender_for
-from streams.engine.membership import faust_app
-from streams.engine.model import MicroBatch
-from streams.engine.standby import make_standby
+from common.kafka import aiokafka_config
+from common.settings import Settings
+from streams.engine.kafka.faust_app import faust_app
+from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.kafka.guarantee import appender_for
+from streams.engine.loop.engine import Engine
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.takeover.standby import make_standby
 from streams.metrics import WorkerMetrics
-from streams.tables import TenantTables
-from watchfloor.kafka import aiokafka_config
-from watchfloor.settings import Settings
+from streams.state.tables import TenantTables
+from streams.wiring import make_breaker, make_engine_spec, make_processor
 
 GROUP = "watchfloor-worker"
 
@@ -36,12 +36,12 @@ def build(
     Args:
         settings: of this process.
         metrics: where it counts.
-        epoch: identity of the feed's log, see `watchfloor.kafka.feed_epoch`.
+        epoch: identity of the feed's log, see `common.kafka.feed_epoch`.
         data_dir: for Faust's small files.
         clock: Unix seconds.
     """
     worker, kafka = settings.worker, settings.kafka
-    application = make_application(settings, metrics, epoch)
+    application = make_engine_spec(settings, metrics, epoch)
 
     group = f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP
     app = faust_app(group, kafka.bootstrap_servers, kafka.partitions, worker, data_dir)
@@ -59,13 +59,13 @@ def build(
         clock,
         make_standby(application.topics.state, aiokafka_config(kafka), worker, metrics, clock),
     )
-    scorer = make_scorer(settings, metrics, epoch, clock, make_fuse(worker))
+    scorer = make_processor(settings, metrics, epoch, clock, make_breaker(worker))
 
     @app.agent(engine.batches)
     async def score(batches: AsyncIterable[MicroBatch]) -> None:
         """Score the micro-batches of the owned partitions.
 
-        Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.tables`.
+        Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.state.tables`.
         Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its
         effect exactly once, for readers by `contracts.readers`. On failure: dead letter, see `Scorer`.
         """

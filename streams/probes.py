@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 

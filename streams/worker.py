@@ -16,17 +16,17 @@ import uvloop
 from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
-from streams.assembly import make_judge
-from streams.garbage import calm_garbage_collector
+from common.errors import WatchfloorError
+from common.kafka import ensure_topics, feed_epoch, unreachable
+from common.logs import configure_logs
+from common.settings import Settings
+from streams.gc_tuning import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.probes import Probes
-from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import ensure_topics, feed_epoch, unreachable
-from watchfloor.logs import configure_logs
-from watchfloor.settings import Settings
+from streams.wiring import make_detector_runner
 
 if TYPE_CHECKING:  # importing it imports Faust, which must wait for the loop policy
-    from streams.engine.engine import Engine
+    from streams.engine.loop.engine import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,9 @@ def run_worker(settings: Settings) -> None:
         WatchfloorError: a detector or policy of the settings does not exist, Kafka cannot be reached, the metrics
             port is taken, or the engine failed.
     """
-    make_judge(settings.worker)  # a wrong setting is told before a missing server
+    make_detector_runner(settings.worker)  # a wrong setting is told before a missing server
     configure_logs(settings.log.level, process="worker")
-    for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.transport"):
+    for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.kafka.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     ensure_topics(settings.kafka)
     epoch = feed_epoch(settings.kafka)

@@ -5,7 +5,7 @@ import pytest
 from support.log_scan import pytest_sessionfinish, pytest_terminal_summary
 from support.stack_fixtures import connection, make_token, stack
 
-from watchfloor.logs import configure_logs
+from common.logs import configure_logs
 
 __all__ = ["connection", "make_token", "pytest_sessionfinish", "pytest_terminal_summary", "quiet_logs", "stack"]
 

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 stages="${*:-lint unit chain browser chaos}"
-code='watchfloor contracts detectors streams gateway connect deploy evaluation'
+code='watchfloor contracts common detectors streams gateway connect deploy simulation evaluation clients/python'
 
 for stage in $stages; do
     printf '\n== %s\n' "$stage" >&2

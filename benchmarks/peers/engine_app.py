@@ -21,16 +21,17 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
-from streams.engine.cycle import Application  # noqa: E402
-from streams.engine.engine import Engine  # noqa: E402
-from streams.engine.fetcher import Fetcher  # noqa: E402
-from streams.engine.guarantee import appender_for  # noqa: E402
-from streams.engine.membership import faust_app  # noqa: E402
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord  # noqa: E402
-from streams.engine.tables import TableSpec  # noqa: E402
-from streams.garbage import calm_garbage_collector  # noqa: E402
+from common.settings import WorkerSettings  # noqa: E402
+from streams.engine.kafka.faust_app import faust_app  # noqa: E402
+from streams.engine.kafka.fetcher import Fetcher  # noqa: E402
+from streams.engine.kafka.guarantee import appender_for  # noqa: E402
+from streams.engine.loop.engine import Engine  # noqa: E402
+from streams.engine.loop.loop import EngineSpec  # noqa: E402
+from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord  # noqa: E402
+from streams.engine.partition.micro_batch import MicroBatch  # noqa: E402
+from streams.engine.state.partition_state import TableSpec  # noqa: E402
+from streams.gc_tuning import calm_garbage_collector  # noqa: E402
 from streams.metrics import WorkerMetrics  # noqa: E402
-from watchfloor.settings import WorkerSettings  # noqa: E402
 
 TRANSACTIONS = "--transactions"
 FENCE = OutputRecord(None, b'{"type":"fence"}', ())
@@ -40,11 +41,11 @@ WATCH_S, IDLE_WATCH_S = 0.01, 1.0
 PARTITIONS = 4
 
 
-def entry(rank: int, record: RawRecord) -> Entry:
+def entry(source_index: int, record: RawRecord) -> Entry:
     """Decode a record and place it."""
     event = decode(record.value or b"")
     lsn = event.source.lsn
-    return Entry(lsn, lsn, rank, record.offset, event, record)
+    return Entry(lsn, lsn, source_index, record.offset, event, record)
 
 
 def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
@@ -53,7 +54,7 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
     config = {"bootstrap_servers": run.broker}
     return Engine(
         app,
-        Application(
+        EngineSpec(
             names,
             (TableSpec("tenant", int, TenantCount), TableSpec("person", int, PersonTrack)),
             entry,

@@ -4,8 +4,8 @@ import sys
 
 from state_work import accesses, key_of, measure, mib, microseconds, resident_bytes, tell, track_of
 
-from streams.engine.tables import PartitionState, TableSpec
-from streams.garbage import calm_garbage_collector
+from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.gc_tuning import calm_garbage_collector
 
 
 def spec_of(persons: int, *, bounded: bool) -> TableSpec:

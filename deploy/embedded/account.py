@@ -12,8 +12,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Account
-from watchfloor.errors import WatchfloorError
 
 OPEN_DIR = Path("/var/lib/watchfloor")
 _NOBODY_UID = 65534

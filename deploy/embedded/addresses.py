@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from common.settings import Settings
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import database_at
 from deploy.embedded.ports import LOOPBACK, asked_for, choose
 from deploy.embedded.state import Memory
-from watchfloor.settings import Settings
 
 SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a password
 

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.java import BROKER, STORAGE_TOOL, Java
@@ -12,7 +13,6 @@ from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import java_properties, shared_text
 from deploy.embedded.state import NO_SPACE, damaged, disk_full, write_private
 from deploy.embedded.tools import last_line, run_tool
-from watchfloor.errors import WatchfloorError
 
 _FORMAT_TIMEOUT_S = 60
 _FORMAT_HEAP_MIB = 96

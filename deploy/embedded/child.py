@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from common.errors import WatchfloorError
 from deploy.embedded.logfiles import last_lines, open_log
 from deploy.embedded.processes import RecordFile, identify
-from watchfloor.errors import WatchfloorError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 
+from common.settings import Settings
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.config import child_environment
 from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.state import StateDir
-from watchfloor.settings import Settings
 
 _READY_TIMEOUT_S = 2
 

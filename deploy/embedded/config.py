@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from watchfloor.settings import Settings
+from common.settings import Settings
 
 
 def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Settings:

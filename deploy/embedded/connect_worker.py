@@ -4,13 +4,13 @@ from pathlib import Path
 
 import httpx
 
+from common.settings import KafkaSettings
 from deploy.embedded.child import ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.java import CONNECT, Java
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import java_properties, shared_text
 from deploy.embedded.state import write_private
-from watchfloor.settings import KafkaSettings
 
 _REPLICATED = ("config.storage", "offset.storage", "status.storage")
 

@@ -7,9 +7,9 @@ capture for good.
 import threading
 from collections.abc import Callable
 
+from common.errors import WatchfloorError
 from deploy.embedded.options import StackOptions
 from deploy.embedded.progress import Reporter
-from watchfloor.errors import WatchfloorError
 
 
 class ConnectorWatch:

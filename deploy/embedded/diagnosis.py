@@ -2,9 +2,9 @@
 
 import re
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Child, describe_exit
 from deploy.embedded.state import NO_SPACE
-from watchfloor.errors import WatchfloorError
 
 _TELLING = re.compile(r"\b(FATAL|PANIC|ERROR|Exception|Error)\b|^watchfloor:")
 _PORT = ("Address already in use", "address already in use", "could not create any TCP/IP sockets")

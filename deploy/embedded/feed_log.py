@@ -7,11 +7,11 @@ Owns that check and what it compares with. Changes nothing in Kafka.
 
 from pathlib import Path
 
+from common.errors import WatchfloorError
+from common.kafka import TopicMissingError, feed_epoch
+from common.settings import KafkaSettings
 from contracts.topics import TopicNames
 from deploy.embedded.state import Memory
-from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import TopicMissingError, feed_epoch
-from watchfloor.settings import KafkaSettings
 
 _STRAY = "*-stray"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 RUNTIME = "runtime"
 """The set of the broker and of the Connect worker, which share one version."""

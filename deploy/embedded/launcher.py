@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.diagnosis import ended_while_starting
 from deploy.embedded.options import StackOptions
@@ -16,7 +17,6 @@ from deploy.embedded.processes import RecordFile
 from deploy.embedded.progress import Reporter
 from deploy.embedded.state import StateDir
 from deploy.embedded.waiting import wait_until
-from watchfloor.errors import WatchfloorError
 
 _GUARD_TIMEOUT_S = 10
 
@@ -50,7 +50,13 @@ class Launcher:
     def start_guard(self) -> None:
         """Start the process that stops the children, should this one be killed."""
         self._guard = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            [sys.executable, "-m", "deploy.embedded.guard", str(self.records.path), str(self.state.endpoints_file)],
+            [
+                sys.executable,
+                "-m",
+                "deploy.embedded.orphan_stopper",
+                str(self.records.path),
+                str(self.state.endpoints_file),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,7 +6,7 @@ Owns the options and their defaults. Never reads the environment or a file.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from watchfloor.paths import default_cache_dir, default_state_dir
+from common.paths import default_cache_dir, default_state_dir
 
 
 @dataclass(frozen=True, slots=True)

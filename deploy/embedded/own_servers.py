@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from common.errors import WatchfloorError
 from deploy.embedded.options import StackOptions
-from watchfloor.errors import WatchfloorError
 
 _PORT_MAX = 65_535
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import psutil
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 32_000)

@@ -17,6 +17,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from common.errors import WatchfloorError
 from deploy.embedded.account import data_place, postgres_account, readable_binaries
 from deploy.embedded.child import Account, ChildSpec
 from deploy.embedded.config import server_environment
@@ -24,7 +25,6 @@ from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import postgresql_conf, shared_text
 from deploy.embedded.state import NO_SPACE, StateDir, damaged, disk_full
 from deploy.embedded.tools import last_line, run_tool
-from watchfloor.errors import WatchfloorError
 
 MAJOR_VERSION = 18
 SUPERUSER = "watchfloor"

@@ -15,6 +15,8 @@ from typing import Any
 
 import psycopg
 
+from common.errors import WatchfloorError
+from common.settings import Settings, load_settings
 from deploy.embedded.addresses import SOURCE_PASSWORD, choose_addresses, settings_overrides
 from deploy.embedded.broker import Broker
 from deploy.embedded.components import endpoints_of, write_secrets
@@ -34,8 +36,6 @@ from deploy.embedded.state import StateDir, disk_full
 from deploy.embedded.steps import Steps
 from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.waiting import StartCalledOff
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings, load_settings
 
 _WAIT_POLL_S = 0.5
 

@@ -11,7 +11,10 @@ from functools import partial
 
 import psycopg
 
+from common.errors import WatchfloorError
+from common.settings import Settings
 from deploy.embedded.addresses import Addresses
+from deploy.embedded.aot_cache import is_trained, train
 from deploy.embedded.broker import Broker, accepts_connections_at
 from deploy.embedded.child import Child
 from deploy.embedded.components import answers_ready, gateway_spec, worker_spec
@@ -22,10 +25,7 @@ from deploy.embedded.java import Java
 from deploy.embedded.launcher import Launcher
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.steps import Step
-from deploy.embedded.training import is_trained, train
 from deploy.embedded.waiting import StartCalledOff
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings
 
 _SLOT_QUERY = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active"
 
@@ -148,7 +148,7 @@ class Startup:
         self.launcher.reporter.done("schema", "checked")
 
     def _ensure_topics(self) -> None:
-        from watchfloor.kafka import ensure_topics, unreachable
+        from common.kafka import ensure_topics, unreachable
 
         self.launcher.reporter.step("topics", "checking")
         # Looked at first: a client would tell of every vain attempt on standard error.

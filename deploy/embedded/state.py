@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from watchfloor.errors import WatchfloorError
-from watchfloor.paths import CONFIG_FILE, ENDPOINTS_FILE
+from common.errors import WatchfloorError
+from common.paths import CONFIG_FILE, ENDPOINTS_FILE
 
 _VERSION = 1
 NO_SPACE = "No space left on device"

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Child, describe_exit
 from deploy.embedded.logfiles import cut_log
 from deploy.embedded.options import StackOptions
 from deploy.embedded.progress import Reporter
 from deploy.embedded.state import NO_SPACE
-from watchfloor.errors import WatchfloorError
 
 _POLL_S = 0.25
 _HOUSEKEEPING_EVERY = 40

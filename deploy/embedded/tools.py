@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Account
 from deploy.embedded.waiting import StartCalledOff
-from watchfloor.errors import WatchfloorError
 
 _POLL_S = 0.1
 _SHOWN_MAX = 200

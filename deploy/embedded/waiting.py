@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 
 class StartCalledOff(Exception):  # noqa: N818 - the user's wish, not an error

@@ -1,13 +1,10 @@
 """The engine's values: entries, micro-batches, journal records and positions. No I/O."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
-
-from streams.engine.tables import PartitionState
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -34,7 +31,7 @@ class Fetched(NamedTuple):
     """Whether there are records behind `end` whose transaction has not ended."""
 
 
-class Poison(NamedTuple):
+class UnreadableRecord(NamedTuple):
     """Stands for a record that could not be decoded."""
 
     reason: str
@@ -46,7 +43,7 @@ class Entry(msgspec.Struct, gc=False):
 
     commit_lsn: int
     lsn: int
-    rank: int
+    source_index: int
     """Index of its topic in the engine's list of source topics."""
     offset: int
     change: Any
@@ -84,7 +81,7 @@ class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence"):
     generation: int
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class PartitionPosition(msgspec.Struct, frozen=True, array_like=True):
     """How far a partition's state has come; written with the state, in the same RecordBatch."""
 
     batch: int
@@ -124,79 +121,3 @@ class EngineTopics:
     def all(self) -> list[str]:
         """Every topic that the engine touches."""
         return [*self.sources, *self.outputs, self.journal, self.state]
-
-
-class MicroBatch:
-    """The records of one partition, in commit order, that are processed and written as one.
-
-    An agent enters it (`with batch:`), reads `entries`, `tick_ms` and `ticked_ms`, changes `state`, calls `emit`,
-    sets `wake_at_ms`, `log_ms` and `fired_ms`, and adds to `late`. It must not await in between: nothing else may
-    touch the state meanwhile.
-    """
-
-    __slots__ = (
-        "entries",
-        "fired_ms",
-        "late",
-        "log_ms",
-        "new_history",
-        "number",
-        "outputs",
-        "partition",
-        "processed",
-        "repeats",
-        "spans",
-        "state",
-        "tick_ms",
-        "ticked_ms",
-        "wake_at_ms",
-    )
-
-    def __init__(
-        self,
-        partition: int,
-        number: int,
-        state: PartitionState,
-        entries: list[Entry],
-        spans: dict[str, tuple[int, int]],
-        tick_ms: int | None,
-    ) -> None:
-        self.partition = partition
-        self.number = number
-        """Counts the micro-batches of the partition, from 1, without holes."""
-        self.state = state
-        self.entries = entries
-        self.spans = spans
-        self.tick_ms = tick_ms
-        """Log time up to which due timers fire, after the entries; None: none do. It says which timers, never more:
-        what a timer does is a matter of the time it was due."""
-        self.ticked_ms = 0
-        """The latest time at which a timer that an earlier tick has fired was due: a record from before it is late."""
-        self.fired_ms = 0
-        """The same of this micro-batch's tick; 0: it fired none."""
-        self.log_ms = 0
-        """The agent's word on how far the log has come: commit time of the last record; 0: it cannot tell."""
-        self.late = 0
-        self.repeats = 0
-        self.new_history = False
-        """Whether a snapshot showed that the LSNs have begun anew: another database stands behind the topics."""
-        self.outputs: dict[str, list[OutputRecord]] = {}
-        self.wake_at_ms: int | None = None
-        """When the agent wants a tick, Unix milliseconds; None: not before new records come."""
-        self.processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def emit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Append a record to an output topic, in the partition of the micro-batch."""
-        self.outputs.setdefault(topic, []).append(OutputRecord(key, value, headers))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        """Tell the engine that processing ended. An error is a defect of the agent: the engine stops for it."""
-        if not self.processed.done():
-            if error is None:
-                self.processed.set_result(None)
-            else:
-                self.processed.set_exception(error)
-        return isinstance(error, Exception)

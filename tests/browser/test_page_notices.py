@@ -10,7 +10,7 @@ import pytest
 from browser.test_page import CONTRAST
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from gateway.web_files import SECURITY_HEADERS, Readiness, WebFiles
+from gateway.sockets.http_routes import SECURITY_HEADERS, HttpRoutes, Readiness
 
 LIVE_MS = 10_000
 NOW = "2026-03-02T09:00:00.000Z"
@@ -19,7 +19,7 @@ NOW = "2026-03-02T09:00:00.000Z"
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The page's files as the gateway serves them, with the same headers."""
-    files = WebFiles(lambda: Readiness(ready=True, reason=""), lambda: b"", lambda: (True, b"{}"))
+    files = HttpRoutes(lambda: Readiness(ready=True, reason=""), lambda: b"", lambda: (True, b"{}"))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -16,11 +16,11 @@ from chaos.topic_reader import Reader
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from common.paths import default_cache_dir
 from deploy.embedded.broker import Broker
 from deploy.embedded.jars import JarCache, read_lock
 from deploy.embedded.java import Java
 from deploy.embedded.ports import choose
-from watchfloor.paths import default_cache_dir
 
 START_S_MAX = 120.0
 STOP_S_MAX = 30.0

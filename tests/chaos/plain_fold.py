@@ -25,7 +25,7 @@ class Source:
     """A record of a captured topic."""
 
     topic: str
-    rank: int
+    source_index: int
     offset: int
     table: str
     body: Json | None
@@ -35,12 +35,12 @@ class Source:
     def place(self) -> tuple[int, int, int, int]:
         """Commit order; what cannot be read has none and comes first."""
         if self.body is None:
-            return (0, 0, self.rank, self.offset)
+            return (0, 0, self.source_index, self.offset)
         commit, lsn = json.loads(self.body["source"]["sequence"])
-        return (int(commit), int(lsn), self.rank, self.offset)
+        return (int(commit), int(lsn), self.source_index, self.offset)
 
 
-def read_source(topic: str, rank: int, offset: int, value: bytes | None) -> Source:
+def read_source(topic: str, source_index: int, offset: int, value: bytes | None) -> Source:
     """Parse a record; a row without its numbers counts as unreadable."""
     table = topic.rpartition(".")[2]
     try:
@@ -50,7 +50,7 @@ def read_source(topic: str, rank: int, offset: int, value: bytes | None) -> Sour
             body = None
     except (ValueError, KeyError, TypeError):
         body = None
-    return Source(topic, rank, offset, table, body)
+    return Source(topic, source_index, offset, table, body)
 
 
 @dataclass

@@ -10,17 +10,17 @@ from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
 from unit.gateway.gateway_values import anomaly
 
+from common.kafka import aiokafka_config, ensure_topics
+from common.settings import GatewaySettings, KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import TopicNames
-from gateway.feed import FeedReader
-from gateway.intake import Intake
+from gateway.feed.feed_decoder import FeedDecoder
+from gateway.feed.feed_reader import FeedReader
+from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
-from gateway.rendering import Entry
-from streams.engine.fetcher import Fetcher
+from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.kafka.transactions import TransactionalAppender
 from streams.engine.model import OutputRecord
-from streams.engine.transactions import TransactionalAppender
-from watchfloor.kafka import aiokafka_config, ensure_topics
-from watchfloor.settings import GatewaySettings, KafkaSettings
 
 SOON_S = 30.0
 
@@ -32,10 +32,10 @@ class Hub:
         self.past: list[tuple[int, str]] = []
         self.live: list[tuple[int, str]] = []
 
-    def remember(self, entries: list[Entry]) -> None:
+    def remember(self, entries: list[FeedEntry]) -> None:
         self.past += [(entry.record.seq, entry.record.site_name or "") for entry in entries]
 
-    def publish(self, entries: list[Entry]) -> None:
+    def publish(self, entries: list[FeedEntry]) -> None:
         self.live += [(entry.record.seq, entry.record.site_name or "") for entry in entries]
 
 
@@ -90,7 +90,7 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         assert await fetcher.end(place) == end
         assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
 
-        gateway: Any = FeedReader(kafka, GatewaySettings(), hub, Intake(metrics), metrics)  # type: ignore[arg-type]
+        gateway: Any = FeedReader(kafka, GatewaySettings(), hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
         async with asyncio.timeout(SOON_S):
             await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
         running = asyncio.create_task(gateway.run())

@@ -24,7 +24,7 @@ from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import partition_of, tenant_key
-from gateway.access import mint_token
+from gateway.access.tokens import mint_token
 
 pytestmark = pytest.mark.timeout(1_800)
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from chaos.cluster import Cluster
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from streams.engine.fetcher import Fetcher
+from streams.engine.kafka.fetcher import Fetcher
 
 LARGE = 3 << 20
 SMALL_RECORDS = 200

@@ -64,7 +64,7 @@ class _Partition:
         self._logs = logs
         self._verdict = verdict
         self._raw = raw
-        self._ranks = {f"{logs.prefix}.public.{table}": rank for rank, table in enumerate(TABLES)}
+        self._ranks = {f"{logs.prefix}.public.{table}": source_index for source_index, table in enumerate(TABLES)}
         self._sources = _by_place(logs.sources)
         self._fold = Fold()
         self._journalled: set[tuple[int, int]] = set()

@@ -1,6 +1,6 @@
 """Clients of a gateway that come back whatever happens, and know in the end whether they missed anything.
 
-Small and independent: they share no code with `watchfloor.client` and none with the gateway. What they heard is judged
+Small and independent: they share no code with `watchfloor_client` and none with the gateway. What they heard is judged
 by `support.visible` from the log itself.
 """
 

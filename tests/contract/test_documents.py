@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from contracts.messages import ADVICE
 from contracts.requests import CLIENT_TYPES
-from gateway.handshake import ENDPOINTS
+from gateway.sockets.handshake import ENDPOINTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "contract_documents.py"

@@ -30,9 +30,9 @@ from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from support.published_contract import check_heard
 
 from contracts.messages import CloseCode, encode_message
-from gateway.access import Identity
-from gateway.effects import Audit, Close, Effect, Limits, Rewind, Send, Subscribe, Verify
-from gateway.protocol import Session
+from gateway.access.tokens import Bearer
+from gateway.session.effects import Audit, Close, Effect, Limits, Rewind, Send, Subscribe, Verify
+from gateway.session.protocol import Session
 
 ADDRESS = "ws://127.0.0.1/ws/noc/"
 GROWTH_BYTES_MAX = 8 << 20
@@ -138,7 +138,7 @@ class SessionFuzz:
             signed_in = self._follow(session, effects, identity if signed_in else None, message)
         return messages
 
-    def _follow(self, session: Session, effects: list[Effect], identity: Identity | None, message: str | bytes) -> bool:
+    def _follow(self, session: Session, effects: list[Effect], identity: Bearer | None, message: str | bytes) -> bool:
         """Check the effects, and do what a shell does with a token; whether the session is signed in."""
         self._check(session, effects, identity, message)
         if not any(isinstance(effect, Verify) for effect in effects):
@@ -151,7 +151,7 @@ class SessionFuzz:
         self._check(session, session.refused(code, "the token is not valid", self._now), identity, message)
         return identity is not None
 
-    def _check(self, session: Session, effects: list[Effect], identity: Identity | None, message: str | bytes) -> None:
+    def _check(self, session: Session, effects: list[Effect], identity: Bearer | None, message: str | bytes) -> None:
         words = message if isinstance(message, str) else message.decode("utf-8", "replace")
         answerless = identity is None or any(kind in words for kind in _ANSWERLESS)
         assert effects or answerless or not message, f"no answer to {message!r}"
@@ -178,9 +178,9 @@ class SessionFuzz:
             assert session.receive('{"type": "ping"}', self._now) == []
             assert session.deadline is None
 
-    def _identity(self) -> Identity:
+    def _identity(self) -> Bearer:
         draw = self._random
-        return Identity(
+        return Bearer(
             subject=draw.choice(("ops", "other")),
             tenant_id=draw.choice((1, 2)),
             capabilities=frozenset({"noc:view"}),

@@ -7,10 +7,10 @@ import pytest
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from fuzz.session_fuzz import GROWTH_BYTES_MAX, SessionFuzz
 
-from gateway import protocol
-from gateway.answers import Answers
-from gateway.effects import Effect
-from gateway.protocol import Session
+from gateway.session import protocol
+from gateway.session.effects import Effect
+from gateway.session.protocol import Session
+from gateway.session.replies import Replies
 
 MESSAGES = 20_000
 
@@ -49,12 +49,12 @@ def test_an_exception_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_repeated_token_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    unchanged = Answers.error
+    unchanged = Replies.error
 
-    def telling(self: Answers, code: Any, message: str, *rest: Any) -> list[Effect]:
+    def telling(self: Replies, code: Any, message: str, *rest: Any) -> list[Effect]:
         return unchanged(self, code, f"{message} {PLANTED}", *rest)
 
-    monkeypatch.setattr(Answers, "error", telling)
+    monkeypatch.setattr(Replies, "error", telling)
     with pytest.raises(AssertionError, match="a token was repeated"):
         SessionFuzz(seed).run(2_000)
 

@@ -23,12 +23,12 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
+from common.kafka import ensure_topics, librdkafka_config
+from common.settings import Settings, TableMapping, load_settings
 from connect.apply import apply_connector
 from connect.schema import apply_schema
 from connect.slot import drop_slot
 from contracts.topics import TopicNames
-from watchfloor.kafka import ensure_topics, librdkafka_config
-from watchfloor.settings import Settings, TableMapping, load_settings
 
 HERE = Path(__file__).parent
 NAME = "watchfloor_golden"

@@ -12,7 +12,7 @@ from support.changes import NOW_US, change
 from contracts.envelope import Change
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
-from detectors.interface import AbsenceDetector, Detector, Event, Judgements
+from detectors.interface import AbsenceDetector, Detector, Event, FindingDrafts
 
 STEP_US = 1_000_000
 _IDS = (1, 1, 1, 2, 2, 3, 2**63 - 1, -(2**63), 0, -5, None)
@@ -125,11 +125,11 @@ class Watched:
         self._detector: Any = detector
         self._defects = defects
 
-    def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, Judgements]:
+    def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, FindingDrafts]:
         """As the detector's, twice."""
         return self._watch("judge", state, (event, policy))
 
-    def _watch(self, what: str, state: Any, arguments: tuple[Any, ...]) -> tuple[Any, Judgements]:
+    def _watch(self, what: str, state: Any, arguments: tuple[Any, ...]) -> tuple[Any, FindingDrafts]:
         packed, method = msgspec.msgpack.encode(state), getattr(self._detector, what)
         try:
             after, found = method(state, *arguments)
@@ -178,7 +178,7 @@ class WatchedAbsence(Watched):
             return None
         return due_ms
 
-    def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, Judgements]:
+    def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, FindingDrafts]:
         """As the detector's, twice."""
         after, found = self._watch("expire", state, (at_ms, policy))
         due_ms = None if after is None else self.due_ms(after, policy)

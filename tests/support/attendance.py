@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.rows import Attendance
-from detectors.facts import Shift, SiteFacts
-from detectors.geo import circle
+from detectors.finding_draft import FindingDraft
 from detectors.interface import AbsenceDetector, Detector, Event
-from detectors.judgement import Judgement
+from detectors.shared.facts import Shift, SiteFacts
+from detectors.shared.geo import circle
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
@@ -51,11 +51,11 @@ class Fold:
     def __post_init__(self) -> None:
         self.policy = self.policy or self.detector.policy
 
-    def check_in(self, hour: float, **more: Any) -> list[Judgement]:
+    def check_in(self, hour: float, **more: Any) -> list[FindingDraft]:
         """Somebody checks in at that hour."""
         return self.check("CHECK_IN", hour, **more)
 
-    def check_out(self, hour: float, **more: Any) -> list[Judgement]:
+    def check_out(self, hour: float, **more: Any) -> list[FindingDraft]:
         """Somebody checks out at that hour."""
         return self.check("CHECK_OUT", hour, **more)
 
@@ -69,7 +69,7 @@ class Fold:
         op: Any = "c",
         missing: tuple[str, ...] = (),
         **more: Any,
-    ) -> list[Judgement]:
+    ) -> list[FindingDraft]:
         """A row is judged; `uploaded`: the hour at which it was committed, where that was later."""
         self.rows += 1
         row = self.row(kind, hour, **more)
@@ -84,10 +84,10 @@ class Fold:
         values = {"id": self.rows, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": kind}
         return Attendance(**(values | {"occurred_at": at(hour)} | more))
 
-    def wait_until(self, hour: float) -> list[Judgement]:
+    def wait_until(self, hour: float) -> list[FindingDraft]:
         """Nothing happens until then: what was due."""
         assert isinstance(self.detector, AbsenceDetector)
-        found: list[Judgement] = []
+        found: list[FindingDraft] = []
         while True:
             due_ms = None if self.state is None else self.detector.due_ms(self.state, self.policy)
             if due_ms is None or due_ms > at(hour).timestamp() * 1000:

@@ -8,23 +8,24 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from common.settings import WorkerSettings
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
 from contracts.rows import ROW_TYPES
 from contracts.topics import CAPTURED_TABLES, TopicNames
 from detectors.interface import Detector
 from detectors.registry import named
-from streams.engine.model import Entry, MicroBatch
-from streams.engine.tables import PartitionState
-from streams.fuse import Fuse
-from streams.judging import Judge
-from streams.limiter import Limiter
+from streams.detection.detector_runner import DetectorRunner
+from streams.detection.reference_wait import ReferenceWait
+from streams.engine.model import Entry
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.state.partition_state import PartitionState
+from streams.feed.breaker import DeadLetterBreaker
+from streams.feed.writer import FeedWriter, OutputLimits
+from streams.handlers.scored_row import BatchProcessor
 from streams.metrics import WorkerMetrics
-from streams.outbox import Outbox, OutputLimits
-from streams.scoring import Scorer
-from streams.tables import TenantTables, table_specs
-from streams.waiting import WaitingRoom
-from watchfloor.settings import WorkerSettings
+from streams.rate_limit.limiter import Limiter
+from streams.state.tables import TenantTables, table_specs
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1e6)
@@ -72,10 +73,12 @@ def entries(changes: Iterable[Any]) -> list[Entry]:
     """Entries as the merge hands them on: by the LSNs of their changes, those without one first."""
     made = []
     for offset, each in enumerate(changes):
-        rank = CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else CAPTURED_TABLES.index("attendance")
+        source_index = (
+            CAPTURED_TABLES.index(each.table) if isinstance(each, Change) else CAPTURED_TABLES.index("attendance")
+        )
         lsn = each.lsn if isinstance(each, Change) else 0
-        made.append(Entry(max(0, lsn - 1), lsn, rank, offset, each, Record(offset)))
-    return sorted(made, key=lambda entry: (entry.commit_lsn, entry.lsn, entry.rank, entry.offset))
+        made.append(Entry(max(0, lsn - 1), lsn, source_index, offset, each, Record(offset)))
+    return sorted(made, key=lambda entry: (entry.commit_lsn, entry.lsn, entry.source_index, entry.offset))
 
 
 @dataclass
@@ -102,10 +105,10 @@ class Worker:
     def __post_init__(self) -> None:
         metrics = WorkerMetrics(CollectorRegistry())
         sources = tuple(TOPICS.captured(table) for table in CAPTURED_TABLES)
-        outbox = Outbox(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics, self.limits)
-        self.scorer = Scorer(
+        outbox = FeedWriter(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics, self.limits)
+        self.scorer = BatchProcessor(
             CAPTURED_TABLES,
-            Judge(self.detectors, self.policies, snapshot_settle_ms=2_000, absence_age_ms_max=86_400_000),
+            DetectorRunner(self.detectors, self.policies, snapshot_settle_ms=2_000, absence_age_ms_max=86_400_000),
             limiter=Limiter(
                 events_per_second_max=self.limit,
                 window_ms=self.window_ms,
@@ -113,10 +116,12 @@ class Worker:
                 outbox=outbox,
                 metrics=metrics,
             ),
-            waiting=WaitingRoom(self.reference_wait_ms, self.waiting_max, 3_600_000),
+            waiting=ReferenceWait(self.reference_wait_ms, self.waiting_max, 3_600_000),
             shifts_per_person_max=200,
             timers_per_tick_max=self.timers_per_tick_max,
-            fuse=Fuse(run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min),
+            fuse=DeadLetterBreaker(
+                run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min
+            ),
             outbox=outbox,
             metrics=metrics,
         )

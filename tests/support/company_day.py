@@ -8,12 +8,12 @@ from typing import Any
 
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, TicketUpdated
-from deploy.demo.leftovers import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
-from deploy.demo.operations import Delete, Insert, Operation, Transaction
-from deploy.demo.rounds import rounds
-from deploy.demo.simulation import Plan, ResumePoint, Simulation
-from deploy.demo.sql import GROWING_TABLES
 from detectors.registry import named
+from simulation.live.operations import Delete, Insert, Operation, Transaction
+from simulation.live.rounds import rounds
+from simulation.live.simulation import Plan, ResumePoint, Simulation
+from simulation.live.sql import GROWING_TABLES
+from simulation.live.wind_down import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
 from tests.support.changes import Worker, change
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

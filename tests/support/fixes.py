@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from contracts.rows import Attendance, Location
-from detectors.facts import Shift, SiteFacts
-from detectors.geo import circle
+from detectors.finding_draft import FindingDraft
 from detectors.interface import Event
-from detectors.judgement import Judgement
 from detectors.policy import overridden
+from detectors.shared.facts import Shift, SiteFacts
+from detectors.shared.geo import circle
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 LATITUDE, LONGITUDE = 48.137154, 11.576124
@@ -54,7 +54,7 @@ def attendance(kind: str, hour: float, site: int | None = 4) -> Attendance:
 
 def run(
     detector: Any, rows: Iterable[Any], *, shifts: Sequence[Shift] = (DAY_SHIFT,), state: Any = None, **settings: Any
-) -> list[tuple[Any, Judgement]]:
+) -> list[tuple[Any, FindingDraft]]:
     """The rows through the detector, each committed as it comes: (row, finding) of each finding.
 
     The state goes through MessagePack between any two rows, as it does over a restart.

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.rows import ROW_TYPES
+from detectors.finding_draft import FindingDraft
 from detectors.interface import AbsenceDetector, Detector, Event
-from detectors.judgement import Judgement
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -25,23 +25,23 @@ class Judged:
     policy: Any = None
     row: Mapping[str, Any] | None = None
     state: Any = None
-    found: list[Judgement] = field(default_factory=list)
+    found: list[FindingDraft] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.policy = self.policy or self.detector.policy
 
-    def insert(self, minutes: float, **values: Any) -> list[Judgement]:
+    def insert(self, minutes: float, **values: Any) -> list[FindingDraft]:
         """A new row at so many minutes."""
         self.row = {"id": 1, "tenant_id": 1, "site_id": 4} | values
         return self._judge(minutes, "c", None)
 
-    def update(self, minutes: float, *, logged: bool = True, **values: Any) -> list[Judgement]:
+    def update(self, minutes: float, *, logged: bool = True, **values: Any) -> list[FindingDraft]:
         """Change some of the row's values; `logged`: the row as it was comes with it."""
         before = dict(self.row or {})
         self.row = before | values
         return self._judge(minutes, "u", before if logged else None)
 
-    def wait(self, minutes: float) -> list[Judgement]:
+    def wait(self, minutes: float) -> list[FindingDraft]:
         """No row comes until so many minutes: what was due by then."""
         assert isinstance(self.detector, AbsenceDetector)
         due_ms = None if self.state is None else self.detector.due_ms(self.state, self.policy)
@@ -58,7 +58,7 @@ class Judged:
         due_ms = None if self.state is None else self.detector.due_ms(self.state, self.policy)
         return None if due_ms is None else (due_ms / 1000 - START.timestamp()) / 60
 
-    def _judge(self, minutes: float, op: Any, before: Mapping[str, Any] | None) -> list[Judgement]:
+    def _judge(self, minutes: float, op: Any, before: Mapping[str, Any] | None) -> list[FindingDraft]:
         row_type = ROW_TYPES[self.detector.tables[0]]
         event: Event[Any] = Event(
             row_type(**(self.row or {})),

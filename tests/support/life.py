@@ -1,12 +1,12 @@
 """One life of a worker's engine without a process: a cycle over partition 0, and a clock that it drives itself."""
 
-from streams.engine.cycle import Cycle
+from streams.engine.loop.loop import EngineLoop
 
 
 class Life:
     """What every such life can do; a subclass makes the cycle, with `_clock` as its clock."""
 
-    cycle: Cycle
+    cycle: EngineLoop
     _now_s = 1_000.0
 
     def _clock(self) -> float:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from streams.engine.appender import Append
+from streams.engine.kafka.appender import Append
 from streams.engine.model import Fetched, OutputRecord
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from streams.engine.table import TableSpec
+from streams.engine.state.table import TableSpec
 
 Key = tuple[int, int]
 SECOND_US = 1_000_000

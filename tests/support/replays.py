@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 from aiokafka.structs import TopicPartition
 
+from common.kafka import aiokafka_config, feed_epoch
+from common.settings import Settings
 from contracts.feed import decode_feed_record
 from contracts.readers import FeedRule, generation_of
 from contracts.topics import TopicNames
-from streams.assembly import make_replay
-from streams.engine.fetcher import Fetcher
-from streams.engine.log_replay import replay_log
-from streams.engine.model import MicroBatch
-from streams.engine.partition import Partition
-from streams.engine.replay import JournalSummary, replay, summarize
-from watchfloor.kafka import aiokafka_config, feed_epoch
-from watchfloor.settings import Settings
+from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.replay.by_journal import JournalSummary, replay, summarize
+from streams.replay.by_log import replay_log
+from streams.wiring import make_replay
 
 Replayed = AsyncIterator[tuple[Partition, MicroBatch]]
 

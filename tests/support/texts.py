@@ -8,13 +8,14 @@ from prometheus_client import CollectorRegistry
 from support import life
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
-from streams.engine.changelog import Changelog
-from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, Position, RawRecord
-from streams.engine.standby import Standby
-from streams.engine.tables import PartitionState, TableSpec
+from common.settings import WorkerSettings
+from streams.engine.log.changelog import Changelog
+from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.model import EngineTopics, Entry, OutputRecord, PartitionPosition, RawRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.takeover.standby import Standby
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a",), "feed", ("clean",), "journal", "state")
 TABLES = (TableSpec("text", int, str),)
@@ -22,8 +23,10 @@ BATCH_BYTES_MAX = 500
 Said = list[tuple[int, int]]
 
 
-def decode(rank: int, record: RawRecord) -> Entry:
-    return Entry(record.offset + 1, record.offset + 1, rank, record.offset, json.loads(record.value or b""), record)
+def decode(source_index: int, record: RawRecord) -> Entry:
+    return Entry(
+        record.offset + 1, record.offset + 1, source_index, record.offset, json.loads(record.value or b""), record
+    )
 
 
 async def process(batch: MicroBatch) -> None:
@@ -50,7 +53,7 @@ def plain_fold(events: list[tuple[int, str]]) -> tuple[dict[int, str], Said]:
     return texts, said
 
 
-APPLICATION = Application(
+APPLICATION = EngineSpec(
     TOPICS,
     TABLES,
     decode,
@@ -75,7 +78,7 @@ class Life(life.Life):
     ) -> None:
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
         self.metrics = WorkerMetrics(CollectorRegistry())
-        self.cycle = Cycle(
+        self.cycle = EngineLoop(
             APPLICATION,
             process,
             MemoryFetcher(log, lambda: draws.randrange(0, 12)),  # type: ignore[arg-type]
@@ -127,7 +130,7 @@ def keys_of(log: MemoryLog) -> set[bytes]:
     return {key for key, value in newest.items() if key is not None and value is not None}
 
 
-def recovered(log: MemoryLog) -> tuple[dict[int, str], Position]:
+def recovered(log: MemoryLog) -> tuple[dict[int, str], PartitionPosition]:
     """What the changelog alone says."""
     changelog, state = Changelog(), PartitionState(TABLES)
     changelog.take_in(log.topics["state", 0])

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from watchfloor import __version__
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings, load_settings
+from common.errors import WatchfloorError
+from common.settings import Settings, load_settings
+from common.version import __version__
 
 _COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "revoke", "tail", "doctor")
 

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from deploy.demo.operations import Planted
-from deploy.demo.writer import CompanyWriter
-from gateway.access import Capability, mint_token
-from watchfloor.client import Connected, Feed, FeedOptions, Message
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import AuthSettings
+from common.errors import WatchfloorError
+from common.settings import AuthSettings
+from gateway.access.tokens import Capability, mint_token
+from simulation.live.operations import Planted
+from simulation.live.writer import CompanyWriter
+from watchfloor_client import Connected, Feed, FeedOptions, Message
 
 _WATCH_LIFETIME_S = 3600
 _STOP_TIMEOUT_S = 5.0

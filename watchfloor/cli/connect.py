@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from watchfloor.settings import Settings
+from common.settings import Settings
 
 _EPILOG = "Connect's address and the database are settings: connect.url and the source section."
 _StateDir = Annotated[
@@ -40,9 +40,9 @@ def _apply(
     """
     from rich.console import Console
 
+    from common.kafka import ensure_topics
     from connect.apply import apply_connector
     from connect.schema import apply_schema, check_source
-    from watchfloor.kafka import ensure_topics
 
     settings = _settings(context, state_dir)
     console = Console(stderr=True)
@@ -64,8 +64,8 @@ def _status(context: typer.Context, state_dir: _StateDir = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from common.errors import WatchfloorError
     from connect.apply import connector_state
-    from watchfloor.errors import WatchfloorError
 
     settings = _settings(context, state_dir)
     state = connector_state(settings)
@@ -95,8 +95,8 @@ def _sql(context: typer.Context) -> None:
 
 def _settings(context: typer.Context, state_dir: Path | None) -> Settings:
     """Those of the state directory or file that is named, else of the stack on this machine, else the environment's."""
-    from watchfloor.local import find_settings
-    from watchfloor.paths import CONFIG_FILE, default_state_dir
+    from common.paths import CONFIG_FILE, default_state_dir
+    from watchfloor.local_stack import find_settings
 
     config: Path | None = context.obj.config
     if state_dir is None and config is None and not (default_state_dir() / CONFIG_FILE).is_file():

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchfloor.paths import default_cache_dir, default_state_dir
+from common.paths import default_cache_dir, default_state_dir
 
 if TYPE_CHECKING:
-    from deploy.demo.simulation import Plan
     from deploy.embedded.stack import Stack
+    from simulation.live.simulation import Plan
 
 _EPILOG = """
 [bold]Examples[/]
@@ -57,9 +57,9 @@ def demo(
 
     It says what it planted, so that you can compare it with what the feed shows. Ctrl-C stops everything.
     """
-    from deploy.demo.simulation import Plan
     from deploy.embedded.options import StackOptions
     from deploy.embedded.stack import Stack
+    from simulation.live.simulation import Plan
 
     settings = context.obj.settings()
     limit = settings.worker.max_events_per_second
@@ -79,8 +79,8 @@ def demo(
 
 def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
     """Write and show until the stack is told to stop; the stack is still there when this returns."""
-    from deploy.demo.company import TENANT_IDS
-    from deploy.demo.writer import CompanyWriter
+    from simulation.live.company import TENANT_IDS
+    from simulation.live.writer import CompanyWriter
     from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
 
     endpoints, auth = stack.endpoints, stack.settings.auth
@@ -108,8 +108,8 @@ def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
 
 
 def _say_where(stack: "Stack", plan: "Plan") -> None:
-    from deploy.demo.company import TENANT_IDS
-    from gateway.access import Capability, mint_token
+    from gateway.access.tokens import Capability, mint_token
+    from simulation.live.company import TENANT_IDS
 
     token = mint_token(
         stack.settings.auth,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchfloor.errors import SettingsError
+from common.errors import SettingsError
 
 if TYPE_CHECKING:
-    from watchfloor.health.model import Probe, Result, Target
+    from watchfloor.doctor.checks import Probe, Result, Target
 
 _EPILOG = """
 [bold]Examples[/]
@@ -40,7 +40,7 @@ def doctor(
     """Check PostgreSQL, Kafka, Connect, worker, gateway and this machine, and say what to do."""
     import msgspec
 
-    from watchfloor.health.model import State, examine
+    from watchfloor.doctor.checks import State, examine
 
     target = _target(context.obj.config, state_dir, timeout_s)
     results = asyncio.run(examine(target, _probes()))
@@ -53,9 +53,9 @@ def doctor(
 
 
 def _target(config: Path | None, state_dir: Path | None, timeout_s: float) -> "Target":
-    from watchfloor.health.model import Target
-    from watchfloor.local import find_settings, read_endpoints
-    from watchfloor.paths import default_state_dir
+    from common.paths import default_state_dir
+    from watchfloor.doctor.checks import Target
+    from watchfloor.local_stack import find_settings, read_endpoints
 
     try:
         settings = find_settings(config, state_dir)
@@ -66,8 +66,10 @@ def _target(config: Path | None, state_dir: Path | None, timeout_s: float) -> "T
 
 
 def _probes() -> "list[Probe]":
-    from watchfloor.health import broker, processes, source
-    from watchfloor.health.model import Probe
+    from watchfloor.doctor import kafka_checks as broker
+    from watchfloor.doctor import process_checks as processes
+    from watchfloor.doctor import source_checks as source
+    from watchfloor.doctor.checks import Probe
 
     return [
         Probe("machine", processes.probe_machine, "see whether the disk answers"),
@@ -84,7 +86,7 @@ def _show(results: "list[Result]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from watchfloor.health.model import State
+    from watchfloor.doctor.checks import State
 
     console = Console()
     if not console.is_terminal:

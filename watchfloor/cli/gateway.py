@@ -35,8 +35,8 @@ def _gateway(
 
         WATCHFLOOR_AUTH__HS256_SECRET="$(openssl rand -hex 32)" watchfloor gateway
     """
+    from common.logs import configure_logs
     from gateway.server import run_gateway
-    from watchfloor.logs import configure_logs
 
     settings = context.obj.settings()
     asked = {"host": host, "port": port, "reuse_port": reuse_port, "admin_port": admin_port}

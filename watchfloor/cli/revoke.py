@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 if TYPE_CHECKING:
     from msgspec import UnsetType
 
+    from common.settings import KafkaSettings
     from contracts.revocations import RevocationKey
-    from watchfloor.settings import KafkaSettings
 
 _WAIT_S = 15.0
 _EPILOG = """
@@ -47,7 +47,7 @@ def revoke(
     provider from issuing them first.
     """
     from contracts.revocations import Revocation, encode_revocation
-    from watchfloor.local import find_settings
+    from watchfloor.local_stack import find_settings
 
     key, whose = _key(tenant, user, jti)
     kafka = find_settings(context.obj.config, state_dir).kafka
@@ -100,10 +100,10 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
     """
     from confluent_kafka import KafkaException, Producer
 
+    from common.kafka import librdkafka_config, unreachable
     from contracts.revocations import key_bytes
     from contracts.topics import TopicNames
-    from gateway.consuming import partitions_of
-    from watchfloor.kafka import librdkafka_config, unreachable
+    from gateway.kafka.kafka_clients import partitions_of
 
     topic = TopicNames(kafka.topic_prefix).revocations
     if topic not in partitions_of(kafka, [topic]):  # a broker that makes topics by itself would make a wrong one

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 _EPILOG = """
 [bold]Examples[/]
@@ -57,7 +57,7 @@ def tail(
     a notice says which.
     """
     from watchfloor.cli.terminal import run_until_stopped, show
-    from watchfloor.client import Feed, FeedOptions, Stream
+    from watchfloor_client import Feed, FeedOptions, Stream
 
     if stream not in {str(each) for each in Stream}:
         raise WatchfloorError(f"there is no stream {stream}", "use dashboard or anomaly")
@@ -107,9 +107,9 @@ def _token_of_file(file: Path | None, url: str, tenant: int | None, *, names: bo
 def _of_this_machine(
     config: Path | None, state_dir: Path | None, tenant: int, *, names: bool
 ) -> tuple[str, Callable[[], str]]:
-    from gateway.access import Capability, mint_token
-    from watchfloor.local import find_settings, gateway_addresses, read_endpoints
-    from watchfloor.paths import default_state_dir
+    from common.paths import default_state_dir
+    from gateway.access.tokens import Capability, mint_token
+    from watchfloor.local_stack import find_settings, gateway_addresses, read_endpoints
 
     settings = find_settings(config, state_dir)
     if state_dir is None and config is not None:

@@ -15,8 +15,8 @@ from contextlib import aclosing, suppress
 import msgspec
 import typer
 
-from watchfloor.client import Feed, Message
-from watchfloor.client.lines import message_line, notice_line
+from watchfloor.cli.feed_lines import message_line, notice_line
+from watchfloor_client import Feed, Message
 
 _PIPE_POLL_S = 0.25
 

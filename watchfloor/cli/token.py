@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from watchfloor.errors import WatchfloorError
+from common.errors import WatchfloorError
 
 _EPILOG = """
 [bold]Examples[/]
@@ -44,8 +44,8 @@ def token(
     Without noc:view_all_clients, and without a client or a site, it shows no client's records. In production
     tokens come from your identity provider; there this command refuses.
     """
-    from gateway.access import mint_token
-    from watchfloor.local import find_settings
+    from gateway.access.tokens import mint_token
+    from watchfloor.local_stack import find_settings
 
     capabilities = known_capabilities(capability or default_capabilities(limited=bool(client or site)))
     settings = find_settings(context.obj.config, state_dir)
@@ -65,7 +65,7 @@ def token(
 
 def default_capabilities(*, limited: bool) -> list[str]:
     """What a token may do that was asked for without saying: see its clients and sites, or everything."""
-    from gateway.access import Capability
+    from gateway.access.tokens import Capability
 
     return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
@@ -76,7 +76,7 @@ def known_capabilities(names: list[str]) -> list[str]:
     Raises:
         WatchfloorError: a capability does not exist; a token with it would silently open nothing.
     """
-    from gateway.access import Capability
+    from gateway.access.tokens import Capability
 
     known = [str(capability) for capability in Capability]
     for name in names:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from watchfloor.paths import CONFIG_FILE, default_cache_dir, default_state_dir
-from watchfloor.settings import Settings
+from common.paths import CONFIG_FILE, default_cache_dir, default_state_dir
+from common.settings import Settings
 
 if TYPE_CHECKING:
     from deploy.embedded.stack import Stack

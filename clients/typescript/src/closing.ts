@@ -1,6 +1,6 @@
 // What a client does after a close, and how long it waits. The delays grow until a connection has lived for a while:
 // a gateway that takes connections and drops them at once is not hammered. The same rules in Python are
-// watchfloor/client/closing.py.
+// clients/python/watchfloor_client/closing.py.
 
 import {ADVICE, type Advice} from "./contract.ts";
 

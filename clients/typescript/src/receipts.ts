@@ -1,5 +1,5 @@
 // What the gateway is still to be told of messages received and seen. Asked for every few seconds, so a connection
-// stays far below the gateway's limit of messages a minute. The same rules in Python are watchfloor/client/receipts.py.
+// stays far below the gateway's limit of messages a minute. The same rules in Python are clients/python/watchfloor_client/receipts.py.
 
 import type {Received, Seen} from "./contract.ts";
 

@@ -3,7 +3,7 @@
 // A subscription's messages carry their tenant's `seq` and `prev_seq`, the seq of the message before on the same
 // subscription; so a filtered subscription can tell a loss from a message that is not for it. A record with several
 // findings comes as several messages of one seq, told apart by `part`. The same rules in Python are
-// watchfloor/client/sequence.py; both are run through tests/support/sequence.json.
+// clients/python/watchfloor_client/sequence.py; both are run through tests/support/sequence.json.
 
 import type {ConnectionEstablished, ServerMessage} from "./contract.ts";
 

@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from pydantic import SecretStr
 
+from common.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings
 from contracts.envelope import Change, ChangeDecoder
 from contracts.topics import CAPTURED_TABLES, TopicNames
-from watchfloor.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings
 
 WAIT_S = 20.0
 _tenants = itertools.count(int(time.time()) % 1_000_000 * 1000)  # no two runs on one stack share a tenant

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from common.settings import ConnectSettings, Settings
 from connect.apply import connector_state
 from contracts.rows import Site, Ticket
 from contracts.topics import CAPTURED_TABLES, partition_of
-from watchfloor.settings import ConnectSettings, Settings
 
 from .conftest import Records
 

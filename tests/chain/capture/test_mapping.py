@@ -7,14 +7,14 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from common.kafka import ensure_topics
+from common.settings import Settings, TableMapping
 from connect.apply import apply_connector
 from connect.schema import apply_schema, check_source
 from connect.slot import drop_slot
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Attendance, Tenant
 from contracts.topics import partition_of
-from watchfloor.kafka import ensure_topics
-from watchfloor.settings import Settings, TableMapping
 
 from .conftest import Records
 

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from common.errors import WatchfloorError
+from common.settings import Settings, SourceSettings, TableMapping
 from connect.check import check_server
 from connect.schema import apply_schema, check_source, schema_sql
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings, SourceSettings, TableMapping
 
 
 def run(source: SourceSettings, *statements: str) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from support.stack import wait_for
 
-from deploy.demo.operations import ANOMALIES, Planted
+from simulation.live.operations import ANOMALIES, Planted
 
 START_TIMEOUT_S = 180
 

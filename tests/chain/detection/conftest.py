@@ -13,6 +13,7 @@ from support.operator import fresh_id
 from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
 
+from common.settings import SourceSettings
 from connect.schema import apply_schema
 from deploy.embedded.launcher import Launcher
 from deploy.embedded.options import StackOptions
@@ -20,7 +21,6 @@ from deploy.embedded.ports import choose
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.progress import PlainReporter
 from deploy.embedded.state import StateDir
-from watchfloor.settings import SourceSettings
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer
 from support.stack import RunningStack, wait_for
 from support.stack_fixtures import passable_directory
 
-from watchfloor.kafka import librdkafka_config
+from common.kafka import librdkafka_config
 
 OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
 pytestmark = pytest.mark.timeout(300)
@@ -131,7 +131,9 @@ def test_a_launcher_killed_hard_leaves_nothing_even_without_its_guard(own: Runni
     before = own.endpoints
     insert_tenant(own, "before the kill")
     guard = next(
-        child for child in psutil.Process(own.process.pid).children() if "deploy.embedded.guard" in child.cmdline()
+        child
+        for child in psutil.Process(own.process.pid).children()
+        if "deploy.embedded.orphan_stopper" in child.cmdline()
     )
     guard.kill()
     own.process.kill()

@@ -21,6 +21,7 @@ from support.stack import wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from common.settings import AuthSettings, KafkaSettings
 from contracts.feed import (
     FeedRecord,
     Fence,
@@ -30,8 +31,7 @@ from contracts.feed import (
     feed_headers,
 )
 from contracts.topics import TopicNames, partition_of, tenant_key
-from gateway.access import mint_token
-from watchfloor.settings import AuthSettings, KafkaSettings
+from gateway.access.tokens import mint_token
 
 SECRET = "the secret of the gateway's chain tests"
 AUTH = AuthSettings(hs256_secret=SECRET)

@@ -14,7 +14,7 @@ from support.stack import wait_for
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
-from watchfloor.kafka import ensure_topics
+from common.kafka import ensure_topics
 
 SKEW_S = 5
 """Seconds that a token is accepted for after its end, `auth.clock_skew_s`."""

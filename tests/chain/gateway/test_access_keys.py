@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from support.stack import wait_for
 
-from gateway.jwks import REFETCH_INTERVAL_S
+from gateway.access.jwks import REFETCH_INTERVAL_S
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 

@@ -44,7 +44,7 @@ class Program:
             tail = [sys.executable, "-m", "watchfloor", "tail", "--json", "--url", url, "--token-file", str(token_file)]
             command = [*tail, *(part for site in sites for part in ("--site", str(site)))]
         else:
-            module = str(ROOT / "gateway" / "web" / "client" / "index.js")
+            module = str(ROOT / "gateway" / "static" / "client" / "index.js")
             program = ["--input-type=module", "-e", NODE_PROGRAM]
             command = [str(NODE), *program, module, url, str(token_file), json.dumps(sites)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}

@@ -15,7 +15,7 @@ from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from contracts.receipts import RecipientCounts, decode_receipts
-from gateway.access import mint_token
+from gateway.access.tokens import mint_token
 
 tenants = itertools.count(7_000)
 QUICK = {"receipts_interval_ms": 100, "receipts_positions_interval_s": 1, "critical_unseen_s": 3, "audit_window_s": 2}

@@ -10,10 +10,10 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from support.stack import RunningStack, wait_for
 
+from common.errors import WatchfloorError
+from common.kafka import ensure_topics
+from common.settings import KafkaSettings
 from contracts.topics import TopicNames
-from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import ensure_topics
-from watchfloor.settings import KafkaSettings
 
 
 @pytest.fixture

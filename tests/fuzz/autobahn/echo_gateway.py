@@ -18,10 +18,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from common.logs import configure_logs
+from common.settings import AuthSettings, GatewaySettings, Settings
 from gateway.server import _Gateway
-from gateway.wire import Seat, SocketWire, text_frame
-from watchfloor.logs import configure_logs
-from watchfloor.settings import AuthSettings, GatewaySettings, Settings
+from gateway.sockets.wire import Seat, SocketWire, text_frame
 
 _SECRET = "a secret that no case of the suite asks for"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from contracts.messages import ADVICE, Advice, CloseCode, Reconnect
-from watchfloor.client.closing import Backoff, advice_for, retry_after_s
+from watchfloor_client.closing import Backoff, advice_for, retry_after_s
 
 
 def backoff(chance: float = 1.0, *, delay_s: float = 0.5) -> Backoff:

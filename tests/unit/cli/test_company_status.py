@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from deploy.demo.operations import Planted
-from deploy.demo.simulation import Plan
-from deploy.demo.writer import CompanyWriter
+from common.settings import AuthSettings
+from simulation.live.operations import Planted
+from simulation.live.simulation import Plan
+from simulation.live.writer import CompanyWriter
 from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
-from watchfloor.settings import AuthSettings
 
 AUTH = AuthSettings(hs256_secret=SecretStr("a secret of thirty-two bytes or more"))
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from watchfloor.errors import WatchfloorError
-from watchfloor.health import processes
-from watchfloor.health.model import Probe, Report, Result, State, Target, examine
-from watchfloor.health.source import _judge_slot
-from watchfloor.local import Endpoints
-from watchfloor.settings import Settings, load_settings
+from common.errors import WatchfloorError
+from common.settings import Settings, load_settings
+from watchfloor.doctor import process_checks as processes
+from watchfloor.doctor.checks import Probe, Report, Result, State, Target, examine
+from watchfloor.doctor.source_checks import _judge_slot
+from watchfloor.local_stack import Endpoints
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from watchfloor.client import (
+from common.errors import WatchfloorError
+from watchfloor_client import (
     Connected,
     Disconnected,
     Event,
@@ -22,7 +23,6 @@ from watchfloor.client import (
     Stream,
     upkeep,
 )
-from watchfloor.errors import WatchfloorError
 
 
 def collect(feed: Feed, count: int, timeout_s: float = 10) -> list[Event]:

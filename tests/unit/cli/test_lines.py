@@ -5,8 +5,8 @@ import re
 import pytest
 
 from contracts.messages import GapReason, UnrecoverableReason
-from watchfloor.client.events import Connected, Disconnected, Gap, Message, Resumed
-from watchfloor.client.lines import gap_reason, message_line, notice_line
+from watchfloor.cli.feed_lines import gap_reason, message_line, notice_line
+from watchfloor_client.events import Connected, Disconnected, Gap, Message, Resumed
 
 ANOMALY = {
     "type": "anomaly_detected",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from watchfloor import local
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings
+from common.errors import WatchfloorError
+from common.settings import Settings
+from watchfloor import local_stack as local
 
 
 def test_the_examples_hold() -> None:

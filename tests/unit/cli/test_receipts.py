@@ -1,6 +1,6 @@
 """What the gateway is told, and how often."""
 
-from watchfloor.client.receipts import Receipts
+from watchfloor_client.receipts import Receipts
 
 
 def test_received_is_told_once_for_each_change() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchfloor.client.events import Connected, Event, Gap, Message, Resumed
-from watchfloor.client.sequence import Position, SequenceTracker
+from watchfloor_client.events import Connected, Event, Gap, Message, Resumed
+from watchfloor_client.sequence import Position, SequenceTracker
 
 SCENARIOS = json.loads((Path(__file__).parents[2] / "support" / "sequence.json").read_text("utf-8"))
 

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchfloor.client.events import Event, Gap, Message, Resumed
-from watchfloor.client.sequence import Position, SequenceTracker
+from watchfloor_client.events import Event, Gap, Message, Resumed
+from watchfloor_client.sequence import Position, SequenceTracker
 
 SITES = (1, 2, 3)
 Name = tuple[str, int, int]

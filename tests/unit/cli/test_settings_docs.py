@@ -1,10 +1,10 @@
-"""docs/settings.md says what watchfloor/settings.py says."""
+"""docs/settings.md says what common/settings.py says."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from watchfloor.settings import Settings
+from common.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access import Capability, Identity, TokenVerifier
-from watchfloor.settings import load_settings
+from common.settings import load_settings
+from gateway.access.tokens import Bearer, Capability, TokenVerifier
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def identity(token: str, config: Path) -> Identity:
+def identity(token: str, config: Path) -> Bearer:
     """Who the gateway of this configuration takes a token's bearer for."""
     return asyncio.run(TokenVerifier(load_settings(config, environ={}).auth).verify(token))
 

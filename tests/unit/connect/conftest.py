@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from watchfloor.settings import ConnectSettings, Settings
+from common.settings import ConnectSettings, Settings
 
 TRACE = (
     "org.apache.kafka.connect.errors.ConnectException: wrapper\n\tat a.b.C\n"

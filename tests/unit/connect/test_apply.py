@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from common.errors import WatchfloorError
+from common.settings import ConnectSettings, Settings
 from connect.apply import TaskState, apply_connector, connector_state, restart_failed_tasks
 from connect.connector import connector_config
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import ConnectSettings, Settings
 
 from .conftest import Cluster
 

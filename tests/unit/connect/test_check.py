@@ -4,9 +4,9 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from common.settings import SourceSettings
 from connect.check import SignInError
 from connect.schema import apply_schema
-from watchfloor.settings import SourceSettings
 
 _HINT = "\tIs the server running on that host and accepting TCP/IP connections?"
 

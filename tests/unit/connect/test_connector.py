@@ -4,9 +4,9 @@ import re
 
 from pydantic import SecretStr
 
+from common.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings, TableMapping
 from connect.connector import connector_config
 from contracts.topics import CAPTURED_TABLES
-from watchfloor.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings, TableMapping
 
 
 def settings(**source: object) -> Settings:

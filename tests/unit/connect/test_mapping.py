@@ -2,10 +2,10 @@
 
 import pytest
 
+from common.errors import SettingsError
+from common.settings import SourceSettings, TableMapping
 from connect.mapping import captured_tables
 from contracts.topics import CAPTURED_TABLES
-from watchfloor.errors import SettingsError
-from watchfloor.settings import SourceSettings, TableMapping
 
 
 def source(**tables: TableMapping) -> SourceSettings:

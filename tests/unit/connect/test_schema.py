@@ -3,10 +3,10 @@
 import pytest
 from pydantic import SecretStr
 
+from common.errors import WatchfloorError
+from common.settings import SourceSettings, TableMapping
 from connect.schema import apply_schema, schema_sql
 from contracts.schema import TABLES
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import SourceSettings, TableMapping
 
 
 def test_every_canonical_table_is_created_with_full_old_rows() -> None:

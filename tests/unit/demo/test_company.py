@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.settings import KafkaSettings
 from contracts.topics import partition_of
-from deploy.demo.company import TENANT_IDS, TENANTS_MAX, build_company
-from deploy.demo.geometry import distance_m
-from deploy.demo.operations import Insert
-from watchfloor.settings import KafkaSettings
+from simulation.live.company import TENANT_IDS, TENANTS_MAX, build_company
+from simulation.live.geometry import distance_m
+from simulation.live.operations import Insert
 
 seeds = st.integers(min_value=0, max_value=2**32)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.findings import FindingType
-from deploy.demo.operations import ANOMALIES, Planted
-from deploy.demo.simulation import Plan, ResumePoint
+from simulation.live.operations import ANOMALIES, Planted
+from simulation.live.simulation import Plan, ResumePoint
 from tests.support.company_day import CompanyDay
 
 LEARNED = {kind for kind in map(str, FindingType) if kind.startswith("ANOMALY_")} | {"UNUSUAL_COMPLETION_TIME"}

@@ -5,7 +5,7 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.demo import geometry
+from simulation.live import geometry
 
 
 def test_the_examples_hold() -> None:

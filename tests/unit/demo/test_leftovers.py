@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.demo.leftovers import OpenRows, endings
-from deploy.demo.operations import Delete, Insert, Planted, Update
-from deploy.demo.rounds import rounds
+from simulation.live.operations import Delete, Insert, Planted, Update
+from simulation.live.rounds import rounds
+from simulation.live.wind_down import OpenRows, endings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

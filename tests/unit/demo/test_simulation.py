@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.schema import TABLES
-from deploy.demo.company import PERSONS_PER_TENANT_MAX, crew_of
-from deploy.demo.geometry import distance_m
-from deploy.demo.operations import ANOMALIES, Delete, Insert, Planted, Transaction, Update
-from deploy.demo.simulation import Plan, ResumePoint, Simulation
+from simulation.live.company import PERSONS_PER_TENANT_MAX, crew_of
+from simulation.live.geometry import distance_m
+from simulation.live.operations import ANOMALIES, Delete, Insert, Planted, Transaction, Update
+from simulation.live.simulation import Plan, ResumePoint, Simulation
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 seeds = st.integers(min_value=0, max_value=2**32)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from deploy.demo import sql
-from deploy.demo.operations import Delete, Insert, Operation, Update
+from simulation.live import sql
+from simulation.live.operations import Delete, Insert, Operation, Update
 
 
 class RecordingConnection:

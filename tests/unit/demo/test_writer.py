@@ -3,8 +3,8 @@
 import socket
 import time
 
-from deploy.demo.simulation import Plan
-from deploy.demo.writer import CompanyWriter
+from simulation.live.simulation import Plan
+from simulation.live.writer import CompanyWriter
 
 
 def unused_port() -> int:

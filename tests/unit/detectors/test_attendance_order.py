@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from detectors.attendance_order import AttendanceOrder
 from detectors.interface import Event
+from detectors.row_quality.attendance_order import AttendanceOrder
 from tests.support.fixes import attendance, run
 
 SUT = AttendanceOrder()
@@ -19,13 +19,13 @@ def went(hour: float, site: int = 4) -> Any:
     return attendance("CHECK_OUT", hour, site)
 
 
-def told(*rows: Any) -> list[Any]:
+def reported(*rows: Any) -> list[Any]:
     return [judgement.evidence["observed"] for _, judgement in run(SUT, rows)]
 
 
 def test_a_check_out_before_its_check_in_is_told_once() -> None:
-    assert told(came(8), went(7), went(7)) == [-3600.0]
-    assert told(came(-16), went(-8), came(8), went(7)) == [-3600.0]
+    assert reported(came(8), went(7), went(7)) == [-3600.0]
+    assert reported(came(-16), went(-8), came(8), went(7)) == [-3600.0]
     ((_, judgement),) = run(SUT, [came(8), went(7)])
     assert (judgement.finding_type, judgement.severity) == ("DATA_QUALITY", "INFO")
     assert judgement.evidence == {
@@ -55,7 +55,7 @@ def test_a_check_out_before_its_check_in_is_told_once() -> None:
     ],
 )
 def test_what_only_came_late_or_belongs_to_another_visit_is_not(rows: tuple[Any, ...]) -> None:
-    assert told(*rows) == []
+    assert reported(*rows) == []
 
 
 def test_the_state_is_bounded() -> None:

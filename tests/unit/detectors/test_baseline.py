@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from river.drift import PageHinkley as RiverPageHinkley
 from river.stats import EWMean, EWVar
 
-from detectors.baseline import PageHinkley, moved, robust_moments, scale_moved, shrunk
-from detectors.hour_of_week import WEEKS, count_of, counts_of, hour_of_week, steady, with_count
+from detectors.shared.baseline import PageHinkley, moved, robust_moments, scale_moved, shrunk
+from detectors.shared.hour_of_week import WEEKS, count_of, counts_of, hour_of_week, steady, with_count
 
 VALUES = st.lists(st.floats(-1_000, 1_000), min_size=1, max_size=60)
 

@@ -2,14 +2,14 @@
 
 from support.attendance import Fold
 
-from detectors.buddy_punching import BuddyPunching, BuddyPunchingPolicy
-from detectors.judgement import Judgement
+from detectors.attendance.buddy_punching import BuddyPunching, BuddyPunchingPolicy
+from detectors.finding_draft import FindingDraft
 
 DAY = 24.0
 SECOND = 1 / 3600
 
 
-def check(sut: Fold, hour: float, person: int, **more: object) -> list[Judgement]:
+def check(sut: Fold, hour: float, person: int, **more: object) -> list[FindingDraft]:
     """A person checks in on device 9."""
     return sut.check_in(hour, person_id=person, device_id=9, **more)
 

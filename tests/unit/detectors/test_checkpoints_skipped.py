@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.checkpoints_skipped import CheckpointsSkipped, CheckpointsSkippedPolicy
+from detectors.work.checkpoints_skipped import CheckpointsSkipped, CheckpointsSkippedPolicy
 from tests.support.judged import Judged
 
 

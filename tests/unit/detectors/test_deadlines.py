@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from detectors.task_overdue import TaskOverdue, TaskOverduePolicy
-from detectors.work_order_overdue import WorkOrderOverdue
+from detectors.work.task_overdue import TaskOverdue, TaskOverduePolicy
+from detectors.work.work_order_overdue import WorkOrderOverdue
 from tests.support.judged import Judged, at
 
 BOTH = pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.device_offline import DeviceOffline
+from detectors.devices.device_offline import DeviceOffline
 from tests.support.judged import Judged, at
 
 
@@ -75,12 +75,12 @@ def test_one_that_was_never_seen_is_judged_by_its_status_alone() -> None:
 
 @given(st.lists(st.tuples(st.floats(0.1, 20), st.booleans()), min_size=1, max_size=20))
 def test_one_outage_is_never_told_twice(steps: list[tuple[float, bool]]) -> None:
-    sut, minute, told = device(), 0.0, 0
+    sut, minute, reported = device(), 0.0, 0
     for length, offline in steps:
         minute += length
-        told += len(sut.wait(minute))
-        told += len(sut.update(minute, status="OFFLINE" if offline else None, logged=False))
+        reported += len(sut.wait(minute))
+        reported += len(sut.update(minute, status="OFFLINE" if offline else None, logged=False))
         if not offline:
             sut.update(minute, last_seen=at(minute))
-            told = 0
-        assert told <= 1
+            reported = 0
+        assert reported <= 1

@@ -31,7 +31,7 @@ def dead(sut: Worker) -> list[bytes]:
     return [dict(letter.headers)["detector"] for letter in sut.outputs.get(TOPICS.dead_letters, [])]
 
 
-def told(sut: Worker, tenant: int = 1) -> list[bytes]:
+def reported(sut: Worker, tenant: int = 1) -> list[bytes]:
     return [
         record.value
         for record in sut.outputs.get(TOPICS.anomalies, [])
@@ -60,7 +60,7 @@ def test_any_split_into_micro_batches_gives_the_same_feed(rows: list[Change], cu
         parts.run(rows[start:end])
     for sut in (whole, parts):
         sut.run([], tick_ms=END_MS)
-    assert told(parts) == told(whole)
+    assert reported(parts) == reported(whole)
 
 
 @settings(max_examples=30, deadline=None)
@@ -78,7 +78,7 @@ def test_another_tenants_rows_change_nothing(rows: list[Change], others: list[Ch
         beside.run([row])
     for sut in (alone, beside):
         sut.run([], tick_ms=END_MS)
-    assert told(beside) == told(alone)
+    assert reported(beside) == reported(alone)
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda each: each.name)
@@ -142,7 +142,7 @@ def test_rows_without_columns_and_with_strange_ones_are_no_anomaly(table: str, o
         assert isinstance(made.row, ROW_TYPES[table])
         sut.run([made])
     sut.run([], tick_ms=END_MS)
-    types = {finding["finding_type"] for record in told(sut) for finding in json.loads(record).get("findings", [])}
+    types = {finding["finding_type"] for record in reported(sut) for finding in json.loads(record).get("findings", [])}
     assert (defects, dead(sut)) == ([], [])
     assert types <= {"DATA_QUALITY"}
 

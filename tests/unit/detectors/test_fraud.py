@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.attendance import Fold, place, shift
 
-from detectors.buddy_punching import BuddyPunching
-from detectors.fraud import grown
-from detectors.impossible_shifts import ImpossibleShifts
-from detectors.judgement import Judgement, combined_fraud_score
-from detectors.late_check_in import LateCheckIn
-from detectors.overtime import Overtime
-from detectors.unauthorized_site import UnauthorizedSite
-from detectors.unexpected_location import UnexpectedLocation
-from detectors.wrong_person import WrongPerson
+from detectors.attendance.buddy_punching import BuddyPunching
+from detectors.attendance.helpers.fraud_score import saturating_score
+from detectors.attendance.impossible_shifts import ImpossibleShifts
+from detectors.attendance.late_check_in import LateCheckIn
+from detectors.attendance.overtime import Overtime
+from detectors.attendance.unauthorized_site import UnauthorizedSite
+from detectors.attendance.unexpected_location import UnexpectedLocation
+from detectors.attendance.wrong_person import WrongPerson
+from detectors.finding_draft import FindingDraft, combined_fraud_score
 
 M = 1 / 111_195
 share = st.floats(0, 1)
@@ -26,7 +26,9 @@ def test_a_score_grows_with_the_excess_and_stays_below_its_maximum(
     score_max: float, one: float, other: float, scale: float
 ) -> None:
     less, more = sorted((one, other))
-    assert 0 <= grown(score_max, less, scale) <= grown(score_max, more, scale) <= score_max + 0.0005
+    assert (
+        0 <= saturating_score(score_max, less, scale) <= saturating_score(score_max, more, scale) <= score_max + 0.0005
+    )
 
 
 @given(st.lists(share, min_size=1), share)
@@ -39,13 +41,13 @@ def test_a_further_piece_of_evidence_never_lowers_the_combination(scores: list[f
 
 def found_by_all(
     *, late_s: float, outside_m: float, travel_m: float, others: int, mismatch: bool
-) -> dict[str, Judgement]:
+) -> dict[str, FindingDraft]:
     """What all detectors find in one check-in of person 17 at site 4, by detector."""
     hour = 8 + late_s / 3600
     where: dict[str, Any] = {"latitude": 48 + (100 + outside_m) * M, "longitude": 11.0, "accuracy_m": 10.0}
     row = where | {"device_id": 9, "id": 100, "verified_person_id": 23 if mismatch else 17}
     sites = {4: place(4), 5: place(5, north_km=travel_m / 1000)}
-    found: dict[str, Judgement] = {}
+    found: dict[str, FindingDraft] = {}
     for detector in (
         WrongPerson(),
         BuddyPunching(),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.geo import Area, AreaError, circle, distance_m, polygon
+from detectors.shared.geo import Area, AreaError, circle, distance_m, polygon
 
 LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180)

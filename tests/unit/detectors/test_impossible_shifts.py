@@ -2,8 +2,8 @@
 
 from support.attendance import Fold, place, shift
 
-from detectors.facts import Shift
-from detectors.impossible_shifts import ImpossibleShifts
+from detectors.attendance.impossible_shifts import ImpossibleShifts
+from detectors.shared.facts import Shift
 
 
 def fold(*shifts: Shift) -> Fold:

@@ -3,7 +3,7 @@
 import pytest
 from support.attendance import Fold, shift
 
-from detectors.late_check_in import LateCheckIn, LateCheckInPolicy
+from detectors.attendance.late_check_in import LateCheckIn, LateCheckInPolicy
 
 
 def fold(policy: LateCheckInPolicy | None = None) -> Fold:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.interface import Event
-from detectors.location_spoofing import LocationSpoofing
+from detectors.location.location_spoofing import LocationSpoofing
 from tests.support.fixes import attendance, fix, run
 
 SUT = LocationSpoofing()
 
 
-def told(rows: Any, **more: Any) -> list[tuple[float, Any]]:
+def reported(rows: Any, **more: Any) -> list[tuple[float, Any]]:
     """(minute after 10:00, reason) of each finding."""
     return [(row.id / 60, judgement.evidence["reason"]) for row, judgement in run(SUT, rows, **more)]
 
@@ -30,8 +30,8 @@ def walk(minutes: range, seed: int = 1, noise_m: float = 5.0) -> list[Any]:
 
 def test_a_mock_is_told_once_an_episode() -> None:
     rows = [msgspec.structs.replace(row, is_mock=True) for row in walk(range(0, 240, 4))]
-    assert told(rows) == [(0, "mock")]
-    assert told([*rows, *(msgspec.structs.replace(row, is_mock=True) for row in walk(range(320, 330)))]) == [
+    assert reported(rows) == [(0, "mock")]
+    assert reported([*rows, *(msgspec.structs.replace(row, is_mock=True) for row in walk(range(320, 330)))]) == [
         (0, "mock"),
         (320, "mock"),
     ]
@@ -56,27 +56,27 @@ def test_a_jump_is_told_with_what_it_takes_to_redo_the_sum() -> None:
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_a_jump_is_found_in_whatever_order_a_phone_uploads(order: tuple[int, ...]) -> None:
     rows = [fix(0), fix(3, 60_000), fix(6, 60_000), fix(9)]
-    assert [reason for _, reason in told([rows[index] for index in order])] == ["impossible_speed"]
+    assert [reason for _, reason in reported([rows[index] for index in order])] == ["impossible_speed"]
 
 
 @given(st.permutations(range(30)))
 def test_a_drive_uploaded_in_any_order_is_no_jump(order: list[int]) -> None:
     rows = [fix(minute, 1_800.0 * minute) for minute in range(30)]  # 30 m/s
-    assert "impossible_speed" not in {reason for _, reason in told([rows[index] for index in order])}
+    assert "impossible_speed" not in {reason for _, reason in reported([rows[index] for index in order])}
 
 
 def test_short_jumps_and_bad_positions_are_not_told() -> None:
-    assert told([fix(second / 60, 900 * (second % 2)) for second in range(60)]) == []
-    assert told([fix(0), fix(1, 9_000, accuracy_m=8_000.0), fix(2)]) == []
+    assert reported([fix(second / 60, 900 * (second % 2)) for second in range(60)]) == []
+    assert reported([fix(0), fix(1, 9_000, accuracy_m=8_000.0), fix(2)]) == []
 
 
 def test_two_phones_in_two_places_are_no_jump() -> None:
-    assert told([fix(minute, 40_000 * (minute % 2), device_id=minute % 2) for minute in range(20)]) == []
+    assert reported([fix(minute, 40_000 * (minute % 2), device_id=minute % 2) for minute in range(20)]) == []
 
 
 def test_frozen_fixes_are_told_when_they_are_enough_and_last_long_enough() -> None:
     rows = [fix(minute, 3.7, 1.3) for minute in range(0, 60, 4)]
-    assert told(rows) == [(28, "frozen")]
+    assert reported(rows) == [(28, "frozen")]
     ((_, judgement),) = run(SUT, rows)
     assert judgement.evidence == {
         "reason": "frozen",
@@ -86,8 +86,8 @@ def test_frozen_fixes_are_told_when_they_are_enough_and_last_long_enough() -> No
         "fixes_min": 8,
         "device_id": 9,
     }
-    assert told([fix(second / 60, 3.7) for second in range(300)]) == []
-    assert told([fix(second / 60, 3.7) for second in range(1_300)]) == [(20, "frozen")]
+    assert reported([fix(second / 60, 3.7) for second in range(300)]) == []
+    assert reported([fix(second / 60, 3.7) for second in range(1_300)]) == [(20, "frozen")]
 
 
 def test_what_repeats_honestly_is_not_frozen() -> None:
@@ -95,16 +95,16 @@ def test_what_repeats_honestly_is_not_frozen() -> None:
     accuracy_varies = [fix(minute, 3.7, accuracy_m=10.0 + minute % 2) for minute in range(90)]
     cached = [row for minute in range(90) for row in [fix(minute, minute // 6)]]
     for rows in (network, accuracy_varies, cached):
-        assert told(rows) == []
+        assert reported(rows) == []
 
 
 def test_a_row_that_comes_twice_is_one_fix() -> None:
-    assert told([fix(0)] * 50 + [fix(30)] * 50) == []
+    assert reported([fix(0)] * 50 + [fix(30)] * 50) == []
 
 
 def test_accuracy_that_no_phone_has_is_told_by_the_fifth_fix() -> None:
     rows = [msgspec.structs.replace(row, accuracy_m=0.1) for row in walk(range(20))]
-    assert told(rows) == [(4, "perfect_accuracy")]
+    assert reported(rows) == [(4, "perfect_accuracy")]
     assert run(SUT, rows)[0][1].evidence == {
         "reason": "perfect_accuracy",
         "observed_m": 0.1,
@@ -112,10 +112,10 @@ def test_accuracy_that_no_phone_has_is_told_by_the_fifth_fix() -> None:
         "n": 5,
         "device_id": 9,
     }
-    assert told([msgspec.structs.replace(row, accuracy_m=0.0) for row in rows]) == [(4, "perfect_accuracy")]
-    assert told([msgspec.structs.replace(row, accuracy_m=0.0) for row in rows], perfect_accuracy_m_max=0.0) == []
+    assert reported([msgspec.structs.replace(row, accuracy_m=0.0) for row in rows]) == [(4, "perfect_accuracy")]
+    assert reported([msgspec.structs.replace(row, accuracy_m=0.0) for row in rows], perfect_accuracy_m_max=0.0) == []
     for accuracy_m in (1.0, 3.0, None):
-        assert told([msgspec.structs.replace(row, accuracy_m=accuracy_m) for row in rows]) == []
+        assert reported([msgspec.structs.replace(row, accuracy_m=accuracy_m) for row in rows]) == []
 
 
 def test_a_line_that_no_noise_disturbs_is_told() -> None:
@@ -124,14 +124,14 @@ def test_a_line_that_no_noise_disturbs_is_told() -> None:
     for _ in range(15):
         minutes.append(minutes[-1] + rng.choice([0.5, 1.0, 1.5]))
     rows = [fix(minute, 80.0 * minute, 30.0 * minute) for minute in minutes]
-    assert [reason for _, reason in told(rows)] == ["perfect_line"]
+    assert [reason for _, reason in reported(rows)] == ["perfect_line"]
     ((_, judgement),) = run(SUT, rows)
     assert judgement.evidence == {"reason": "perfect_line", "threshold": 0.5, "n": 8, "steps_min": 8, "device_id": 9}
 
 
 def test_a_smoothed_second_by_second_drive_and_a_phone_at_rest_are_no_line() -> None:
-    assert told([fix(second / 60, 25.0 * second) for second in range(30)]) == []
-    assert told([fix(minute, minute * 0.001, accuracy_m=5.0) for minute in range(60)]) == []
+    assert reported([fix(second / 60, 25.0 * second) for second in range(30)]) == []
+    assert reported([fix(minute, minute * 0.001, accuracy_m=5.0) for minute in range(60)]) == []
 
 
 @given(st.integers(0, 2**32), st.floats(2, 30), st.floats(1, 600), st.floats(0, 30))
@@ -146,7 +146,7 @@ def test_an_honest_phone_is_not_told(seed: int, noise_m: float, every_s: float, 
         )
         for number in range(60)
     ]
-    assert told(rows) == []
+    assert reported(rows) == []
 
 
 def test_a_late_burst_is_one_episode() -> None:
@@ -162,12 +162,12 @@ def test_a_late_burst_is_one_episode() -> None:
 
 def test_reasons_do_not_hide_each_other() -> None:
     rows = [fix(minute, 3.7, accuracy_m=0.5, is_mock=True) for minute in range(0, 60, 4)]
-    assert Counter(reason for _, reason in told(rows)) == {"mock": 1, "perfect_accuracy": 1, "frozen": 1}
+    assert Counter(reason for _, reason in reported(rows)) == {"mock": 1, "perfect_accuracy": 1, "frozen": 1}
 
 
 def test_what_cannot_be_judged_is_not() -> None:
     rows = [fix(1, latitude=None, is_mock=True), fix(2, longitude=None), fix(3, recorded_at=None), fix(4, is_mock=None)]
-    assert told([*rows, attendance("CHECK_IN", 10)]) == []
+    assert reported([*rows, attendance("CHECK_IN", 10)]) == []
 
 
 def test_an_update_of_a_mock_is_not_told_again() -> None:

@@ -2,7 +2,7 @@
 
 from support.attendance import Fold, shift
 
-from detectors.missing_check_out import MissingCheckOut, Presences
+from detectors.attendance.missing_check_out import MissingCheckOut, Presences
 
 
 def fold() -> Fold:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.attendance import Fold, place, shift
 
-from detectors.judgement import Judgement
-from detectors.overtime import Overtime
+from detectors.attendance.overtime import Overtime
+from detectors.finding_draft import FindingDraft
 
 
 def fold(timezone: str = "UTC") -> Fold:
@@ -14,12 +14,12 @@ def fold(timezone: str = "UTC") -> Fold:
     return Fold(Overtime(), sites={4: place(4, timezone=timezone)})
 
 
-def work(sut: Fold, start: float, end: float) -> list[Judgement]:
+def work(sut: Fold, start: float, end: float) -> list[FindingDraft]:
     """From one hour to another."""
     return sut.check_in(start) + sut.check_out(end)
 
 
-def periods(found: list[Judgement]) -> list[object]:
+def periods(found: list[FindingDraft]) -> list[object]:
     """Whether of a day or a week."""
     return [each.evidence["period"] for each in found]
 

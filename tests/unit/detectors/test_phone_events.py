@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from contracts.rows import Location
-from detectors.facts import SiteFacts
+from detectors.devices.phone_events import PhoneEvents, PhoneEventsPolicy
+from detectors.finding_draft import FindingDraft
 from detectors.interface import Closing, Event, Learned
-from detectors.judgement import Judgement
-from detectors.phone_events import PhoneEvents, PhoneEventsPolicy
+from detectors.shared.facts import SiteFacts
 
 HOUR_MS = 3_600_000
 MONDAY_HOUR = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) // 3600
@@ -30,7 +30,7 @@ class Phones:
     due: dict[int, int] = field(default_factory=dict)
     own: dict[int, Any] = field(default_factory=dict)
     shared: list[Any] = field(default_factory=lambda: [None, None])
-    found: list[tuple[int, int, Judgement]] = field(default_factory=list)
+    found: list[tuple[int, int, FindingDraft]] = field(default_factory=list)
     """(device, hour it was told in, finding)"""
 
     def send(self, device: int, at_s: float, known_s: float | None = None) -> None:
@@ -70,7 +70,7 @@ class Phones:
                 self.send(device, at_s)
         self.advance((MONDAY_HOUR + max(hours) + 1) * HOUR_MS)
 
-    def told(self) -> list[tuple[int, str]]:
+    def reported(self) -> list[tuple[int, str]]:
         """(device, finding type) of each finding."""
         return [
             (device, judgement.finding_type.removeprefix("ANOMALY_PHONE_EVENTS_"))
@@ -112,7 +112,7 @@ def test_a_phone_that_sends_far_less_is_told_once_with_the_numbers() -> None:
 def test_a_flood_is_told() -> None:
     sut = learned_phones()
     sut.live(range(3 * WEEK, 3 * WEEK + 24), lambda device, hour: shifts(device, hour) * (4 if device == 2 else 1))
-    assert sut.told() == [(2, "ABOVE")]
+    assert sut.reported() == [(2, "ABOVE")]
 
 
 def test_nothing_is_told_while_learning() -> None:
@@ -138,26 +138,26 @@ def test_a_phone_without_a_network_that_uploads_late_is_not_told() -> None:
     for minute in range(0, 180, 5):
         sut.send(1, (MONDAY_HOUR + monday + 8) * 3600 + minute * 60, back_s)
     sut.live(range(monday + 11, monday + 30), shifts)
-    assert sut.told() == []
+    assert sut.reported() == []
 
 
 def test_a_holiday_of_all_is_nobodys_fault_and_is_not_learned() -> None:
     sut = learned_phones()
     sut.live(range(3 * WEEK, 3 * WEEK + 24), lambda *_: 0)
-    assert sut.told() == []
+    assert sut.reported() == []
     sut.live(
         range(3 * WEEK + 24, 4 * WEEK + 12),
         lambda device, hour: 0 if device == 3 and hour >= 4 * WEEK else shifts(device, hour),
     )
     sut.advance((MONDAY_HOUR + 4 * WEEK + 30) * HOUR_MS)
-    assert sut.told() == [(3, "BELOW")]
+    assert sut.reported() == [(3, "BELOW")]
 
 
 def test_a_shift_at_an_unusual_time_is_no_flood() -> None:
     sut = learned_phones()
     sut.live(range(3 * WEEK, 3 * WEEK + 8), lambda device, _: 12 if device == 1 else 0)
     sut.live(range(3 * WEEK + 8, 3 * WEEK + 30), shifts)
-    assert sut.told() == []
+    assert sut.reported() == []
 
 
 def test_an_anomaly_is_not_learned_and_one_that_ended_is_told_again() -> None:
@@ -167,7 +167,7 @@ def test_an_anomaly_is_not_learned_and_one_that_ended_is_told_again() -> None:
         return 1 if device == 1 and hour % 24 == 9 and shifts(device, hour) else shifts(device, hour)
 
     sut.live(range(3 * WEEK, 3 * WEEK + 72), count)
-    assert sut.told() == [(1, "BELOW")] * 3
+    assert sut.reported() == [(1, "BELOW")] * 3
 
 
 def test_an_hour_that_fails_every_week_is_told_every_week() -> None:
@@ -176,7 +176,7 @@ def test_an_hour_that_fails_every_week_is_told_every_week() -> None:
         range(3 * WEEK, 7 * WEEK),
         lambda device, hour: 1 if device == 1 and hour % WEEK == 33 else shifts(device, hour),
     )
-    assert sut.told() == [(1, "BELOW")] * 4
+    assert sut.reported() == [(1, "BELOW")] * 4
 
 
 def test_new_habits_are_learned_anew_after_some_days() -> None:
@@ -199,7 +199,7 @@ def test_the_hour_follows_the_sites_clock_through_a_change_of_it() -> None:
         return shifts(device, hour + 2 if hour >= 27 * 24 - 23 else hour + 1)
 
     sut.live(range(6 * WEEK), local)
-    assert sut.told() == []
+    assert sut.reported() == []
 
 
 def test_a_phone_out_of_use_is_forgotten() -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.rows import ROW_TYPES
-from detectors.quality import DataQualityPolicy, clean, data_quality
+from detectors.row_quality.data_quality import DataQualityPolicy, clean, data_quality
 from tests.support.changes import NOW, NOW_US
 
 POLICY = DataQualityPolicy()

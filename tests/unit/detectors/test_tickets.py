@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.ticket_escalated import TicketEscalated, TicketEscalatedPolicy
-from detectors.ticket_sla_breach import TicketSlaBreach, TicketSlaBreachPolicy
+from detectors.work.ticket_escalated import TicketEscalated, TicketEscalatedPolicy
+from detectors.work.ticket_sla_breach import TicketSlaBreach, TicketSlaBreachPolicy
 from tests.support.judged import Judged, at
 
 

@@ -3,7 +3,7 @@
 import pytest
 from support.attendance import Fold, shift
 
-from detectors.unauthorized_site import UnauthorizedSite
+from detectors.attendance.unauthorized_site import UnauthorizedSite
 
 
 def fold() -> Fold:
@@ -11,9 +11,9 @@ def fold() -> Fold:
     return Fold(UnauthorizedSite(), shifts=[shift(22, 30), shift(32, 40, site=5, number=2)])
 
 
-@pytest.mark.parametrize(("hour", "told"), [(20.9, True), (21.1, False), (26, False), (30.9, False), (31.1, True)])
-def test_a_night_shift_may_be_entered_an_hour_early_and_late(hour: float, told: bool) -> None:
-    assert bool(fold().check_in(hour)) is told
+@pytest.mark.parametrize(("hour", "reported"), [(20.9, True), (21.1, False), (26, False), (30.9, False), (31.1, True)])
+def test_a_night_shift_may_be_entered_an_hour_early_and_late(hour: float, reported: bool) -> None:
+    assert bool(fold().check_in(hour)) is reported
 
 
 def test_the_evidence_says_where_the_person_was_expected_and_how_far_off_the_nearest_shift_here_is() -> None:

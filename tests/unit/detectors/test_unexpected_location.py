@@ -3,7 +3,7 @@
 import pytest
 from support.attendance import Fold, place
 
-from detectors.unexpected_location import UnexpectedLocation
+from detectors.attendance.unexpected_location import UnexpectedLocation
 
 M = 1 / 111_195
 """A metre to the north, degrees."""

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.rows import Jobneed
-from detectors.durations import RECENT_IDS_MAX, KindDurations
+from detectors.finding_draft import FindingDraft
 from detectors.interface import Event
-from detectors.judgement import Judgement
-from detectors.unusual_completion_time import UnusualCompletionTime, UnusualCompletionTimePolicy
+from detectors.work.helpers.durations import RECENT_IDS_MAX, KindDurations
+from detectors.work.unusual_completion_time import UnusualCompletionTime, UnusualCompletionTimePolicy
 from tests.support.judged import at
 
 
@@ -26,12 +26,12 @@ class Jobs:
     count: int = 0
     draw: random.Random = field(default_factory=lambda: random.Random(11))
 
-    def done(self, minutes: float, site: int = 4, **more: Any) -> list[Judgement]:
+    def done(self, minutes: float, site: int = 4, **more: Any) -> list[FindingDraft]:
         """One more job that took so long."""
         self.count += 1
         return self.change({"id": self.count} | more, minutes, site)
 
-    def change(self, values: dict[str, Any], minutes: float, site: int = 4, before: Any = None) -> list[Judgement]:
+    def change(self, values: dict[str, Any], minutes: float, site: int = 4, before: Any = None) -> list[FindingDraft]:
         """A row of a completed job."""
         times = {"started_at": at(0), "completed_at": at(minutes)}
         row = Jobneed(**({"tenant_id": 1, "site_id": site, "status": "COMPLETED", **times} | values))
@@ -78,19 +78,19 @@ def test_nothing_is_told_while_learning_and_an_odd_job_of_that_time_does_no_harm
 
 
 def test_usual_jobs_are_seldom_told() -> None:
-    told = 0
+    reported = 0
     for seed in range(20):
         sut = Jobs(draw=random.Random(seed))
-        told += sum(sut.usual(1, 30 * (1 + site), site=site) for _ in range(60) for site in range(4))
-    assert told <= 20 * 240 * 0.004
+        reported += sum(sut.usual(1, 30 * (1 + site), site=site) for _ in range(60) for site in range(4))
+    assert reported <= 20 * 240 * 0.004
 
 
 def test_what_was_told_teaches_nothing_unless_it_goes_on() -> None:
     sut = learned_jobs()
     expected = sut.done(300)[0].evidence["expected"]
     assert sut.done(300)[0].evidence["expected"] == expected
-    told = sum(len(sut.done(300)) for _ in range(30))
-    assert told <= UnusualCompletionTimePolicy().run_max
+    reported = sum(len(sut.done(300)) for _ in range(30))
+    assert reported <= UnusualCompletionTimePolicy().run_max
     assert sut.done(310) == []
     assert sut.done(60, site=5) == []
 

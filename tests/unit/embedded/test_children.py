@@ -14,6 +14,7 @@ import psutil
 import pytest
 from support.stack import wait_for
 
+from common.errors import WatchfloorError
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.connector_watch import ConnectorWatch
 from deploy.embedded.diagnosis import ended_while_starting
@@ -21,7 +22,6 @@ from deploy.embedded.logfiles import cut_log, last_lines, open_log
 from deploy.embedded.options import StackOptions
 from deploy.embedded.processes import ProcessRecord, RecordFile, is_alive, read_records, stop_in_order, stop_leftovers
 from deploy.embedded.supervisor import Supervisor
-from watchfloor.errors import WatchfloorError
 
 OPTIONS = StackOptions(restart_delay_s_min=0.05, restart_delay_s_max=0.2, healthy_after_s=30, connector_poll_s=0.02)
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.errors import WatchfloorError
+from common.settings import KafkaSettings, Settings, load_settings
 from deploy.embedded.addresses import Addresses, choose_addresses, settings_overrides
 from deploy.embedded.broker import broker_overrides
 from deploy.embedded.config import child_environment, keep_loopback_direct, merged, server_environment, to_toml
@@ -17,8 +19,6 @@ from deploy.embedded.connect_worker import connect_overrides
 from deploy.embedded.options import StackOptions
 from deploy.embedded.properties import java_properties, postgresql_conf, shared_text
 from deploy.embedded.state import Memory
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import KafkaSettings, Settings, load_settings
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 LEAVES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])) | st.integers(-(2**62), 2**62) | st.booleans()

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import WatchfloorError
+from common.kafka import TopicMissingError
+from common.settings import KafkaSettings
 from deploy.embedded import feed_log
 from deploy.embedded.feed_log import check_feed_log, refuse_strays, remember_feed_log
 from deploy.embedded.state import Memory
-from watchfloor.errors import WatchfloorError
-from watchfloor.kafka import TopicMissingError
-from watchfloor.settings import KafkaSettings
 
 KAFKA = KafkaSettings()
 

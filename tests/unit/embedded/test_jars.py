@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import WatchfloorError
 from deploy.embedded.jars import DEBEZIUM, RUNTIME, Advance, JarCache, JarPin, read_lock
-from watchfloor.errors import WatchfloorError
 
 CONTENT = {"org.example:broker:1.0": b"broker bytes", "org.example:connector:2.0": b"connector bytes"}
 

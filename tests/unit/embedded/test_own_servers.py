@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from common.errors import WatchfloorError
+from common.settings import Settings
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import check_own_servers, refuse_password
 from deploy.embedded.stack import Stack
 from watchfloor import cli
 from watchfloor.cli.up import database_of_settings
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.errors import WatchfloorError
 from deploy.embedded.ports import asked_for, choose, is_free
-from watchfloor.errors import WatchfloorError
 
 
 @pytest.fixture

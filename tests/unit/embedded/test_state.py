@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import WatchfloorError
 from deploy.embedded.state import StateDir, write_private
-from watchfloor.errors import WatchfloorError
 
 
 def opened(root: Path) -> StateDir:
@@ -44,7 +44,7 @@ def test_only_the_owner_reads_what_holds_secrets(tmp_path: Path) -> None:
 def test_a_second_launcher_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     first = opened(tmp_path / "s")
     program = (
-        "import sys, pathlib; from deploy.embedded.state import StateDir; from watchfloor.errors import *\n"
+        "import sys, pathlib; from deploy.embedded.state import StateDir; from common.errors import *\n"
         "try: StateDir(pathlib.Path(sys.argv[1])).open()\n"
         "except WatchfloorError as error: print(error); sys.exit(1)\n"
     )

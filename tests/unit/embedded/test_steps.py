@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from common.errors import WatchfloorError
 from deploy.embedded.steps import Step, Steps
 from deploy.embedded.waiting import StartCalledOff, wait_until
-from watchfloor.errors import WatchfloorError
 
 
 def test_each_step_runs_after_what_it_needs_and_once() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import WatchfloorError
 from deploy.embedded.account import can_pass, data_place, readable_binaries
 from deploy.embedded.broker import Broker
 from deploy.embedded.child import Account
@@ -14,7 +15,6 @@ from deploy.embedded.java import Java
 from deploy.embedded.postgres import MAJOR_VERSION, Postgres, postgres_binaries
 from deploy.embedded.startup import cluster_id
 from deploy.embedded.state import StateDir
-from watchfloor.errors import WatchfloorError
 
 NOBODY = Account(65534, 65534)
 

@@ -4,8 +4,8 @@ import pytest
 
 from contracts.findings import FindingType
 from evaluation.fold import run
-from evaluation.life import Life, Span
 from evaluation.report import Report, is_learned, judge
+from simulation.labelled import Life, Span
 
 SPAN = Span(weeks=2, learning_weeks=2)
 

@@ -15,8 +15,8 @@ from evaluation.files import (
     write_labels,
 )
 from evaluation.fold import run
-from evaluation.life import Life, Span
 from evaluation.report import judge
+from simulation.labelled import Life, Span
 
 DAY = Span(weeks=1, learning_weeks=1)
 FEW = ["ticket_sla_breach", "wrong_person"]

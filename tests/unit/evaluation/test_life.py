@@ -10,9 +10,9 @@ import msgspec
 
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
-from evaluation.life import Life, Span
-from evaluation.life.calendar import local_s, whole_hours
-from evaluation.records import RowChange
+from simulation.labelled import Life, Span
+from simulation.labelled.calendar import local_s, whole_hours
+from simulation.records import RowChange
 
 SHORT = Span(weeks=1, learning_weeks=1)
 MIDDLE = Span(weeks=3, learning_weeks=1)
@@ -97,7 +97,7 @@ def test_some_phones_upload_late_and_out_of_order() -> None:
 
 
 def test_a_life_imports_nothing_of_what_judges_it() -> None:
-    code = "import sys, evaluation.life; print([m for m in sys.modules if m.split('.')[0] in sys.argv[1:]])"
+    code = "import sys, simulation.labelled; print([m for m in sys.modules if m.split('.')[0] in sys.argv[1:]])"
     forbidden = ["detectors", "streams", "contracts", "watchfloor", "gateway"]
     done = subprocess.run([sys.executable, "-c", code, *forbidden], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

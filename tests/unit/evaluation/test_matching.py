@@ -3,8 +3,8 @@
 from contracts.findings import Category, Finding, Severity
 from evaluation.fold import Found, Outcome
 from evaluation.matching import Tally, match
-from evaluation.records import Label, Meta
 from evaluation.report import judge
+from simulation.records import Label, Meta
 
 
 def label(kind: str = "LATE_CHECK_IN", at_s: float = 100.0, *, entity: str = "person:1", **more: object) -> Label:

@@ -4,10 +4,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from common.settings import AuthSettings
 from contracts.feed import AnomalyDetected, RateLimited, SourcePosition, TicketUpdated, record_id
 from contracts.findings import Category, Finding, Severity
-from gateway.access import Identity
-from watchfloor.settings import AuthSettings
+from gateway.access.tokens import Bearer
 
 SECRET = "a secret of the tests, long enough for every HMAC that a forger might try"
 AUTH = AuthSettings(hs256_secret=SECRET)
@@ -88,8 +88,8 @@ def identity(
     subject: str = "ops",
     issued_at: float = NOW,
     token_id: str | None = None,
-) -> Identity:
-    return Identity(
+) -> Bearer:
+    return Bearer(
         subject=subject,
         tenant_id=tenant,
         capabilities=frozenset(capabilities),

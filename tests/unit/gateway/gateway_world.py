@@ -7,16 +7,16 @@ from typing import Any
 
 from unit.gateway.gateway_values import NOW, instant
 
+from common.settings import GatewaySettings
 from contracts.feed import FeedRecord, encode_record
 from contracts.messages import CloseCode
-from gateway.catchup import CatchUp
-from gateway.history import History, Past
-from gateway.hub import Hub
+from gateway.access.scope import Scope
+from gateway.feed.catchup import CatchUp
+from gateway.feed.history import History, StoredRecord
+from gateway.feed.hub import Hub
+from gateway.feed.rendering import Endpoint, FeedEntry, Variant
+from gateway.feed.subscriber import Subscriber
 from gateway.metrics import GatewayMetrics
-from gateway.rendering import Endpoint, Entry, Variant
-from gateway.scope import Scope
-from gateway.subscriber import Subscriber
-from watchfloor.settings import GatewaySettings
 
 END = b"\x00"
 """Frames end with a zero byte, which JSON never holds."""
@@ -64,11 +64,11 @@ class Ledger:
     def __init__(self) -> None:
         self.recipients: dict[tuple[int, int], int] = defaultdict(int)
 
-    def published(self, entries: Sequence[Entry]) -> None:
+    def published(self, entries: Sequence[FeedEntry]) -> None:
         for entry in entries:
             self.recipients.setdefault((entry.record.tenant_id, entry.record.seq), 0)
 
-    def remembered(self, entries: Sequence[Entry]) -> None:
+    def remembered(self, entries: Sequence[FeedEntry]) -> None:
         """Nobody was handed them."""
 
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
@@ -116,12 +116,14 @@ class World:
         self.hub.join(subscriber)
         return subscriber, wire
 
-    def entry(self, record: FeedRecord) -> Entry:
+    def entry(self, record: FeedRecord) -> FeedEntry:
         before = self._last[record.tenant_id]
         self._last[record.tenant_id] = record.seq
         hole = before > 0 and record.seq != before + 1
-        past = Past(record.seq, record.seq - 1 if before else 0, record.seq, int(NOW * 1000), encode_record(record))
-        return Entry(record, past, instant(), 0.0, NOW, before + 1 if hole else None)
+        past = StoredRecord(
+            record.seq, record.seq - 1 if before else 0, record.seq, int(NOW * 1000), encode_record(record)
+        )
+        return FeedEntry(record, past, instant(), 0.0, NOW, before + 1 if hole else None)
 
     def publish(self, *records: FeedRecord) -> None:
         self.hub.publish([self.entry(record) for record in records])

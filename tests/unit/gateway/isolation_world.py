@@ -14,19 +14,19 @@ from unittest.mock import patch
 from support.visible import STREAM, Transcript, View
 from unit.gateway.gateway_values import AUTH, NOW
 
+from common.settings import GatewaySettings, Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record
 from contracts.messages import CloseCode
 from contracts.topics import partition_of
-from gateway import publishing
-from gateway.access import mint_token
-from gateway.history import Past
-from gateway.intake import Intake
+from gateway.access.tokens import mint_token
+from gateway.feed.backfill import Span, UnrecoverableError
+from gateway.feed.feed_decoder import FeedDecoder
+from gateway.feed.history import StoredRecord
+from gateway.feed.rendering import Endpoint
+from gateway.kafka import publisher as publishing
 from gateway.metrics import GatewayMetrics
-from gateway.past_log import Span, UnrecoverableError
-from gateway.rendering import Endpoint
-from gateway.runtime import Runtime
-from gateway.visitor import Visitor
-from watchfloor.settings import GatewaySettings, Settings
+from gateway.sockets.connection_shell import ConnectionShell
+from gateway.wiring import GatewayParts
 
 Json = dict[str, Any]
 EPOCH = "the epoch of this log"
@@ -72,7 +72,7 @@ class Client:
         self.subject = subject
         self.endpoint = endpoint
         self.wire = Wire(next(world.numbers))
-        self.visitor: Visitor = world.runtime.visitor(
+        self.visitor: ConnectionShell = world.runtime.visitor(
             self.wire, Endpoint.ANOMALY_STREAM if endpoint == STREAM else Endpoint.DASHBOARD
         )
         self.first_view = view
@@ -122,7 +122,7 @@ class _Log:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def read(self, span: Span) -> list[Past]:
+    async def read(self, span: Span) -> list[StoredRecord]:
         await asyncio.sleep(0)
         found = [past for past in self._world.pasts[span.tenant_id] if span.first <= past.seq <= span.last]
         if len(found) != span.last - span.first + 1:
@@ -139,17 +139,17 @@ class World:
     def __init__(self) -> None:
         limits = GatewaySettings(history_messages_max=HISTORY, resume_slice_messages=3, slow_timeout_s=600)
         with patch.object(publishing, "Producer"):  # a client of librdkafka has threads, and here nothing is sent
-            self.runtime = Runtime(Settings(auth=AUTH, gateway=limits), lambda payload: payload + END)
+            self.runtime = GatewayParts(Settings(auth=AUTH, gateway=limits), lambda payload: payload + END)
         self.runtime.feed.epoch = EPOCH
         self.runtime.feed.positions_known = True
         resumer = self.runtime._house.resumer
         resumer._limits = limits.model_copy(update={"resume_ahead_wait_s": 0.01})
         resumer._log = _Log(self)  # type: ignore[assignment]  # the same two methods
-        self._intake = Intake(GatewayMetrics())
+        self._intake = FeedDecoder(GatewayMetrics())
         self.numbers = itertools.count(1)
         self.logs: dict[int, dict[int, Json]] = defaultdict(dict)
         """Tenant to its records by seq, as JSON."""
-        self.pasts: dict[int, list[Past]] = defaultdict(list)
+        self.pasts: dict[int, list[StoredRecord]] = defaultdict(list)
         self._offsets = itertools.count()
         self._serving = asyncio.get_running_loop().create_task(self.runtime.catch_up.run())
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.gateway.gateway_values import AUTH, SECRET
 
+from common.errors import SettingsError
+from common.settings import AuthSettings
 from contracts.messages import CloseCode
-from gateway.access import AccessRefusedError, Capability, Identity, TokenVerifier, mint_token
-from gateway.scope import Scope
-from watchfloor.errors import SettingsError
-from watchfloor.settings import AuthSettings
+from gateway.access.scope import Scope
+from gateway.access.tokens import AccessRefusedError, Bearer, Capability, TokenVerifier, mint_token
 
 
-def verify(token: str, auth: AuthSettings = AUTH) -> Identity:
+def verify(token: str, auth: AuthSettings = AUTH) -> Bearer:
     return asyncio.run(TokenVerifier(auth).verify(token))
 
 

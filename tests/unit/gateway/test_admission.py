@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.admission import Arrivals, Denial, Occupancy, Rate
-from watchfloor.settings import GatewaySettings
+from common.settings import GatewaySettings
+from gateway.access.admission import Arrivals, Denial, Occupancy, Rate
 
 LIMITS = GatewaySettings(
     connects_per_s_max=100,

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from unit.gateway.gateway_values import NOW
 
 from contracts.audit import AuditRecord
-from gateway.answers import iso
-from gateway.audit import Actor, AuditTrail
-from gateway.effects import Action, Audit
+from gateway.delivery.audit import Actor, AuditTrail
+from gateway.session.effects import Action, Audit
+from gateway.session.replies import iso
 
 ALICE = Actor(connection="c1", endpoint="dashboard", peer="10.0.0.1", tenant_id=1, subject="alice")
 STRANGER = Actor(peer="203.0.113.9")

@@ -9,9 +9,9 @@ from unit.gateway.gateway_world import Wire, World
 
 from contracts.feed import FeedRecord
 from contracts.messages import CloseCode
-from gateway.patience import SlowCloses
-from gateway.scope import Scope
-from gateway.subscriber import Mode, Subscriber
+from gateway.access.scope import Scope
+from gateway.feed.slow_close_backoff import SlowCloseBackoff
+from gateway.feed.subscriber import Mode, Subscriber
 
 
 def test_who_was_behind_reads_on_from_the_past_and_is_live_again() -> None:
@@ -95,7 +95,7 @@ def test_a_storm_leaves_the_live_feed_its_turns() -> None:
 
 
 def test_slow_closes_are_forgiven_in_time() -> None:
-    slow = SlowCloses(5, 40)
+    slow = SlowCloseBackoff(5, 40)
     assert [slow.closed((1, "ops"), now) for now in (0, 100, 200, 300, 400)] == [5, 10, 20, 40, 40]
     assert slow.closed((1, "other"), 400) == 5
     assert slow.closed((1, "ops"), 801) == 5

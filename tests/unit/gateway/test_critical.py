@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Run
-from gateway.answers import iso
-from gateway.critical import CriticalLimits, CriticalWatch, Notice
-from gateway.scope import Scope
+from gateway.access.scope import Scope
+from gateway.delivery.unseen_critical import CriticalLimits, Notice, UnseenCritical
+from gateway.session.replies import iso
 
 LIMITS = CriticalLimits(unseen_s=60, notices_max=3, messages_max=4, seen_by_max=2)
 
 
-def watch_with(*identifiers: str, tenant: int = 1, since: float = 0.0) -> CriticalWatch:
-    watch = CriticalWatch(LIMITS)
+def watch_with(*identifiers: str, tenant: int = 1, since: float = 0.0) -> UnseenCritical:
+    watch = UnseenCritical(LIMITS)
     for seq, identifier in enumerate(identifiers, start=1):
         watch.add(tenant, identifier, seq, 2, 3, since=since, now=since)
     return watch
@@ -87,7 +87,7 @@ def test_another_tenant_s_mark_means_nothing() -> None:
 
 
 def test_after_a_restart_the_notices_go_on_where_they_are() -> None:
-    watch = CriticalWatch(LIMITS)
+    watch = UnseenCritical(LIMITS)
     watch.add(1, "a", 1, None, None, since=0, now=130)
     assert [second for second in range(130, 600) if watch.due(second)] == [240]
     watch.add(1, "old", 2, None, None, since=0, now=700)
@@ -120,7 +120,7 @@ actions = st.lists(
 
 @given(actions)
 def test_never_told_after_it_was_seen_never_too_early_never_too_often(script: list[tuple[str, int, int]]) -> None:
-    watch = CriticalWatch(LIMITS)
+    watch = UnseenCritical(LIMITS)
     now = 0.0
     since: dict[tuple[int, str], float] = {}
     seen: set[tuple[int, str]] = set()

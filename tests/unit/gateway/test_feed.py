@@ -12,14 +12,14 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from unit.gateway.gateway_values import anomaly
 
+from common.settings import GatewaySettings, KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
-from gateway import feed as module
-from gateway.feed import FeedReader
-from gateway.intake import Intake
+from gateway.feed.feed_decoder import FeedDecoder
+from gateway.feed.feed_reader import FeedReader
+from gateway.feed.feed_reader import feed_reader as module
+from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
-from gateway.rendering import Entry
-from watchfloor.settings import GatewaySettings, KafkaSettings
 
 ANOMALIES = TopicPartition("noc.anomalies", 0)
 PROCESSED = TopicPartition("noc.processed", 0)
@@ -111,10 +111,10 @@ class Hub:
         self.live: list[tuple[int, int]] = []
         self.sent_away: list[CloseCode] = []
 
-    def remember(self, entries: list[Entry]) -> None:
+    def remember(self, entries: list[FeedEntry]) -> None:
         self.past += [entry.record.seq for entry in entries]
 
-    def publish(self, entries: list[Entry]) -> None:
+    def publish(self, entries: list[FeedEntry]) -> None:
         self.live += [(entry.record.seq, entry.past.prev_seq) for entry in entries]
 
     def close_all(self, code: CloseCode, _reason: str) -> None:
@@ -135,7 +135,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 def reader_of(hub: Hub) -> FeedReader:
     metrics = GatewayMetrics()
-    return FeedReader(KafkaSettings(), LIMITS, hub, Intake(metrics), metrics)  # type: ignore[arg-type]
+    return FeedReader(KafkaSettings(), LIMITS, hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
 
 
 async def until(condition: Any) -> None:
@@ -165,7 +165,7 @@ def test_what_was_not_committed_is_not_shown_and_what_was_made_instead_is(broker
     async def story() -> None:
         hub = Hub()
         metrics = GatewayMetrics()
-        reader = FeedReader(KafkaSettings(), LIMITS, hub, Intake(metrics), metrics)  # type: ignore[arg-type]
+        reader = FeedReader(KafkaSettings(), LIMITS, hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
         await reader.open()
         running = asyncio.create_task(reader.run())
         broker.aborted |= {0, 2}  # the last one is a marker

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.messages import FeedState, FeedStatus
-from gateway.answers import iso
-from gateway.feed_watch import FeedWatch, Symptoms
+from gateway.health.feed_watch import FeedWatch, Symptoms
+from gateway.session.replies import iso
 
 FINE = Symptoms()
 NO_WORKER = Symptoms(worker_serves=False)

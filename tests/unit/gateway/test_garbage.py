@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.garbage import Garbage
+from gateway.gc_tuning import GcTuning
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +28,14 @@ class Connection:
 
 
 def test_what_is_there_at_the_start_is_not_looked_at_again() -> None:
-    Garbage().settle()
+    GcTuning().settle()
 
     assert gc.get_freeze_count() > 1_000
     assert gc.get_threshold()[0] > 5_000
 
 
 def test_no_full_collection_comes_of_itself_while_much_is_made_and_dropped() -> None:
-    Garbage().settle()
+    GcTuning().settle()
     before = gc.get_stats()[2]["collections"]
 
     kept = [{"seq": number, "inner": [number]} for number in range(300_000)]
@@ -45,7 +45,7 @@ def test_no_full_collection_comes_of_itself_while_much_is_made_and_dropped() -> 
 
 
 def test_what_connections_leave_behind_is_collected_when_as_many_have_gone_as_are_left() -> None:
-    garbage = Garbage()
+    garbage = GcTuning()
     garbage.settle()
     for number in range(1_000, 0, -1):
         Connection()

@@ -1,10 +1,10 @@
 import pytest
 
-from gateway import handshake
-from gateway.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.rendering import Endpoint
-from watchfloor import addresses
-from watchfloor.client import feed as client
+from common import addresses
+from gateway.feed.rendering import Endpoint
+from gateway.sockets import handshake
+from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
+from watchfloor_client import feed as client
 
 OWN = allowed_origins(["https://noc.example.com"], "127.0.0.1", 8080, secure=False)
 

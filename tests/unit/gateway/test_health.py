@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from common.settings import Settings
 from contracts.messages import FeedState, FeedStatus
-from gateway.health import (
+from gateway.health.report import (
     Component,
     ConnectReading,
     DatabaseReading,
@@ -21,9 +22,8 @@ from gateway.health import (
     overall,
     worker_component,
 )
-from gateway.health_watch import HealthWatch
+from gateway.health.watch import HealthWatch
 from gateway.metrics import GatewayMetrics
-from watchfloor.settings import Settings
 
 NOW = 1_000_000.0
 

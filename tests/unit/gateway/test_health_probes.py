@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from gateway.health import DatabaseReading, WorkerReading
-from gateway.health_probes import ask_connect, ask_database, ask_workers
-from watchfloor.settings import SourceSettings
+from common.settings import SourceSettings
+from gateway.health.probes import ask_connect, ask_database, ask_workers
+from gateway.health.report import DatabaseReading, WorkerReading
 
 T = TypeVar("T")
 METRICS = """# HELP watchfloor_worker_lag_records Source records not yet processed.

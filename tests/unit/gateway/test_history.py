@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.history import History, Past
+from gateway.feed.history import History, StoredRecord
 
 
-def past(seq: int, size: int = 10) -> Past:
-    return Past(seq, seq - 1, seq, 0, b"x" * size)
+def past(seq: int, size: int = 10) -> StoredRecord:
+    return StoredRecord(seq, seq - 1, seq, 0, b"x" * size)
 
 
-def seqs(records: list[Past] | None) -> list[int] | None:
+def seqs(records: list[StoredRecord] | None) -> list[int] | None:
     return None if records is None else [record.seq for record in records]
 
 

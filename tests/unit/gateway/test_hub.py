@@ -7,9 +7,9 @@ from unit.gateway.gateway_world import World
 
 from contracts.feed import FeedRecord, ProcessedEvent
 from contracts.messages import CloseCode, FeedState, FeedStatus, MessageSeen, SeenBy
-from gateway.rendering import Endpoint
-from gateway.scope import Scope
-from gateway.subscriber import Mode
+from gateway.access.scope import Scope
+from gateway.feed.rendering import Endpoint
+from gateway.feed.subscriber import Mode
 
 
 def test_one_record_is_one_dashboard_message_a_finding_and_one_stream_message() -> None:

@@ -5,24 +5,24 @@ import pytest
 from unit.gateway.gateway_values import NOW, anomaly, instant, ticket
 
 from contracts.feed import FeedRecord, Fence, ProcessedBatch, ProcessedEvent, encode_record, feed_headers
-from gateway.intake import Intake
+from gateway.feed.feed_decoder import FeedDecoder
+from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
-from gateway.rendering import Entry
 
 
 class Reader:
     def __init__(self) -> None:
         self.metrics = GatewayMetrics()
-        self.intake = Intake(self.metrics)
+        self.intake = FeedDecoder(self.metrics)
         self.offset = 0
 
-    def read(self, record: FeedRecord | Fence, generation: int = 1, *, written_after_ms: int = 0) -> Entry | None:
+    def read(self, record: FeedRecord | Fence, generation: int = 1, *, written_after_ms: int = 0) -> FeedEntry | None:
         headers = (
             [("generation", b"%d" % generation)] if isinstance(record, Fence) else feed_headers(record, generation)
         )
         return self.raw(encode_record(record), headers, int(NOW * 1000) + written_after_ms)
 
-    def raw(self, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int = 0) -> Entry | None:
+    def raw(self, value: bytes, headers: list[tuple[str, bytes]], timestamp_ms: int = 0) -> FeedEntry | None:
         self.offset += 1
         return self.intake.anomaly(0, self.offset, headers, value, timestamp_ms)
 

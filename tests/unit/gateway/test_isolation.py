@@ -15,15 +15,17 @@ from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.isolation_world import EPOCH, Client, World, token_of
 
 from contracts.feed import FeedRecord
-from contracts.requests import Position
-from gateway import access, privacy, rendering
-from gateway.catchup import CatchUp
-from gateway.history import History
-from gateway.hub import Hub
-from gateway.rendering import Entry, Variant
-from gateway.resume import Resumer
-from gateway.scope import Scope
-from gateway.subscriber import Subscriber
+from contracts.requests import ResumePosition
+from gateway.access.scope import Scope
+from gateway.access.tokens import masking as privacy
+from gateway.access.tokens import tokens as access
+from gateway.feed.catchup import CatchUp
+from gateway.feed.feed_reader import rendering
+from gateway.feed.history import History
+from gateway.feed.hub import Hub
+from gateway.feed.rendering import FeedEntry, Variant
+from gateway.feed.resume import Resumer
+from gateway.feed.subscriber import Subscriber
 
 Json = dict[str, Any]
 Step = tuple[Any, ...]
@@ -281,8 +283,8 @@ def joined_anew(self: Hub, subscriber: Subscriber) -> None:
     self.join(subscriber)
 
 
-def one_back(self: Resumer, subscriber: Subscriber, position: Position, asked: Any, answer: Any) -> Any:
-    return _resumer_begin(self, subscriber, Position(position.epoch, max(0, position.seq - 1)), asked, answer)
+def one_back(self: Resumer, subscriber: Subscriber, position: ResumePosition, asked: Any, answer: Any) -> Any:
+    return _resumer_begin(self, subscriber, ResumePosition(position.epoch, max(0, position.seq - 1)), asked, answer)
 
 
 _hub_change, _history_after = Hub.change, History.after
@@ -293,10 +295,10 @@ BREAKS: dict[str, tuple[Any, str, Any]] = {
     "sites of the token are forgotten": (Scope, "shows", lambda self, client, _site: _shows(replace(self, sites=None), client, None)),
     "clients of the token are forgotten": (Scope, "shows", lambda self, client, site: _shows(replace(self, clients=None), client, site)),
     "a token without clients and sites sees all": (access, "_limits", lambda _claims, _capabilities: (None, None)),
-    "filters are not applied": (Entry, "passes", lambda _self, _scope: True),
-    "what concerns the whole tenant is filtered": (Entry, "passes", lambda self, scope: scope.shows(self.record.client_id, self.record.site_id)),
+    "filters are not applied": (FeedEntry, "passes", lambda _self, _scope: True),
+    "what concerns the whole tenant is filtered": (FeedEntry, "passes", lambda self, scope: scope.shows(self.record.client_id, self.record.site_id)),
     "names are not masked": (rendering, "masked_record", lambda record: record),
-    "names are masked for everybody": (Entry, "_project", lambda self, variant: _project(self, Variant(variant.endpoint, masked=True))),
+    "names are masked for everybody": (FeedEntry, "_project", lambda self, variant: _project(self, Variant(variant.endpoint, masked=True))),
     "evidence is not masked": (privacy, "_masked_finding", lambda finding: finding),
     "a refreshed token without noc:view_pii goes on reading names": (Hub, "change", unchanged_variant),
     "a changed subscription or token changes nothing": (Hub, "change", unchanged_scope),
@@ -305,7 +307,7 @@ BREAKS: dict[str, tuple[Any, str, Any]] = {
     "who was behind misses what came meanwhile": (Hub, "rejoin", joined_anew),
     "a resume repeats one": (Resumer, "begin", one_back),
 }  # fmt: skip
-_project = Entry._project
+_project = FeedEntry._project
 
 
 @pytest.mark.parametrize("what", BREAKS)

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from common.settings import AuthSettings
 from contracts.messages import CloseCode
-from gateway.access import AccessRefusedError, TokenVerifier
-from gateway.jwks import REFETCH_INTERVAL_S, JwksKeys
-from watchfloor.settings import AuthSettings
+from gateway.access.jwks import REFETCH_INTERVAL_S, JwksKeys
+from gateway.access.tokens import AccessRefusedError, TokenVerifier
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 

@@ -13,11 +13,11 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from unit.gateway.gateway_values import AUTH
 
+from common.settings import Settings, SourceSettings, TableMapping
 from contracts.envelope import ChangeDecoder
-from gateway import folding as module
-from gateway.limits import LimitsReader, TenantLimits
+from gateway.kafka import topic_view as module
 from gateway.metrics import GatewayMetrics
-from watchfloor.settings import Settings, SourceSettings, TableMapping
+from gateway.views.tenant_limits import LimitsReader, TenantLimits
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PARTITIONS = [TopicPartition("noc.public.tenant", number) for number in range(2)]

@@ -1,8 +1,8 @@
 from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.gateway_world import World
 
-from gateway.rendering import Endpoint
-from gateway.scope import Scope
+from gateway.access.scope import Scope
+from gateway.feed.rendering import Endpoint
 
 
 def test_what_was_sent_is_counted_by_endpoint_and_type_and_in_bytes() -> None:

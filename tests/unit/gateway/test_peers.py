@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.peers import client_address, networks, rate_key
-from watchfloor.errors import SettingsError
+from common.errors import SettingsError
+from gateway.access.client_address import client_address, networks, rate_key
 
 NEAR = networks(["127.0.0.1", "10.0.0.0/24", "fd00::/8"])
 addresses = st.one_of(st.ip_addresses(), st.text(max_size=20)).map(str)

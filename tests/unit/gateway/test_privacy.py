@@ -8,7 +8,7 @@ from unit.gateway.gateway_values import NOW, anomaly, instant, ticket
 
 from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, filled, stream_messages
-from gateway.privacy import PII_FIELDS, mask_field, mask_nested, masked_record
+from gateway.access.masking import PII_FIELDS, mask_field, mask_nested, masked_record
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from msgspec import UNSET
 from unit.gateway.gateway_values import NOW, identity
 
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
-from contracts.requests import Position
-from gateway.effects import (
+from contracts.requests import ResumePosition
+from gateway.access.scope import Scope
+from gateway.session.effects import (
     Action,
     Audit,
     Close,
@@ -23,8 +24,7 @@ from gateway.effects import (
     Subscribe,
     Verify,
 )
-from gateway.protocol import Session
-from gateway.scope import Scope
+from gateway.session.protocol import Session
 
 LIMITS = Limits(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
 
@@ -104,7 +104,7 @@ def test_a_position_and_filters_may_come_with_the_sign_in() -> None:
     )
     subscribe = made.admitted(identity(), NOW)[1]
     assert isinstance(subscribe, Subscribe)
-    assert (subscribe.resume, subscribe.request_id) == (Position("e", 12), 7)
+    assert (subscribe.resume, subscribe.request_id) == (ResumePosition("e", 12), 7)
     assert subscribe.scope == Scope(wanted_sites=frozenset({3}))
 
 
@@ -132,7 +132,7 @@ def test_a_session_knows_what_kind_of_message_it_heard_and_no_word_of_a_client_b
 
 def test_a_position_may_be_named_later() -> None:
     effects = signed_in().receive('{"type":"resume","epoch":"e","seq":3,"request_id":"r"}', NOW)
-    assert effects == [Rewind(Position("e", 3), "r")]
+    assert effects == [Rewind(ResumePosition("e", 3), "r")]
     wrong = signed_in().receive('{"type":"resume","epoch":"e","seq":-1}', NOW)
     assert said(wrong)[0]["code"] == "invalid"
 

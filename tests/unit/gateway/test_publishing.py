@@ -8,12 +8,12 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
+from common.settings import GatewaySettings, KafkaSettings
 from contracts.audit import AuditRecord, decode_audit
 from contracts.receipts import ReceiptBatch, Run, SeenMark, decode_receipts
 from contracts.topics import partition_of
+from gateway.kafka.publisher import Outgoing, Publisher, Waiting
 from gateway.metrics import GatewayMetrics
-from gateway.publishing import Outgoing, Publisher, Waiting
-from watchfloor.settings import GatewaySettings, KafkaSettings
 
 
 class Broker:

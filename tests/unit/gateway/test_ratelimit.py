@@ -3,7 +3,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ratelimit import SlidingMinute
+from gateway.session.message_rate import SlidingMinute
 
 LIMIT = 100
 steps_ms = st.lists(st.one_of(st.integers(0, 1_500), st.integers(0, 70_000)), max_size=300)

@@ -10,12 +10,12 @@ from unit.gateway.gateway_world import Wire, World
 
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Reach, ReceiptBatch, RecipientCounts, SeenMark
-from gateway.critical import CriticalLimits, CriticalWatch, Notice
+from gateway.access.scope import Scope
+from gateway.delivery.receipts import Receipts, Viewer
+from gateway.delivery.unseen_critical import CriticalLimits, Notice, UnseenCritical
+from gateway.feed.rendering import Endpoint, Variant
+from gateway.feed.subscriber import Subscriber
 from gateway.metrics import GatewayMetrics
-from gateway.receipts import Receipts, Viewer
-from gateway.rendering import Endpoint, Variant
-from gateway.scope import Scope
-from gateway.subscriber import Subscriber
 
 
 class Desk:
@@ -31,7 +31,7 @@ class Desk:
         self.world = World()
         self.receipts = Receipts(
             "here",
-            CriticalWatch(CriticalLimits(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10)),
+            UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10)),
             self.metrics,
             give=self.given.append,
             epoch=lambda: self.epoch,

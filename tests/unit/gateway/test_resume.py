@@ -9,13 +9,13 @@ from unit.gateway.gateway_world import Wire, World
 
 from contracts.feed import encode_record
 from contracts.messages import Resumed, UnrecoverableReason
-from contracts.requests import Position
-from gateway.history import Past
-from gateway.past_log import Span, UnrecoverableError
-from gateway.rendering import Endpoint
-from gateway.resume import Resumer
-from gateway.scope import Scope
-from gateway.subscriber import Mode, Subscriber
+from contracts.requests import ResumePosition
+from gateway.access.scope import Scope
+from gateway.feed.backfill import Span, UnrecoverableError
+from gateway.feed.history import StoredRecord
+from gateway.feed.rendering import Endpoint
+from gateway.feed.resume import Resumer
+from gateway.feed.subscriber import Mode, Subscriber
 
 
 class Log:
@@ -27,7 +27,7 @@ class Log:
         self.meanwhile: Callable[[], None] = lambda: None
         self.away = False
 
-    async def read(self, span: Span) -> list[Past]:
+    async def read(self, span: Span) -> list[StoredRecord]:
         self.reads.append(span)
         await asyncio.sleep(0)
         self.meanwhile()
@@ -36,7 +36,9 @@ class Log:
         if span.first < self.first:
             raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
         return [
-            Past(seq, seq - 1, seq, int(NOW * 1000), encode_record(anomaly(span.tenant_id, seq, site_id=3 + seq % 2)))
+            StoredRecord(
+                seq, seq - 1, seq, int(NOW * 1000), encode_record(anomaly(span.tenant_id, seq, site_id=3 + seq % 2))
+            )
             for seq in range(span.first, span.last + 1)
         ]
 
@@ -76,7 +78,7 @@ class Desk:
         return subscriber, wire
 
     def begin(self, subscriber: Subscriber, seq: int, epoch: str = "e") -> asyncio.Task[None] | None:
-        return self.resumer.begin(subscriber, Position(epoch, seq), "r", self.answers.append)
+        return self.resumer.begin(subscriber, ResumePosition(epoch, seq), "r", self.answers.append)
 
     @property
     def answer(self) -> tuple[bool, str | None, int | None, int | None]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from unit.gateway.gateway_values import AUTH, NOW, SECRET, identity, instant
 
+from common.settings import AuthSettings, Settings
 from contracts.revocations import (
     Revocation,
     RevocationKey,
@@ -20,10 +21,9 @@ from contracts.revocations import (
     encode_revocation,
     key_bytes,
 )
-from gateway.access import Identity
+from gateway.access.revocation import RevocationReader, Revocations
+from gateway.access.tokens import Bearer
 from gateway.metrics import GatewayMetrics
-from gateway.revocation import RevocationReader, Revocations
-from watchfloor.settings import AuthSettings, Settings
 
 LIFE_S = 3_600
 SHORT = AuthSettings(hs256_secret=SECRET, token_lifetime_s_max=LIFE_S, clock_skew_s=0)
@@ -42,7 +42,7 @@ def fold(*records: tuple[RevocationKey, bytes | None], auth: AuthSettings = SHOR
     return made
 
 
-def issued(at: float = NOW - 1, tenant: int = 1, subject: str = "ops", jti: str | None = None) -> Identity:
+def issued(at: float = NOW - 1, tenant: int = 1, subject: str = "ops", jti: str | None = None) -> Bearer:
     return identity(tenant, subject=subject, issued_at=at, token_id=jti)
 
 

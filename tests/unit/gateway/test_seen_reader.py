@@ -10,10 +10,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from common.settings import GatewaySettings, KafkaSettings
 from contracts.receipts import ReceiptBatch, Run, SeenMark, encode_receipts, receipt_headers
-from gateway import seen_reader as module
-from gateway.seen_reader import SeenReader
-from watchfloor.settings import GatewaySettings, KafkaSettings
+from gateway.delivery import seen_reader as module
+from gateway.delivery.seen_reader import SeenReader
 
 PARTITIONS = [TopicPartition("noc.receipts", number) for number in range(2)]
 

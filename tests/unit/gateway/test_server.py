@@ -15,13 +15,13 @@ from unit.gateway.gateway_values import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from common.errors import WatchfloorError
+from common.settings import GatewaySettings, KafkaSettings, Settings
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
-from gateway.access import mint_token
-from gateway.listening import listen_admin
+from gateway.access.tokens import mint_token
 from gateway.server import run_gateway
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import GatewaySettings, KafkaSettings, Settings
+from gateway.sockets.listening import listen_admin
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from unit.gateway.gateway_world import Wire, World
 from contracts.audit import AuditRecord
 from contracts.messages import CloseCode, FeedState, FeedStatus
 from contracts.receipts import ReceiptBatch
-from gateway.access import AccessRefusedError, Identity
-from gateway.audit import AuditTrail
-from gateway.critical import CriticalLimits, CriticalWatch
-from gateway.effects import Limits
-from gateway.protocol import Session
-from gateway.receipts import Receipts
-from gateway.rendering import Endpoint
-from gateway.visitor import House, Visitor
+from gateway.access.tokens import AccessRefusedError, Bearer
+from gateway.delivery.audit import AuditTrail
+from gateway.delivery.receipts import Receipts
+from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.feed.rendering import Endpoint
+from gateway.session.effects import Limits
+from gateway.session.protocol import Session
+from gateway.sockets.connection_shell import ConnectionShell, Services
 
 LIMITS = Limits(authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10)
 BEHIND = FeedStatus(
@@ -52,21 +52,21 @@ class Facts:
 class Verifier:
     """Knows the tokens that a test names."""
 
-    def __init__(self, **known: Identity) -> None:
+    def __init__(self, **known: Bearer) -> None:
         self.known = known
 
-    async def verify(self, token: str) -> Identity:
+    async def verify(self, token: str) -> Bearer:
         if token not in self.known:
             raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "the token is not valid")
         return self.known[token]
 
 
 class Scene:
-    def __init__(self, greeting: FeedStatus | None = None, **tokens: Identity) -> None:
+    def __init__(self, greeting: FeedStatus | None = None, **tokens: Bearer) -> None:
         self.world = World()
         self.world.now = NOW
         self.trail: list[AuditRecord] = []
-        watch = CriticalWatch(CriticalLimits(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
+        watch = UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
         self.receipts = Receipts(
             "here",
             watch,
@@ -83,7 +83,7 @@ class Scene:
         audit = AuditTrail("here", self.trail.append, window_s=60, kinds_max=100)
         everybody = SimpleNamespace(admit=lambda *_: None, leave=lambda _: None)
         any_parts: Any = (None, Verifier(**tokens), everybody)
-        self.house = House(
+        self.house = Services(
             self.world.hub,
             self.world.catch_up,
             *any_parts,
@@ -94,7 +94,7 @@ class Scene:
         )
         self.wire = NamedWire()
         session = Session(LIMITS, Facts(self.world), new_id=lambda: "x1", now=NOW)
-        self.visitor = Visitor(self.house, session, self.wire, Endpoint.DASHBOARD)
+        self.visitor = ConnectionShell(self.house, session, self.wire, Endpoint.DASHBOARD)
 
     async def says(self, **message: Any) -> None:
         await self.visitor.hear(json.dumps(message))

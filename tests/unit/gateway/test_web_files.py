@@ -7,14 +7,14 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from contracts.messages import ADVICE
-from gateway.web_files import SECURITY_HEADERS, WEB_DIR, Readiness, WebFiles
+from gateway.sockets.http_routes import SECURITY_HEADERS, STATIC_DIR, HttpRoutes, Readiness
 
 DOCS = Path(__file__).parents[3] / "docs" / "protocol.md"
-SCRIPTS = sorted(WEB_DIR.rglob("*.js"))
+SCRIPTS = sorted(STATIC_DIR.rglob("*.js"))
 
 
-def files(*, ready: bool = True, well: bool = True) -> WebFiles:
-    return WebFiles(lambda: Readiness(ready=ready, reason="because"), lambda: b"metric 1\n", lambda: (well, b"{}"))
+def files(*, ready: bool = True, well: bool = True) -> HttpRoutes:
+    return HttpRoutes(lambda: Readiness(ready=ready, reason="because"), lambda: b"metric 1\n", lambda: (well, b"{}"))
 
 
 def test_the_page_and_its_files() -> None:
@@ -22,9 +22,9 @@ def test_the_page_and_its_files() -> None:
     assert (page.status, page.content_type) == (HTTPStatus.OK, "text/html; charset=utf-8")
     for linked in re.findall(r'(?:src|href)="(/[^"]+)"', page.body.decode()):
         assert files().answer("GET", linked).status is HTTPStatus.OK
-    assert WEB_DIR / "client" / "feed.js" in SCRIPTS
+    assert STATIC_DIR / "client" / "feed.js" in SCRIPTS
     for script in SCRIPTS:
-        at = f"http://gateway/{script.relative_to(WEB_DIR).as_posix()}"
+        at = f"http://gateway/{script.relative_to(STATIC_DIR).as_posix()}"
         for imported in re.findall(r'from "([^"]+)"', script.read_text()):
             assert files().answer("GET", urlsplit(urljoin(at, imported)).path).status is HTTPStatus.OK
 
@@ -79,9 +79,9 @@ def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
 
 
 def test_the_page_has_nothing_inline_and_nothing_from_elsewhere() -> None:
-    page = (WEB_DIR / "index.html").read_text()
+    page = (STATIC_DIR / "index.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
-    for file in (WEB_DIR / "index.html", WEB_DIR / "style.css", *SCRIPTS):
+    for file in (STATIC_DIR / "index.html", STATIC_DIR / "style.css", *SCRIPTS):
         assert not re.search(r"https?://|url\(|@import|data:", file.read_text()), file
 
 

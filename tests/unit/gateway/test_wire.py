@@ -7,7 +7,7 @@ import pytest
 from websockets.protocol import State
 
 from gateway.metrics import GatewayMetrics
-from gateway.wire import SocketWire
+from gateway.sockets.wire import SocketWire
 
 SILENT_S_MAX = 50.0
 

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from common.settings import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
-from streams.engine.tables import PartitionState
-from streams.tables import table_specs
+from streams.engine.state.partition_state import PartitionState
+from streams.state.tables import table_specs
 from tests.support.changes import NOW, NOW_US, Worker, change, check_in
-from watchfloor.settings import WorkerSettings
 
 HOUR_MS = 3_600_000
 NOW_MS = NOW_US // 1000
@@ -133,11 +133,11 @@ def test_a_shift_that_is_extended_while_it_runs_moves_its_check_out() -> None:
 def test_after_a_long_silence_a_tick_tells_a_part_and_the_next_one_comes_at_once() -> None:
     sut = worker(timers_per_tick_max=3)
     sut.run([ticket(id=number, tenant_id=1 + number % 2, lsn=100 + number) for number in range(7)])
-    told = []
+    reported = []
     for _ in range(3):
         assert sut.wake_at_ms == DUE_MS
-        told.append(len(sut.run([], tick_ms=DUE_MS + HOUR_MS)))
-    assert (told, sut.wake_at_ms) == ([3, 3, 1], None)
+        reported.append(len(sut.run([], tick_ms=DUE_MS + HOUR_MS)))
+    assert (reported, sut.wake_at_ms) == ([3, 3, 1], None)
     whole = worker()
     whole.run([ticket(id=number, tenant_id=1 + number % 2, lsn=100 + number) for number in range(7)])
     whole.run([], tick_ms=DUE_MS + HOUR_MS)

@@ -15,10 +15,10 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.engine import transactions as module
-from streams.engine.appender import Append
+from streams.engine.kafka import transactions as module
+from streams.engine.kafka.appender import Append
+from streams.engine.kafka.transactions import TransactionalAppender
 from streams.engine.model import OutputRecord
-from streams.engine.transactions import TransactionalAppender
 
 NOT_LEADER, NOT_COORDINATOR, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER = 6, 16, 19, 45
 INVALID_EPOCH, INVALID_STATE, CONCURRENT = 47, 48, 51

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
+from common.settings import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
-from streams.engine.tables import PartitionState
-from streams.memory import OWN_PREFIX, PREFIX, SHARED_PREFIX
-from streams.tables import table_specs
+from streams.engine.state.partition_state import PartitionState
+from streams.state.detector_state import OWN_PREFIX, PREFIX, SHARED_PREFIX
+from streams.state.tables import table_specs
 from tests.support.changes import Worker, change
-from watchfloor.settings import WorkerSettings
 
 MONDAY_S = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp())
 WEEK = 168
@@ -45,10 +45,10 @@ def worker(state: PartitionState | None = None) -> Worker:
 
 def live(sut: Worker, hours: Iterable[int], devices: Iterable[int] = (1, 2)) -> list[Any]:
     """Hour by hour, each ended by a tick."""
-    told = []
+    reported = []
     for hour in hours:
-        told += sut.run(hour_of(hour, devices), tick_ms=(MONDAY_S + (hour + 1) * 3600) * 1000)
-    return told
+        reported += sut.run(hour_of(hour, devices), tick_ms=(MONDAY_S + (hour + 1) * 3600) * 1000)
+    return reported
 
 
 def learned_worker() -> Worker:

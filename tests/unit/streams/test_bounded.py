@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.plain_table import SECOND_US, Key, PlainTable
 
-from streams.engine.bounded import BOUND, EXPIRED, BoundedTable
-from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.state.bounded_table import BOUND, EXPIRED, BoundedTable
+from streams.engine.state.partition_state import PartitionState, TableSpec
 
 SPEC = TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=3, expire_after_s=5, use_interval_s=2)
 UNBOUNDED = TableSpec("seen", tuple[int, int], int)

@@ -12,12 +12,13 @@ from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
 from support.plain_table import SECOND_US, PlainTable
 
-from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
-from streams.engine.partition import Partition
-from streams.engine.tables import PartitionState, TableSpec
+from common.settings import WorkerSettings
+from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
 SPEC = TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=2, expire_after_s=4, use_interval_s=2)
@@ -25,9 +26,9 @@ SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, merge_wait_
 Event = dict[str, Any]
 
 
-def decode(rank: int, record: RawRecord) -> Entry:
+def decode(source_index: int, record: RawRecord) -> Entry:
     event = json.loads(record.value or b"")
-    return Entry(event["lsn"], event["lsn"], rank, record.offset, event, record)
+    return Entry(event["lsn"], event["lsn"], source_index, record.offset, event, record)
 
 
 async def process(batch: MicroBatch) -> None:
@@ -44,7 +45,7 @@ async def process(batch: MicroBatch) -> None:
         batch.emit("feed", b"%d" % event["lsn"], b"%d" % count)
 
 
-APPLICATION = Application(
+APPLICATION = EngineSpec(
     TOPICS,
     (SPEC,),
     decode,
@@ -69,17 +70,19 @@ def plain_fold(events: list[Event]) -> list[int]:
 
 def log_with(drawn: list[tuple[int, int, int, int, bool]]) -> tuple[MemoryLog, list[Event]]:
     log, events, now_us = MemoryLog(), [], 1_000 * SECOND_US
-    for lsn, (rank, tenant, entity, step_ms, gone) in enumerate(drawn, start=1):
+    for lsn, (source_index, tenant, entity, step_ms, gone) in enumerate(drawn, start=1):
         now_us += step_ms * 1_000
         event = {"lsn": lsn, "tenant": tenant, "entity": entity, "at_us": now_us, "gone": gone}
         events.append(event)
-        log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     return log, events
 
 
-async def live(log: MemoryLog, draws: random.Random, lives: int | None, rounds: int, *, stores_last: bool) -> Cycle:
+async def live(
+    log: MemoryLog, draws: random.Random, lives: int | None, rounds: int, *, stores_last: bool
+) -> EngineLoop:
     now_ms = iter(range(1_000_000, 10**9))
-    cycle = Cycle(
+    cycle = EngineLoop(
         APPLICATION,
         process,
         MemoryFetcher(log, lambda: draws.randrange(0, 3)),  # type: ignore[arg-type]

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 from support import life
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, Fetched, MicroBatch, OutputRecord, RawRecord
+from common.settings import WorkerSettings
+from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.model import EngineTopics, Entry, Fetched, OutputRecord, RawRecord
+from streams.engine.partition.micro_batch import MicroBatch
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a", "b", "c"), "feed", (), "journal", "state")
 SETTINGS = WorkerSettings(
@@ -28,12 +29,12 @@ SETTINGS = WorkerSettings(
 )
 
 
-def decode(rank: int, record: RawRecord) -> Entry:
+def decode(source_index: int, record: RawRecord) -> Entry:
     lsn = json.loads(record.value or b"")
-    return Entry(lsn, lsn, rank, record.offset, lsn, record)
+    return Entry(lsn, lsn, source_index, record.offset, lsn, record)
 
 
-APPLICATION = Application(
+APPLICATION = EngineSpec(
     TOPICS, (), decode, str, lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),))
 )
 
@@ -61,8 +62,8 @@ class Busy(MemoryFetcher):
         return answer
 
     def commit(self, count: int) -> None:
-        for lsn, rank in self._rows[:count]:
-            self._busy_log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
+        for lsn, source_index in self._rows[:count]:
+            self._busy_log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
         del self._rows[:count]
 
 
@@ -75,7 +76,7 @@ class Life(life.Life):
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         metrics = WorkerMetrics(CollectorRegistry())
         chosen = SETTINGS.model_copy(update={"second_look_after_ms": look_after_ms})
-        self.cycle = Cycle(APPLICATION, self._process, fetcher, appender, chosen, metrics, self._clock)
+        self.cycle = EngineLoop(APPLICATION, self._process, fetcher, appender, chosen, metrics, self._clock)
 
     async def _process(self, batch: MicroBatch) -> None:
         self.order += [entry.lsn for entry in batch.entries]

@@ -12,21 +12,14 @@ from prometheus_client import CollectorRegistry
 from support import life
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
-from streams.engine.cycle import Application, Cycle
-from streams.engine.model import (
-    EngineTopics,
-    Entry,
-    JournalEntry,
-    MicroBatch,
-    OutputRecord,
-    RawRecord,
-    decode_journal,
-)
-from streams.engine.partition import Partition
-from streams.engine.replay import replay
-from streams.engine.tables import TableSpec
+from common.settings import WorkerSettings
+from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.model import EngineTopics, Entry, JournalEntry, OutputRecord, RawRecord, decode_journal
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import TableSpec
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
+from streams.replay.by_journal import replay
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
 SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1, merge_wait_ms_max=60_000)
@@ -34,9 +27,9 @@ NEVER_MS = 10**9
 Event = dict[str, Any]
 
 
-def decode(rank: int, record: RawRecord) -> Entry:
+def decode(source_index: int, record: RawRecord) -> Entry:
     event = json.loads(record.value or b"")
-    return Entry(event["lsn"], event["lsn"], rank, record.offset, event, record)
+    return Entry(event["lsn"], event["lsn"], source_index, record.offset, event, record)
 
 
 def plain_fold(events: list[Event]) -> list[Event]:
@@ -72,7 +65,7 @@ async def run_agent(batch: MicroBatch) -> None:
     process(batch)
 
 
-APPLICATION = Application(
+APPLICATION = EngineSpec(
     TOPICS,
     (TableSpec("count", int, tuple[int, int]),),
     decode,
@@ -97,7 +90,7 @@ class Life(life.Life):
     ) -> None:
         interval_ms = snapshots_each_ms or draws.choice([1, 30, 1_000])
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
-        self.cycle = Cycle(
+        self.cycle = EngineLoop(
             APPLICATION,
             self._process,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
@@ -142,10 +135,10 @@ def feed_of(log: MemoryLog) -> list[Event]:
 
 def log_with(keys: list[tuple[int, int]]) -> tuple[MemoryLog, list[Event]]:
     log, events = MemoryLog(), []
-    for lsn, (rank, key) in enumerate(keys, start=1):
+    for lsn, (source_index, key) in enumerate(keys, start=1):
         event = {"lsn": lsn, "key": key}
         events.append(event)
-        log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     return log, events
 
 
@@ -187,8 +180,8 @@ def test_a_suffix_that_connect_sends_again_changes_nothing(keys: list[tuple[int,
     log, events = log_with(keys)
     draws = random.Random(seed)
     asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=draws.randrange(1, 40)))
-    for event, (rank, _) in list(zip(events, keys, strict=True))[-repeat:]:
-        log.append(TOPICS.sources[rank], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+    for event, (source_index, _) in list(zip(events, keys, strict=True))[-repeat:]:
+        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=400))
     assert feed_of(log) == plain_fold(events)
 

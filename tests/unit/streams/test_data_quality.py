@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.envelope import Change
 from detectors.registry import named
-from streams.tables import TenantTables
+from streams.state.tables import TenantTables
 from tests.support.changes import Worker, change, check_in, shift
 
 
@@ -14,7 +14,7 @@ def worker(*detectors: str, **more: Any) -> Worker:
     return Worker(detectors=named(["data_quality", *detectors]), **more)
 
 
-def told(records: list[Any]) -> list[tuple[str, Any]]:
+def reported(records: list[Any]) -> list[tuple[str, Any]]:
     return [(f.finding_type, f.evidence.get("reason")) for record in records for f in record.findings]
 
 
@@ -30,13 +30,13 @@ def policy(settings: dict[str, Any], lsn: int) -> Change:
 
 def test_a_wrong_row_is_told_and_judged_by_what_is_left_of_it() -> None:
     (record,) = worker("wrong_person").run([check_in(latitude=95.0, longitude=11.0, verified_person_id=23)])
-    assert told([record]) == [("DATA_QUALITY", "not_on_earth"), ("WRONG_PERSON", None)]
+    assert reported([record]) == [("DATA_QUALITY", "not_on_earth"), ("WRONG_PERSON", None)]
     assert (record.event_type, record.site_id, record.person_id) == ("attendance", 4, 17)
 
 
 def test_the_detectors_see_the_cleaned_row() -> None:
     (record,) = worker("unauthorized_site").run([check_in(event_type="CHECK_INN")])
-    assert told([record]) == [("DATA_QUALITY", "not_one_of_the_known_words")]
+    assert reported([record]) == [("DATA_QUALITY", "not_one_of_the_known_words")]
 
 
 def test_a_time_that_was_told_before_and_is_blanked_again_is_no_time_for_the_detectors() -> None:
@@ -50,7 +50,7 @@ def test_it_is_told_only_where_it_runs_and_where_the_policy_lets_it() -> None:
     wrong = check_in(accuracy_m=-1.0)
     assert Worker(detectors=named(["wrong_person"])).run([wrong]) == []
     sut = worker()
-    assert told(sut.run([wrong])) == [("DATA_QUALITY", "negative")]
+    assert reported(sut.run([wrong])) == [("DATA_QUALITY", "negative")]
     assert sut.run([policy({"enabled": False}, 200), check_in(2, accuracy_m=-1.0, lsn=201)]) == []
 
 
@@ -67,7 +67,7 @@ def test_a_shift_that_ends_before_it_starts_is_told_and_is_no_shift() -> None:
     wrong = change("assignment", row | {"shift_start": wrong.row.shift_end, "shift_end": wrong.row.shift_start}, lsn=10)
     (first, second) = sut.run([site(), wrong, check_in()])
     assert (first.event_type, first.person_id, first.site_id, first.seq) == ("assignment", 17, 4, 1)
-    assert told([first, second]) == [("DATA_QUALITY", "before_shift_start"), ("UNAUTHORIZED_SITE", None)]
+    assert reported([first, second]) == [("DATA_QUALITY", "before_shift_start"), ("UNAUTHORIZED_SITE", None)]
     assert second.findings[0].evidence["n"] == 0
 
 
@@ -79,14 +79,14 @@ def test_a_deleted_row_is_not_looked_at() -> None:
 def test_a_wrong_site_is_told_with_its_id_and_what_was_right_of_it_is_kept() -> None:
     sut = worker("wrong_person")
     (record,) = sut.run([site(name="Depot", timezone="Mars/Base", geofence_radius_m=90.0)])
-    assert told([record]) == [("DATA_QUALITY", "no_time_zone")]
+    assert reported([record]) == [("DATA_QUALITY", "no_time_zone")]
     assert (record.event_type, record.site_id, record.site_name) == ("site", 4, "Depot")
     facts = place_of(sut).facts
     assert (facts.timezone, facts.area.distance_m(48.0, 11.0)) == ("UTC", 0.0)
 
 
 def place_of(sut: Worker) -> Any:
-    return sut.scorer._judge.places.at(sut.state.derived(TenantTables), 1, 4)
+    return sut.scorer._runner.site_contexts.at(sut.state.derived(TenantTables), 1, 4)
 
 
 SQUARE = {"type": "Polygon", "coordinates": [[[11, 48], [11.01, 48], [11.01, 48.01], [11, 48.01], [11, 48]]]}
@@ -98,7 +98,7 @@ def test_a_polygon_goes_before_the_radius_and_a_wrong_one_leaves_no_area() -> No
     area = place_of(sut).facts.area
     assert (area.distance_m(48.005, 11.005), area.distance_m(48.02, 11.005) > 1_000) == (0.0, True)
     wrong = site(51, geofence='{"type":"Polygon","coordinates":[]}', geofence_radius_m=10.0)
-    assert told(sut.run([wrong])) == [("DATA_QUALITY", "no_area")]
+    assert reported(sut.run([wrong])) == [("DATA_QUALITY", "no_area")]
     assert place_of(sut).facts.area is None
 
 
@@ -118,4 +118,4 @@ def test_a_reference_row_that_is_wrong_costs_nothing_of_the_limit() -> None:
     sut = worker(limit=1)
     sut.run([site(), change("tenant", {"id": 1, "timezone": "Nowhere"}, lsn=60), check_in(1)])
     assert [record.seq for record in sut.feed()] == [1]
-    assert told(sut.feed()) == [("DATA_QUALITY", "no_time_zone")]
+    assert reported(sut.feed()) == [("DATA_QUALITY", "no_time_zone")]

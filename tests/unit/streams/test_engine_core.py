@@ -9,18 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.changes import Record
 
-from streams.engine.merge import cut, take_spans
-from streams.engine.model import EngineTopics, Entry, JournalEntry, MicroBatch
-from streams.engine.partition import Partition
-from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.model import EngineTopics, Entry, JournalEntry
+from streams.engine.partition.merge import cut, take_spans
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState, TableSpec
 
 TOPICS = EngineTopics(("a", "b", "c"), "feed", ("clean",), "journal", "state")
 COUNTERS = (TableSpec("count", int, int),)
 GRACE_MS = 250
 
 
-def entry(lsn: int, rank: int, offset: int, identity: str = "") -> Entry:
-    return Entry(lsn, lsn, rank, offset, identity or f"{rank}:{offset}", Record(offset))
+def entry(lsn: int, source_index: int, offset: int, identity: str = "") -> Entry:
+    return Entry(lsn, lsn, source_index, offset, identity or f"{source_index}:{offset}", Record(offset))
 
 
 def partition() -> Partition:
@@ -36,10 +37,12 @@ def next_batch(of: Partition, *, wait: bool = True) -> MicroBatch | None:
     return asyncio.run(cut_one())
 
 
-def fill(of: Partition, rank: int, lsns: list[int], *, start: int = 0, more: int = 0, asked_ms: int = 0) -> None:
-    new = [entry(lsn, rank, start + index) for index, lsn in enumerate(lsns)]
+def fill(
+    of: Partition, source_index: int, lsns: list[int], *, start: int = 0, more: int = 0, asked_ms: int = 0
+) -> None:
+    new = [entry(lsn, source_index, start + index) for index, lsn in enumerate(lsns)]
     end = start + len(lsns)
-    of.add(rank, new, end, end + more, 100 * len(new), asked_ms)
+    of.add(source_index, new, end, end + more, 100 * len(new), asked_ms)
 
 
 def lsns(batch: MicroBatch | None) -> list[int]:
@@ -75,8 +78,8 @@ def test_a_topic_that_was_not_fetched_yet_is_waited_for_but_not_for_ever() -> No
 
 def test_a_late_record_is_counted_and_processed() -> None:
     of = partition()
-    for rank, numbers in ((0, [9]), (1, []), (2, [])):
-        fill(of, rank, numbers)
+    for source_index, numbers in ((0, [9]), (1, []), (2, [])):
+        fill(of, source_index, numbers)
     next_batch(of)
     fill(of, 1, [5])
     batch = next_batch(of)
@@ -87,8 +90,8 @@ def test_a_late_record_is_counted_and_processed() -> None:
 
 def test_what_a_restarted_connect_sends_again_is_dropped() -> None:
     of = partition()
-    for rank in range(3):
-        fill(of, rank, [1, 2, 3] if rank == 0 else [])
+    for source_index in range(3):
+        fill(of, source_index, [1, 2, 3] if source_index == 0 else [])
     next_batch(of)
     of.add(0, [entry(2, 0, 3, "0:1"), entry(3, 0, 4, "0:2"), entry(4, 0, 5)], 6, 6, 1)
     batch = next_batch(of)
@@ -99,8 +102,14 @@ def test_what_a_restarted_connect_sends_again_is_dropped() -> None:
 
 def test_rows_of_one_wal_record_are_told_apart_by_their_identity() -> None:
     of = partition()
-    for rank in range(3):
-        of.add(rank, [entry(7, 0, 0, "x"), entry(7, 0, 1, "y"), entry(7, 0, 2, "x")] if rank == 0 else [], 3, 3, 1)
+    for source_index in range(3):
+        of.add(
+            source_index,
+            [entry(7, 0, 0, "x"), entry(7, 0, 1, "y"), entry(7, 0, 2, "x")] if source_index == 0 else [],
+            3,
+            3,
+            1,
+        )
     batch = next_batch(of)
     assert batch is not None
     assert [each.change for each in batch.entries] == ["x", "y"]
@@ -108,11 +117,11 @@ def test_rows_of_one_wal_record_are_told_apart_by_their_identity() -> None:
 
 def test_a_snapshot_of_another_database_begins_a_new_history() -> None:
     of = partition()
-    for rank in range(3):
-        fill(of, rank, [900, 950] if rank == 0 else [])
+    for source_index in range(3):
+        fill(of, source_index, [900, 950] if source_index == 0 else [])
     next_batch(of)
-    taught = Entry(40, 0, 0, 2, "taught", Record(2), 40)
-    of.add(0, [taught, entry(41, 0, 3), entry(42, 0, 4)], 5, 5, 1)
+    learn_only = Entry(40, 0, 0, 2, "learn_only", Record(2), 40)
+    of.add(0, [learn_only, entry(41, 0, 3), entry(42, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
     assert (batch.new_history, batch.repeats, batch.late, len(batch.entries)) == (True, 0, 1, 3)
@@ -120,13 +129,13 @@ def test_a_snapshot_of_another_database_begins_a_new_history() -> None:
 
 def test_a_snapshot_row_stands_where_its_snapshot_was_taken() -> None:
     of = partition()
-    taught = Entry(40, 0, 1, 0, "taught", Record(0), 40)
+    learn_only = Entry(40, 0, 1, 0, "learn_only", Record(0), 40)
     of.add(0, [entry(39, 0, 0), entry(41, 0, 1)], 2, 2, 1)
-    of.add(1, [taught], 1, 1, 1)
+    of.add(1, [learn_only], 1, 1, 1)
     fill(of, 2, [])
     batch = next_batch(of)
     assert batch is not None
-    assert [each.change for each in batch.entries] == ["0:0", "taught", "0:1"]
+    assert [each.change for each in batch.entries] == ["0:0", "learn_only", "0:1"]
     fill(of, 2, [38])
     late = next_batch(of)
     assert late is not None
@@ -135,9 +144,9 @@ def test_a_snapshot_row_stands_where_its_snapshot_was_taken() -> None:
 
 def test_a_row_from_before_a_snapshot_that_was_processed_is_late() -> None:
     of = partition()
-    of.add(1, [Entry(40, 0, 1, 0, "taught", Record(0), 40)], 1, 1, 1)
-    for rank in (0, 2):
-        fill(of, rank, [])
+    of.add(1, [Entry(40, 0, 1, 0, "learn_only", Record(0), 40)], 1, 1, 1)
+    for source_index in (0, 2):
+        fill(of, source_index, [])
     next_batch(of)
     fill(of, 2, [39])
     late = next_batch(of)
@@ -148,18 +157,18 @@ def test_a_row_from_before_a_snapshot_that_was_processed_is_late() -> None:
 def test_a_full_buffer_that_ends_with_repeats_is_not_waited_for() -> None:
     of = partition()
     fill(of, 0, [7, 5], more=1)
-    for rank in (1, 2):
-        fill(of, rank, [])
+    for source_index in (1, 2):
+        fill(of, source_index, [])
     assert lsns(next_batch(of)) == [5, 7]
 
 
 def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
     of = partition()
-    for rank in range(3):
-        fill(of, rank, [900, 950] if rank == 0 else [])
+    for source_index in range(3):
+        fill(of, source_index, [900, 950] if source_index == 0 else [])
     next_batch(of)
-    taught = Entry(960, 0, 0, 2, "taught", Record(2), 960)
-    of.add(0, [taught, entry(950, 0, 3, "0:1"), entry(961, 0, 4)], 5, 5, 1)
+    learn_only = Entry(960, 0, 0, 2, "learn_only", Record(2), 960)
+    of.add(0, [learn_only, entry(950, 0, 3, "0:1"), entry(961, 0, 4)], 5, 5, 1)
     batch = next_batch(of)
     assert batch is not None
     assert (batch.new_history, batch.repeats) == (False, 1)
@@ -168,11 +177,11 @@ def test_a_later_snapshot_of_the_same_database_changes_nothing() -> None:
 def test_a_tick_stays_behind_the_clock_by_the_grace() -> None:
     of = partition()
     of.wake_at_ms = 1_000
-    for rank in range(3):
-        fill(of, rank, [], asked_ms=1_249)
+    for source_index in range(3):
+        fill(of, source_index, [], asked_ms=1_249)
     assert next_batch(of) is None
-    for rank in range(3):
-        fill(of, rank, [], asked_ms=1_251)
+    for source_index in range(3):
+        fill(of, source_index, [], asked_ms=1_251)
     batch = next_batch(of)
     assert batch is not None
     assert batch.tick_ms == 1_001
@@ -181,18 +190,18 @@ def test_a_tick_stays_behind_the_clock_by_the_grace() -> None:
 def test_time_does_not_pass_while_one_topic_does_not_answer() -> None:
     of = partition()
     of.wake_at_ms = 1_000
-    for rank in range(3):
-        fill(of, rank, [], asked_ms=100)
-    for rank in range(2):
-        fill(of, rank, [], asked_ms=9_000)
+    for source_index in range(3):
+        fill(of, source_index, [], asked_ms=100)
+    for source_index in range(2):
+        fill(of, source_index, [], asked_ms=9_000)
     assert next_batch(of) is None
 
 
 def test_a_timer_waits_until_the_records_before_it_are_processed() -> None:
     of = partition()
     of.wake_at_ms = 1_000
-    for rank in range(3):
-        fill(of, rank, [1] if rank == 0 else [], more=rank == 0, asked_ms=5_000)
+    for source_index in range(3):
+        fill(of, source_index, [1] if source_index == 0 else [], more=source_index == 0, asked_ms=5_000)
     batch = next_batch(of)
     assert batch is not None
     assert batch.tick_ms is None
@@ -205,8 +214,8 @@ def test_a_timer_waits_until_the_records_before_it_are_processed() -> None:
 def test_while_records_wait_the_log_itself_is_the_clock() -> None:
     of = partition()
     of.wake_at_ms = 1_000
-    for rank in range(3):
-        fill(of, rank, [1] if rank == 0 else [], more=9 * (rank == 0), asked_ms=5_000)
+    for source_index in range(3):
+        fill(of, source_index, [1] if source_index == 0 else [], more=9 * (source_index == 0), asked_ms=5_000)
     batch = next_batch(of)
     assert batch is not None
     batch.wake_at_ms, batch.log_ms = 1_000, 1_300
@@ -262,16 +271,22 @@ def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
     count = data.draw(st.integers(0, 40))
     ranks = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
     log: list[list[int]] = [[], [], []]
-    for lsn, rank in enumerate(ranks, start=1):
-        log[rank].append(lsn)
+    for lsn, source_index in enumerate(ranks, start=1):
+        log[source_index].append(lsn)
     of, seen = partition(), []
     done = [0, 0, 0]
-    while any(done[rank] < len(log[rank]) for rank in range(3)):
-        for rank in range(3):
+    while any(done[source_index] < len(log[source_index]) for source_index in range(3)):
+        for source_index in range(3):
             take = data.draw(st.integers(0, 5))
-            part = log[rank][done[rank] : done[rank] + take]
-            fill(of, rank, part, start=done[rank], more=len(log[rank]) - done[rank] - len(part))
-            done[rank] += len(part)
+            part = log[source_index][done[source_index] : done[source_index] + take]
+            fill(
+                of,
+                source_index,
+                part,
+                start=done[source_index],
+                more=len(log[source_index]) - done[source_index] - len(part),
+            )
+            done[source_index] += len(part)
         batch = next_batch(of)
         if batch is not None:
             seen += lsns(batch)

@@ -11,8 +11,8 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.engine import fetcher as module
-from streams.engine.fetcher import Fetcher
+from streams.engine.kafka import fetcher as module
+from streams.engine.kafka.fetcher import Fetcher
 
 PLACE = TopicPartition("t", 0)
 _ATTRIBUTES = 21

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.fuse import Fuse, FuseBlownError
+from streams.feed.breaker import BreakerOpenError, DeadLetterBreaker
 
 
-class Counting(Fuse):
+class Counting(DeadLetterBreaker):
     """A fuse whose failures are of one tenant each unless a test says otherwise."""
 
     def count(self, records: int, failed: list[int], key: bytes | None = b"1") -> None:
@@ -26,7 +26,7 @@ def test_a_run_blows_it_also_across_micro_batches() -> None:
     of = fuse()
     of.count(4, [2, 3])
     of.count(1, [0])
-    with pytest.raises(FuseBlownError, match="more than 3 records in a row"):
+    with pytest.raises(BreakerOpenError, match="more than 3 records in a row"):
         of.count(2, [0])
 
 
@@ -39,7 +39,7 @@ def test_a_good_record_ends_a_run() -> None:
 def test_a_share_blows_it_once_there_are_enough_records() -> None:
     of = fuse(run_max=100)
     of.count(9, list(range(9)))
-    with pytest.raises(FuseBlownError, match="10 of the latest 10"):
+    with pytest.raises(BreakerOpenError, match="10 of the latest 10"):
         of.count(1, [0])
 
 
@@ -54,7 +54,7 @@ def test_one_tenants_rows_do_not_stop_the_others() -> None:
     of = fuse(tenants_min=2)
     for _ in range(100):
         of.count(10, list(range(10)), b"1")
-    with pytest.raises(FuseBlownError, match="of 2 tenants"):
+    with pytest.raises(BreakerOpenError, match="of 2 tenants"):
         of.count(1, [0], b"2")
 
 
@@ -68,7 +68,7 @@ def test_the_run_is_the_same_however_the_log_is_cut(failures: list[bool], sizes:
         at += len(part)
         try:
             of.count(len(part), [index for index, failed in enumerate(part) if failed])
-        except FuseBlownError:
+        except BreakerOpenError:
             blown = True
             break
     assert blown == (longest > run_max)

@@ -13,23 +13,24 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from streams.engine.cycle import Application
-from streams.engine.engine import Engine
-from streams.engine.membership import faust_app
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, RawRecord
+from common.settings import WorkerSettings
+from streams.engine.kafka.faust_app import faust_app
+from streams.engine.loop.engine import Engine
+from streams.engine.loop.loop import EngineSpec
+from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord
+from streams.engine.partition.micro_batch import MicroBatch
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
 SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1)
 ROWS = 30
 
 
-def decode(rank: int, record: RawRecord) -> Entry:
-    return Entry(record.offset, record.offset, rank, record.offset, {}, record)
+def decode(source_index: int, record: RawRecord) -> Entry:
+    return Entry(record.offset, record.offset, source_index, record.offset, {}, record)
 
 
-APPLICATION = Application(
+APPLICATION = EngineSpec(
     TOPICS, (), decode, str, lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),))
 )
 

@@ -21,10 +21,17 @@ from support.texts import (
     recovered,
 )
 
-from streams.engine.changelog import Changelog, encode_position
-from streams.engine.model import OutputRecord, Position
-from streams.engine.parts import COMMIT_KEY, MARKER, Parts, ValueTooLargeError, pack, tombstones
-from streams.engine.tables import PartitionState
+from streams.engine.log.changelog import Changelog, encode_position
+from streams.engine.model import OutputRecord, PartitionPosition
+from streams.engine.state.chunked_snapshot import (
+    COMMIT_KEY,
+    MARKER,
+    ChunkedSnapshot,
+    ValueTooLargeError,
+    pack,
+    tombstones,
+)
+from streams.engine.state.partition_state import PartitionState
 
 
 @settings(max_examples=300, deadline=None)
@@ -115,7 +122,7 @@ def records(count: int) -> list[tuple[bytes, bytes]]:
 def test_parts_carry_every_record_in_order_and_only_a_lone_record_exceeds_the_limit(count: int, bytes_max: int) -> None:
     parts, (commit, value) = pack(3, 1, records(count), bytes_max)
     loaded: list[tuple[bytes, bytes]] = []
-    reading = Parts(lambda key, record: loaded.append((key, record)))
+    reading = ChunkedSnapshot(lambda key, record: loaded.append((key, record)))
     for part in parts:
         reading.on_record(part.key or b"", part.value)
         assert len(part.value or b"") <= bytes_max or len(msgspec.msgpack.decode(part.value or b"")[1]) == 2
@@ -131,7 +138,7 @@ def test_parts_carry_every_record_in_order_and_only_a_lone_record_exceeds_the_li
 
 
 def test_a_state_with_position_alone_is_one_record_batch() -> None:
-    key, value = encode_position(1, Position(1, {"a": 1}, 1, {}, (0, 0), {}))
+    key, value = encode_position(1, PartitionPosition(1, {"a": 1}, 1, {}, (0, 0), {}))
     assert len(key) + len(value) < BATCH_BYTES_MAX, "otherwise the properties above would test nothing else"
 
 

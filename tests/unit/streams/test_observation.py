@@ -9,15 +9,16 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from streams.engine.changelog import encode_position
-from streams.engine.cycle import Application, Cycle
-from streams.engine.model import EngineTopics, Entry, MicroBatch, OutputRecord, Position, RawRecord
-from streams.engine.observation import Observer
-from streams.engine.partition import Partition
-from streams.engine.progress import Progress
-from streams.engine.tables import PartitionState, TableSpec
+from common.settings import WorkerSettings
+from streams.engine.log.changelog import encode_position
+from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.loop.state_gauges import StateGauges
+from streams.engine.model import EngineTopics, Entry, OutputRecord, PartitionPosition, RawRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.takeover.progress import TakeoverProgress
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 TOPICS = EngineTopics(("a",), "feed", (), "journal", "state")
 SPECS = (
@@ -32,7 +33,7 @@ class Observed:
     def __init__(self) -> None:
         self.metrics = WorkerMetrics(CollectorRegistry())
         self.now_s = 10 * DAY_S
-        self.observer = Observer(self.metrics, lambda: self.now_s)
+        self.observer = StateGauges(self.metrics, lambda: self.now_s)
         self.partitions = [Partition(number, ("a",), PartitionState(SPECS), lambda _: "") for number in range(2)]
         for partition in self.partitions:
             partition.state.log_time.us = 1_000_000
@@ -103,20 +104,20 @@ class SlowFetcher(MemoryFetcher):
             yield records
 
 
-def cycle_of(fetcher: Any, log: MemoryLog, metrics: WorkerMetrics) -> Cycle:
+def cycle_of(fetcher: Any, log: MemoryLog, metrics: WorkerMetrics) -> EngineLoop:
     async def process(batch: MicroBatch) -> None:
         for entry in batch.entries:
             batch.state["plain"].put(entry.offset, entry.offset)
 
-    def decode(rank: int, record: RawRecord) -> Entry:
-        return Entry(record.offset + 1, record.offset + 1, rank, record.offset, None, record)
+    def decode(source_index: int, record: RawRecord) -> Entry:
+        return Entry(record.offset + 1, record.offset + 1, source_index, record.offset, None, record)
 
     fence = OutputRecord(None, b"fence", ())
-    application = Application(TOPICS, SPECS, decode, lambda entry: str(entry.offset), lambda _: fence)
+    application = EngineSpec(TOPICS, SPECS, decode, lambda entry: str(entry.offset), lambda _: fence)
     appender: Any = MemoryAppender(log, None, stores_last=False, draws=random.Random(1))
     settings = WorkerSettings(cycle_interval_ms=0, changelog_interval_ms=0, idle_fetch_wait_ms=1)
     ticks = iter(range(1_000, 10**9))
-    return Cycle(application, process, fetcher, appender, settings, metrics, lambda: float(next(ticks)))
+    return EngineLoop(application, process, fetcher, appender, settings, metrics, lambda: float(next(ticks)))
 
 
 def test_each_stage_of_a_round_is_timed_once() -> None:
@@ -142,18 +143,18 @@ def test_a_recovery_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     filled = PartitionState(SPECS)
     for number in range(99):
         filled["plain"].put(number, 7)
-    records = [encode_position(0, Position(0, {}, 0, {}, (0, 0), {})), *filled.take_changes(0)]
+    records = [encode_position(0, PartitionPosition(0, {}, 0, {}, (0, 0), {})), *filled.take_changes(0)]
     log.append("state", 0, [OutputRecord(key, value, ()) for key, value in records])
     seen: list[tuple[float | None, float | None]] = []
 
-    class Watched(Progress):
+    class Watched(TakeoverProgress):
         def _set(self) -> None:
             super()._set()
             value = metrics.registry.get_sample_value
             seen.append((value("watchfloor_worker_recovery_read_records"), value("watchfloor_worker_recovery_records")))
 
     monkeypatch.setattr(
-        "streams.engine.cycle.Progress", lambda metrics, clock: Watched(metrics, clock, interval_s=0.01)
+        "streams.engine.loop.loop.TakeoverProgress", lambda metrics, clock: Watched(metrics, clock, interval_s=0.01)
     )
 
     async def run() -> None:
@@ -163,8 +164,8 @@ def test_a_recovery_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with capture_logs() as lines:
         asyncio.run(run())
-    told = [line for line in lines if line["event"] == "recovering"]
-    assert told, "a line while it runs"
-    assert (told[0]["partition"], told[0]["records_read"], told[0]["records"]) == (0, 50, 100)
+    reported = [line for line in lines if line["event"] == "recovering"]
+    assert reported, "a line while it runs"
+    assert (reported[0]["partition"], reported[0]["records_read"], reported[0]["records"]) == (0, 50, 100)
     assert (50, 100) in seen
     assert seen[-1] == (0, 0)

@@ -5,9 +5,10 @@ import asyncio
 from support.changes import TOPICS, Worker, change, check_in, entries, shift
 
 from contracts.feed import AnomalyDetected, decode_processed
-from streams.engine.model import MicroBatch, OutputRecord
-from streams.outbox import OutputLimits
-from streams.tables import TenantTables
+from streams.engine.model import OutputRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.feed.writer import OutputLimits
+from streams.state.tables import TenantTables
 
 
 def test_a_change_whose_message_would_be_too_large_is_a_dead_letter_and_leaves_no_hole() -> None:

@@ -7,8 +7,8 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.engine.kafka.in_flight_fetches import InFlightFetches
 from streams.engine.model import Fetched
-from streams.engine.outstanding import Outstanding
 
 A, B, C = (TopicPartition("t", number) for number in range(3))
 
@@ -44,7 +44,7 @@ class Brokers:
 def test_a_broker_with_nothing_to_say_does_not_hold_up_the_others() -> None:
     async def run() -> None:
         brokers = Brokers()
-        outstanding = Outstanding(brokers.ask)
+        outstanding = InFlightFetches(brokers.ask)
         brokers.answer_soon(1)
         first = await outstanding.fetch({1: [A], 2: [B]}, {A: 0, B: 7}, 60_000)
         assert first.keys() == {A}
@@ -63,7 +63,7 @@ def test_a_broker_with_nothing_to_say_does_not_hold_up_the_others() -> None:
 def test_an_answer_that_nobody_asks_for_any_more_is_dropped() -> None:
     async def run() -> None:
         brokers = Brokers()
-        outstanding = Outstanding(brokers.ask)
+        outstanding = InFlightFetches(brokers.ask)
         brokers.answer_soon(1)
         await outstanding.fetch({1: [A], 2: [B, C]}, {A: 0, B: 7, C: 3}, 60_000)
         brokers.answer(2)
@@ -78,7 +78,7 @@ def test_an_answer_that_nobody_asks_for_any_more_is_dropped() -> None:
 def test_a_call_does_not_take_longer_than_it_may_though_a_broker_was_given_more() -> None:
     async def run() -> None:
         brokers = Brokers()
-        outstanding = Outstanding(brokers.ask)
+        outstanding = InFlightFetches(brokers.ask)
         brokers.answer_soon(1)
         await outstanding.fetch({1: [A], 2: [B]}, {A: 0, B: 0}, 60_000)
         started_s = asyncio.get_running_loop().time()
@@ -92,7 +92,7 @@ def test_a_call_does_not_take_longer_than_it_may_though_a_broker_was_given_more(
 def test_one_broker_is_asked_without_a_task_in_between() -> None:
     async def run() -> None:
         brokers = Brokers()
-        outstanding = Outstanding(brokers.ask)
+        outstanding = InFlightFetches(brokers.ask)
         before = len(asyncio.all_tasks())
         brokers.answer_soon(1)
         asyncio.get_running_loop().call_soon(lambda: tasks.append(len(asyncio.all_tasks())))
@@ -111,7 +111,7 @@ def test_every_partition_moves_on_by_each_answer_once(rounds: list[set[int]]) ->
 
     async def run() -> None:
         brokers = Brokers()
-        outstanding = Outstanding(brokers.ask)
+        outstanding = InFlightFetches(brokers.ask)
         offsets = {A: 0, B: 0, C: 0}
         for answering in rounds:
             brokers.answer_soon(*answering)

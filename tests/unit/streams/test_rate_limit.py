@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.rate_limit import RateState, admit, advance, report_due_ms
+from streams.rate_limit.window import admit, advance, report_due_ms
+from streams.state.entities import RateState
 
 WINDOW_MS = 1_000
 REPORT_INTERVAL_MS = 60_000

@@ -12,17 +12,19 @@ from support.changes import FEED, NOW_US, Record, Worker
 
 from contracts.envelope import ChangeDecoder
 from contracts.topics import CAPTURED_TABLES
-from streams.engine.model import Entry, Poison
+from streams.engine.model import Entry, UnreadableRecord
+from streams.feed.writer import iso_us
+from streams.intake.cdc_rows import CdcRowReader
 from streams.metrics import WorkerMetrics
-from streams.outbox import iso_us
-from streams.reading import Reader
 
 ATTENDANCE = CAPTURED_TABLES.index("attendance")
 FUTURE_MS = 5_000
 
 
-def reader() -> Reader:
-    return Reader(ChangeDecoder(), CAPTURED_TABLES, future_ms_max=FUTURE_MS, metrics=WorkerMetrics(CollectorRegistry()))
+def reader() -> CdcRowReader:
+    return CdcRowReader(
+        ChangeDecoder(), CAPTURED_TABLES, future_ms_max=FUTURE_MS, metrics=WorkerMetrics(CollectorRegistry())
+    )
 
 
 def envelope(**changes: Any) -> dict[str, Any]:
@@ -54,11 +56,11 @@ def test_a_good_record_has_its_place_in_commit_order() -> None:
     ],
 )
 def test_numbers_and_positions_beyond_their_range_are_poison(changes: dict[str, Any]) -> None:
-    assert isinstance(entry(json.dumps(envelope(**changes)).encode()).change, Poison)
+    assert isinstance(entry(json.dumps(envelope(**changes)).encode()).change, UnreadableRecord)
 
 
 def test_deep_nesting_is_poison() -> None:
-    assert isinstance(entry(b'{"after":' + b"[" * 100_000).change, Poison)
+    assert isinstance(entry(b'{"after":' + b"[" * 100_000).change, UnreadableRecord)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +124,10 @@ _sources = st.fixed_dictionaries({}, optional=dict.fromkeys(("ts_us", "sequence"
     ),
     st.sampled_from(range(len(CAPTURED_TABLES))),
 )
-def test_nothing_that_stands_in_a_topic_stops_the_worker(value: bytes, rank: int) -> None:
-    read = reader().entry(rank, Record(value=value))
+def test_nothing_that_stands_in_a_topic_stops_the_worker(value: bytes, source_index: int) -> None:
+    read = reader().entry(source_index, Record(value=value))
     worker = Worker(run_max=10)
-    if read.change is not None and not isinstance(read.change, Poison):
+    if read.change is not None and not isinstance(read.change, UnreadableRecord):
         worker.run([read.change])
         for _ in worker.state.take_changes(1):
             pass

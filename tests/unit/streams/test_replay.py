@@ -15,14 +15,15 @@ from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
 from support.played_company import NAMES, PARTITIONS, START_MS, Delivery, Step, steps
 
-from streams.assembly import make_replay
-from streams.engine.cycle import Cycle
-from streams.engine.log_replay import UnorderedLogError, replay_log
-from streams.engine.model import MicroBatch, OutputRecord
-from streams.engine.partition import Partition
-from streams.engine.replay import IncompleteLogError, JournalSummary, replay, summarize
+from common.settings import load_settings
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import OutputRecord
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import load_settings
+from streams.replay.by_journal import IncompleteLogError, JournalSummary, replay, summarize
+from streams.replay.by_log import UnorderedLogError, replay_log
+from streams.wiring import make_replay
 
 EPOCH = "epoch"
 SETTINGS = load_settings(environ={})
@@ -60,7 +61,7 @@ class Life:
     async def run(self, until_ms: int | None, lives: int | None, *, stores_last: bool = False) -> None:
         """Work until then, or until everything is said; or until the broker is out of reach for good."""
         application, process = make_replay(SETTINGS, EPOCH)
-        cycle = Cycle(
+        cycle = EngineLoop(
             application,
             process,
             MemoryFetcher(self._log, lambda: self._draws.randrange(0, 9)),  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ from support.changes import NOW_US, TOPICS, Worker, change, check_in, shift
 
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_processed
 from contracts.findings import Category, FindingType, Severity
-from detectors.interface import Event, Judgements
-from detectors.judgement import Judgement
+from detectors.attendance.wrong_person import WrongPerson
+from detectors.finding_draft import FindingDraft
+from detectors.interface import Event, FindingDrafts
 from detectors.registry import named
-from detectors.wrong_person import WrongPerson
-from streams.engine.model import Poison
-from streams.fuse import FuseBlownError
-from streams.rate_limit import RateState
+from streams.engine.model import UnreadableRecord
+from streams.feed.breaker import BreakerOpenError
+from streams.state.entities import RateState
 
 
 def ticket(status: str, *, number: int = 3, lsn: int = 500, **more: Any) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def test_a_clean_event_is_reported_as_processed() -> None:
 def test_a_snapshot_teaches_and_never_alerts() -> None:
     worker = Worker()
     seen = change("attendance", {"id": 1, "tenant_id": 1, "person_id": 1, "verified_person_id": 2}, op="r")
-    taught = change("person", {"id": 17, "tenant_id": 1, "name": "Ann"}, op="r")
-    assert worker.run([seen, taught]) == []
+    learn_only = change("person", {"id": 17, "tenant_id": 1, "name": "Ann"}, op="r")
+    assert worker.run([seen, learn_only]) == []
     assert worker.state["person"].get((1, 17)).name == "Ann"
 
 
@@ -202,10 +202,10 @@ def test_a_detector_that_raises_stops_neither_the_others_nor_the_stream() -> Non
 class Unencodable(WrongPerson):
     name = "unencodable"
 
-    def judge(self, state: None, event: Event[Any], _: Any) -> tuple[None, Judgements]:
+    def judge(self, state: None, event: Event[Any], _: Any) -> tuple[None, FindingDrafts]:
         if event.row.id != 2:
             return state, ()
-        judgement = Judgement(
+        judgement = FindingDraft(
             finding_type=FindingType.WRONG_PERSON,
             category=Category.ATTENDANCE,
             severity=Severity.LOW,
@@ -232,7 +232,7 @@ def test_a_delete_is_neither_scored_nor_reported() -> None:
 
 def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_are_processed() -> None:
     worker = Worker()
-    records = worker.run([check_in(1, lsn=1), Poison("not JSON", "DecodeError"), check_in(2, lsn=2)])
+    records = worker.run([check_in(1, lsn=1), UnreadableRecord("not JSON", "DecodeError"), check_in(2, lsn=2)])
     assert [record.source.key for record in records] == ["1", "2"]
     (letter,) = worker.outputs[TOPICS.dead_letters]
     assert dict(letter.headers)["reason"] == b"not JSON"
@@ -241,8 +241,8 @@ def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_are_processed(
 
 def test_a_run_of_failures_stops_the_worker_before_anything_is_buried() -> None:
     worker = Worker(run_max=3)
-    with pytest.raises(FuseBlownError):
-        worker.run([Poison("not JSON", "DecodeError")] * 4)
+    with pytest.raises(BreakerOpenError):
+        worker.run([UnreadableRecord("not JSON", "DecodeError")] * 4)
     assert worker.outputs == {}
 
 
@@ -250,17 +250,17 @@ def test_unreadable_records_that_lie_apart_are_no_run_however_large_the_micro_ba
     worker = Worker(run_max=3, limit=1_000)
     rows: list[Any] = [check_in(number, lsn=number + 1) for number in range(100)]
     for at in range(90, 0, -10):
-        rows.insert(at, Poison("not JSON", "DecodeError"))
+        rows.insert(at, UnreadableRecord("not JSON", "DecodeError"))
     worker.run(rows)
     assert len(worker.outputs[TOPICS.dead_letters]) == 9
-    rows[50:50] = [Poison("not JSON", "DecodeError")] * 4
-    with pytest.raises(FuseBlownError, match="more than 3 records in a row"):
+    rows[50:50] = [UnreadableRecord("not JSON", "DecodeError")] * 4
+    with pytest.raises(BreakerOpenError, match="more than 3 records in a row"):
         Worker(run_max=3, limit=1_000).run(rows)
 
 
 def test_a_detector_that_always_raises_blows_the_fuse_too() -> None:
     worker = Worker(detectors=(Raising(),), run_max=3)
-    with pytest.raises(FuseBlownError):
+    with pytest.raises(BreakerOpenError):
         worker.run([check_in(number, lsn=number + 1) for number in range(4)])
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from common.settings import WorkerSettings
+from streams.engine.log.snapshots import Snapshots
 from streams.engine.model import EngineTopics
-from streams.engine.partition import Partition
-from streams.engine.snapshots import Snapshots
-from streams.engine.tables import PartitionState, TableSpec
-from watchfloor.settings import WorkerSettings
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState, TableSpec
 
 TOPICS = EngineTopics(("a",), "feed", ("clean",), "journal", "state")
 INTERVAL_S = 0.25

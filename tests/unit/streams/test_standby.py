@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryFetcher, MemoryLog
 from support.texts import EVENTS, Life, feed_of, log_with, plain_fold, recovered
 
-from streams.engine.fetcher import Fetched
+from common.settings import WorkerSettings
+from streams.engine.kafka.fetcher import Fetched
 from streams.engine.model import OutputRecord
-from streams.engine.standby import CATCH_UP_PAUSE_S, Standby
-from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.takeover.standby import CATCH_UP_PAUSE_S, Standby
 from streams.metrics import WorkerMetrics
-from watchfloor.settings import WorkerSettings
 
 PAUSE_S_MAX = 100
 

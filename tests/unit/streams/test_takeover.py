@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from streams.engine.changelog import encode_position
-from streams.engine.model import EngineTopics, JournalEntry, JournalFence, OutputRecord, Position, encode_journal
-from streams.engine.ownership import Ownership
-from streams.engine.partition import Partition
-from streams.engine.progress import Progress
-from streams.engine.recovery import DamagedLogError, Recovery
-from streams.engine.tables import PartitionState, TableSpec
+from streams.engine.log.changelog import encode_position
+from streams.engine.model import (
+    EngineTopics,
+    JournalEntry,
+    JournalFence,
+    OutputRecord,
+    PartitionPosition,
+    encode_journal,
+)
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.takeover.ownership import Ownership
+from streams.engine.takeover.progress import TakeoverProgress
+from streams.engine.takeover.recovery import DamagedLogError, Recovery
 from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
@@ -50,7 +57,7 @@ class Place:
             lambda: PartitionState((COUNT,)),
             lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
             lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
-            Progress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
+            TakeoverProgress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
         )
 
     def append(self, topic: str, *records: OutputRecord) -> None:
@@ -63,7 +70,7 @@ class Place:
         self.append("state", OutputRecord(key.encode(), msgspec.msgpack.encode((generation, value)), ()))
 
     def position(self, generation: int) -> None:
-        key, value = encode_position(generation, Position(0, {}, 0, {}, (0, 0), {}))
+        key, value = encode_position(generation, PartitionPosition(0, {}, 0, {}, (0, 0), {}))
         self.append("state", OutputRecord(key, value, ()))
 
     def tombstone(self, generation: int, key: str) -> None:
@@ -123,7 +130,7 @@ def test_behind_a_position_only_its_own_generation_counts() -> None:
     place = Place()
     place.journal(JournalFence(1), JournalFence(2))
     place.append("feed", OutputRecord(None, b"fence", [("generation", b"2")]))
-    key, value = encode_position(2, Position(4, {"a": 20}, 2, {"feed": 1}, (0, 0), {}))
+    key, value = encode_position(2, PartitionPosition(4, {"a": 20}, 2, {"feed": 1}, (0, 0), {}))
     place.append("state", OutputRecord(b"@fence:2", msgspec.msgpack.encode((2, None)), ()))
     place.append("state", OutputRecord(key, value, ()))
     place.append("feed", output(entry(5, 20, 30)))  # generation 1 wakes up; its fence lies before the position
@@ -193,7 +200,8 @@ def test_an_idle_owner_notices_late_writes() -> None:
     partition = place.recover()
     partition.unsaved = False
     place.append(
-        "state", OutputRecord(b"@position", msgspec.msgpack.encode((0, Position(0, {}, 0, {}, (0, 0), {}))), ())
+        "state",
+        OutputRecord(b"@position", msgspec.msgpack.encode((0, PartitionPosition(0, {}, 0, {}, (0, 0), {}))), ()),
     )
     assert asyncio.run(place.recovery.still_owned(partition))
     assert partition.unsaved, "its own position has to be the last one again"

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.changes import NOW, NOW_US, TOPICS, Worker, change, check_in, shift
 
+from common.settings import WorkerSettings
 from contracts.envelope import Change
 from contracts.feed import decode_processed
+from detectors.attendance.wrong_person import WrongPerson
 from detectors.registry import named
-from detectors.wrong_person import WrongPerson
-from streams.engine.tables import PartitionState
-from streams.tables import table_specs
-from watchfloor.settings import WorkerSettings
+from streams.engine.state.partition_state import PartitionState
+from streams.state.tables import table_specs
 
 NOW_MS = NOW_US // 1000
 DUE_MS = NOW_MS + 2_000
@@ -39,7 +39,7 @@ def swapped(number: int = 1, **more: Any) -> Change:
     return check_in(number, verified_person_id=23, **more)
 
 
-def told(records: list[Any]) -> list[tuple[str, list[str]]]:
+def reported(records: list[Any]) -> list[tuple[str, list[str]]]:
     return [(each.event_id, [finding.finding_type for finding in each.findings]) for each in records]
 
 
@@ -82,7 +82,7 @@ def test_what_is_known_not_to_come_is_neither_waited_for_nor_told_again_within_a
     sut.run([swapped()])
     sut.run([], tick_ms=DUE_MS)
     (again,) = sut.run([swapped(2, lsn=300, at_us=NOW_US + 1_800 * SECOND_US)])
-    assert told([again]) == [("attendance:2:300", ["WRONG_PERSON", "UNAUTHORIZED_SITE"])]
+    assert reported([again]) == [("attendance:2:300", ["WRONG_PERSON", "UNAUTHORIZED_SITE"])]
     assert again.findings[0].evidence["reference_missing"] == "site,person,assignment"
     assert sut.run([swapped(3, lsn=400, at_us=NOW_US + 3_602 * SECOND_US)]) == []
 
@@ -101,16 +101,16 @@ def test_a_persons_events_keep_their_order_and_others_do_not_wait() -> None:
     first = swapped(1, lsn=100)
     behind = swapped(2, lsn=101, site=5)
     other = swapped(3, lsn=102, person=18, site=5)
-    assert told(sut.run([*known, first, behind, other])) == [("attendance:3:102", ["WRONG_PERSON"])]
+    assert reported(sut.run([*known, first, behind, other])) == [("attendance:3:102", ["WRONG_PERSON"])]
     assert sut.run([site(150, number=6, after_s=0.5)]) == [], "another reference ends nobody's wait"
-    assert [event for event, _ in told(sut.run([site()]))] == ["attendance:1:100", "attendance:2:101"]
+    assert [event for event, _ in reported(sut.run([site()]))] == ["attendance:1:100", "attendance:2:101"]
 
 
 def test_a_deleted_row_was_judged_before_it_went() -> None:
     sut = worker()
     row = {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4, "verified_person_id": 23}
     records = sut.run([shift(), swapped(), change("attendance", None, before=row, lsn=110)])
-    assert told(records) == [("attendance:1:100", ["WRONG_PERSON", "DATA_QUALITY"])]
+    assert reported(records) == [("attendance:1:100", ["WRONG_PERSON", "DATA_QUALITY"])]
     assert sut.run([], tick_ms=DUE_MS) == []
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import WatchfloorError
+from common.settings import KafkaSettings, Settings, WorkerSettings
 from deploy.embedded.ports import choose
 from streams import worker
-from watchfloor.errors import WatchfloorError
-from watchfloor.settings import KafkaSettings, Settings, WorkerSettings
 
 
 def test_a_broker_that_goes_while_the_worker_starts_gives_one_clear_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from unit.gateway.gateway_values import anomaly, limited
 from contracts.feed import encode_record
 from contracts.messages import ConnectionEstablished, Resumed, encode_message
 from contracts.projections import dashboard_messages
-from gateway.privacy import masked_record
+from gateway.access.masking import masked_record
 
 Json = dict[str, Any]
 NOW = "2026-11-21T12:00:00.000Z"

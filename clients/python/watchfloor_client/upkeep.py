@@ -1,0 +1,122 @@
+"""What a signed-in connection sends by itself: signs of life, receipts, and a new token before the old one ends.
+
+Owns the tasks of one connection. Reads nothing from the socket: the feed hands over what concerns it.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from watchfloor_client.options import FeedOptions
+from watchfloor_client.receipts import Receipts
+
+_REFRESH_ID = "refresh"
+_RETRY_S_MIN = 5.0
+_SLEEP_S_MAX = 3_600.0
+
+
+class Upkeep:
+    """The tasks of one connection; enter it when the sign-in is answered, leave it with the connection.
+
+    Args:
+        socket: the connection.
+        options: of the feed.
+        receipts: of the feed.
+        token: that this connection was signed in with.
+        clock: seconds of the event loop.
+    """
+
+    def __init__(
+        self,
+        socket: ClientConnection,
+        options: FeedOptions,
+        receipts: Receipts,
+        token: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._socket = socket
+        self._options = options
+        self._receipts = receipts
+        self._token = token
+        self._clock = clock
+        self._ends_at = self._renew_at = math.inf
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __enter__(self) -> Self:
+        self._receipts.reconnected()
+        self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._acknowledge, self._renew)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def hear(self, body: Mapping[str, Any]) -> None:
+        """Note when the token ends: `connection_established` and `refreshed` say so."""
+        life_s = _life_s(body)
+        if life_s is not None:
+            self._ends_at = self._clock() + life_s
+            self._renew_at = self._clock() + max(life_s / 2, life_s - self._options.refresh_before_s)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.heartbeat_interval_s)
+            await self._send({"type": "ping"})
+
+    async def _acknowledge(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.receipts_interval_s)
+            for message in self._receipts.due():
+                if not await self._send(message) and message["type"] == "seen":
+                    self._receipts.seen(message["ids"])
+
+    async def _renew(self) -> None:
+        while True:
+            wait_s = self._renew_at - self._clock()
+            if wait_s > 0:
+                await asyncio.sleep(min(wait_s, _SLEEP_S_MAX))
+                continue
+            left_s = self._ends_at - self._clock()
+            # Until the answer says otherwise: once more, when half of what is left has passed.
+            self._renew_at = self._clock() + max(left_s / 2, _RETRY_S_MIN)
+            token = self._new_token()
+            if token is not None:
+                await self._send({"type": "refresh", "token": token, "request_id": _REFRESH_ID})
+
+    def _new_token(self) -> str | None:
+        try:
+            token = self._options.token()
+        # The caller's code. The connection lives until the old token ends; then it is asked again and may raise.
+        except Exception:  # noqa: BLE001
+            return None
+        if token == self._token:
+            return None
+        self._token = token
+        return token
+
+    async def _send(self, message: Mapping[str, Any]) -> bool:
+        with suppress(ConnectionClosed):
+            await self._socket.send(msgspec.json.encode(message).decode())
+            return True
+        return False
+
+
+def _life_s(body: Mapping[str, Any]) -> float | None:
+    """How long the token lives on, by the server's own clock."""
+    if body.get("type") not in ("connection_established", "refreshed"):
+        return None
+    try:
+        now, end = (datetime.fromisoformat(str(body[name])) for name in ("timestamp", "expires_at"))
+        return max(0.0, (end - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None

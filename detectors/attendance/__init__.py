@@ -1,0 +1,1 @@
+"""Detectors of check-ins and check-outs, one a file."""

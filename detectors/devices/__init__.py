@@ -1,0 +1,1 @@
+"""Detectors of devices and phones, one a file."""

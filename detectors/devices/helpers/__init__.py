@@ -1,0 +1,1 @@
+"""What only the device detectors share."""

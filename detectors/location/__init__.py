@@ -1,0 +1,1 @@
+"""Detectors of GPS fixes, one a file."""

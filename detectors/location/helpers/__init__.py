@@ -1,0 +1,1 @@
+"""What only the location detectors share."""

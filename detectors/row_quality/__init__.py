@@ -1,0 +1,1 @@
+"""Detectors of rows that cannot be right as they stand, one a file."""

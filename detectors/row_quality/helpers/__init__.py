@@ -1,0 +1,1 @@
+"""Which values are impossible, and how a row is checked for them."""

@@ -1,0 +1,1 @@
+"""Detectors of tasks, tours, tickets and work orders, one a file."""

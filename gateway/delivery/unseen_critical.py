@@ -1,0 +1,196 @@
+"""CRITICAL messages that somebody has to look at: who has, and when to say that nobody did.
+
+Values in, notices out; the clock is passed in. Bounded per tenant: the newest messages are watched.
+"""
+
+import heapq
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage, SeenBy
+from contracts.receipts import Run
+from gateway.access.scope import Scope
+from gateway.session.replies import iso
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalLimits:
+    """Of one gateway."""
+
+    unseen_s: float
+    notices_max: int
+    messages_max: int
+    """Per tenant."""
+    seen_by_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What those of a tenant are told who may see the message that it is about."""
+
+    tenant_id: int
+    client_id: int | None
+    site_id: int | None
+    message: NoticeMessage
+
+    def shows(self, scope: Scope) -> bool:
+        """Whether a subscription shows the message that the notice is about."""
+        return scope.shows(self.client_id, self.site_id)
+
+
+@dataclass(slots=True)
+class _Critical:
+    tenant_id: int
+    id: str
+    seq: int
+    client_id: int | None
+    site_id: int | None
+    since: float
+    told: int = 0
+    """Notices that were due, given or not."""
+    recipients: int = 0
+    seen_by: dict[str, str] = field(default_factory=dict)
+    """User to time, the first one first."""
+    gone: bool = False
+
+
+class UnseenCritical:
+    """The newest CRITICAL messages of each tenant.
+
+    Args:
+        limits: bounds and delays.
+    """
+
+    def __init__(self, limits: CriticalLimits) -> None:
+        self._limits = limits
+        self._of: dict[int, dict[str, _Critical]] = {}
+        self._due: list[tuple[float, int, _Critical]] = []
+        self._order = count()
+        self.unseen = 0
+        """Messages that nobody has looked at, as far as they are watched."""
+
+    def add(
+        self,
+        tenant_id: int,
+        identifier: str,
+        seq: int,
+        client_id: int | None,
+        site_id: int | None,
+        *,
+        since: float,
+        now: float,
+    ) -> None:
+        """Watch a message; one that is watched already stays as it is.
+
+        Args:
+            tenant_id: whose.
+            identifier: of the finding.
+            seq: of its record.
+            client_id: of its record.
+            site_id: of its record.
+            since: when it was told, seconds since 1970. Notices that were due before `now` are not made up for.
+            now: seconds since 1970.
+        """
+        known = self._of.setdefault(tenant_id, {})
+        if identifier in known:
+            return
+        critical = _Critical(tenant_id, identifier, seq, client_id, site_id, since)
+        known[identifier] = critical
+        self.unseen += 1
+        while critical.told < self._limits.notices_max and self._due_at(critical) <= now:
+            critical.told += 1
+        self._schedule(critical)
+        if len(known) > self._limits.messages_max:
+            self._forget(known, next(iter(known)))
+
+    def count(self, tenant_id: int, runs: Sequence[Run]) -> None:
+        """So often the tenant's messages were written, beside what was counted before; the runs are in order."""
+        known = self._of.get(tenant_id)
+        if not known or not runs:
+            return
+        for critical in known.values():
+            place = bisect_left(runs, critical.seq, key=lambda run: run.last)
+            if place < len(runs) and runs[place].first <= critical.seq:
+                critical.recipients += runs[place].recipients
+
+    def seen(self, tenant_id: int, identifier: str, user: str, at: str, now: float) -> Notice | None:
+        """Somebody has looked at a message.
+
+        Args:
+            tenant_id: of the message.
+            identifier: of the finding; what is not watched is passed over.
+            user: the token's subject.
+            at: when, ISO 8601 UTC.
+            now: seconds since 1970.
+
+        Returns:
+            what to tell, or None where it is known already.
+        """
+        critical = self._of.get(tenant_id, {}).get(identifier)
+        if critical is None or user in critical.seen_by or len(critical.seen_by) >= self._limits.seen_by_max:
+            return None
+        self.unseen -= not critical.seen_by
+        critical.seen_by[user] = at
+        seen_by = [SeenBy(name, moment) for name, moment in critical.seen_by.items()]
+        return self._notice(
+            critical, MessageSeen(timestamp=iso(now), seq=critical.seq, id=critical.id, seen_by=seen_by)
+        )
+
+    def due(self, now: float) -> list[Notice]:
+        """What to tell of messages that nobody has looked at by now; each call tells a message at most once."""
+        notices: list[Notice] = []
+        again: list[_Critical] = []
+        while self._due and self._due[0][0] <= now:
+            critical = heapq.heappop(self._due)[2]
+            if critical.gone or critical.seen_by:
+                continue
+            critical.told += 1
+            again.append(critical)
+            notices.append(
+                self._notice(
+                    critical,
+                    CriticalUnseen(
+                        timestamp=iso(now),
+                        seq=critical.seq,
+                        id=critical.id,
+                        site_id=critical.site_id,
+                        client_id=critical.client_id,
+                        since=iso(critical.since),
+                        unseen_seconds=round(now - critical.since, 3),
+                        recipients=critical.recipients,
+                    ),
+                )
+            )
+        for critical in again:
+            # A loop that stood still tells once what fell due in between, not one after the other.
+            while critical.told < self._limits.notices_max and self._due_at(critical) <= now:
+                critical.told += 1
+            self._schedule(critical)
+        return notices
+
+    def clear(self) -> None:
+        """Forget everything: the log is another one."""
+        self._of.clear()
+        self._due.clear()
+        self.unseen = 0
+
+    def _due_at(self, critical: _Critical) -> float:
+        return float(critical.since + self._limits.unseen_s * 2**critical.told)
+
+    def _schedule(self, critical: _Critical) -> None:
+        if critical.told < self._limits.notices_max:
+            heapq.heappush(self._due, (self._due_at(critical), next(self._order), critical))
+
+    def _forget(self, known: dict[str, _Critical], identifier: str) -> None:
+        critical = known.pop(identifier)
+        critical.gone = True
+        self.unseen -= not critical.seen_by
+        if len(self._due) > 2 * sum(map(len, self._of.values())) + 1:
+            self._due = [entry for entry in self._due if not entry[2].gone and not entry[2].seen_by]
+            heapq.heapify(self._due)
+
+    @staticmethod
+    def _notice(critical: _Critical, message: NoticeMessage) -> Notice:
+        return Notice(critical.tenant_id, critical.client_id, critical.site_id, message)

@@ -1,0 +1,1 @@
+"""From records of the feed to frames in sockets: decoding, history, fan-out, resume."""

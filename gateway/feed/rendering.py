@@ -1,0 +1,99 @@
+"""Feed records as frames, each encoded once per variant of viewer and reused for all of them.
+
+A variant is the endpoint and whether personal data is masked. Only `prev_seq` differs between viewers of
+one variant, and only where they filter: it is the last field of a message, so it is appended to the
+encoded rest.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from contracts.feed import FeedRecord, RateLimited
+from contracts.messages import SequencedMessage, encode_message
+from contracts.projections import dashboard_messages, stream_messages
+from gateway.access.masking import masked_record
+from gateway.access.scope import Scope
+from gateway.feed.history import StoredRecord
+
+Frame = Callable[[bytes], bytes]
+"""A payload as one complete text frame of the server."""
+
+_TAIL = len(b"0}")
+
+
+class Endpoint(StrEnum):
+    """Which messages a connection gets."""
+
+    DASHBOARD = "dashboard"
+    ANOMALY_STREAM = "anomaly-stream"
+
+
+class Variant(NamedTuple):
+    """What decides how a message looks."""
+
+    endpoint: Endpoint
+    masked: bool
+
+
+@dataclass(slots=True)
+class FeedEntry:
+    """A record of the feed on its way to the viewers."""
+
+    record: FeedRecord
+    past: StoredRecord
+    """The record as it was read."""
+    timestamp: str
+    """When it was written to the log, ISO 8601 UTC."""
+    latency_ms: float
+    commit_time: float
+    """Of the source row, seconds since 1970."""
+    lost_from: int | None = None
+    """The log lost the records from this seq on to the one before it."""
+    _heads: dict[Variant, list[bytes]] = field(default_factory=dict)
+    _frames: dict[tuple[Variant, int], bytes] = field(default_factory=dict)
+
+    def passes(self, scope: Scope) -> bool:
+        """Whether a subscription shows it; what concerns no client or site in particular passes every filter."""
+        record = self.record
+        return isinstance(record, RateLimited) or scope.shows(record.client_id, record.site_id)
+
+    @property
+    def kind(self) -> str:
+        """The type of its messages."""
+        return str(self.record.__struct_config__.tag)
+
+    def messages(self, variant: Variant) -> int:
+        """How many messages the record is for a variant."""
+        return len(self._rendered(variant))
+
+    def frames(self, variant: Variant, prev_seq: int, frame: Frame) -> bytes:
+        """The record's frames for a viewer of `variant` who had `prev_seq` before it."""
+        key = (variant, prev_seq)
+        found = self._frames.get(key)
+        if found is None:
+            tail = b"%d}" % prev_seq
+            found = b"".join(frame(head + tail) for head in self._rendered(variant))
+            self._frames[key] = found
+        return found
+
+    def _rendered(self, variant: Variant) -> list[bytes]:
+        heads = self._heads.get(variant)
+        if heads is None:
+            heads = [encode_message(message)[:-_TAIL] for message in self._project(variant)]
+            self._heads[variant] = heads
+        return heads
+
+    def _project(self, variant: Variant) -> list[SequencedMessage]:
+        record = masked_record(self.record) if variant.masked else self.record
+        project = dashboard_messages if variant.endpoint is Endpoint.DASHBOARD else stream_messages
+        return project(record, self.timestamp, self.latency_ms)
+
+
+def kinds_of(entries: Iterable[FeedEntry], variant: Variant) -> dict[str, int]:
+    """How many messages of each type the records are for a variant."""
+    kinds: dict[str, int] = {}
+    for entry in entries:
+        kinds[entry.kind] = kinds.get(entry.kind, 0) + entry.messages(variant)
+    return kinds

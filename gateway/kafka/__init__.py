@@ -1,0 +1,1 @@
+"""The gateway's Kafka clients: reading topics, and the one producer."""

@@ -1,0 +1,1 @@
+"""The protocol of one connection, without I/O: messages in, effects out."""

@@ -1,0 +1,1 @@
+"""WebSockets and HTTP: listening, handshakes, one shell for each connection."""

@@ -1,0 +1,85 @@
+"""Who may open a WebSocket, decided from the request alone: endpoint, Origin, query, subprotocols.
+
+Pure. A browser always names its Origin; a request without one comes from a program, which no foreign
+page can drive.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from common.addresses import is_loopback
+from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
+from gateway.feed.rendering import Endpoint
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "/ws/noc/dashboard/": Endpoint.DASHBOARD,
+    "/ws/noc/": Endpoint.DASHBOARD,
+    "/ws/noc/anomaly-stream/": Endpoint.ANOMALY_STREAM,
+}
+_TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "bearer"})
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
+"""A JWT by whatever name it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a handshake is answered with an HTTP status instead."""
+
+    status: HTTPStatus
+    kind: str
+    """For the metric."""
+    sentence: str
+
+
+def endpoint_of(target: str) -> Endpoint | None:
+    """The endpoint of a request target; the last slash may be missing."""
+    path = urlsplit(target).path
+    return ENDPOINTS.get(path if path.endswith("/") else f"{path}/")
+
+
+def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refusal | None:
+    """Whether a handshake is refused.
+
+    Args:
+        target: of the request, with its query.
+        origins: the values of its Origin headers.
+        allowed: the origins that may connect, see `allowed_origins`.
+    """
+    if len(origins) > 1 or (origins and origins[0].lower() not in allowed):
+        return Refusal(HTTPStatus.FORBIDDEN, "origin", "this origin may not connect, see gateway.allowed_origins")
+    query = urlsplit(target).query
+    named = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if named & _TOKEN_PARAMETERS or _TOKEN.search(unquote(query)):
+        return Refusal(
+            HTTPStatus.BAD_REQUEST,
+            "token_in_url",
+            "a token in an address ends up in logs: send it in the first message",
+        )
+    return None
+
+
+def allowed_origins(configured: Sequence[str], host: str, port: int, *, secure: bool) -> frozenset[str]:
+    """The configured origins, and the gateway's own where it listens on loopback.
+
+    Args:
+        configured: exact origins.
+        host: that the gateway binds to.
+        port: that it listens on.
+        secure: whether it speaks TLS itself.
+    """
+    own: list[str] = []
+    if is_loopback(host):
+        scheme = "https" if secure else "http"
+        own = [f"{scheme}://{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+    return frozenset(origin.rstrip("/").lower() for origin in (*configured, *own))
+
+
+def chosen_subprotocol(offered: Sequence[str]) -> tuple[str | None, str | None]:
+    """The subprotocol to accept, and the token that came with it."""
+    if SUBPROTOCOL not in offered:
+        return None, None
+    tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]
+    return SUBPROTOCOL, tokens[0] if tokens else None

@@ -1,0 +1,143 @@
+"""The listening ports: the public one with its WebSockets, and the admin port of this process alone.
+
+Owns how the library is set up, TLS, and what is said of an address that cannot be had. Decides nothing of a request.
+"""
+
+import errno
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from common.errors import WatchfloorError
+from common.settings import GatewaySettings
+from gateway.sockets.http_routes import SECURITY_HEADERS, HttpReply, HttpRoutes, text
+
+# A message between the limit and this many times the limit is answered with an error and 4413; what is
+# larger still is not read at all, and the library closes with 1009.
+_READ_LIMIT_FACTOR = 4
+_BACKLOG = 4_096
+"""Connections that may wait to be accepted: after a restart thousands come at once."""
+
+
+async def listen(
+    limits: GatewaySettings,
+    tls: ssl.SSLContext | None,
+    handler: Callable[[ServerConnection], Awaitable[None]],
+    *,
+    select_subprotocol: Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None],
+    process_request: Callable[[ServerConnection, Request], Response | None],
+    create_connection: Callable[..., ServerConnection],
+) -> Server:
+    """Open the public port.
+
+    Raises:
+        WatchfloorError: the address cannot be had.
+    """
+    try:
+        return await serve(
+            handler,
+            limits.host,
+            limits.port,
+            ssl=tls,
+            ssl_handshake_timeout=limits.authenticate_timeout_s if tls is not None else None,
+            reuse_port=limits.reuse_port or None,
+            compression=None,  # 64 KiB a connection otherwise, and a frame would not be the same for all
+            select_subprotocol=select_subprotocol,
+            process_request=process_request,
+            create_connection=create_connection,  # type: ignore[arg-type]  # documented as a factory
+            server_header=None,
+            open_timeout=limits.authenticate_timeout_s,
+            ping_interval=None,  # the gateway does it for all: a task for each of thousands costs memory
+            write_limit=limits.queue_bytes_max,
+            backlog=_BACKLOG,
+            close_timeout=limits.close_timeout_s,
+            max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
+        )
+    except OSError as error:
+        where = f"{limits.host}:{limits.port}"
+        if error.errno == errno.EADDRINUSE:
+            advice = (
+                "start every gateway of this port with --reuse-port and as the same user"
+                if limits.reuse_port
+                else "stop what listens there, or choose another with --port"
+            )
+            raise WatchfloorError(f"the gateway's port is taken ({where})", advice) from error
+        raise WatchfloorError(
+            f"the gateway cannot listen at {where} ({error.strerror or error})", "correct gateway.host and gateway.port"
+        ) from error
+
+
+async def listen_admin(limits: GatewaySettings, web: HttpRoutes) -> Server | None:
+    """Open the admin port; None where the settings name none. It answers over HTTP only.
+
+    Raises:
+        WatchfloorError: the address cannot be had.
+    """
+    if limits.admin_port is None:
+        return None
+
+    def answer(_connection: ServerConnection, request: Request) -> Response:
+        try:
+            path = urlsplit(request.path).path
+        except ValueError:
+            return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+        return response(web.answer(request.method, path, admin=True))
+
+    try:
+        return await serve(
+            _no_websocket,
+            limits.admin_host,
+            limits.admin_port,
+            process_request=answer,
+            server_header=None,
+            open_timeout=limits.authenticate_timeout_s,
+        )
+    except OSError as error:
+        raise WatchfloorError(
+            f"the gateway cannot listen at its admin address {limits.admin_host}:{limits.admin_port} "
+            f"({error.strerror or error})",
+            "choose a free one with --admin-port; each process on a shared port needs its own",
+        ) from error
+
+
+def response(answer: HttpReply) -> Response:
+    """An answer as the library sends it; the connection ends with it."""
+    headers = Headers(
+        {
+            **SECURITY_HEADERS,
+            **answer.headers,
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            "Connection": "close",
+        }
+    )
+    return Response(answer.status.value, answer.status.phrase, headers, answer.body)
+
+
+def tls_context(limits: GatewaySettings) -> ssl.SSLContext | None:
+    """The certificate of the settings, None where they name none.
+
+    Raises:
+        WatchfloorError: one of the two files is not named, or cannot be read.
+    """
+    if limits.tls_certificate_file is None and limits.tls_key_file is None:
+        return None
+    if limits.tls_certificate_file is None or limits.tls_key_file is None:
+        raise WatchfloorError("only one of gateway.tls_certificate_file and gateway.tls_key_file is set", "set both")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(limits.tls_certificate_file, limits.tls_key_file)
+    except OSError as error:
+        raise WatchfloorError(f"the gateway's certificate cannot be read ({error})", "check both files") from error
+    return context
+
+
+async def _no_websocket(_connection: Any) -> None:
+    """Never called: every request of the admin port is answered before."""

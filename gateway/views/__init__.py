@@ -1,0 +1,1 @@
+"""Present state that the gateway folds from topics."""

@@ -1,0 +1,217 @@
+"""The program that writes the simulated company's rows into PostgreSQL, at a steady pace.
+
+Reads: nothing but where an earlier run stopped and what is open. Writes: the watched tables, one transaction a
+step; at the end it ends what is open, so that a company that is switched off is not found missing.
+On failure: a lost server is waited for and the transaction sent again; anything else ends the run and
+is kept in `failure`. Never talks to Kafka: the rest of the chain learns of a row from the WAL alone.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from common.errors import WatchfloorError
+from simulation.live import sql
+from simulation.live.company import TENANT_IDS
+from simulation.live.operations import Planted, Transaction
+from simulation.live.rounds import rounds
+from simulation.live.simulation import Plan, Simulation
+from simulation.live.wind_down import endings
+
+_CONNECT_TIMEOUT_S = 5
+_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_LAG_S_MAX = 0.5
+"""Further behind than this (a slow commit, the computer slept) the lost time is skipped, not caught up: catching
+up squeezes the simulation's seconds, and what is planted after a burst would fall into the burst's window."""
+_ROUND_S = 1.1
+"""Longer than a window of the rate limit."""
+_CALM, _CALM_TRIES_MAX = timedelta(seconds=0.4), 30
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was committed so far. Written by the writer's thread, read by whoever shows it."""
+
+    rows: int = 0
+    transactions: int = 0
+    waiting: str | None = None
+    """Why nothing is written just now, for a reader; None while all is well."""
+    planted: Counter[Planted] = field(default_factory=Counter)
+
+
+class CompanyWriter:
+    """Writes a simulated company until it is stopped."""
+
+    def __init__(
+        self,
+        dsn: str,
+        plan: Plan,
+        *,
+        seconds: float | None = None,
+        on_end: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing is connected yet.
+
+        Args:
+            dsn: a PostgreSQL URL of a role that may write the source tables.
+            plan: what the company is like, and its pace.
+            seconds: write for so long, then stop; None for without end.
+            on_end: called when the thread of `start` ends, also after a failure.
+            clock: monotonic seconds.
+        """
+        self.tally = Tally()
+        self.failure: WatchfloorError | None = None
+        self._dsn = dsn
+        self._plan = plan
+        self._seconds = seconds
+        self._on_end = on_end
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Write in a thread of its own."""
+        self._thread = threading.Thread(target=self._run_kept, name="company", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Finish the transaction at hand, end what is open, and end; safe to call twice."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def running(self) -> bool:
+        """Whether rows are still being written."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def run(self) -> None:
+        """Write in the caller's thread until stopped.
+
+        Raises:
+            WatchfloorError: the database refuses what is written.
+        """
+        connection = self._connected()
+        try:
+            if connection is not None:
+                self._write(connection)
+        except psycopg.Error as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise WatchfloorError(
+                f"the simulated company cannot write to PostgreSQL ({reason})",
+                "run watchfloor doctor, and look whether the source tables are those of this version",
+            ) from error
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _run_kept(self) -> None:
+        try:
+            self.run()
+        except WatchfloorError as failure:
+            self.failure = failure
+        finally:
+            self._on_end()
+
+    def _write(self, connection: psycopg.Connection) -> None:
+        tenants = list(TENANT_IDS[: self._plan.tenants])
+        # Of a run that was killed.
+        connection = self._end_what_is_open(connection, tenants)
+        with connection.transaction():
+            resume = sql.read_resume_point(connection, tenants)
+            sql.clear_people(connection, tenants)
+        start, began = datetime.now(UTC), self._clock()
+        simulation = Simulation(self._plan, start, resume)
+        connection = self._commit_rounds(connection, simulation.opening(), replace=True)
+        opened_s = self._clock() - began
+        skipped = due = 0.0
+        while not self._stop.is_set() and (self._seconds is None or due + skipped < self._seconds):
+            lag = self._clock() - began - opened_s - skipped - due
+            if lag < 0:
+                self._stop.wait(-lag)
+                continue
+            if lag > _LAG_S_MAX:
+                skipped += lag
+            transaction = simulation.step(start + timedelta(seconds=opened_s + due + skipped))
+            connection = self._commit(connection, transaction)
+            due += 1 / self._plan.rows_per_s
+        self._wait_for_a_calm_moment(simulation)
+        # Where the server is gone there is nothing to end: the next run does it.
+        with suppress(psycopg.OperationalError):
+            self._end_what_is_open(connection, tenants)
+
+    def _wait_for_a_calm_moment(self, simulation: Simulation) -> None:
+        """Wait until the rate limit's window is over and nothing that was planted is just coming due.
+
+        Whether that would be found or be ended before nobody could say.
+        """
+        time.sleep(_ROUND_S)
+        for _ in range(_CALM_TRIES_MAX):
+            now = datetime.now(UTC)
+            self.tally.planted.update(simulation.due(now))
+            first = simulation.first_due
+            if first is None or first - now > _CALM:
+                return
+            time.sleep(_CALM.total_seconds())
+
+    def _end_what_is_open(self, connection: psycopg.Connection, tenants: Sequence[int]) -> psycopg.Connection:
+        with connection.transaction():
+            now = datetime.now(UTC)
+            ends = endings(sql.read_open_rows(connection, tenants, now), now)
+        return self._commit_rounds(connection, rounds(ends, self._plan.round_rows))
+
+    def _commit_rounds(
+        self, connection: psycopg.Connection, many: Iterable[Iterable[Transaction]], *, replace: bool = False
+    ) -> psycopg.Connection:
+        """Commit rounds, each in a window of the rate limit of its own; not to be hurried by a stop."""
+        for one in many:
+            for transaction in one:
+                connection = self._commit(connection, transaction, replace=replace)
+            time.sleep(_ROUND_S)
+        return connection
+
+    def _commit(
+        self, connection: psycopg.Connection, transaction: Transaction, *, replace: bool = False
+    ) -> psycopg.Connection:
+        """Commit, over a new connection where the old one breaks; returns the connection in use."""
+        while True:
+            try:
+                with connection.transaction():
+                    for operation in transaction.operations:
+                        sql.execute(connection, operation, replace=replace)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                if not connection.closed and not connection.broken:
+                    raise
+                renewed = self._connected()
+                if renewed is None:
+                    return connection
+                connection = renewed
+                continue
+            self.tally.rows += len(transaction.operations)
+            self.tally.transactions += 1
+            self.tally.planted.update(transaction.planted)
+            return connection
+
+    def _connected(self) -> psycopg.Connection | None:
+        """A connection, however long the server takes to come; None once stopped."""
+        attempt = 0
+        while not self._stop.is_set():
+            try:
+                connection = psycopg.connect(
+                    self._dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, application_name="watchfloor-demo"
+                )
+            except psycopg.OperationalError:
+                self.tally.waiting = "PostgreSQL does not answer"
+                self._stop.wait(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
+                attempt += 1
+                continue
+            self.tally.waiting = None
+            return connection
+        return None

@@ -1,0 +1,1 @@
+"""Runs the detectors: their policies, baselines, site contexts, and events that wait for references."""

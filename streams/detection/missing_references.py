@@ -1,0 +1,47 @@
+"""What is said where an event had to be judged without a row that it refers to."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from contracts.envelope import Change
+from contracts.findings import Category, FindingType, Severity
+from detectors.finding_draft import FindingDraft
+from streams.detection.reference_wait import ASSIGNMENT
+
+
+def with_missing(
+    judgements: Sequence[FindingDraft], change: Change, missing: Sequence[str], reported: Sequence[str], waited_ms: int
+) -> list[FindingDraft]:
+    """The judgements, each saying what was missing, and those of the references that are to be told.
+
+    Args:
+        judgements: of the detectors.
+        change: that was judged.
+        missing: references that it was judged without.
+        reported: those of them of which nobody was told lately. A person without shifts is no wrong row: not told.
+        waited_ms: how long it was waited for them.
+    """
+    said = ",".join(missing)
+    marked = [
+        msgspec.structs.replace(each, evidence=each.evidence | {"reference_missing": said}) for each in judgements
+    ]
+    marked += [_unknown(change, name, waited_ms) for name in reported if name != ASSIGNMENT]
+    return marked
+
+
+def _unknown(change: Change, name: str, waited_ms: int) -> FindingDraft:
+    return FindingDraft(
+        finding_type=FindingType.DATA_QUALITY,
+        category=Category.DATA_QUALITY,
+        severity=Severity.INFO,
+        title=f"A row names a {name} that is not known",
+        description=f"A row of the table {change.table} names a {name} whose own row had not come {waited_ms} ms later. "
+        "It was judged without it, and so are others that name it.",
+        evidence={
+            "reason": f"unknown_{name}",
+            f"{name}_id": getattr(change.row, f"{name}_id"),
+            "threshold": waited_ms,
+            "unit": "ms",
+        },
+    )

@@ -1,0 +1,188 @@
+"""Events that came before what they refer to: they wait a stated time of log time, then are judged without it.
+
+Owns which events wait and for what; what judging means is the scorer's. An event waits where it is new and its
+tenant has no row of its site or person, or, for attendance, no shift of the person. Fixes and attendance of a person
+of whom something waits already wait behind it: to judge the earlier one at once instead would take from every phone
+that sends a fix a second the time that was to be waited. So a person's events are judged in the order of their
+commits, and one that waits holds back its person alone.
+
+What did not come is remembered for a while: until then nothing waits for it again and nobody is told again, so that
+a stream that names a site which does not exist costs and says next to nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from contracts.envelope import Change
+from streams.engine.model import Entry
+from streams.state.tables import TenantTables
+from streams.state.timers import Timer
+from streams.state.wait_queue import TABLE, WaitingEvent, WaitQueue, entry_of, waiting_event
+
+SITE, PERSON, ASSIGNMENT = "site", "person", "assignment"
+REFERENCES = frozenset({SITE, PERSON, ASSIGNMENT})
+"""The tables whose rows are waited for."""
+
+Unknown: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""References that an event is judged without, and those of them that nobody was told of lately."""
+NOTHING_UNKNOWN: Unknown = ((), ())
+
+
+class Released(NamedTuple):
+    """An event whose wait is over."""
+
+    entry: Entry
+    missing: tuple[str, ...]
+    """What is still unknown."""
+    reported: tuple[str, ...]
+    """Of that, what nobody has been told of lately."""
+
+
+class ReferenceWait:
+    """Decides who waits and for how long.
+
+    Args:
+        wait_ms: log time that an event waits for its references; 0: none does.
+        events_per_tenant_max: of more events of one tenant none waits.
+        told_interval_ms: for how long a reference that did not come is not waited for and not told again.
+    """
+
+    def __init__(self, wait_ms: int, events_per_tenant_max: int, told_interval_ms: int) -> None:
+        self.wait_ms = wait_ms
+        self._events_per_tenant_max = events_per_tenant_max
+        self._told_interval_ms = told_interval_ms
+
+    def arrive(
+        self, tables: TenantTables, entry: Entry, *, learn_only: bool
+    ) -> tuple[Sequence[Released], Unknown | None]:
+        """What to do with an attendance or a fix that may have to wait.
+
+        Returns:
+            Events to be judged before it, and what it is judged without; None for that: it waits now.
+        """
+        change: Change = entry.change
+        busy = self.is_busy(tables, change)
+        if learn_only:
+            return (self.end_waits(tables, change) if busy else (), NOTHING_UNKNOWN)
+        missing = self.unknown(tables, change) if change.op == "c" and self.wait_ms else ()
+        awaited = [name for name in missing if not self._is_missed_by(tables, change, name)]
+        if not busy and not awaited:
+            return ((), (missing, ()))
+        if self._has_room(tables, change.row.tenant_id):
+            self._seat(tables, entry, missing)
+            return ((), None)
+        first = self.end_waits(tables, change) if busy else ()
+        return (first, (missing, tuple(name for name in awaited if self._miss(tables, change, name))))
+
+    def end_waits(self, tables: TenantTables, change: Change) -> list[Released]:
+        """What waits of a row's persons, as it is: the row cannot wait behind it and must not overtake it."""
+        persons = frozenset(getattr(row, "person_id", None) for row in (change.before, change.after))
+        return list(self.release(tables, change.row.tenant_id, change.commit_us // 1000, persons))
+
+    def unknown(self, tables: TenantTables, change: Change) -> tuple[str, ...]:
+        """What a row names that its tenant does not have, in the order of `REFERENCES`' tables."""
+        row: Any = change.row
+        names = (SITE, PERSON, ASSIGNMENT) if change.table == "attendance" else (SITE, PERSON)
+        site_id, person_id = row.site_id, row.person_id
+        return tuple(name for name in names if not _known(tables, row.tenant_id, name, site_id, person_id))
+
+    def _is_missed_by(self, tables: TenantTables, change: Change, name: str) -> bool:
+        """Whether a reference of the row is known not to come."""
+        row: Any = change.row
+        return self._is_missed(tables, row.tenant_id, name, row.site_id, row.person_id, change.commit_us // 1000)
+
+    def is_busy(self, tables: TenantTables, change: Change) -> bool:
+        """Whether something waits of the person that the row names, or named."""
+        queue = tables.wait_queues.get(change.row.tenant_id)
+        return queue is not None and any(
+            queue.has(getattr(row, "person_id", None)) for row in (change.before, change.after)
+        )
+
+    def _has_room(self, tables: TenantTables, tenant_id: int) -> bool:
+        """Whether one more of the tenant's may wait."""
+        queue = tables.wait_queues.get(tenant_id)
+        return queue is None or len(queue.events) < self._events_per_tenant_max
+
+    def _seat(self, tables: TenantTables, entry: Entry, needs: tuple[str, ...]) -> None:
+        """Have an event wait."""
+        change = entry.change
+        tenant_id = change.row.tenant_id
+        queue = tables.wait_queues.setdefault(tenant_id, WaitQueue())
+        last = next(reversed(queue.events), 0)
+        due_ms = change.commit_us // 1000 + self.wait_ms
+        if last:
+            due_ms = max(due_ms, queue.events[last].due_ms)
+        event = waiting_event(entry, needs, due_ms)
+        queue.add(last + 1, event)
+        tables.waiting.put((tenant_id, last + 1), event)
+        tables.timers.add(tenant_id, Timer(due_ms, TABLE, last + 1))
+
+    def release(
+        self, tables: TenantTables, tenant_id: int, now_ms: int, persons: frozenset[int | None] | None = None
+    ) -> Iterator[Released]:
+        """The tenant's events whose wait is over, in the order in which they came.
+
+        Args:
+            tables: of the tenant's partition.
+            tenant_id: whose.
+            now_ms: log time.
+            persons: whose wait is ended now, whatever they wait for; None: nobody's.
+        """
+        queue = tables.wait_queues.get(tenant_id)
+        if queue is None:
+            return
+        blocked: set[int] = set()
+        for number, event in list(queue.events.items()):
+            over = event.due_ms <= now_ms or (persons is not None and event.person_id in persons)
+            missing = tuple(name for name in event.needs if not self._here(tables, tenant_id, name, event))
+            awaited = tuple(name for name in missing if not self._gone(tables, tenant_id, name, event, now_ms))
+            if event.person_id in blocked or (awaited and not over):
+                if event.person_id is not None:
+                    blocked.add(event.person_id)
+                continue
+            queue.remove(number)
+            if not queue.events:
+                del tables.wait_queues[tenant_id]
+            tables.waiting.delete((tenant_id, number))
+            for name in awaited:
+                tables.missed.put(_missed_key(tenant_id, name, event.site_id, event.person_id), now_ms)
+            yield Released(entry_of(event), missing, awaited)
+
+    def _miss(self, tables: TenantTables, change: Change, name: str) -> bool:
+        """Remember that a reference of the row did not come; whether that is news."""
+        if self._is_missed_by(tables, change, name):
+            return False
+        row: Any = change.row
+        tables.missed.put(_missed_key(row.tenant_id, name, row.site_id, row.person_id), change.commit_us // 1000)
+        return True
+
+    def _here(self, tables: TenantTables, tenant_id: int, name: str, event: WaitingEvent) -> bool:
+        return _known(tables, tenant_id, name, event.site_id, event.person_id)
+
+    def _gone(self, tables: TenantTables, tenant_id: int, name: str, event: WaitingEvent, now_ms: int) -> bool:
+        return self._is_missed(tables, tenant_id, name, event.site_id, event.person_id, now_ms)
+
+    def _is_missed(
+        self,
+        tables: TenantTables,
+        tenant_id: int,
+        name: str,
+        site_id: int | None,
+        person_id: int | None,
+        now_ms: int,
+    ) -> bool:
+        told_ms = tables.missed.get(_missed_key(tenant_id, name, site_id, person_id))
+        return told_ms is not None and now_ms < told_ms + self._told_interval_ms
+
+
+def _missed_key(tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> tuple[int, str, int]:
+    return (tenant_id, name, (site_id if name == SITE else person_id) or 0)
+
+
+def _known(tables: TenantTables, tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> bool:
+    """Whether the tenant has the row; a reference that is not named is none. A person with shifts is known by them."""
+    if name == SITE:
+        return site_id is None or tables.sites.get((tenant_id, site_id)) is not None
+    if person_id is None or tables.shifts.get((tenant_id, person_id)):
+        return True
+    return name == PERSON and tables.persons.get((tenant_id, person_id)) is not None

@@ -1,0 +1,166 @@
+"""What holds at a site: its facts and the policies of the detectors there, put together once and kept.
+
+A place is derived from the tables alone. It is made when an event first names the site, and forgotten when the
+site, its tenant or one of the tenant's policies changes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from detectors.interface import Detector
+from detectors.policy import Policy, PolicyError, overridden
+from detectors.registry import DETECTORS
+from detectors.row_quality.data_quality import DataQuality, DataQualityPolicy
+from detectors.shared.facts import SiteFacts
+from detectors.shared.geo import Area, AreaError, circle, polygon
+from streams.state.detector_state import DetectorGroup
+from streams.state.entities import PolicyState, SiteState
+from streams.state.site_context import Plans, SiteContext, Step
+from streams.state.tables import TenantTables
+
+_PLANS_MAX = 1_000
+"""Different sets of policies that are held ready; with more of them they are made anew."""
+
+
+class SiteContextCache:
+    """Makes places.
+
+    Args:
+        families: of the detectors that run.
+        defaults: per detector some fields of its policy, from the settings.
+
+    Raises:
+        PolicyError: a default that does not fit its detector.
+    """
+
+    def __init__(self, families: Sequence[DetectorGroup], defaults: Mapping[str, Mapping[str, Any]]) -> None:
+        self._families = tuple(families)
+        self._made: dict[tuple[Policy, ...], Plans] = {}
+        running = [detector for group in families for detector in group.detectors]
+        self._known: dict[str, Policy] = {detector.name: detector.policy for detector in (*DETECTORS, *running)}
+        """The policies of all detectors, also of those that do not run here."""
+        for name, fields in defaults.items():
+            try:
+                self._known[name] = overridden(self._policy_of(name), [fields])
+            except PolicyError as error:
+                raise PolicyError(f"the policy of {name}: {error}") from None
+        self._defaults = {detector.name: self._known[detector.name] for detector in running}
+
+    def check(self, detector: str, settings: Mapping[str, Any]) -> None:
+        """Whether these fields fit the detector's policy.
+
+        Raises:
+            PolicyError: they do not, or no detector has this name.
+        """
+        overridden(self._policy_of(detector), [settings])
+
+    def _policy_of(self, detector: str) -> Policy:
+        policy = self._known.get(detector)
+        if policy is None:
+            raise PolicyError(f"no detector `{detector}`: there are {', '.join(sorted(self._known))}")
+        return policy
+
+    def at(self, tables: TenantTables, tenant_id: int, site_id: int | None) -> SiteContext:
+        """The place; of an unknown site the same as of none."""
+        key: Any = (tenant_id, site_id)
+        if site_id is not None and tables.sites.get(key) is None:  # also counts as use of the site
+            tables.site_contexts.pop(key, None)
+            key = (tenant_id, None)
+        context = tables.site_contexts.get(key)
+        if context is None:
+            context = tables.site_contexts[key] = self._make(tables, *key)
+        return context
+
+    def _make(self, tables: TenantTables, tenant_id: int, site_id: int | None) -> SiteContext:
+        site = None if site_id is None else tables.sites.get((tenant_id, site_id))
+        tenant = tables.tenants.get(tenant_id)
+        client_id = site.client_id if site else None
+        policies = self._policies(tables.policy_rows.get(tenant_id, {}), client_id, site_id)
+        quality: Any = policies.get(DataQuality.name)
+        facts = None
+        if site is not None and site_id is not None:
+            facts = SiteFacts(
+                site_id=site_id,
+                client_id=client_id,
+                latitude=site.latitude,
+                longitude=site.longitude,
+                geofence_radius_m=site.geofence_radius_m,
+                area=_area(tables, (tenant_id, site_id), site, quality or DataQuality.policy),
+                timezone=site.timezone or (tenant and tenant.timezone) or "UTC",
+            )
+        name = site.name if site else None
+        quality = quality if quality and quality.enabled else None
+        return SiteContext(facts, name, client_id, self._plans(policies), policies, quality)
+
+    def _plans(self, policies: dict[str, Policy]) -> Plans:
+        """What runs under these policies; the same object for all places where they are equal.
+
+        An event of another place then meets steps that the processor has at hand; measured, a few per cent of the fold.
+        """
+        key = tuple(policies.values())
+        plans = self._made.get(key)
+        if plans is None:
+            made: dict[str, list[tuple[DetectorGroup, Sequence[Step]]]] = {}
+            for group in self._families:
+                steps = tuple(_step(detector, policies[detector.name], group.timed) for detector in group.detectors)
+                steps = tuple(step for step in steps if step[2].enabled)
+                if steps:
+                    for table in group.tables:
+                        made.setdefault(table, []).append((group, steps))
+            if len(self._made) >= _PLANS_MAX:
+                self._made.clear()
+            plans = self._made[key] = made
+        return plans
+
+    def _policies(
+        self, rows: Mapping[int, PolicyState], client_id: int | None, site_id: int | None
+    ) -> dict[str, Policy]:
+        """Each detector's policy: the tenant's rows over the defaults, the client's over them, the site's last."""
+        layers: dict[str, list[tuple[int, int, Mapping[str, Any]]]] = {}
+        for row_id, row in rows.items():
+            if row.client_id not in {None, client_id} or row.site_id not in {None, site_id}:
+                continue
+            width = 2 if row.site_id is not None else 1 if row.client_id is not None else 0
+            layers.setdefault(row.detector, []).append((width, row_id, msgspec.json.decode(row.settings)))
+        made = dict(self._defaults)
+        for detector, its in layers.items():
+            if detector in made:
+                made[detector] = overridden(made[detector], [layer for _, _, layer in sorted(its, key=lambda e: e[:2])])
+        return made
+
+
+def _step(detector: Detector, policy: Policy, timed: str) -> Step:
+    due_ms = getattr(detector, "due_ms", None) if detector.name == timed else None
+    return (detector.name, detector.judge, policy, detector.state_type is not None, due_ms)
+
+
+def _area(tables: TenantTables, key: tuple[int, int], site: SiteState, limits: DataQualityPolicy) -> Area | None:
+    """The site's area, built once: a change of the tenant's policies leaves it, unless it is one of these limits."""
+    made_for = (limits.geofence_points_max, limits.site_reach_m_max)
+    held = tables.areas.get(key)
+    if held is None or held[0] != made_for:
+        held = tables.areas[key] = (made_for, _build_area(site, *made_for))
+    return held[1]
+
+
+def _build_area(site: SiteState, points_max: int, reach_m_max: float) -> Area | None:
+    try:
+        if site.geofence is not None:
+            return polygon(site.geofence, points_max=points_max, reach_m_max=reach_m_max)
+        if site.latitude is not None and site.longitude is not None and site.geofence_radius_m is not None:
+            return circle(site.latitude, site.longitude, site.geofence_radius_m, reach_m_max=reach_m_max)
+    except AreaError:  # told when the site's row came
+        return None
+    return None
+
+
+def forget_site_contexts(tables: TenantTables, tenant_id: int, site_id: int | None = None) -> None:
+    """Have the places of a tenant, or of one of its sites, made anew when they are next asked for."""
+    if site_id is not None:
+        tables.site_contexts.pop((tenant_id, site_id), None)
+        tables.areas.pop((tenant_id, site_id), None)
+        return
+    for key in [key for key in tables.site_contexts if key[0] == tenant_id]:
+        del tables.site_contexts[key]

@@ -1,0 +1,41 @@
+"""What can be told of a micro-batch's entries without knowing what they mean. Pure."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from contracts.envelope import Change
+from streams.engine.model import Entry
+
+
+def keys_in_log_order(entries: Sequence[Entry], chosen: AbstractSet[int]) -> dict[int, bytes | None]:
+    """Index, in the order of the log, and record key of each chosen entry.
+
+    Args:
+        entries: of a micro-batch.
+        chosen: the `id`s of some.
+    """
+    if not chosen:
+        return {}
+    return {index: entry.record.key for index, entry in enumerate(_in_log_order(entries)) if id(entry) in chosen}
+
+
+def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries with the unreadable ones behind the record before them in their topic.
+
+    In the micro-batch they come first, having no place of their own; there even a few look like a long run.
+    """
+    before: dict[int, tuple[int, int]] = {}
+    places: list[tuple[tuple[int, int], int, int, Entry]] = []
+    for entry in sorted(entries, key=lambda each: each.offset):
+        if entry.commit_lsn:
+            before[entry.source_index] = (entry.commit_lsn, entry.lsn)
+        places.append((before.get(entry.source_index, (0, 0)), entry.source_index, entry.offset, entry))
+    return [entry for *_, entry in sorted(places, key=lambda topic_partition: topic_partition[:3])]
+
+
+def log_ms(entries: Sequence[Entry]) -> int:
+    """Commit time of the last streamed row, Unix milliseconds; 0 where there is none."""
+    for entry in reversed(entries):
+        if isinstance(entry.change, Change) and not entry.change.snapshot:
+            return entry.change.commit_us // 1000
+    return 0

@@ -1,0 +1,1 @@
+"""Everything that speaks to Kafka or Faust: fetching, appending, transactions, the transport."""

@@ -1,0 +1,46 @@
+"""The Faust application that holds the partitions: how it is set up for an engine that reads by itself."""
+
+from pathlib import Path
+
+import faust
+from faust.tables import TableManager
+
+from common.settings import WorkerSettings
+
+_NEVER_S = 1e9
+
+
+class NoTables(TableManager):
+    """Faust's table manager without its start-up pause of a second, which waits for tables that we do not have."""
+
+    async def on_start(self) -> None:
+        """Start what the rest of Faust expects; called by mode."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+def faust_app(group: str, bootstrap_servers: str, partitions: int, worker: WorkerSettings, datadir: Path) -> faust.App:
+    """An application that joins the consumer group `group` and leaves topics, tables and the web to others.
+
+    Args:
+        group: name of the application and of its consumer group.
+        bootstrap_servers: `host:port,…`
+        partitions: of every topic.
+        worker: membership settings.
+        datadir: for Faust's small files; nothing in it is needed later.
+    """
+    return faust.App(
+        group,
+        broker=f"watchfloor://{bootstrap_servers.replace(',', ';')}",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=partitions,
+        consumer_group_instance_id=worker.instance_id,
+        broker_session_timeout=worker.session_timeout_ms / 1e3,
+        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
+        # The consumer never polls, so aiokafka would think that it hangs and leave the group.
+        broker_max_poll_interval=_NEVER_S,
+        TableManager=NoTables,
+        datadir=datadir,
+    )

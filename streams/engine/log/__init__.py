@@ -1,0 +1,1 @@
+"""What the engine writes to its own topics, and what it reads back from them."""

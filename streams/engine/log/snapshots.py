@@ -1,0 +1,136 @@
+"""When a partition's changed keys go to the changelog, and what such a snapshot holds.
+
+A snapshot is taken between two micro-batches and sent once the outputs of everything in it are
+acknowledged, as one RecordBatch: the position first, then every changed key. Where that is too large, it is
+sent in steps (`streams.engine.state.chunked_snapshot`).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from common.settings import WorkerSettings
+from streams.engine.kafka.appender import GENERATION_HEADER
+from streams.engine.log.changelog import encode_position
+from streams.engine.model import EngineTopics, OutputRecord
+from streams.engine.partition.partition import Partition
+from streams.engine.state.chunked_snapshot import (
+    BATCH_OVERHEAD_BYTES,
+    RECORD_OVERHEAD_BYTES,
+    ValueTooLargeError,
+    pack,
+    tombstones,
+)
+from streams.engine.state.table import ChangelogRecord
+
+
+class Snapshot(NamedTuple):
+    """What to append to the changelog of a partition, step by step; mostly all of it is in `whole`."""
+
+    partition: Partition
+    size_bytes: int
+    """Keys and values of position and changed keys."""
+    parts: list[OutputRecord]
+    """First: what does not fit into `whole`."""
+    whole: list[ChangelogRecord]
+    """One RecordBatch: the position, and the changed keys or what makes the parts count."""
+    rewritten: list[OutputRecord]
+    """Then: what the parts carried, as ordinary records."""
+    obsolete: list[OutputRecord]
+    """At last: tombstones of parts, these and those of an earlier owner."""
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether it takes more than one RecordBatch."""
+        return bool(self.parts or self.obsolete)
+
+
+class Snapshots:
+    """Takes the snapshots that are due.
+
+    Args:
+        topics: the engine's topics.
+        settings: interval, and number and size of changed keys that make a snapshot due.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, topics: EngineTopics, settings: WorkerSettings, clock: Callable[[], float]) -> None:
+        self._topics = topics
+        self._interval_s = settings.changelog_interval_ms / 1e3
+        self._keys_max = settings.changelog_keys_max
+        self._batch_bytes_max = settings.state_batch_bytes_max
+        self._part_bytes_max = min(settings.output_batch_bytes_max, settings.state_batch_bytes_max)
+        self._clock = clock
+        self._last_s: dict[int, float] = {}
+        self._bytes_per_key: dict[int, float] = {}
+        """Partition to what a key took in its latest snapshot."""
+
+    def take(self, partitions: Iterable[Partition], *, force: bool) -> list[Snapshot]:
+        """Snapshots of the partitions whose turn it is; afterwards they count as saved.
+
+        None of a partition that still runs journalled micro-batches again: its position would say less
+        than what the output topics already have. Of those that only their interval has brought here one at a
+        time, or every round in which all of them meet would be a slow one.
+
+        Args:
+            partitions: the owned ones.
+            force: take every partition that has changed, because there is nothing else to do.
+
+        Raises:
+            ValueTooLargeError: one key's value alone is larger than the settings allow.
+        """
+        changed = [each for each in partitions if each.unsaved and not each.fenced and not each.replay]
+        if force or not changed:
+            return [self._take(partition) for partition in changed]
+        now_s = self._clock()
+        waited_s = {each.number: now_s - self._last_s.get(each.number, 0.0) for each in changed}
+        turn = max(waited_s, key=waited_s.__getitem__)
+        return [
+            self._take(each)
+            for each in changed
+            if waited_s[each.number] >= (1 if each.number == turn else 2) * self._interval_s or self._is_large(each)
+        ]
+
+    def _is_large(self, partition: Partition) -> bool:
+        """Whether so much has changed that the snapshot must not wait."""
+        keys = partition.state.dirty_count
+        # At half of what fits: the next round may change as much again before it is asked again.
+        return (
+            keys >= self._keys_max or keys * self._bytes_per_key.get(partition.number, 0) >= self._batch_bytes_max / 2
+        )
+
+    def _take(self, partition: Partition) -> Snapshot:
+        self._last_s[partition.number] = self._clock()
+        partition.unsaved = False
+        position = encode_position(partition.generation, partition.position(self._topics))
+        whole: list[ChangelogRecord] = [position, *partition.state.take_changes(partition.generation)]
+        size_bytes = sum([len(key) + len(value or b"") for key, value in whole])
+        stored_bytes = size_bytes + len(whole) * RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES
+        self._bytes_per_key[partition.number] = stored_bytes / len(whole)
+        obsolete, partition.obsolete = sorted(partition.obsolete), set()
+        if stored_bytes <= self._batch_bytes_max:
+            return Snapshot(partition, size_bytes, [], whole, [], self._tombstones(partition, obsolete))
+        return self._in_parts(partition, size_bytes, position, whole[1:], obsolete)
+
+    def _in_parts(
+        self,
+        partition: Partition,
+        size_bytes: int,
+        position: ChangelogRecord,
+        changes: list[ChangelogRecord],
+        obsolete: list[bytes],
+    ) -> Snapshot:
+        for key, value in [position, *changes]:
+            length = len(key) + len(value or b"")
+            if length + RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES > self._batch_bytes_max:
+                raise ValueTooLargeError(key, length, self._batch_bytes_max)
+        partition.parts_serial += 1
+        parts, commit = pack(partition.generation, partition.parts_serial, changes, self._part_bytes_max)
+        obsolete = [*obsolete, commit[0], *(part.key or b"" for part in parts)]
+        headers = [(GENERATION_HEADER, b"%d" % partition.generation)]
+        rewritten = [OutputRecord(key, value, headers if value is None else ()) for key, value in changes]
+        return Snapshot(
+            partition, size_bytes, parts, [position, commit], rewritten, self._tombstones(partition, obsolete)
+        )
+
+    def _tombstones(self, partition: Partition, keys: list[bytes]) -> list[OutputRecord]:
+        return tombstones(keys, [(GENERATION_HEADER, b"%d" % partition.generation)]) if keys else []

@@ -1,0 +1,160 @@
+"""Writes what micro-batches changed, and notices when another worker wrote in between.
+
+Order of things: journal entry and outputs of a micro-batch are sent at once and acknowledged before any
+snapshot that contains its changes is sent.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import structlog
+from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
+from aiokafka.structs import TopicPartition
+
+from streams.engine.kafka.appender import BATCH_HEADER, GENERATION_HEADER, Append, Appender
+from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.log.fencing import Verdict, judge_intruders
+from streams.engine.log.log_tails import JOURNAL_HEADER
+from streams.engine.log.snapshots import Snapshot
+from streams.engine.model import EngineTopics, JournalEntry, OutputRecord, encode_journal
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.metrics import WorkerMetrics
+
+log = structlog.get_logger(__name__)
+
+
+class RefusedForSizeError(Exception):
+    """The broker allows less on a topic than the settings do."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"the broker refuses a RecordBatch on {topic} for its size: raise the topic's max.message.bytes, or lower "
+            "the limits of the section worker in the settings (docs/operations.md)"
+        )
+        self.topic = topic
+
+
+class Writer:
+    """Appends journal, outputs and snapshots of the owned partitions.
+
+    Args:
+        topics: where to.
+        appender: the producer.
+        fetcher: reads what another worker wrote in between.
+        metrics: where it counts.
+    """
+
+    def __init__(self, topics: EngineTopics, appender: Appender, fetcher: Fetcher, metrics: WorkerMetrics) -> None:
+        self._topics = topics
+        self._appender = appender
+        self._fetcher = fetcher
+        self._metrics = metrics
+        self._write_seconds = metrics.stage_seconds.labels("write")
+
+    async def write(
+        self,
+        snapshots: Sequence[Snapshot],
+        batches: Sequence[tuple[Partition, MicroBatch]],
+    ) -> None:
+        """Send snapshots and micro-batches, and wait until the broker has acknowledged all of them.
+
+        Args:
+            snapshots: of earlier micro-batches, whose outputs are acknowledged.
+            batches: processed ones, in order.
+
+        Raises:
+            KafkaError: the broker did not acknowledge; the worker must stop and recover.
+            RefusedForSizeError: a record or a snapshot is larger than its topic allows.
+        """
+        started_s = time.monotonic()
+        appends: list[tuple[Partition, Append]] = []
+        for snapshot in snapshots:
+            partition = snapshot.partition
+            if partition.fenced:
+                continue
+            self._metrics.changelog_bytes.inc(snapshot.size_bytes)
+            if snapshot.in_steps:
+                self._metrics.large_snapshots.inc(bool(snapshot.parts))
+                await self._append_in_steps(snapshot)
+            else:
+                appends.append((partition, await self._append_whole(snapshot)))
+        for partition, batch in batches:
+            if not partition.fenced:
+                appends += [(partition, append) for append in await self._append_batch(partition, batch)]
+        await self._appender.commit()
+        for partition, append in appends:
+            await self._confirm(partition, append)
+        self._write_seconds.observe(time.monotonic() - started_s)
+
+    async def _append_in_steps(self, snapshot: Snapshot) -> None:
+        """Send a snapshot that takes several RecordBatches: each step once the one before it is acknowledged.
+
+        Not behind another owner's fence: its parts must live until their keys are written again.
+        """
+        partition, state, append = snapshot.partition, self._topics.state, self._appender.append
+        for step in (snapshot.parts, snapshot.whole, snapshot.rewritten, snapshot.obsolete):
+            if partition.fenced or not step:
+                continue
+            if step is snapshot.whole:
+                appends = [await self._append_whole(snapshot)]
+            else:
+                appends = await append(state, partition.number, cast(list[OutputRecord], step))
+            await self._appender.commit()
+            for each in appends:
+                await self._confirm(partition, each)
+
+    async def _append_whole(self, snapshot: Snapshot) -> Append:
+        number, generation = snapshot.partition.number, snapshot.partition.generation
+        return await self._appender.append_whole(self._topics.state, number, snapshot.whole, generation=generation)
+
+    async def _append_batch(self, partition: Partition, batch: MicroBatch) -> list[Append]:
+        """Send journal entry and outputs at once: the outputs' first record repeats the entry."""
+        entry = encode_journal(JournalEntry(partition.generation, batch.number, batch.spans, batch.tick_ms, batch.late))
+        appends: list[Append] = []
+        if batch.number not in partition.written.get(self._topics.journal, ()):
+            record = OutputRecord(b"%d" % partition.number, entry, ())
+            appends += await self._appender.append(self._topics.journal, partition.number, [record])
+        for topic, outputs in batch.outputs.items():
+            written = partition.written.get(topic, {}).get(batch.number, -1)
+            records = [
+                OutputRecord(key, value, _with_headers(headers, partition.generation, batch.number, index))
+                for index, (key, value, headers) in enumerate(outputs)
+                if index > written
+            ]
+            if records:
+                first = records[0]
+                records[0] = first._replace(headers=[*first.headers, (JOURNAL_HEADER, entry)])
+                appends += await self._appender.append(topic, partition.number, records)
+        return appends
+
+    async def _confirm(self, partition: Partition, append: Append) -> None:
+        """Wait for the acknowledgement; a gap before our record means that somebody else wrote."""
+        try:
+            offset: int = (await append.written).offset
+        except ProducerFenced:  # nothing of this write was written, or all of it and its owner knows
+            self._give_up(partition)
+            return
+        except MessageSizeTooLargeError as error:
+            raise RefusedForSizeError(append.topic) from error
+        expected = partition.ends[append.topic]
+        partition.ends[append.topic] = offset + append.count
+        if offset > expected and not partition.fenced:
+            topic_partition = TopicPartition(append.topic, partition.number)
+            verdict = await judge_intruders(self._fetcher, partition, topic_partition, expected, offset, self._topics)
+            if verdict is Verdict.FENCED:
+                self._give_up(partition)
+
+    def _give_up(self, partition: Partition) -> None:
+        """Another worker has taken the partition over."""
+        if not partition.fenced:
+            partition.fenced = True
+            self._metrics.fenced.inc()
+            log.warning("partition taken over by another worker", partition=partition.number)
+
+
+def _with_headers(
+    headers: Sequence[tuple[str, bytes]], generation: int, number: int, index: int
+) -> list[tuple[str, bytes]]:
+    return [*headers, (GENERATION_HEADER, b"%d" % generation), (BATCH_HEADER, b"%d/%d" % (number, index))]

@@ -1,0 +1,1 @@
+"""The engine running: reads, cuts micro-batches, has them processed, writes."""

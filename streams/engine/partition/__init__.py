@@ -1,0 +1,1 @@
+"""One partition as a pure state machine: commit order, positions, micro-batches."""

@@ -1,0 +1,83 @@
+"""A micro-batch: the records of one partition that are processed and written as one. No I/O."""
+
+import asyncio
+from typing import Self
+
+from streams.engine.model import Entry, Headers, OutputRecord
+from streams.engine.state.partition_state import PartitionState
+
+
+class MicroBatch:
+    """The records of one partition, in commit order, that are processed and written as one.
+
+    An agent enters it (`with batch:`), reads `entries`, `tick_ms` and `ticked_ms`, changes `state`, calls `emit`,
+    sets `wake_at_ms`, `log_ms` and `fired_ms`, and adds to `late`. It must not await in between: nothing else may
+    touch the state meanwhile.
+    """
+
+    __slots__ = (
+        "entries",
+        "fired_ms",
+        "late",
+        "log_ms",
+        "new_history",
+        "number",
+        "outputs",
+        "partition",
+        "processed",
+        "repeats",
+        "spans",
+        "state",
+        "tick_ms",
+        "ticked_ms",
+        "wake_at_ms",
+    )
+
+    def __init__(
+        self,
+        partition: int,
+        number: int,
+        state: PartitionState,
+        entries: list[Entry],
+        spans: dict[str, tuple[int, int]],
+        tick_ms: int | None,
+    ) -> None:
+        self.partition = partition
+        self.number = number
+        """Counts the micro-batches of the partition, from 1, without holes."""
+        self.state = state
+        self.entries = entries
+        self.spans = spans
+        self.tick_ms = tick_ms
+        """Log time up to which due timers fire, after the entries; None: none do. It says which timers, never more:
+        what a timer does is a matter of the time it was due."""
+        self.ticked_ms = 0
+        """The latest time at which a timer that an earlier tick has fired was due: a record from before it is late."""
+        self.fired_ms = 0
+        """The same of this micro-batch's tick; 0: it fired none."""
+        self.log_ms = 0
+        """The agent's word on how far the log has come: commit time of the last record; 0: it cannot tell."""
+        self.late = 0
+        self.repeats = 0
+        self.new_history = False
+        """Whether a snapshot showed that the LSNs have begun anew: another database stands behind the topics."""
+        self.outputs: dict[str, list[OutputRecord]] = {}
+        self.wake_at_ms: int | None = None
+        """When the agent wants a tick, Unix milliseconds; None: not before new records come."""
+        self.processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def emit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+        """Append a record to an output topic, in the partition of the micro-batch."""
+        self.outputs.setdefault(topic, []).append(OutputRecord(key, value, headers))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Tell the engine that processing ended. An error is a defect of the agent: the engine stops for it."""
+        if not self.processed.done():
+            if error is None:
+                self.processed.set_result(None)
+            else:
+                self.processed.set_exception(error)
+        return isinstance(error, Exception)

@@ -1,0 +1,1 @@
+"""The tables of a partition and how their snapshots are cut."""

@@ -1,0 +1,282 @@
+"""A table whose entities are bounded: per tenant by number, and by log time without use.
+
+**What it promises.** A key that was not used for `expire_after_s` is gone: not before that time, and at most
+`use_interval_s` later. A new key of a tenant that has `entities_per_tenant_max` pushes out the tenant's key
+that was not used for longest. One tenant's keys never push out another's.
+
+**Why a replay says the same.** The time of a use is the log time that the application has reported
+(`LogTime`), so it is a function of the records alone; it is stored with the value. Which key goes first is
+decided by (time of the last use, key) and by nothing else, so a recovered table decides like the one before
+the crash. Removing what has expired happens in small steps between micro-batches, wherever they are cut; that
+shows nowhere, because `get` does not see an expired key whether it is still there or not, and because expired
+keys are the first to be pushed out.
+
+**What it costs.** Per put a look-up more, and the time instead of a mark that the key has changed. A heap per tenant orders the keys by last use, lazily: an entry
+keeps the time at which it was pushed, is looked at only when it comes to the top, and is put in its true
+topic_partition then. A tenant's keys are therefore never sorted, and a use moves nothing.
+"""
+
+import heapq
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from streams.engine.state.table import ChangelogRecord, Stored, Table, TableSpec
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_US = 1_000_000
+_NEVER_US = 1 << 63
+_REBUILD_MIN = 64
+"""A heap below this size is not worth a look for entries of keys that are gone."""
+
+BOUND, EXPIRED = "bound", "expired"
+"""Why a key was evicted."""
+
+
+class LogTime:
+    """The log time of the record being processed, microseconds since 1970; told by the application.
+
+    Never the wall clock's. It may go back a little where records of several topics are merged late.
+    """
+
+    __slots__ = ("us",)
+
+    def __init__(self) -> None:
+        self.us = 0
+
+
+class LastUse(Generic[K]):
+    """The keys of one tenant by last use.
+
+    Args:
+        used_us: the log time of a key's last use, which never decreases while a key is there; None: it is gone.
+        entries: times and keys to begin with.
+    """
+
+    __slots__ = ("_heap", "_used_us", "count")
+
+    def __init__(self, used_us: Callable[[K], int | None], entries: list[tuple[int, K]]) -> None:
+        self._used_us = used_us
+        self._heap: list[tuple[int, Any]] = entries
+        heapq.heapify(self._heap)
+        self.count = len(self._heap)
+        """Keys that are there; the heap may hold entries of keys that are gone."""
+
+    def add(self, key: K, now_us: int) -> None:
+        """Count a new key."""
+        self.count += 1
+        heapq.heappush(self._heap, (now_us, key))
+        if len(self._heap) > 2 * self.count + _REBUILD_MIN:  # a key that comes and goes leaves an entry each time
+            keys = {key for _, key in self._heap}
+            self._heap = [(used_us, key) for key in keys if (used_us := self._used_us(key)) is not None]
+            heapq.heapify(self._heap)
+
+    def settle(self) -> bool:
+        """Look at the top entry: whether it is the key that was not used for longest.
+
+        Where it is not, its entry is put right or dropped; call again. False also where there is none left.
+        """
+        queued_us, key = self._heap[0]
+        used_us = self._used_us(key)
+        if used_us == queued_us:
+            return True
+        if used_us is None:
+            heapq.heappop(self._heap)
+        else:
+            heapq.heapreplace(self._heap, (used_us, key))
+        return False
+
+    @property
+    def top(self) -> tuple[int, K] | None:
+        """The top entry: no key's last use lies before its time. The key's own may lie later, see `settle`."""
+        return self._heap[0] if self._heap else None
+
+    def oldest(self) -> K:
+        """The key that was not used for longest; of several the smallest. There must be one."""
+        while not self.settle():
+            pass
+        return self._heap[0][1]  # type: ignore[no-any-return]
+
+
+class BoundedTable(Table[K, V]):
+    """A table with bounds; otherwise used as any other.
+
+    Args:
+        spec: says which bounds.
+        log_time: of the partition.
+    """
+
+    def __init__(self, spec: TableSpec, log_time: LogTime) -> None:
+        super().__init__(spec)
+        self.get = self._get
+        self.evicted: dict[tuple[Any, str], int] = {}
+        """(tenant, reason) to keys that were evicted; whoever takes note empties it."""
+        self._log_time = log_time
+        self._entities_max = spec.entities_per_tenant_max or _NEVER_US
+        self._use_interval_us = spec.use_interval_s * _US
+        # Uses are noted only every so often: a key may have been used that long after its noted time.
+        self._keep_us = _NEVER_US if spec.expire_after_s is None else spec.expire_after_s * _US + self._use_interval_us
+        self._tenant_of = spec.tenant_of
+        self._used_us: dict[K, int] = {}
+        """Log time of each key's last use, but for what `dirty` knows better."""
+        self.dirty: dict[K, int] = {}  # type: ignore[assignment]
+        """Changed keys, and when each was last used where that is later: a put notes both at once."""
+        self._newest_us = 0
+        """No key was used later: a put that is not earlier makes no key older."""
+        self._orders: dict[Any, LastUse[K]] = {}
+        """By tenant; valid while `_ordered`."""
+        self._ordered = False
+        """Orders are built when they are first needed: while a changelog is loaded nobody asks for them."""
+        self._tenants: list[tuple[int, Any]] = []
+        """A heap: tenants by the time before which none of their keys was last used."""
+        self._due_us = 0
+
+    def put(self, key: K, value: V) -> None:
+        """Store a value, which counts as use."""
+        if key not in self.data:
+            self._admit(key, self._log_time.us)
+        self.data[key] = value
+        self.changed(key)
+
+    def changed(self, key: K) -> None:
+        """The value of a key that is there was changed in place, which counts as use."""
+        now_us = self._log_time.us
+        if now_us >= self._newest_us:
+            self._newest_us = self.dirty[key] = now_us
+        else:
+            self.dirty[key] = max(now_us, self._last_use(key) or 0)
+
+    def delete(self, key: K) -> None:
+        """Remove a key; a key that is not there is no error."""
+        if key in self._used_us:
+            self._order(self._tenant_of(key)).count -= 1
+            del self._used_us[key], self.data[key]
+            self.dirty[key] = 0
+
+    def sweep(self, steps_max: int) -> None:
+        """Remove some of what has expired.
+
+        Waits `use_interval_s` longer than `get` does, so that a record which comes late, or one from a clock
+        that is ahead, takes nothing away that another record would still have seen.
+
+        Args:
+            steps_max: entries to look at.
+        """
+        if self._log_time.us < self._due_us or self._keep_us == _NEVER_US:
+            return
+        self._build_orders()
+        for _ in range(steps_max):
+            if not self._sweep_one(self._log_time.us - self._keep_us - self._use_interval_us):
+                return
+
+    def _sweep_one(self, until_us: int) -> bool:
+        """Look at one entry; whether there may be more that was last used at `until_us` or before."""
+        if not self._tenants:
+            self._due_us = 0
+            return False
+        queued_us, tenant = self._tenants[0]
+        if queued_us > until_us:
+            self._due_us = queued_us + self._keep_us + self._use_interval_us
+            return False
+        order = self._orders[tenant]
+        top = order.top
+        if top is None:
+            heapq.heappop(self._tenants)
+            del self._orders[tenant]
+        elif top[0] != queued_us:
+            heapq.heapreplace(self._tenants, (top[0], tenant))
+        elif order.settle():
+            if top[0]:
+                self._evict(top[1], EXPIRED)
+            else:  # nobody knows when it was used: it gets a whole term from now on
+                self._note_use(top[1])
+        return True
+
+    def _get(self, key: K, default: Any = None) -> Any:
+        """A key's value, `default` where it is not there or has expired. Counts as use."""
+        used_us = self._used_us.get(key)
+        if used_us is None:
+            return default
+        if self._log_time.us - used_us < self._use_interval_us:
+            return self.data[key]
+        age_us = self._log_time.us - max(used_us, self.dirty.get(key, 0))
+        if age_us < self._use_interval_us:
+            return self.data[key]
+        if used_us and age_us >= self._keep_us:
+            self._evict(key, EXPIRED)
+            return default
+        self._note_use(key)
+        return self.data[key]
+
+    def touch(self, key: bytes) -> None:
+        """Count a key, in its changelog form, as changed: its value is written again."""
+        self.dirty.setdefault(self._decode_key(key), 0)
+
+    def _last_use(self, key: K) -> int | None:
+        used_us = self._used_us.get(key)
+        return None if used_us is None else max(used_us, self.dirty.get(key, 0))
+
+    def _note_use(self, key: K) -> None:
+        self._used_us[key] = self.dirty[key] = now_us = self._log_time.us
+        self._newest_us = max(self._newest_us, now_us)
+
+    def _admit(self, key: K, now_us: int) -> None:
+        """Make room for a new key."""
+        order = self._order(self._tenant_of(key))
+        while order.count >= self._entities_max:
+            self._evict(order.oldest(), BOUND)
+        self._used_us[key] = self.dirty[key] = now_us
+        order.add(key, now_us)
+
+    def _evict(self, key: K, reason: str) -> None:
+        self.delete(key)
+        what = (self._tenant_of(key), reason)
+        self.evicted[what] = self.evicted.get(what, 0) + 1
+
+    def _order(self, tenant: Any) -> LastUse[K]:
+        self._build_orders()
+        order = self._orders.get(tenant)
+        if order is None:
+            order = self._orders[tenant] = LastUse(self._last_use, [])
+            heapq.heappush(self._tenants, (self._log_time.us, tenant))
+        return order
+
+    def _build_orders(self) -> None:
+        if self._ordered:
+            return
+        entries: dict[Any, list[tuple[int, K]]] = {}
+        for key, used_us in self._used_us.items():
+            entries.setdefault(self._tenant_of(key), []).append((max(used_us, self.dirty.get(key, 0)), key))
+        self._orders = {tenant: LastUse(self._last_use, its) for tenant, its in entries.items()}
+        self._tenants = [(order.top[0], tenant) for tenant, order in self._orders.items() if order.top is not None]
+        heapq.heapify(self._tenants)
+        self._due_us, self._ordered = 0, True
+
+    def _encode_changes(self, generation: int) -> list[ChangelogRecord]:
+        dirty, self.dirty = self.dirty, {}
+        prefix, encode_key, encode = self._prefix, msgspec.json.encode, msgspec.msgpack.encode
+        get, used_us = self.data.get, self._used_us
+        for key, noted_us in dirty.items():
+            if noted_us > used_us.get(key, _NEVER_US):
+                used_us[key] = noted_us
+        return [
+            (
+                prefix + encode_key(key),
+                None if (value := get(key)) is None else encode((generation, value, used_us[key])),
+            )
+            for key in dirty
+        ]
+
+    def _forget(self, key: K) -> None:
+        if self._used_us.pop(key, None) is not None:
+            del self.data[key]
+            self._ordered = False
+
+    def _take_in(self, key: K, stored: Stored[V]) -> None:
+        super()._take_in(key, stored)
+        self._used_us[key] = stored.used_us
+        self._newest_us = max(self._newest_us, stored.used_us)
+        self._ordered = False

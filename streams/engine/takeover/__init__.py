@@ -1,0 +1,1 @@
+"""How a partition gets its owner: fencing, recovery, standby copies."""

@@ -1,0 +1,1 @@
+"""The only door out: numbers, encodes and writes outcomes; dead letters and their breaker."""

@@ -1,0 +1,1 @@
+"""From a fetched record to an entry of the engine."""

@@ -1,0 +1,54 @@
+"""From a fetched record to an entry of the engine: decoded, placed in commit order, its time clamped.
+
+A commit time is PostgreSQL's word, and one wrong clock must not move a tenant's time. Where it lies more than
+`future_ms_max` ahead of the moment at which the record was appended to its topic, that moment counts instead;
+the feed shows both.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from contracts.envelope import ChangeDecoder
+from streams.engine.model import Entry, RawRecord, UnreadableRecord
+from streams.metrics import WorkerMetrics
+
+
+class CdcRowReader:
+    """Decodes the records of the captured topics.
+
+    Args:
+        decoder: knows the tables and a customer's column names.
+        tables: canonical table names by topic rank.
+        future_ms_max: how far a commit time may lie ahead of the record's append time.
+        metrics: where it counts.
+    """
+
+    def __init__(
+        self, decoder: ChangeDecoder, tables: Sequence[str], *, future_ms_max: int, metrics: WorkerMetrics
+    ) -> None:
+        self._decode = decoder.decode
+        self._tables = tuple(tables)
+        self._future_ms_max = future_ms_max
+        self._metrics = metrics
+
+    def entry(self, source_index: int, record: RawRecord) -> Entry:
+        """The record's entry. Never raises: what cannot be read becomes a Poison.
+
+        A snapshot row stands before everything that was committed after the snapshot and is never taken for a
+        repeat. An unreadable record has no place: it comes first in its micro-batch.
+        """
+        try:
+            change = self._decode(self._tables[source_index], record.value)
+        except (msgspec.MsgspecError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            return Entry(0, 0, source_index, record.offset, UnreadableRecord(str(error), type(error).__name__), record)
+        if change is None:
+            return Entry(0, 0, source_index, record.offset, None, record)
+        if change.commit_us > (record.timestamp + self._future_ms_max) * 1000 and record.timestamp >= 0:
+            change = msgspec.structs.replace(
+                change, commit_us=record.timestamp * 1000, claimed_commit_us=change.commit_us
+            )
+            self._metrics.clamped.inc()
+        if change.snapshot:
+            return Entry(change.commit_lsn, 0, source_index, record.offset, change, record, change.lsn)
+        return Entry(change.commit_lsn, change.lsn, source_index, record.offset, change, record)

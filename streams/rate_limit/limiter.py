@@ -1,0 +1,115 @@
+"""The rate limit on the chain: who is over it, when a burst is reported, and that the report is sent once.
+
+The arithmetic is in `streams.rate_limit.window`; here are the tenants, their own limits and the timers.
+"""
+
+from contracts.feed import RateLimited, SourcePosition, record_id
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.feed.writer import FeedWriter, iso_ms
+from streams.metrics import WorkerMetrics
+from streams.rate_limit.window import BurstReport, admit, advance, report_due_ms
+from streams.state.entities import RateState, TenantState
+from streams.state.tables import TenantTables
+
+
+class Limiter:
+    """Decides which events are scored.
+
+    Args:
+        events_per_second_max: the limit of a tenant without its own.
+        window_ms: length of the tumbling window.
+        report_interval_ms: how often a burst that does not end is reported.
+        outbox: where reports go.
+        metrics: where drops are counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        events_per_second_max: int,
+        window_ms: int,
+        report_interval_ms: int,
+        feed: FeedWriter,
+        metrics: WorkerMetrics,
+    ) -> None:
+        self._window_ms = window_ms
+        self._default_limit = self._per_window(events_per_second_max)
+        self._report_interval_ms = report_interval_ms
+        self._feed = feed
+        self._metrics = metrics
+
+    def admit(
+        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, commit_ms: int
+    ) -> bool:
+        """Count one event of a tenant; whether it is scored. The caller stores the tenant."""
+        rate, limit = tenant.rate, self._limit(tenant)
+        if rate.admitted < limit and commit_ms // self._window_ms <= rate.window:
+            # What `admit` says of nearly every event, without its calls.
+            tenant.rate = RateState(
+                rate.window, rate.admitted + 1, rate.dropped, rate.burst_window, rate.last_drop_window
+            )
+            return True
+        tenant.rate, scored, report = admit(rate, commit_ms, limit, self._window_ms, self._report_interval_ms)
+        if report is not None:
+            self._report(batch, tables, tenant_id, tenant, report)
+        if not scored:
+            tables.bursting.add(tenant_id)
+            self._metrics.count_rate_limited(tenant_id)
+        return scored
+
+    def due_ms(self, tables: TenantTables, tenant_id: int) -> int | None:
+        """When the tenant's burst is over if no event of it comes until then; None where there is none."""
+        if tenant_id not in tables.bursting:
+            return None
+        tenant = tables.tenants.get(tenant_id)
+        due_ms = None if tenant is None else report_due_ms(tenant.rate, self._window_ms)
+        if due_ms is None:
+            tables.bursting.discard(tenant_id)
+        return due_ms
+
+    def report_due(self, batch: MicroBatch, tables: TenantTables, tenant_id: int) -> None:
+        """Report the tenant's burst, whose time (`due_ms`) has come, as of that time."""
+        due_ms, tenant = self.due_ms(tables, tenant_id), tables.tenants.get(tenant_id)
+        if tenant is None or due_ms is None:
+            return
+        tenant.rate, report = advance(tenant.rate, due_ms, self._window_ms, self._report_interval_ms)
+        if report is not None:
+            self._report(batch, tables, tenant_id, tenant, report)
+        tables.tenants.put(tenant_id, tenant)
+
+    def next_report_ms(self, tables: TenantTables) -> int | None:
+        """When `tick` has something to do; None while no burst is open."""
+        due = [
+            report_due_ms(tenant.rate, self._window_ms)
+            for tenant_id in tables.bursting
+            if (tenant := tables.tenants.get(tenant_id)) is not None
+        ]
+        return min((each for each in due if each is not None), default=None)
+
+    def _limit(self, tenant: TenantState) -> int:
+        """Events that are scored per window; at least one, so that a limit below one a window is no blackout."""
+        own = tenant.events_per_second_max
+        return self._default_limit if own is None else self._per_window(own)
+
+    def _per_window(self, per_second: int) -> int:
+        return 0 if per_second <= 0 else max(1, per_second * self._window_ms // 1000)
+
+    def _report(
+        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, report: BurstReport
+    ) -> None:
+        tables.bursting.discard(tenant_id)
+        window = iso_ms(report.window_start_ms)
+        record = RateLimited(
+            tenant_id=tenant_id,
+            seq=tenant.seq + 1,
+            id=record_id("rate_limit", str(tenant_id), report.window_start_ms, str(report.dropped)),
+            time=window,
+            epoch=self._feed.epoch,
+            source=SourcePosition("tenant", str(tenant_id), 0, window),
+            event_id=f"rate_limit:{tenant_id}:{report.window_start_ms}",
+            event_type="rate_limit",
+            dropped=report.dropped,
+            window=window,
+            limit=self._limit(tenant),
+        )
+        self._feed.feed(batch, tenant, record)

@@ -1,0 +1,107 @@
+"""Runs a partition's source topics again without the journal: in commit order, with time told by the log.
+
+Reads the source topics, writes nothing. However the records are cut into micro-batches, and whatever other
+partitions a process replays beside this one, each tenant's outputs are the same; and they are the live run's
+where `JournalSummary.doubts` of its journal has none. The order of different tenants' records among each other
+is not promised, nor are the clean events' micro-batches and latencies.
+
+Time: a tenant's own rows fire its timers that were due before them. A tick fires those of quiet tenants, behind
+the commit time of the latest row, and at the end up to a time that the caller names.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiokafka.structs import TopicPartition
+
+from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.loop.loop import EngineSpec
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.partition.partition import Partition
+from streams.engine.state.partition_state import PartitionState
+from streams.replay.by_journal import IncompleteLogError, deleted_before
+
+_TICK_GRACE_MS = 10_000
+"""Commits whose order is not that of their times lie closer together than this; nobody waits for these ticks."""
+
+
+class UnorderedLogError(Exception):
+    """The log does not determine one order: what a replay says would depend on how it is cut."""
+
+
+async def replay_log(
+    application: EngineSpec,
+    fetcher: Fetcher,
+    number: int,
+    process: Callable[[MicroBatch], Awaitable[None]],
+    *,
+    until_ms: int,
+    records_max: int = 2_000,
+) -> AsyncIterator[tuple[Partition, MicroBatch]]:
+    """The records that a partition's source topics have now, processed in commit order.
+
+    Args:
+        application: topics, tables and codecs.
+        fetcher: started.
+        number: the partition.
+        process: has a micro-batch processed.
+        until_ms: log time at the end, Unix milliseconds: timers due by then fire. `JournalSummary.tick_ms` is
+            what an idle live run has reached.
+        records_max: buffered records per topic above which no more are fetched.
+
+    Raises:
+        IncompleteLogError: the beginning of a topic has been deleted, so that the state before it is unknown.
+        UnorderedLogError: another database stands behind the topics from some record on, or a row's commit time
+            lies far before that of rows which were committed earlier.
+    """
+    partition = Partition(
+        number,
+        application.topics.sources,
+        PartitionState(application.tables),
+        application.identity,
+        tick_grace_ms=_TICK_GRACE_MS,
+    )
+    partition.wake_at_ms = None
+    places = [TopicPartition(topic, number) for topic in application.topics.sources]
+    for source_index, topic_partition in enumerate(places):
+        if first := await fetcher.first(topic_partition):
+            raise IncompleteLogError(f"{topic_partition.topic} begins at offset {first}: what was before is unknown")
+        partition.high_watermarks[source_index] = await fetcher.end(topic_partition)
+    at_end = False
+    while True:
+        batch = partition.next_batch(wait=True)
+        if batch is None:
+            if at_end:
+                return
+            at_end = partition.caught_up
+            if at_end:
+                partition.asked_ms = [until_ms + _TICK_GRACE_MS] * len(places)
+            else:
+                await _fetch(application, fetcher, partition, places, records_max)
+            continue
+        await process(batch)
+        if batch.late:
+            raise UnorderedLogError(
+                f"partition {number} has another database's history in it"
+                if batch.new_history
+                else f"partition {number} has rows with a commit time long before that of earlier commits"
+            )
+        partition.finish(batch)
+        yield partition, batch
+
+
+async def _fetch(
+    application: EngineSpec, fetcher: Fetcher, partition: Partition, places: list[TopicPartition], records_max: int
+) -> None:
+    """Fetch more of the topics whose buffers have room, no further than they went when the replay began."""
+    offsets = {
+        topic_partition: partition.fetched[source_index]
+        for source_index, topic_partition in enumerate(places)
+        if partition.lagging[source_index] and len(partition.buffers[source_index]) < records_max
+    }
+    for topic_partition, answer in (await fetcher.fetch(offsets, 1)).items():
+        source_index = places.index(topic_partition)
+        end = partition.high_watermarks[source_index]
+        if await deleted_before(fetcher, topic_partition, offsets[topic_partition], answer):
+            raise IncompleteLogError(f"{topic_partition.topic} lost records while they were read")
+        entries = [application.decode(source_index, record) for record in answer.records if record.offset < end]
+        partition.add(source_index, entries, min(answer.next_offset, end), end, answer.size_bytes)

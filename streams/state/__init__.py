@@ -1,0 +1,1 @@
+"""What the worker keeps for each tenant: typed tables, timers, detector states, waiting events."""

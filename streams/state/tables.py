@@ -1,0 +1,148 @@
+"""The worker's tables: what is kept per tenant, site and person, and how it is encoded in the changelog.
+
+Keys start with the tenant, by which the engine bounds the tables; values are MessagePack arrays. The tables
+hold names only where a message needs them, and nothing that a detector does not read.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from common.settings import WorkerSettings
+from detectors.shared.facts import Shift
+from detectors.shared.geo import Area
+from streams.engine.state.partition_state import PartitionState, Table, TableSpec
+from streams.state.detector_state import OWN_PREFIX, SHARED_PREFIX, EntityKey, GroupState, detector_groups
+from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
+from streams.state.site_context import SiteContext
+from streams.state.timers import Timer, Timers
+from streams.state.wait_queue import TABLE as WAITING
+from streams.state.wait_queue import WaitingEvent, WaitQueue
+
+TenantKey = int
+
+
+_DAY_S = 86_400
+
+
+def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
+    """The tables with their bounds.
+
+    Tenants have none: they are few, and a tenant that came back without its last number would repeat numbers
+    that its readers have seen. The others hold reference data, which an operator misses when it is gone: a
+    site without its name, a check-in without its shift. Their bounds are there for what nobody meant. The tables
+    of all detectors are there whichever of them run, so that one which is switched off and on again still knows.
+    """
+
+    def entities(name: str, value_type: Any) -> TableSpec:
+        return TableSpec(
+            name,
+            EntityKey,
+            value_type,
+            entities_per_tenant_max=worker.entities_per_tenant_max,
+            expire_after_s=worker.entity_expire_after_days * _DAY_S,
+            use_interval_s=worker.entity_use_interval_s,
+        )
+
+    return (
+        TableSpec("tenant", TenantKey, TenantState),
+        entities("site", SiteState),
+        entities("person", PersonState),
+        entities("shift", list[Shift]),  # a person's shifts
+        entities("policy", PolicyState),
+        TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the room bounds it
+        msgspec.structs.replace(
+            entities("missed", int),  # tenant, reference and its id, to when it was told, Unix milliseconds
+            key_type=tuple[int, str, int],
+            expire_after_s=2 * worker.missing_told_interval_s,
+        ),
+        *(entities(group.name, group.memory_type) for group in detector_groups() if group.remembers),
+        *(entities(OWN_PREFIX + each.name, each.own_type) for group in detector_groups() for each in group.baselines),
+        *(
+            entities(SHARED_PREFIX + each.name, each.shared_type)
+            for group in detector_groups()
+            for each in group.baselines
+        ),
+    )
+
+
+class TenantTables:
+    """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
+
+    __slots__ = (
+        "areas",
+        "baselines",
+        "bursting",
+        "detector_states",
+        "log_time",
+        "missed",
+        "persons",
+        "policies",
+        "policy_rows",
+        "shared",
+        "shifts",
+        "site_contexts",
+        "sites",
+        "tenants",
+        "timers",
+        "wait_queues",
+        "waiting",
+    )
+
+    def __init__(self, state: PartitionState) -> None:
+        self.log_time = state.log_time
+        self.tenants: Table[TenantKey, TenantState] = state["tenant"]
+        self.sites: Table[EntityKey, SiteState] = state["site"]
+        self.persons: Table[EntityKey, PersonState] = state["person"]
+        self.shifts: Table[EntityKey, list[Shift]] = state["shift"]
+        self.policies: Table[EntityKey, PolicyState] = state["policy"]
+        self.waiting: Table[EntityKey, WaitingEvent] = state[WAITING]
+        self.missed: Table[tuple[int, str, int], int] = state["missed"]
+        self.detector_states: dict[str, Table[EntityKey, GroupState]] = {
+            group.name: state[group.name] for group in detector_groups() if group.remembers
+        }
+        self.baselines: dict[str, Table[EntityKey, Any]] = {}
+        """What each baseline detector has learned of an entity, by the detector's name."""
+        self.shared: dict[str, Table[EntityKey, Any]] = {}
+        """And of a site's or, under `WHOLE_TENANT`, of a tenant's entities together."""
+        for group in detector_groups():
+            for each in group.baselines:
+                self.baselines[each.name] = state[OWN_PREFIX + each.name]
+                self.shared[each.name] = state[SHARED_PREFIX + each.name]
+        self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
+        """Tenants with an unreported burst."""
+        self.policy_rows: dict[TenantKey, dict[int, PolicyState]] = {}
+        """Each tenant's policy rows by their id."""
+        for (tenant_id, row_id), policy in self.policies.data.items():
+            self.policy_rows.setdefault(tenant_id, {})[row_id] = policy
+        self.site_contexts: dict[tuple[TenantKey, int | None], SiteContext] = {}
+        """What holds at a site, by tenant and site; None: where no site is known. See `streams.detection.site_context_cache`."""
+        self.wait_queues: dict[TenantKey, WaitQueue] = _lines(self.waiting.data)
+        """What waits for its references, by tenant; only of tenants of whom something does."""
+        self.areas: dict[tuple[TenantKey, int], tuple[tuple[int, float], Area | None]] = {}
+        """Each site's area, and the limits by which it was built. See `streams.detection.site_context_cache`."""
+        self.timers = Timers(self._holds, self._armed())
+        """What is due without a row."""
+
+    def _holds(self, tenant_id: int, timer: Timer) -> bool:
+        if timer.table == WAITING:
+            event = self.waiting.data.get((tenant_id, timer.entity_id))
+            return event is not None and event.due_ms == timer.due_ms
+        states = self.detector_states[timer.table].data.get((tenant_id, timer.entity_id))
+        return states is not None and states.due_ms == timer.due_ms
+
+    def _armed(self) -> Iterator[tuple[int, Timer]]:
+        for name, table in self.detector_states.items():
+            for (tenant_id, entity_id), states in table.data.items():
+                if states.due_ms is not None:
+                    yield tenant_id, Timer(states.due_ms, name, entity_id)
+        for (tenant_id, number), event in self.waiting.data.items():
+            yield tenant_id, Timer(event.due_ms, WAITING, number)
+
+
+def _lines(waiting: Mapping[EntityKey, WaitingEvent]) -> dict[TenantKey, WaitQueue]:
+    events: dict[TenantKey, list[tuple[int, WaitingEvent]]] = {}
+    for (tenant_id, number), event in waiting.items():
+        events.setdefault(tenant_id, []).append((number, event))
+    return {tenant_id: WaitQueue(its) for tenant_id, its in events.items()}

@@ -1,0 +1,130 @@
+"""What waits, in the order in which it came, and how it is kept over a restart."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from contracts.envelope import Change
+from contracts.rows import ROW_TYPES
+from streams.engine.model import Entry
+
+TABLE = "waiting"
+
+
+class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
+    """One row change that waits, with all that is needed to judge it, or to bury it, after a restart."""
+
+    due_ms: int
+    """When it is judged without what it waits for; never before that of an earlier one of its tenant."""
+    needs: list[str]
+    """What was unknown when it came; empty: it only waits behind another one of its person."""
+    site_id: int | None
+    person_id: int | None
+    table: str
+    op: str
+    before: bytes | None
+    """The rows, MessagePack by canonical names."""
+    after: bytes
+    commit_lsn: int
+    lsn: int
+    commit_us: int
+    claimed_commit_us: int | None
+    txid: int | None
+    source_index: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    """Of the source record: for its dead letter."""
+
+
+class WaitQueue:
+    """A tenant's events that wait, by number in the order in which they came.
+
+    Args:
+        events: to begin with.
+    """
+
+    __slots__ = ("_persons", "events")
+
+    def __init__(self, events: Iterable[tuple[int, WaitingEvent]] = ()) -> None:
+        self.events: dict[int, WaitingEvent] = {}
+        self._persons: Counter[int | None] = Counter()
+        for number, event in sorted(events):
+            self.add(number, event)
+
+    def add(self, number: int, event: WaitingEvent) -> None:
+        """At its end."""
+        self.events[number] = event
+        self._persons[event.person_id] += 1
+
+    def remove(self, number: int) -> None:
+        """From wherever it stands."""
+        self._persons[self.events.pop(number).person_id] -= 1
+
+    def has(self, person_id: int | None) -> bool:
+        """Whether something of this person waits."""
+        return person_id is not None and self._persons[person_id] > 0
+
+
+class Original(msgspec.Struct):
+    """The source record of an event that waited."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def waiting_event(entry: Entry, needs: Iterable[str], due_ms: int) -> WaitingEvent:
+    """What is kept of an entry whose change has a row after it."""
+    change, record = entry.change, entry.record
+    return WaitingEvent(
+        due_ms,
+        list(needs),
+        change.after.site_id,
+        change.after.person_id,
+        change.table,
+        change.op,
+        None if change.before is None else _encode_row(change.before),
+        _encode_row(change.after),
+        change.commit_lsn,
+        change.lsn,
+        change.commit_us,
+        change.claimed_commit_us,
+        change.txid,
+        entry.source_index,
+        entry.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+    )
+
+
+def _encode_row(row: Any) -> bytes:
+    """By the names of the fields: those of a customer's columns would not be read again."""
+    return msgspec.msgpack.encode(msgspec.structs.asdict(row))
+
+
+def entry_of(event: WaitingEvent) -> Entry:
+    """The entry that it was: the same change, and of its record what a dead letter needs."""
+    row_type = ROW_TYPES[event.table]
+    before = None if event.before is None else msgspec.msgpack.decode(event.before, type=row_type)
+    after = msgspec.msgpack.decode(event.after, type=row_type)
+    change = Change(
+        event.table,
+        event.op,  # type: ignore[arg-type]  # it was one when it came
+        before,
+        after,
+        event.commit_lsn,
+        event.lsn,
+        event.commit_us,
+        snapshot=False,
+        txid=event.txid,
+        claimed_commit_us=event.claimed_commit_us,
+    )
+    record = Original(event.offset, event.timestamp_ms, event.key, event.value)
+    return Entry(event.commit_lsn, event.lsn, event.source_index, event.offset, change, record)

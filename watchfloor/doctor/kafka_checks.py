@@ -1,0 +1,77 @@
+"""Checks of Kafka and of Kafka Connect: reachable, the topics as provisioned, the connector's task at work."""
+
+import asyncio
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from common.errors import WatchfloorError
+from common.kafka import librdkafka_config, unreachable
+from common.settings import KafkaSettings, Settings
+from connect.apply import connector_state
+from contracts.topics import TopicNames
+from watchfloor.doctor.checks import Report, Target
+
+
+async def probe_kafka(target: Target, report: Report) -> None:
+    """Check that a broker answers and that every topic is there with equal partition counts."""
+    await asyncio.to_thread(_kafka, target.settings.kafka, target.timeout_s * 0.4, report)
+
+
+def _kafka(kafka: KafkaSettings, timeout_s: float, report: Report) -> None:
+    try:
+        cluster = AdminClient(librdkafka_config(kafka) | {"log_level": 0}).list_topics(timeout=timeout_s)
+    except KafkaException:
+        report.failed("reachable", unreachable(kafka))
+        report.unknown("not reachable", "topics")
+        return
+    report.ok("reachable", f"{kafka.bootstrap_servers}, {len(cluster.brokers)} broker")
+    names = [spec.name for spec in TopicNames(kafka.topic_prefix).all_specs()]
+    missing = [name for name in names if name not in cluster.topics]
+    uneven = {
+        name: len(cluster.topics[name].partitions)
+        for name in names
+        if name in cluster.topics and len(cluster.topics[name].partitions) != kafka.partitions
+    }
+    if missing:
+        report.problem(
+            "topics", f"missing: {', '.join(missing)}", "run `watchfloor connect apply`, which provisions them"
+        )
+    elif uneven:
+        counts = ", ".join(f"{name} has {count}" for name, count in uneven.items())
+        report.problem(
+            "topics",
+            f"partition counts differ from kafka.partitions={kafka.partitions}: {counts}",
+            "set kafka.partitions to what the cluster has; all topics need the same count",
+        )
+    else:
+        report.ok("topics", f"{len(names)} topics with {kafka.partitions} partitions each")
+
+
+async def probe_connect(target: Target, report: Report) -> None:
+    """Check that Connect answers, and that the connector's task runs: the connector's own state does not count."""
+    await asyncio.to_thread(_connect, target.settings, report)
+
+
+def _connect(settings: Settings, report: Report) -> None:
+    try:
+        state = connector_state(settings)
+    except WatchfloorError as failure:
+        report.failed("reachable", failure)
+        report.unknown("not reachable", "connector task")
+        return
+    report.ok("reachable", settings.connect.url)
+    name = settings.connect.connector
+    if state is None:
+        report.problem("connector task", f"connector {name} is not registered", "run `watchfloor connect apply`")
+    elif state.failure is not None:
+        report.problem(
+            "connector task",
+            f"connector {name} failed: {state.failure}",
+            "correct the cause, then run `watchfloor connect apply`",
+        )
+    elif not state.running:
+        tasks = ", ".join(task.state for task in state.tasks) or "no task"
+        report.problem("connector task", f"connector {name}: {tasks}", "wait a moment; if it stays, see Connect's log")
+    else:
+        report.ok("connector task", f"{name} RUNNING")

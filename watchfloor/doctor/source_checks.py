@@ -1,0 +1,68 @@
+"""Checks of the watched PostgreSQL database: reachable, prepared for capture, and its log being read."""
+
+import asyncio
+
+import psycopg
+
+from common.errors import WatchfloorError
+from common.settings import SourceSettings
+from connect.check import capture_dsn, check_source, connect_to
+from watchfloor.doctor.checks import Report, Target
+
+_BACKLOG_BYTES_MAX = 256 << 20
+_SLOT = (
+    "SELECT active, wal_status, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint"
+    " FROM pg_replication_slots WHERE slot_name = %s"
+)
+
+
+async def probe_source(target: Target, report: Report) -> None:
+    """Check server, capture preparations and replication slot, with the capture role's rights."""
+    await asyncio.to_thread(_probe, target.settings.source, report)
+
+
+def _probe(source: SourceSettings, report: Report) -> None:
+    try:
+        connection = connect_to(capture_dsn(source), source)
+    except WatchfloorError as failure:
+        report.failed("reachable", failure)
+        report.unknown("not reachable", "prepared for capture", "slot")
+        return
+    with connection:
+        version = connection.info.parameter_status("server_version") or "unknown version"
+        report.ok("reachable", f"{source.host}:{source.port}, PostgreSQL {version.split()[0]}")
+        try:
+            check_source(source)
+            report.ok("prepared for capture", f"wal_level=logical, publication {source.publication}")
+        except WatchfloorError as failure:
+            report.failed("prepared for capture", failure)
+        try:
+            row = connection.execute(_SLOT, [source.slot]).fetchone()
+        except psycopg.Error as error:
+            report.problem("slot", f"cannot be read ({type(error).__name__})", "look into PostgreSQL's log")
+            return
+    _judge_slot(source.slot, row, report)
+
+
+def _judge_slot(name: str, row: tuple[bool, str, int] | None, report: Report) -> None:
+    if row is None:
+        report.problem("slot", f"replication slot {name} is missing", "run `watchfloor connect apply`")
+        return
+    active, wal_status, backlog_bytes = row
+    backlog = f"{backlog_bytes / 1024:.0f} KiB not yet captured"
+    if wal_status == "lost":
+        report.problem(
+            "slot",
+            f"slot {name} lost log that was not read yet",
+            "drop the slot and register the connector anew: it takes a new snapshot",
+        )
+    elif not active:
+        report.problem(
+            "slot",
+            f"nobody reads slot {name}, {backlog}",
+            "see the connector below; until it runs PostgreSQL keeps its log",
+        )
+    elif backlog_bytes > _BACKLOG_BYTES_MAX:
+        report.problem("slot", f"slot {name} is behind: {backlog}", "see whether Connect has enough CPU, and its log")
+    else:
+        report.ok("slot", f"{name} is active, {backlog}")
