@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 from session import Session, open_session, run_main
 
-from common.kafka import ensure_topics
-from common.settings import load_settings
+from common.settings.load import load_settings
+from common.settings.worker import RateLimitSettings, WorkerSettings
 from contracts.topics import CAPTURED_TABLES, TopicNames, partition_of, tenant_key
 from deploy.embedded.ports import choose
 from detectors.interface import Event
@@ -45,6 +45,7 @@ from streams.feed.breaker import DeadLetterBreaker
 from streams.gc_tuning import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.state.tables import TenantTables
+from streams.topics import ensure_topics
 from streams.wiring import make_engine_spec, make_processor
 
 EVENTS_PER_S_MIN = 60_000
@@ -76,11 +77,11 @@ class Fold:
     """
 
     def __init__(self, detectors: Sequence[str] | None = None) -> None:
-        settings = load_settings(environ={})
-        worker = settings.worker.model_copy(
-            update={"detectors": None if detectors is None else tuple(detectors), "max_events_per_second": 10**9}
+        worker = WorkerSettings(
+            detectors=None if detectors is None else tuple(detectors),
+            rate_limit=RateLimitSettings(max_events_per_second=10**9),
         )
-        settings = settings.model_copy(update={"worker": worker})
+        settings = load_settings(environ={}).model_copy(update={"worker": worker})
         metrics = WorkerMetrics(CollectorRegistry())
         self.application = make_engine_spec(settings, metrics, "epoch")
         self.scorer = make_processor(settings, metrics, "epoch", time.time, DeadLetterBreaker.never())
@@ -229,7 +230,7 @@ def worker_figure(session: Session, events: int) -> Figure:
     config, port = session.directory / "watchfloor.toml", choose([], set())
     config.write_text(
         f'[kafka]\nbootstrap_servers = "{session.broker.address}"\n'
-        f"[worker]\nmetrics_port = {port}\nmax_events_per_second = 1000000\n",
+        f"[worker]\nmetrics.port = {port}\nrate_limit.max_events_per_second = 1000000\n",
         "utf-8",
     )
     log = session.directory / "worker.log"

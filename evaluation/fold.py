@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from common.settings import Settings
+from common.settings.load import Settings
+from common.settings.worker import RateLimitSettings, WorkerSettings
 from contracts.feed import AnomalyDetected, decode_feed_record
 from contracts.findings import Finding
 from contracts.topics import CAPTURED_TABLES
@@ -99,10 +100,12 @@ def run(
 
 class _Fold:
     def __init__(self, detectors: Sequence[str] | None, policies: Any) -> None:
-        worker: dict[str, Any] = {"max_events_per_second": _ROWS_PER_S_MAX, "policies": policies}
-        if detectors is not None:
-            worker["detectors"] = list(detectors)
-        settings = Settings(worker=worker)  # type: ignore[arg-type]
+        worker = WorkerSettings(
+            detectors=None if detectors is None else tuple(detectors),
+            policies=policies,
+            rate_limit=RateLimitSettings(max_events_per_second=_ROWS_PER_S_MAX),
+        )
+        settings = Settings(worker=worker)
         metrics = WorkerMetrics(CollectorRegistry())
         self._now_s = 0.0
         self._application = make_engine_spec(settings, metrics, "evaluation")

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 
 from common.errors import SettingsError
-from common.settings import Settings, WorkerSettings
+from common.settings.load import Settings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
@@ -22,7 +23,7 @@ from streams.engine.loop.loop import EngineSpec
 from streams.engine.model import EngineTopics, OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.feed.breaker import DeadLetterBreaker
-from streams.feed.writer import FeedWriter, OutputLimits
+from streams.feed.writer import FeedWriter
 from streams.handlers.scored_row import BatchProcessor
 from streams.intake.cdc_rows import CdcRowReader
 from streams.metrics import WorkerMetrics
@@ -51,7 +52,7 @@ def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> 
         decode=CdcRowReader(
             ChangeDecoder({name: mapping.columns for name, mapping in settings.source.tables.items()}),
             CAPTURED_TABLES,
-            future_ms_max=settings.worker.future_timestamp_ms_max,
+            future_ms_max=settings.worker.intake.future_timestamp_ms_max,
             metrics=metrics,
         ).entry,
         identity=lambda entry: str(entry.change.row.id),
@@ -72,24 +73,25 @@ def make_processor(
         breaker: what to do about too many dead letters.
     """
     worker = settings.worker
-    limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
     names, sources = TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources
-    feed = FeedWriter(names, sources, epoch, clock, metrics, limits)
+    feed = FeedWriter(names, sources, epoch, clock, metrics, worker.feed)
     return BatchProcessor(
         CAPTURED_TABLES,
         make_detector_runner(worker),
         limiter=Limiter(
-            events_per_second_max=worker.max_events_per_second,
-            window_ms=worker.rate_limit_window_ms,
-            report_interval_ms=worker.burst_report_interval_s * 1000,
+            events_per_second_max=worker.rate_limit.max_events_per_second,
+            window_ms=worker.rate_limit.window_ms,
+            report_interval_ms=worker.rate_limit.burst_report_interval_s * 1000,
             feed=feed,
             metrics=metrics,
         ),
         waiting=ReferenceWait(
-            worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
+            worker.references.wait_ms,
+            worker.references.waiting_events_per_tenant_max,
+            worker.references.report_interval_s * 1000,
         ),
-        shifts_per_person_max=worker.shifts_per_person_max,
-        timers_per_tick_max=worker.timers_per_tick_max,
+        shifts_per_person_max=worker.state.shifts_per_person_max,
+        timers_per_tick_max=worker.timers.per_tick_max,
         breaker=breaker,
         feed=feed,
         metrics=metrics,
@@ -107,8 +109,8 @@ def make_detector_runner(worker: WorkerSettings) -> DetectorRunner:
         return DetectorRunner(
             detectors,
             worker.policies,
-            snapshot_settle_ms=worker.snapshot_settle_ms,
-            absence_age_ms_max=worker.absence_age_s_max * 1000,
+            snapshot_settle_ms=worker.timers.snapshot_settle_ms,
+            absence_age_ms_max=worker.timers.deadline_age_s_max * 1000,
         )
     except KeyError as error:
         raise SettingsError(
@@ -122,10 +124,10 @@ def make_detector_runner(worker: WorkerSettings) -> DetectorRunner:
 def make_breaker(worker: WorkerSettings) -> DeadLetterBreaker:
     """The live worker's fuse. A replay takes `DeadLetterBreaker.never`: what the live run bore is not to stop it."""
     return DeadLetterBreaker(
-        run_max=worker.dead_letter_run_max,
-        share_max=worker.dead_letter_share_max,
-        window_records=worker.dead_letter_window_records,
-        tenants_min=worker.dead_letter_tenants_min,
+        run_max=worker.breaker.consecutive_max,
+        share_max=worker.breaker.share_max,
+        window_records=worker.breaker.window_records,
+        tenants_min=worker.breaker.tenants_min,
     )
 
 

@@ -6,10 +6,10 @@ latencies of clean events know the clock, which is read once a micro-batch.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import structlog
 
+from common.settings.worker import FeedSettings
 from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
 from contracts.envelope import Change
 from contracts.feed import (
@@ -34,14 +34,6 @@ class RecordTooLargeError(Exception):
     """A feed record is larger than the settings allow; its source record becomes a dead letter."""
 
 
-class OutputLimits(NamedTuple):
-    """How large a single output may become; see `worker` in the settings."""
-
-    feed_record_bytes_max: int = 1_000_000
-    dead_letter_bytes_max: int = 4_500_000
-    processed_events_max: int = 5_000
-
-
 class FeedWriter:
     """Collects the outputs of the micro-batch that is being processed.
 
@@ -61,7 +53,7 @@ class FeedWriter:
         epoch: str,
         clock: Callable[[], float],
         metrics: WorkerMetrics,
-        limits: OutputLimits,
+        limits: FeedSettings,
     ) -> None:
         self.epoch = epoch
         self._limits = limits
@@ -81,9 +73,9 @@ class FeedWriter:
             RecordTooLargeError: nothing was appended.
         """
         value = encode_record(record)
-        if len(value) > self._limits.feed_record_bytes_max:
+        if len(value) > self._limits.record_bytes_max:
             raise RecordTooLargeError(
-                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
+                f"its message would take {len(value)} bytes, the limit is {self._limits.record_bytes_max}"
             )
         batch.emit(self._topics.anomalies, tenant_key(record.tenant_id), value, cloudevent_headers(record))
         tenant.seq = record.seq

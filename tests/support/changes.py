@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from common.settings import WorkerSettings
+from common.settings.worker import FeedSettings, WorkerSettings
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
 from contracts.rows import ROW_TYPES
@@ -21,7 +21,7 @@ from streams.engine.model import Entry
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.state.partition_state import PartitionState
 from streams.feed.breaker import DeadLetterBreaker
-from streams.feed.writer import FeedWriter, OutputLimits
+from streams.feed.writer import FeedWriter
 from streams.handlers.scored_row import BatchProcessor
 from streams.metrics import WorkerMetrics
 from streams.rate_limit.limiter import Limiter
@@ -93,7 +93,7 @@ class Worker:
     timers_per_tick_max: int = 2_000
     run_max: int = 100
     tenants_min: int = 1
-    limits: OutputLimits = field(default_factory=OutputLimits)
+    limits: FeedSettings = field(default_factory=FeedSettings)
     reference_wait_ms: int = 0
     waiting_max: int = 1_000
     batch: int = 0

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from deploy.embedded import lock_jars
 from deploy.embedded.broker import broker_overrides
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import WatchfloorError
-from common.settings import KafkaSettings, Settings, load_settings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings, load_settings
 from deploy.embedded.addresses import Addresses, choose_addresses, settings_overrides
 from deploy.embedded.broker import broker_overrides
 from deploy.embedded.config import child_environment, keep_loopback_direct, merged, server_environment, to_toml
@@ -56,19 +57,19 @@ def overrides_for(
 def test_the_users_settings_survive_and_the_launchers_addresses_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WATCHFLOOR_WORKER__MAX_EVENTS_PER_SECOND", "7")
+    monkeypatch.setenv("WATCHFLOOR_WORKER__RATE_LIMIT__MAX_EVENTS_PER_SECOND", "7")
     monkeypatch.setenv("WATCHFLOOR_KAFKA__BOOTSTRAP_SERVERS", "elsewhere:9092")
     memory = Memory()
     url = "postgresql://watchfloor:pw@127.0.0.1:3/watchfloor"
     overrides = overrides_for(StackOptions(), load_settings(), memory, addresses(), url)
     settings = merged(load_settings(), overrides, tmp_path / "watchfloor.toml")
-    assert settings.worker.max_events_per_second == 7
+    assert settings.worker.rate_limit.max_events_per_second == 7
     assert settings.kafka.bootstrap_servers == "127.0.0.1:4"
     assert (settings.source.host, settings.source.port, settings.source.database) == ("127.0.0.1", 3, "watchfloor")
     assert settings.source.password.get_secret_value() == memory.capture_password
     assert settings.auth.hs256_secret is not None
     assert settings.auth.hs256_secret.get_secret_value() == memory.hs256_secret
-    assert (settings.gateway.port, settings.worker.metrics_port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
+    assert (settings.gateway.port, settings.worker.metrics.port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
     assert stat.S_IMODE((tmp_path / "watchfloor.toml").stat().st_mode) == 0o600
 
 
@@ -131,8 +132,8 @@ def test_children_read_their_settings_from_the_file_and_nothing_leaks(monkeypatc
     monkeypatch.setenv("WATCHFLOOR_CONFIG", "/mine.toml")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx9g")
     monkeypatch.setenv("PGDATA", "/elsewhere")
-    child = child_environment(WORKER__METRICS_PORT="5")
-    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS_PORT"}
+    child = child_environment(WORKER__METRICS__PORT="5")
+    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS__PORT"}
     assert not {"JAVA_TOOL_OPTIONS", "PGDATA", "WATCHFLOOR_CONFIG"} & server_environment().keys()
 
 
