@@ -14,8 +14,6 @@ from common.settings.load import GENERATED, Settings, load_settings, setting_nam
 from common.settings.renamed import RENAMED
 
 NAMES = sorted(setting_names())
-WHOLE_GROUPS = {"worker.standby"}
-"""Old names of single settings that are names of groups now."""
 
 
 def variable(name: str) -> str:
