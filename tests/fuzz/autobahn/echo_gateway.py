@@ -23,7 +23,8 @@ from common.settings.auth import AuthSettings
 from common.settings.gateway import GatewaySettings, SessionSettings
 from common.settings.load import Settings
 from gateway.server import _Gateway
-from gateway.sockets.wire import Seat, SocketWire, text_frame
+from gateway.sockets.gateway_connection import GatewayConnection
+from gateway.sockets.wire import SocketWire, text_frame
 
 _SECRET = "a secret that no case of the suite asks for"
 
@@ -32,7 +33,7 @@ class _Echo(_Gateway):
     """Everything of a gateway but its conversation."""
 
     async def _handle(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, Seat)
+        assert isinstance(connection, GatewayConnection)
         wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
         try:
             while True:

@@ -16,9 +16,9 @@ from common.settings.gateway import ReaderSettings
 from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
+from gateway.feed import feed_reader as module
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_reader import FeedReader
-from gateway.feed.feed_reader import feed_reader as module
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 
