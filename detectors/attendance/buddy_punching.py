@@ -9,7 +9,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECKS
 
@@ -62,7 +62,7 @@ class Uses(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The first use."""
 
 
-class BuddyPunching:
+class BuddyPunching(Detector):
     """Two checks of different persons on one device with |t1 - t2| <= between_s_max, on a device that is no terminal.
 
     A terminal is known by its users: shared_persons_min different persons in shared_days, not counting those within
@@ -204,3 +204,6 @@ def _judgement(
         },
         fraud_score=saturating_score(score_max, between_s_max - between_s, max(between_s_max, 1.0)),
     )
+
+
+DETECTOR = BuddyPunching()

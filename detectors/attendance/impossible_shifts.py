@@ -10,7 +10,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_IN, CHECKS, Shift, SiteFacts
 from detectors.shared.geo import distance_m
@@ -66,7 +66,7 @@ class Checks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     latest: tuple[Check, ...] = ()
 
 
-class ImpossibleShifts:
+class ImpossibleShifts(Detector):
     """Travel: (d - slack) / (dt + clock) > speed_mps_max between a check and the one before or after it in time.
 
     d is the great-circle distance of the two sites (of the rows' positions where a site has none), slack the radii of
@@ -277,3 +277,6 @@ def _judgement(row: Attendance, check: Check, other: Check, evidence: Evidence, 
         evidence=both | evidence,
         fraud_score=score,
     )
+
+
+DETECTOR = ImpossibleShifts()

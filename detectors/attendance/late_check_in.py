@@ -9,7 +9,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_IN, CHECKS
 
@@ -34,7 +34,7 @@ class RecentChecks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     checks: tuple[tuple[int, float], ...] = ()
 
 
-class LateCheckIn:
+class LateCheckIn(Detector):
     """Late is a check-in at t with t - start > grace, where start is of the shift that it belongs to.
 
     It is the first one if no check of the person at that site is known in [start - early, t]: a check-in after a
@@ -119,3 +119,6 @@ def _judgement(
         },
         fraud_score=saturating_score(policy.fraud_score_max, late_s - policy.grace_s_max, _HOUR_S),
     )
+
+
+DETECTOR = LateCheckIn()

@@ -10,7 +10,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
 from detectors.attendance.helpers.fraud_score import Score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Entity, Event, FindingDrafts, PlannedDetector
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_OUT, CHECKS, Shift
 
@@ -60,7 +60,7 @@ class Presences(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Row of the last finding: it may come again."""
 
 
-class MissingCheckOut:
+class MissingCheckOut(PlannedDetector):
     """Due at end of the shift + grace, without a known shift at check-in + presence_hours_max.
 
     The end is that of the shift which the check-in belongs to and of those at the same site that follow it without a
@@ -193,3 +193,6 @@ def _judgement(presence: Presence, at_ms: int, policy: MissingCheckOutPolicy) ->
         },
         fraud_score=policy.fraud_score,
     )
+
+
+DETECTOR = MissingCheckOut()

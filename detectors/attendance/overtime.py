@@ -13,7 +13,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_IN, CHECKS
 
@@ -77,7 +77,7 @@ class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
     day: int = 0
 
 
-class Overtime:
+class Overtime(Detector):
     """Sum of the stretches from a check-in to the next check-out that began on one day, or in one week from Monday.
 
     Told with the row that completes the stretch which takes the sum over day_hours_max or week_hours_max; once a day
@@ -244,3 +244,6 @@ def _judgement(
         evidence=evidence,
         fraud_score=saturating_score(policy.fraud_score_max, observed_s - limit_s, limit_s / 4),
     )
+
+
+DETECTOR = Overtime()

@@ -9,7 +9,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_IN
 
@@ -30,7 +30,7 @@ class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     """Often a swap that nobody entered; with other evidence it weighs."""
 
 
-class UnauthorizedSite:
+class UnauthorizedSite(Detector):
     """A check-in at time t at site s is authorized by a shift at s with start - early <= t <= end + late.
 
     t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its two ends.
@@ -52,8 +52,6 @@ class UnauthorizedSite:
 
     name = "unauthorized_site"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = UnauthorizedSitePolicy()
 
     def judge(
@@ -97,3 +95,6 @@ class UnauthorizedSite:
                 fraud_score=saturating_score(policy.fraud_score_max, float("inf") if off_s is None else off_s, _HOUR_S),
             ),
         )
+
+
+DETECTOR = UnauthorizedSite()

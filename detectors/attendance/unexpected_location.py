@@ -8,7 +8,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.fraud_score import Score, saturating_score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.shared.facts import CHECK_IN
 
@@ -32,7 +32,7 @@ class UnexpectedLocationPolicy(Policy, frozen=True, kw_only=True):
     """Checking in from home is the plainest fraud there is."""
 
 
-class UnexpectedLocation:
+class UnexpectedLocation(Detector):
     """outside > accuracy_factor * accuracy + margin, with outside the metres from the position to the site's area.
 
     The area is the site's polygon, or the circle around its position; 0 m within. Check-outs are not judged: people
@@ -51,8 +51,6 @@ class UnexpectedLocation:
 
     name = "unexpected_location"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = UnexpectedLocationPolicy()
 
     def judge(
@@ -92,3 +90,6 @@ class UnexpectedLocation:
 
 def _where(row: Attendance) -> tuple[object, ...]:
     return (row.event_type, row.site_id, row.person_id, row.latitude, row.longitude, row.accuracy_m)
+
+
+DETECTOR = UnexpectedLocation()

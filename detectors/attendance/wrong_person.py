@@ -4,7 +4,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.fraud_score import Score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.policy import Policy
 
 
@@ -15,7 +15,7 @@ class WrongPersonPolicy(Policy, frozen=True, kw_only=True):
     """Alone nearly certain: what remains is a mistake of the face check."""
 
 
-class WrongPerson:
+class WrongPerson(Detector):
     """Compares `verified_person_id` with `person_id`. An event without a verification is not judged.
 
     >>> row = Attendance(id=1, tenant_id=1, person_id=17, verified_person_id=23, event_type="CHECK_IN")
@@ -26,8 +26,6 @@ class WrongPerson:
 
     name = "wrong_person"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = WrongPersonPolicy()
 
     def judge(self, state: None, event: Event[Attendance], policy: WrongPersonPolicy) -> tuple[None, FindingDrafts]:
@@ -50,3 +48,6 @@ class WrongPerson:
                 fraud_score=policy.fraud_score,
             ),
         )
+
+
+DETECTOR = WrongPerson()

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Device
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 OFFLINE = "OFFLINE"
@@ -39,7 +39,7 @@ class WatchedDevice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """This outage was told."""
 
 
-class DeviceOffline:
+class DeviceOffline(AbsenceDetector):
     """Status turns OFFLINE, or `last_seen + max(silent_minutes_max, silent_intervals_max * interval)` has passed.
 
     `interval` is the smoothed time between two times seen: i += (observed - i) / 8 (RFC 6298). An outage is reported
@@ -139,3 +139,6 @@ def _judgement(
             "threshold": threshold,
         },
     )
+
+
+DETECTOR = DeviceOffline()

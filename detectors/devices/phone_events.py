@@ -14,14 +14,14 @@ from detectors.devices.helpers.phone_baseline import (
     with_presence,
 )
 from detectors.devices.helpers.phone_hours import HOUR_MS, PhoneHours, counted, opened
-from detectors.interface import NOTHING, Closing, Entity, Event, FindingDrafts, Learned
+from detectors.interface import NOTHING, BaselineDetector, Entity, Event, FindingDrafts, Learned, SpanEnd
 from detectors.shared.hour_of_week import ahead_s, hour_of_week
 
 POOLING_MS = 60_000
 """Between the time at which the phones of a site say what they have, and the time at which they are judged by it."""
 
 
-class PhoneEvents:
+class PhoneEvents(BaselineDetector):
     """z = (steady(observed) - expected) / sigma of the hour's events, steady(x) = 2 sqrt(x + 3/8) (Anscombe 1948).
 
     An event is a new row of location or attendance that names the device, counted in the hour in which it happened
@@ -81,23 +81,19 @@ class PhoneEvents:
         return state.start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
 
     def conclude(
-        self, state: PhoneHours, learned: Learned, closing: Closing, policy: PhoneEventsPolicy
+        self, state: PhoneHours, learned: Learned, end: SpanEnd, policy: PhoneEventsPolicy
     ) -> tuple[PhoneHours | None, Learned, FindingDrafts]:
         """First say what the phone has to the site and the tenant, then judge and learn the hour and go to the next."""
         hour, count = state.hour, state.count
         if state.start_s - state.heard_s > policy.silent_days_max * 86_400:
             return None, learned, NOTHING
-        timezone = closing.site.timezone if closing.site is not None else "UTC"
+        timezone = end.site.timezone if end.site is not None else "UTC"
         own = learned.own or PhoneBaseline(hour)
         tenant = learned.tenant or SharedPhoneBaseline()
         score = score_of(own, tenant, hour, hour_of_week(state.start_s, timezone), count, policy)
         if score.judged and score.busy and not state.pooled:
             low = score.below
-            site = (
-                with_presence(learned.site or SharedPhoneBaseline(), hour, low=low)
-                if closing.site is not None
-                else None
-            )
+            site = with_presence(learned.site or SharedPhoneBaseline(), hour, low=low) if end.site is not None else None
             after = msgspec.structs.replace(state, pooled=True)
             return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
         if score.below and not state.heard_since and state.waited_hours < policy.late_upload_hours_max:
@@ -108,7 +104,7 @@ class PhoneEvents:
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != reported:
-                judgements = (finding(score, side, closing.entity_id, state.start_s, timezone, policy),)
+                judgements = (finding(score, side, end.entity_id, state.start_s, timezone, policy),)
             if side or score.usual:
                 reported = side
         clean = not (score.below or score.above or everybody or (score.low and own.reported < 0))
@@ -129,3 +125,6 @@ def _widespread(
             if others >= others_min:
                 return others_low >= policy.widespread_share_min * others
     return False
+
+
+DETECTOR = PhoneEvents()

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import Marks, noted, shift_on_duty
 from detectors.policy import Policy
 
@@ -59,7 +59,7 @@ class GeofenceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _NEW = GeofenceState()
 
 
-class GeofenceViolation:
+class GeofenceViolation(Detector):
     """A fix is outside where `area.distance_m - accuracy_m > margin_m`, by great circle (`detectors.shared.geo`).
 
     Reported when a person on duty (`detectors.location.helpers.duty`) has `outside_fixes_min` such fixes over at least `outside_s_min`
@@ -196,3 +196,6 @@ def _judgement(
             "assignment_id": run.duty or None,
         },
     )
+
+
+DETECTOR = GeofenceViolation()

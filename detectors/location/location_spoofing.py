@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance, Location
 from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.tracks import DECIMALS_OF_A_NETWORK, RepeatedSteps, continued, is_rounded
 from detectors.policy import Policy
 from detectors.shared.geo import distance_m
@@ -81,7 +81,7 @@ class SpoofingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _NEVER = Reported()
 
 
-class LocationSpoofing:
+class LocationSpoofing(Detector):
     """Five reasons, each told once an episode: again only after `episode_s` without it.
 
     - **mock**: the phone's system says that another program gave the fix (`is_mock`).
@@ -292,3 +292,6 @@ def _judgement(row: Location, reason: SpoofingSign) -> FindingDraft:
         evidence={"reason": reason.name, **reason.evidence, "device_id": row.device_id},
         fraud_score=reason.fraud_score,
     )
+
+
+DETECTOR = LocationSpoofing()

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import Marks, noted, shift_on_duty
 from detectors.policy import Policy
 from detectors.shared.geo import distance_m
@@ -72,7 +72,7 @@ class MovementState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _NEW = MovementState()
 
 
-class UnexpectedMovement:
+class UnexpectedMovement(Detector):
     """Speed of a step from fix to fix: (great-circle distance - both accuracies) / time, at most the truth.
 
     Told when a person on duty (`detectors.location.helpers.duty`) makes `steps_min` steps in a row, over at least `moving_s_min`, each
@@ -221,3 +221,6 @@ def _judgement(
             "displaced_m_min": policy.displaced_m_min,
         },
     )
+
+
+DETECTOR = UnexpectedMovement()

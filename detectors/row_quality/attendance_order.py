@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from contracts.rows import Attendance
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.row_quality.data_quality import data_quality
 from detectors.row_quality.helpers.row_check import Reason
@@ -34,7 +34,7 @@ class OrderState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     marks: Marks
 
 
-class AttendanceOrder:
+class AttendanceOrder(Detector):
     """A check-out for which there is no check-in, and soon after its time there is one at the same site.
 
     Told with the check-out, when its check-in is known: at its time no check-in is open before it, within
@@ -96,3 +96,6 @@ def _before_s(marks: Marks, out_s: float, site_id: int | None, policy: Attendanc
 
 def _time_of(mark: tuple[float, int | None, bool]) -> float:
     return mark[0]
+
+
+DETECTOR = AttendanceOrder()

@@ -7,7 +7,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import AnyRow
 from detectors.attendance.helpers.checks import unix_s
 from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.row_quality.helpers.plausible import CHECKS
 from detectors.row_quality.helpers.row_check import DataQualityPolicy, Reason
 
@@ -16,7 +16,7 @@ __all__ = ["DataQuality", "DataQualityPolicy", "Reason", "clean", "data_quality"
 _REASONS_SHOWN_MAX = 8
 
 
-class DataQuality:
+class DataQuality(Detector):
     """Looks at every row before the detectors, which see it without the values that cannot be.
 
     The rule. What cannot be *read* is a dead letter: text where a number belongs, a row without id or tenant. What
@@ -45,8 +45,6 @@ class DataQuality:
 
     name = "data_quality"
     tables = ()
-    entity = Entity.NOTHING
-    state_type = None
     policy = DataQualityPolicy()
 
     def judge(self, state: None, event: Event[AnyRow], policy: DataQualityPolicy) -> tuple[None, FindingDrafts]:
@@ -117,3 +115,6 @@ def data_quality(reasons: Sequence[Reason]) -> FindingDraft:
         description=f"{'; '.join(said).capitalize()}. The row was judged without it.",
         evidence=evidence,
     )
+
+
+DETECTOR = DataQuality()

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 COMPLETED = "COMPLETED"
@@ -28,7 +28,7 @@ class SkippedTour(msgspec.Struct, frozen=True, array_like=True, gc=False):
     skipped: int
 
 
-class CheckpointsSkipped:
+class CheckpointsSkipped(Detector):
     """`checkpoints_expected - checkpoints_scanned` at completion, against a number and a share.
 
     Any job with checkpoints is judged, whatever its type, when it turns COMPLETED (also when its row comes completed),
@@ -86,3 +86,6 @@ class CheckpointsSkipped:
 
 def _skipped(row: Jobneed) -> int:
     return (row.checkpoints_expected or 0) - (row.checkpoints_scanned or 0)
+
+
+DETECTOR = CheckpointsSkipped()

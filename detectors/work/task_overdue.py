@@ -3,7 +3,7 @@
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
 from detectors.work.helpers.deadline import Deadline, DeadlinePolicy, deadline_due_ms, deadline_of, reported
 
 ENDED = frozenset({"COMPLETED", "CANCELLED"})
@@ -13,7 +13,7 @@ class TaskOverduePolicy(DeadlinePolicy, frozen=True, kw_only=True):
     """Thresholds of TASK_OVERDUE."""
 
 
-class TaskOverdue:
+class TaskOverdue(AbsenceDetector):
     """Due at `due_at + grace` while the status is neither COMPLETED nor CANCELLED; a deadline as in any schedule.
 
     Reported once; a deadline that is moved is waited for anew. A task without `due_at` is not judged, and neither is
@@ -66,3 +66,6 @@ class TaskOverdue:
                 },
             ),
         )
+
+
+DETECTOR = TaskOverdue()

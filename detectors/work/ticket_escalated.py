@@ -5,7 +5,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 ENDED = frozenset({"RESOLVED", "CLOSED", "CANCELLED"})
@@ -24,7 +24,7 @@ class EscalatedTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     level: int
 
 
-class TicketEscalated:
+class TicketEscalated(Detector):
     """`escalation_level` above the level known before: of this memory, else of the row as it was, else 0.
 
     A ticket that is created above 0 is told, for nobody has heard of it. Each further level is told once; a level
@@ -75,3 +75,6 @@ class TicketEscalated:
                 },
             ),
         )
+
+
+DETECTOR = TicketEscalated()

@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 ENDED = frozenset({"CLOSED", "CANCELLED"})
@@ -56,7 +56,7 @@ class OpenTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     paused_since_ms: int = 0
 
 
-class TicketSlaBreach:
+class TicketSlaBreach(AbsenceDetector):
     """Due at `created_at + hours_max(priority)` plus the time ON_HOLD or RESOLVED, while it is neither ended nor that.
 
     The clock is that of ITIL 4, Service level management: it measures the provider's time, so it stops while the
@@ -152,3 +152,6 @@ def _since_ms(row: Ticket, created_ms: int, now_ms: int) -> int:
 
 def _uncounted_ms(state: OpenTicket, policy: TicketSlaBreachPolicy) -> int:
     return state.resolved_ms + (state.held_ms if policy.hold_stops_clock else 0)
+
+
+DETECTOR = TicketSlaBreach()

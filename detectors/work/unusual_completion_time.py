@@ -8,7 +8,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 from detectors.work.helpers.durations import KindDurations, expectation, learned, learning_with, surprised, with_id
 
@@ -38,7 +38,7 @@ class UnusualCompletionTimePolicy(Policy, frozen=True, kw_only=True):
     """Sites that a kind of job tells apart."""
 
 
-class UnusualCompletionTime:
+class UnusualCompletionTime(Detector):
     """z = (log(completed_at - started_at) - expected) / sigma against the jobs of the tenant with this type and title.
 
     *Expected*: the mean log duration at the site, drawn to that of the kind while there are few jobs (Efron and
@@ -130,3 +130,6 @@ def _finding(
             "job_type": row.job_type,
         },
     )
+
+
+DETECTOR = UnusualCompletionTime()

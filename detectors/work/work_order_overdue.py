@@ -3,7 +3,7 @@
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import WorkOrder
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
 from detectors.work.helpers.deadline import Deadline, DeadlinePolicy, deadline_due_ms, deadline_of, reported
 
 ENDED = frozenset({"DONE", "CANCELLED"})
@@ -13,7 +13,7 @@ class WorkOrderOverduePolicy(DeadlinePolicy, frozen=True, kw_only=True):
     """Thresholds of WORK_ORDER_OVERDUE."""
 
 
-class WorkOrderOverdue:
+class WorkOrderOverdue(AbsenceDetector):
     """Due at `due_at + grace` while the status is neither DONE nor CANCELLED; a deadline as in any contract.
 
     Reported once; a deadline that is moved is waited for anew. A work order without `due_at` is not judged.
@@ -64,3 +64,6 @@ class WorkOrderOverdue:
                 },
             ),
         )
+
+
+DETECTOR = WorkOrderOverdue()
