@@ -7,10 +7,10 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECKS
 
 _USES_MAX = 8
@@ -21,24 +21,24 @@ _DAY_S = 86_400.0
 class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of buddy punching."""
 
-    between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+    between_s_max: NonNegative = 10.0
     """Two persons on one phone within this time: who hands a phone on, looks at it and signs in takes longer."""
     shared_persons_min: Annotated[int, msgspec.Meta(ge=2, le=_USES_MAX)] = 4
     """A device that so many persons have used lately is a terminal, where people queue."""
-    shared_days: Annotated[float, msgspec.Meta(gt=0)] = 14.0
+    shared_days: Positive = 14.0
     """What lately is, and how long a terminal is taken for one after it was last seen to be."""
-    shared_between_s_max: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    shared_between_s_max: NonNegative = 2.0
     """The same as between_s_max on a terminal, where only persons whom its face check did not recognise count."""
-    shared_face_checks_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+    shared_face_checks_min: Share = 0.8
     """Share of a terminal's other users whom its face check recognised; below it says nothing that it did not."""
-    new_device_s: Annotated[float, msgspec.Meta(ge=0)] = 43_200.0
+    new_device_s: NonNegative = 43_200.0
     """So long after its first use nobody knows whether a device is a phone or a terminal."""
     new_device_persons_min: Annotated[int, msgspec.Meta(ge=2)] = 3
     """Until then so many persons within between_s_max, where the face check recognised all of them, are a finding."""
     face_check_clears: bool = False
     """True: two persons whom the face check both recognised are no finding. False, because a photograph will do."""
-    fraud_score_max: Score = 0.7
-    verified_fraud_score_max: Score = 0.4
+    fraud_score_max: Share = 0.7
+    verified_fraud_score_max: Share = 0.4
     """Where the face check recognised both."""
 
 

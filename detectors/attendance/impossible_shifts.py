@@ -1,46 +1,43 @@
 """IMPOSSIBLE_SHIFTS: a person is at two sites at once, or came from one to the other faster than anybody can."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_IN, CHECKS, Shift, SiteFacts
 from detectors.shared.geo import distance_m
 
 _CHECKS_MAX = 4
 _HOUR_S = 3_600.0
 
-_Amount = Annotated[float, msgspec.Meta(ge=0)]
-
 
 class ImpossibleShiftsPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of IMPOSSIBLE_SHIFTS."""
 
-    speed_mps_max: Annotated[float, msgspec.Meta(gt=0)] = 36.0
+    speed_mps_max: Positive = 36.0
     """Fastest way between two sites: 130 km/h, a car on a motorway without a stop. More where people fly."""
-    distance_m_min: _Amount = 300.0
+    distance_m_min: NonNegative = 300.0
     """Sites whose edges are nearer than this are one place: their gates may be used by turns."""
-    site_radius_m: _Amount = 500.0
+    site_radius_m: NonNegative = 500.0
     """Extent of a site that states no radius."""
-    clock_s_max: _Amount = 60.0
+    clock_s_max: NonNegative = 60.0
     """How far the clocks of two devices may be apart."""
-    presence_s_max: _Amount = 14_400.0
+    presence_s_max: NonNegative = 14_400.0
     """Somebody who checked in without a known shift is taken to be there so long, then to have forgotten to check out."""
-    stay_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    stay_hours_max: Positive = 20.0
     """A check-out longer after a check-in is not its own: one of the two was forgotten."""
-    leave_early_s_max: _Amount = 3_600.0
+    leave_early_s_max: NonNegative = 3_600.0
     """So long before a shift's end its person may have gone on to the next shift elsewhere, forgetting to check out."""
-    check_in_early_s_max: _Amount = 3_600.0
+    check_in_early_s_max: NonNegative = 3_600.0
     """A check-in so long before a shift belongs to it."""
-    fraud_score_max: Score = 0.95
+    fraud_score_max: Share = 0.95
     """One of the two checks was not made by this person."""
 
 

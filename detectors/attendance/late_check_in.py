@@ -1,16 +1,14 @@
 """LATE_CHECK_IN: the first check-in of a shift comes after the shift's start and some grace."""
 
-from typing import Annotated
-
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
 
 _CHECKS_MAX = 4
@@ -20,11 +18,11 @@ _HOUR_S = 3_600.0
 class LateCheckInPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LATE_CHECK_IN."""
 
-    grace_s_max: Annotated[float, msgspec.Meta(ge=0)] = 900.0
+    grace_s_max: NonNegative = 900.0
     """How long after its start a shift may be begun: a quarter of an hour, the usual step of time sheets."""
-    check_in_early_s_max: Annotated[float, msgspec.Meta(ge=0)] = 3_600.0
+    check_in_early_s_max: NonNegative = 3_600.0
     """A check so long before a shift belongs to it."""
-    fraud_score_max: Score = 0.1
+    fraud_score_max: Share = 0.1
     """Being late is hardly ever fraud."""
 
 

@@ -1,41 +1,37 @@
 """MISSING_CHECK_OUT: somebody checked in and has not checked out long after the shift ended."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
-from detectors.attendance.helpers.fraud_score import Score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Entity, Event, FindingDrafts, PlannedDetector
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_OUT, CHECKS, Shift
 
 _OPEN_MAX = 3
 _HOUR_MS = 3_600_000
 
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-
 
 class MissingCheckOutPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of MISSING_CHECK_OUT."""
 
-    grace_s_max: _Seconds = 7_200.0
+    grace_s_max: NonNegative = 7_200.0
     """How long after the end of the shift a check-out may come: time to finish, and for a phone to find a network."""
-    presence_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 14.0
+    presence_hours_max: Positive = 14.0
     """After a check-in without a known shift: the longest day that EU directive 2003/88/EC leaves, and an hour."""
-    check_in_early_s_max: _Seconds = 3_600.0
+    check_in_early_s_max: NonNegative = 3_600.0
     """A check-in so long before a shift belongs to it."""
-    next_shift_s_max: _Seconds = 3_600.0
+    next_shift_s_max: NonNegative = 3_600.0
     """A shift at the same site that begins so soon after the last one is part of it: a double shift."""
-    upload_s_max: _Seconds = 10.0
+    upload_s_max: NonNegative = 10.0
     """A check-in that comes late, by a phone that had no network, waits at least so long for the check-out behind it."""
-    age_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 24.0
+    age_hours_max: Positive = 24.0
     """A time that had passed so long ago when it is first noticed is no news: an old row of a snapshot."""
-    fraud_score: Score = 0.2
+    fraud_score: Share = 0.2
     """Mostly forgotten; sometimes the one who left early."""
 
 

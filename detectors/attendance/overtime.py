@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -11,10 +10,10 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
 
 _DAYS_MAX = 9
@@ -24,25 +23,22 @@ _WEEK_DAYS = 7
 _HOUR_S = 3_600
 _ZONES_MAX = 512
 
-_Hours = Annotated[float, msgspec.Meta(gt=0)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-
 
 class OvertimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of OVERTIME_VIOLATION."""
 
-    day_hours_max: _Hours = 13.0
+    day_hours_max: Positive = 13.0
     """Of work in a day: what the 11 hours of rest in EU directive 2003/88/EC, article 3, leave of it."""
-    week_hours_max: _Hours = 60.0
+    week_hours_max: Positive = 60.0
     """Of work from Monday to Sunday: the most in any single week under EU directive 2002/15/EC, article 4; the 48
     hours of 2003/88/EC are an average over months."""
-    presence_hours_max: _Hours = 20.0
+    presence_hours_max: Positive = 20.0
     """A check-out longer after its check-in belongs to another one, which was forgotten: nothing is counted."""
-    rounding_s: _Seconds = 1_800.0
+    rounding_s: NonNegative = 1_800.0
     """Time before a shift's start and after its end up to this is not counted, as on most time sheets."""
-    pause_s_max: _Seconds = 10_800.0
+    pause_s_max: NonNegative = 10_800.0
     """Work that goes on after a pause up to this belongs to the day on which it began: a break in a night shift."""
-    fraud_score_max: Score = 0.3
+    fraud_score_max: Share = 0.3
     """Hours may be padded."""
 
 

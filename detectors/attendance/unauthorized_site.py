@@ -1,32 +1,26 @@
 """UNAUTHORIZED_SITE: a check-in at a site where the person has no shift around that time."""
 
-from typing import Annotated
-
-import msgspec
-
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import occurred_s, restated
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN
 
 _SITES_SHOWN_MAX = 10
 _HOUR_S = 3_600.0
 
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-
 
 class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNAUTHORIZED_SITE."""
 
-    check_in_early_s_max: _Seconds = 3_600.0
+    check_in_early_s_max: NonNegative = 3_600.0
     """How long before a shift its site may be entered."""
-    check_in_late_s_max: _Seconds = 3_600.0
+    check_in_late_s_max: NonNegative = 3_600.0
     """How long after the end of a shift its site may still be entered (a forgotten bag, an extension)."""
-    fraud_score_max: Score = 0.5
+    fraud_score_max: Share = 0.5
     """Often a swap that nobody entered; with other evidence it weighs."""
 
 

@@ -1,34 +1,28 @@
 """UNEXPECTED_LOCATION: a check-in was made away from the site that it names."""
 
-from typing import Annotated
-
-import msgspec
-
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN
 
 _KM_M = 1_000.0
-
-_Metres = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class UnexpectedLocationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_LOCATION."""
 
-    margin_m: _Metres = 100.0
+    margin_m: NonNegative = 100.0
     """How far outside the site's area a check-in may be beyond its accuracy: the car park, the gate over the street."""
-    accuracy_factor: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    accuracy_factor: NonNegative = 2.0
     """Phones state the radius that holds 68 % of fixes; twice that holds more than 95 % of normal errors."""
-    accuracy_default_m: _Metres = 50.0
+    accuracy_default_m: NonNegative = 50.0
     """Of a position that states no accuracy."""
-    accuracy_m_max: _Metres = 1_000.0
+    accuracy_m_max: NonNegative = 1_000.0
     """A position less exact than this is no evidence and is not judged."""
-    fraud_score_max: Score = 0.8
+    fraud_score_max: Share = 0.8
     """Checking in from home is the plainest fraud there is."""
 
 

@@ -2,16 +2,15 @@
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.fraud_score import Score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import Policy, Share
 
 
 class WrongPersonPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of WRONG_PERSON."""
 
-    fraud_score: Score = 0.9
+    fraud_score: Share = 0.9
     """Alone nearly certain: what remains is a mistake of the face check."""
 
 

@@ -9,30 +9,27 @@ from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import Marks, noted, shift_on_duty
-from detectors.policy import Policy
-
-_Metres = Annotated[float, msgspec.Meta(ge=0)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+from detectors.policy import NonNegative, Policy
 
 
 class GeofenceViolationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of GEOFENCE_VIOLATION."""
 
-    margin_m: _Metres = 30.0
+    margin_m: NonNegative = 30.0
     """How far outside a fix may lie beyond its own accuracy: fences are drawn by hand, and gates lie on them."""
-    unknown_accuracy_m: _Metres = 30.0
+    unknown_accuracy_m: NonNegative = 30.0
     """Taken where a fix does not tell its accuracy."""
     outside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 3
     """Fixes outside without one inside between them; a single one may have come by way of a facade."""
-    outside_s_min: _Seconds = 20.0
+    outside_s_min: NonNegative = 20.0
     """From the first of them to the last: one reflection can last for seconds."""
-    outside_gap_s_max: _Seconds = 3_600.0
+    outside_gap_s_max: NonNegative = 3_600.0
     """Fixes further apart than this say nothing together."""
     inside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 2
     """Fixes inside that end a violation that was told."""
-    arrive_s: _Seconds = 1_800.0
+    arrive_s: NonNegative = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: _Seconds = 600.0
+    leave_s: NonNegative = 600.0
     """Time before a shift's end from which nobody is held to the site."""
 
 

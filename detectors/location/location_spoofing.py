@@ -9,11 +9,9 @@ from contracts.rows import Attendance, Location
 from detectors.finding_draft import Evidence, FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.tracks import DECIMALS_OF_A_NETWORK, RepeatedSteps, continued, is_rounded
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.geo import distance_m
 
-_Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 _Count = Annotated[int, msgspec.Meta(ge=2)]
 
 _JUMP_SURE_DEGREES_PER_M = 1 / 111_195 / 1.5
@@ -25,32 +23,32 @@ _TIME_STEP_S_MIN = 1.0
 class LocationSpoofingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LOCATION_SPOOFING."""
 
-    speed_mps_max: _Positive = 70.0
+    speed_mps_max: Positive = 70.0
     """250 km/h: faster than what people on duty travel by."""
-    jump_m_min: _Positive = 1_000.0
+    jump_m_min: Positive = 1_000.0
     """Shorter jumps are what facades and tunnels make."""
     frozen_fixes_min: _Count = 8
     """Fixes that are the same to the last digit; phones at rest repeat one or two."""
-    frozen_s_min: _Positive = 1_200.0
+    frozen_s_min: Positive = 1_200.0
     """From the first of them to the last. Some phones repeat a fix while they lie still: raise it where they do."""
-    perfect_accuracy_m_max: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    perfect_accuracy_m_max: NonNegative = 1.0
     """No phone is right to less than this; 0 switches the reason off, for a source that writes 0 for unknown."""
     perfect_fixes_min: _Count = 5
     line_steps_min: _Count = 8
     """Steps, each of them the one before to within `line_m_max`."""
-    line_step_s_min: _Positive = 5.0
+    line_step_s_min: Positive = 5.0
     """Fixes between are left out: what a receiver gives each second it has smoothed itself."""
-    line_step_m_min: _Positive = 5.0
-    line_m_max: _Positive = 0.5
+    line_step_m_min: Positive = 5.0
+    line_m_max: Positive = 0.5
     """How far a fix may lie from where the step before it, repeated, ends."""
-    episode_s: _Positive = 3_600.0
+    episode_s: Positive = 3_600.0
     """The same reason is told again after so long without it."""
-    mock_fraud_score: _Score = 0.9
-    jump_fraud_score: _Score = 0.8
-    frozen_fraud_score: _Score = 0.4
+    mock_fraud_score: Share = 0.9
+    jump_fraud_score: Share = 0.8
+    frozen_fraud_score: Share = 0.4
     """A phone that was left lying can look so too."""
-    perfect_fraud_score: _Score = 0.6
-    line_fraud_score: _Score = 0.7
+    perfect_fraud_score: Share = 0.6
+    line_fraud_score: Share = 0.7
 
 
 class Reported(NamedTuple):

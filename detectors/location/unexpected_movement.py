@@ -9,11 +9,8 @@ from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import Marks, noted, shift_on_duty
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive
 from detectors.shared.geo import distance_m
-
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 _SURE_DEGREES_PER_M = 1 / 111_195 / 1.5
 """Two fixes whose degrees differ by less than this times a distance are not so far apart: the diagonal is 1.42."""
@@ -22,25 +19,25 @@ _SURE_DEGREES_PER_M = 1 / 111_195 / 1.5
 class UnexpectedMovementPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_MOVEMENT."""
 
-    speed_mps_min: _Positive = 6.0
+    speed_mps_min: Positive = 6.0
     """22 km/h: faster than anybody walks a round, runs for long, or goes by cart in a yard."""
-    speed_mps_max: _Positive = 70.0
+    speed_mps_max: Positive = 70.0
     """Faster is no movement but a false position, which LOCATION_SPOOFING tells."""
     steps_min: Annotated[int, msgspec.Meta(ge=1)] = 2
     """Steps from fix to fix, one after the other, each of them so fast."""
-    moving_s_min: _Seconds = 60.0
+    moving_s_min: NonNegative = 60.0
     """All of them together."""
-    displaced_m_min: _Positive = 300.0
+    displaced_m_min: Positive = 300.0
     """From the fix before the first of them: a position that jumps away and back again is none."""
-    still_s_min: _Seconds = 14_400.0
+    still_s_min: NonNegative = 14_400.0
     """A journey ends back where it began, or after so long without a fast step; then the next one is told."""
-    gap_s_max: _Seconds = 1_800.0
+    gap_s_max: NonNegative = 1_800.0
     """Fixes further apart do not tell how fast anybody was."""
-    unknown_accuracy_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    unknown_accuracy_m: NonNegative = 30.0
     """Taken where a fix does not tell its accuracy."""
-    arrive_s: _Seconds = 1_800.0
+    arrive_s: NonNegative = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: _Seconds = 600.0
+    leave_s: NonNegative = 600.0
     """Time before a shift's end from which the way home may begin."""
 
 

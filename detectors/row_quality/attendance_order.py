@@ -1,17 +1,15 @@
 """DATA_QUALITY: a check-out before its check-in."""
 
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from contracts.rows import Attendance
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import Policy, Positive
 from detectors.row_quality.data_quality import data_quality
 from detectors.row_quality.helpers.row_check import Reason
 from detectors.shared.facts import CHECK_IN, CHECKS
-
-_Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 Marks: TypeAlias = tuple[tuple[float, int | None, bool], ...]
 """A person's last attendance by time: Unix seconds, site, whether it is a check-in."""
@@ -22,9 +20,9 @@ _MARKS_MAX = 8
 class AttendanceOrderPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of a check-out before its check-in."""
 
-    before_s_max: _Seconds = 12 * 3_600.0
+    before_s_max: Positive = 12 * 3_600.0
     """How long before the check-in; one that lies further back is of another day."""
-    visit_s_max: _Seconds = 24 * 3_600.0
+    visit_s_max: Positive = 24 * 3_600.0
     """A check-in so long before the check-out may be its own."""
 
 

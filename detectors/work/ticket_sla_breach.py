@@ -1,32 +1,28 @@
 """TICKET_SLA_BREACH: a ticket that is still open when the time of its priority has passed."""
 
-from typing import Annotated
-
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import Policy, Positive
 
 ENDED = frozenset({"CLOSED", "CANCELLED"})
 RESOLVED = "RESOLVED"
 ON_HOLD = "ON_HOLD"
 
-_Hours = Annotated[float, msgspec.Meta(gt=0)]
-
 
 class TicketSlaBreachPolicy(Policy, frozen=True, kw_only=True):
     """Hours of work from a ticket's creation to its end, by priority."""
 
-    critical_hours_max: _Hours = 1.0
+    critical_hours_max: Positive = 1.0
     """Of a ticket of priority CRITICAL."""
-    high_hours_max: _Hours = 4.0
+    high_hours_max: Positive = 4.0
     """Of a ticket of priority HIGH."""
-    medium_hours_max: _Hours = 8.0
+    medium_hours_max: Positive = 8.0
     """Of a ticket of priority MEDIUM."""
-    low_hours_max: _Hours = 24.0
+    low_hours_max: Positive = 24.0
     """Of a ticket of priority LOW."""
     hold_stops_clock: bool = True
     """The time that a ticket waits ON_HOLD for somebody else does not count."""

@@ -9,28 +9,26 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive
 from detectors.work.helpers.durations import KindDurations, expectation, learned, learning_with, surprised, with_id
 
 COMPLETED = "COMPLETED"
-
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class UnusualCompletionTimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNUSUAL_COMPLETION_TIME."""
 
-    z_min: _Positive = 3.5
+    z_min: Positive = 3.5
     """Score from which a job is told; the usual bound for robust scores (Iglewicz and Hoaglin 1993)."""
     jobs_min: Annotated[int, msgspec.Meta(ge=5, le=100)] = 20
     """Learning period of a kind of job. Changing it concerns kinds that still learn."""
-    sigma_log_min: _Positive = 0.1
+    sigma_log_min: Positive = 0.1
     """Lower bound of the standard deviation of log duration: 0.1 is about 10 %."""
-    difference_minutes_min: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    difference_minutes_min: NonNegative = 2.0
     """A smaller difference is not told, however sure the score is."""
-    duration_seconds_min: _Positive = 1.0
+    duration_seconds_min: Positive = 1.0
     """A shorter job is not judged and teaches nothing: nobody started it."""
-    duration_hours_max: _Positive = 72.0
+    duration_hours_max: Positive = 72.0
     """Nor a longer one: nobody ended it in time."""
     run_max: Annotated[int, msgspec.Meta(ge=3)] = 8
     """So many jobs of a site in a row, all unusual on one side, are the new usual."""

@@ -3,13 +3,6 @@
 `detectors.finding_draft.combined_fraud_score` puts the pieces of one event together.
 """
 
-from typing import Annotated, TypeAlias
-
-import msgspec
-
-Score: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
-"""0: says nothing of fraud; 1: is fraud."""
-
 
 def saturating_score(score_max: float, excess: float, scale: float) -> float:
     """The score of something that exceeds its threshold: max * (1 - 1 / (2 * (1 + excess / scale))).

@@ -8,7 +8,7 @@ import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from detectors.finding_draft import FindingDraft
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.baseline import MEDIAN_VARIANCE, PageHinkley, moved, robust_moments, scale_moved, shrunk
 from detectors.shared.hour_of_week import count_of, counts_of, moments_of, steady, with_count, with_moments
 
@@ -26,34 +26,31 @@ DRIFT_DELTA = 0.5
 PRESENCE_HOURS = 8
 """For how many hours a site remembers who was there."""
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
 
 class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of ANOMALY_PHONE_EVENTS_BELOW and _ABOVE."""
 
-    z_min: _Positive = 4.0
+    z_min: Positive = 4.0
     """Score from which an hour is told, with severity LOW."""
-    z_medium_min: _Positive = 6.0
+    z_medium_min: Positive = 6.0
     """Score from which the severity is MEDIUM."""
-    z_high_min: _Positive = 9.0
+    z_high_min: Positive = 9.0
     """Score from which the severity is HIGH."""
     weeks_min: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
     """Learning period of a device, and counts that an hour of the week needs."""
-    expected_events_min: _Positive = 4.0
+    expected_events_min: Positive = 4.0
     """An hour in which fewer events are usual is never BELOW."""
-    share_below_max: _Share = 0.25
+    share_below_max: Share = 0.25
     """BELOW is at most this share of what is expected, however sure the score is: a break or a late start takes
     half of an hour's events."""
-    share_low_max: _Share = 0.5
+    share_low_max: Share = 0.5
     """At most this share is enough where the hour before was low too: no break lasts so long."""
     share_above_min: Annotated[float, msgspec.Meta(ge=1)] = 2.0
     """ABOVE is at least this multiple of what is expected."""
-    sigma_min: _Positive = 0.5
+    sigma_min: Positive = 0.5
     """Lower bound of the standard deviation of a steady count; a Poisson count has 1, a phone that reports by the
     clock nearly 0."""
-    late_upload_minutes: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    late_upload_minutes: NonNegative = 60.0
     """How long after its end an hour is judged."""
     late_upload_hours_max: Annotated[int, msgspec.Meta(ge=0, le=12)] = 3
     """How much longer an hour is waited for while the phone is not heard at all."""
@@ -63,9 +60,9 @@ class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """Other phones by which a site says whether it is one phone or all of them."""
     tenant_others_min: Annotated[int, msgspec.Meta(ge=1)] = 3
     """And by which a tenant says so where the site has too few."""
-    widespread_share_min: _Share = 0.5
+    widespread_share_min: Share = 0.5
     """Share of the others from which BELOW is not the phone's own."""
-    drift_threshold: _Positive = 100.0
+    drift_threshold: Positive = 100.0
     """Page-Hinkley threshold, in scores times hours."""
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy
 from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX
 
 YEAR_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -18,7 +18,7 @@ _TEXT_CHARACTERS_MAX = 40
 class DataQualityPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of DATA_QUALITY."""
 
-    future_s_max: Annotated[float, msgspec.Meta(ge=0)] = 600.0
+    future_s_max: NonNegative = 600.0
     """How long after its row's commit something that has happened may lie: clocks of phones are off."""
     geofence_points_max: Annotated[int, msgspec.Meta(ge=4)] = 20_000
     """Of a site's polygon."""

@@ -1,17 +1,16 @@
 """What task and work order have in common: a time by which a row must have ended. Owns that state, finds nothing."""
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
-from detectors.policy import Policy
+from detectors.policy import NonNegative, Policy
 
 
 class DeadlinePolicy(Policy, frozen=True, kw_only=True):
     """When a deadline counts as missed."""
 
-    grace_minutes: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    grace_minutes: NonNegative = 0.0
     """After the deadline; for phones that report late."""
 
 
