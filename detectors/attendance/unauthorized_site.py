@@ -2,12 +2,13 @@
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.checks import occurred_s, restated
+from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import Evidence, FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN
+from detectors.shared.times import unix_s
 
 _SITES_SHOWN_MAX = 10
 _HOUR_S = 3_600.0
@@ -21,15 +22,15 @@ class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     check_in_late_s_max: NonNegative = 3_600.0
     """How long after the end of a shift its site may still be entered (a forgotten bag, an extension)."""
     fraud_score_max: Share = 0.5
-    """Often a swap that nobody entered; with other evidence it weighs."""
+    """Often two persons swapped shifts and nobody entered it; with other evidence it counts."""
 
 
 class UnauthorizedSite(Detector):
     """A check-in at time t at site s is authorized by a shift at s with start - early <= t <= end + late.
 
-    t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its two ends.
-    Only check-ins are judged: the check-out of an unauthorized visit would say the same again. Where the person's
-    shifts did not come in time the finding says so: `reference_missing`.
+    t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its start and
+    end. Only check-ins are judged: the check-out of an unauthorized visit would be reported a second time. Where the
+    person's shifts did not arrive in time the evidence says so: `reference_missing`.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.shared.facts import Shift
@@ -55,9 +56,9 @@ class UnauthorizedSite(Detector):
         row = event.row
         if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None:
             return state, NOTHING
-        if event.before is not None and restated(event):
+        if event.before is not None and is_unchanged(event):
             return state, NOTHING
-        at_s = event.at_s or occurred_s(row)
+        at_s = event.at_s or unix_s(row.occurred_at)
         if at_s is None:
             return state, NOTHING
         early_s, late_s = policy.check_in_early_s_max, policy.check_in_late_s_max

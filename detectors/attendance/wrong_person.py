@@ -11,15 +11,15 @@ class WrongPersonPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of WRONG_PERSON."""
 
     fraud_score: Share = 0.9
-    """Alone nearly certain: what remains is a mistake of the face check."""
+    """Nearly certain by itself: the only other explanation is a mistake of the face check."""
 
 
 class WrongPerson(Detector):
     """Compares `verified_person_id` with `person_id`. An event without a verification is not judged.
 
     >>> row = Attendance(id=1, tenant_id=1, person_id=17, verified_person_id=23, event_type="CHECK_IN")
-    >>> _, (judgement,) = WrongPerson().judge(None, Event(row, 0), WrongPersonPolicy())
-    >>> judgement.evidence
+    >>> _, (draft,) = WrongPerson().judge(None, Event(row, 0), WrongPersonPolicy())
+    >>> draft.evidence
     {'expected_person_id': 17, 'observed_person_id': 23}
     """
 

@@ -48,8 +48,8 @@ class DeviceOffline(AbsenceDetector):
     >>> state = WatchedDevice(last_seen_ms=0, interval_ms=600_000)
     >>> detector.due_ms(state, policy) == 30 * 60_000
     True
-    >>> state, (judgement,) = detector.expire(state, 1_800_000, policy)
-    >>> judgement.evidence["reason"], judgement.evidence["observed_minutes"], judgement.evidence["threshold"]
+    >>> state, (draft,) = detector.expire(state, 1_800_000, policy)
+    >>> draft.evidence["reason"], draft.evidence["observed_minutes"], draft.evidence["threshold"]
     ('silent', 30.0, 30.0)
     """
 
@@ -81,7 +81,7 @@ class DeviceOffline(AbsenceDetector):
             after = WatchedDevice(last_ms, interval_ms, offline, reported)
             return state if after == state else after, NOTHING
         return WatchedDevice(last_ms, interval_ms, offline=True, reported=True), (
-            _judgement(
+            _draft(
                 "status",
                 "reports that it is offline",
                 None if last_ms is None else round((now_ms - last_ms) / 60_000, 3),
@@ -103,7 +103,7 @@ class DeviceOffline(AbsenceDetector):
         last_ms = at_ms if state.last_seen_ms is None else state.last_seen_ms
         silent_minutes = round((at_ms - last_ms) / 60_000, 3)
         return msgspec.structs.replace(state, reported=True), (
-            _judgement(
+            _draft(
                 "silent",
                 f"was last seen {silent_minutes:g} minutes ago",
                 silent_minutes,
@@ -117,7 +117,7 @@ def _silent_ms_max(state: WatchedDevice, policy: DeviceOfflinePolicy) -> int:
     return round(max(policy.silent_minutes_max * 60_000, policy.silent_intervals_max * state.interval_ms))
 
 
-def _judgement(
+def _draft(
     reason: str,
     what: str,
     observed_minutes: float | None,

@@ -7,24 +7,24 @@ from detectors.devices.helpers.phone_baseline import (
     PhoneBaseline,
     PhoneEventsPolicy,
     SharedPhoneBaseline,
-    finding,
-    learned_by,
+    draft_of,
     score_of,
-    shared_by,
+    updated_baseline,
+    updated_shared,
     with_presence,
 )
-from detectors.devices.helpers.phone_hours import HOUR_MS, PhoneHours, counted, opened
+from detectors.devices.helpers.phone_hours import HOUR_MS, PhoneHours, first_hours, with_event
 from detectors.interface import NOTHING, BaselineDetector, Entity, Event, FindingDrafts, Learned, SpanEnd
-from detectors.shared.hour_of_week import ahead_s, hour_of_week
+from detectors.shared.hour_of_week import hour_of_week, offset_within_hour_s
 
 POOLING_MS = 60_000
 """Between the time at which the phones of a site say what they have, and the time at which they are judged by it."""
 
 
 class PhoneEvents(BaselineDetector):
-    """z = (steady(observed) - expected) / sigma of the hour's events, steady(x) = 2 sqrt(x + 3/8) (Anscombe 1948).
+    """z = (anscombe(observed) - expected) / sigma of the hour's events, anscombe(x) = 2 sqrt(x + 3/8) (Anscombe 1948).
 
-    An event is a new row of location or attendance that names the device, counted in the hour in which it happened
+    An event is a new row of location or attendance that names the device, with_event in the hour in which it happened
     (`recorded_at`, `occurred_at`), so that a phone which uploads late fills the hour in which it was without a network.
     An hour is judged `late_upload_minutes` after its end; one in which the phone seems to have been silent is
     waited for until the phone is heard again, at most `late_upload_hours_max`.
@@ -72,8 +72,8 @@ class PhoneEvents(BaselineDetector):
         at = row.recorded_at if type(row) is Location else row.occurred_at  # type: ignore[union-attr]  # mypy does not narrow by `type`
         now_s = event.now_us / 1e6
         if state is None:
-            return opened(now_s, 0 if event.site is None else ahead_s(event.site.timezone)), NOTHING
-        return counted(state, now_s if at is None else event.at_s or at.timestamp(), now_s), NOTHING
+            return first_hours(now_s, 0 if event.site is None else offset_within_hour_s(event.site.timezone)), NOTHING
+        return with_event(state, now_s if at is None else event.at_s or at.timestamp(), now_s), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
         """The first open hour's end, and what is waited for after it."""
@@ -98,20 +98,20 @@ class PhoneEvents(BaselineDetector):
             return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
         if score.below and not state.heard_since and state.waited_hours < policy.late_upload_hours_max:
             return state.waiting(), learned, NOTHING
-        judgements: FindingDrafts = NOTHING
+        drafts: FindingDrafts = NOTHING
         reported = own.reported
         everybody = score.below and _widespread(learned.site, tenant, hour, policy)
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != reported:
-                judgements = (finding(score, side, end.entity_id, state.start_s, timezone, policy),)
+                drafts = (draft_of(score, side, end.entity_id, state.start_s, timezone, policy),)
             if side or score.usual:
                 reported = side
         clean = not (score.below or score.above or everybody or (score.low and own.reported < 0))
-        own = learned_by(own, hour, score, reported, policy, clean=clean)
+        own = updated_baseline(own, hour, score, reported, policy, clean=clean)
         if clean:
-            tenant = shared_by(tenant, score)
-        return state.next(), Learned(own, learned.site, tenant), judgements
+            tenant = updated_shared(tenant, score)
+        return state.next(), Learned(own, learned.site, tenant), drafts
 
 
 def _widespread(

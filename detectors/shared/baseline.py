@@ -20,12 +20,12 @@ DRIFT_FADING = 0.9999
 """How much of the Page-Hinkley sums is kept from value to value."""
 
 
-def moved(mean: float, variance: float, value: float, weight: float) -> tuple[float, float]:
+def updated_moments(mean: float, variance: float, value: float, weight: float) -> tuple[float, float]:
     """Exponentially weighted mean and variance after one more value of this weight (Finch 2009, section 9).
 
     With weights 1, 1/2, 1/3, … they are the plain mean and the population variance.
 
-    >>> moved(10.0, 0.0, 12.0, 0.5)
+    >>> updated_moments(10.0, 0.0, 12.0, 0.5)
     (11.0, 1.0)
     """
     difference = value - mean
@@ -33,12 +33,12 @@ def moved(mean: float, variance: float, value: float, weight: float) -> tuple[fl
     return mean + step, (1.0 - weight) * (variance + difference * step)
 
 
-def scale_moved(sigma: float, residual: float, weight: float) -> float:
+def updated_scale(sigma: float, residual: float, weight: float) -> float:
     """A standard deviation after one more residual, by stochastic approximation to the mean absolute residual.
 
     Robust: no residual counts as more than RESIDUAL_SIGMAS_MAX (Huber 1964); one that stays large is followed.
 
-    >>> scale_moved(1.0, 100.0, 0.1) == scale_moved(1.0, 2.5, 0.1)
+    >>> updated_scale(1.0, 100.0, 0.1) == updated_scale(1.0, 2.5, 0.1)
     True
     """
     bounded = min(abs(residual), RESIDUAL_SIGMAS_MAX * sigma)
@@ -84,7 +84,7 @@ def shrunk(own: float, own_variance: float, prior: float, prior_variance: float)
 
 
 class PageHinkley(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Page's two-sided test that a mean has moved (Page 1954; Hinkley 1971), as river has it. 50 bytes encoded.
+    """Page's two-sided test that a mean has updated_moments (Page 1954; Hinkley 1971), as river has it. 50 bytes encoded.
 
     up_t = f up_(t-1) + (x - mean_t) - delta, drift where up_t - min(up) > threshold; down alike.
 
@@ -113,5 +113,5 @@ class PageHinkley(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
     def drifted(self, *, threshold: float) -> bool:
-        """Whether the mean has moved."""
+        """Whether the mean has updated_moments."""
         return self.up - self.up_min > threshold or self.down_max - self.down > threshold

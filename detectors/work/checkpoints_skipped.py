@@ -36,8 +36,8 @@ class CheckpointsSkipped(Detector):
     whose expected or scanned number is unknown is not judged.
 
     >>> row = Jobneed(id=1, tenant_id=1, status="COMPLETED", checkpoints_expected=8, checkpoints_scanned=6)
-    >>> _, (judgement,) = CheckpointsSkipped().judge(None, Event(row, 0), CheckpointsSkippedPolicy())
-    >>> judgement.evidence
+    >>> _, (draft,) = CheckpointsSkipped().judge(None, Event(row, 0), CheckpointsSkippedPolicy())
+    >>> draft.evidence
     {'observed': 6, 'expected': 8, 'skipped': 2, 'skipped_share': 0.25, 'threshold': 0, 'threshold_share': 0.0}
     """
 

@@ -23,8 +23,8 @@ class TaskOverdue(AbsenceDetector):
     >>> state = Deadline(due_ms=1_000, status="ASSIGNED")
     >>> detector.due_ms(state, policy)
     301000
-    >>> state, (judgement,) = detector.expire(state, 301_000, policy)
-    >>> judgement.evidence["observed_minutes"], judgement.evidence["threshold"], detector.due_ms(state, policy)
+    >>> state, (draft,) = detector.expire(state, 301_000, policy)
+    >>> draft.evidence["observed_minutes"], draft.evidence["threshold"], detector.due_ms(state, policy)
     (5.0, 5.0, None)
     """
 

@@ -32,8 +32,8 @@ class TicketEscalated(Detector):
     changes nothing.
 
     >>> row = Ticket(id=1, tenant_id=1, status="OPEN", priority="LOW", escalation_level=2)
-    >>> state, (judgement,) = TicketEscalated().judge(EscalatedTicket(1), Event(row, 0), TicketEscalatedPolicy())
-    >>> judgement.evidence, state
+    >>> state, (draft,) = TicketEscalated().judge(EscalatedTicket(1), Event(row, 0), TicketEscalatedPolicy())
+    >>> draft.evidence, state
     ({'observed': 2, 'expected': 1, 'threshold': 1, 'priority': 'LOW'}, EscalatedTicket(level=2))
     """
 

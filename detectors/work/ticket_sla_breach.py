@@ -66,8 +66,8 @@ class TicketSlaBreach(AbsenceDetector):
     >>> state = OpenTicket("HIGH", 1_000)
     >>> detector.due_ms(state, policy) == 1_000 + 4 * 3_600_000
     True
-    >>> state, (judgement,) = detector.expire(state, 14_401_000, policy)
-    >>> judgement.evidence["observed_hours"], judgement.evidence["threshold"], detector.due_ms(state, policy)
+    >>> state, (draft,) = detector.expire(state, 14_401_000, policy)
+    >>> draft.evidence["observed_hours"], draft.evidence["threshold"], detector.due_ms(state, policy)
     (4.0, 4.0, None)
     """
 
@@ -122,7 +122,7 @@ class TicketSlaBreach(AbsenceDetector):
         """The breach."""
         hours = policy.hours_max(state.priority)
         uncounted_ms = _uncounted_ms(state, policy)
-        judgement = FindingDraft(
+        draft = FindingDraft(
             finding_type=FindingType.TICKET_SLA_BREACH,
             category=Category.TICKET,
             severity=Severity.CRITICAL,
@@ -136,7 +136,7 @@ class TicketSlaBreach(AbsenceDetector):
                 "threshold": hours,
             },
         )
-        return msgspec.structs.replace(state, reported=True), (judgement,)
+        return msgspec.structs.replace(state, reported=True), (draft,)
 
 
 def _since_ms(row: Ticket, created_ms: int, now_ms: int) -> int:

@@ -10,7 +10,14 @@ from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import NonNegative, Policy, Positive
-from detectors.work.helpers.durations import KindDurations, expectation, learned, learning_with, surprised, with_id
+from detectors.work.helpers.durations import (
+    KindDurations,
+    expectation,
+    with_id,
+    with_learning_job,
+    with_unusual_job,
+    with_usual_job,
+)
 
 COMPLETED = "COMPLETED"
 
@@ -27,7 +34,7 @@ class UnusualCompletionTimePolicy(Policy, frozen=True, kw_only=True):
     difference_minutes_min: NonNegative = 2.0
     """A smaller difference is not told, however sure the score is."""
     duration_seconds_min: Positive = 1.0
-    """A shorter job is not judged and teaches nothing: nobody started it."""
+    """A shorter job is not judged and teaches nothing: nobody after_learning it."""
     duration_hours_max: Positive = 72.0
     """Nor a longer one: nobody ended it in time."""
     run_max: Annotated[int, msgspec.Meta(ge=3)] = 8
@@ -49,13 +56,13 @@ class UnusualCompletionTime(Detector):
     times, or with none between them, are not judged.
 
     >>> from datetime import UTC, datetime
-    >>> from detectors.work.helpers.durations import started
+    >>> from detectors.work.helpers.durations import after_learning
     >>> detector, policy = UnusualCompletionTime(), UnusualCompletionTimePolicy()
-    >>> state = started(((4, log(600)),) * 20, policy.sigma_log_min, policy.sites_max)
+    >>> state = after_learning(((4, log(600)),) * 20, policy.sigma_log_min, policy.sites_max)
     >>> start, end = datetime.fromtimestamp(0, UTC), datetime.fromtimestamp(1800, UTC)
     >>> row = Jobneed(id=1, tenant_id=1, site_id=4, status="COMPLETED", started_at=start, completed_at=end)
-    >>> _, (judgement,) = detector.judge(state, Event(row, 0), policy)
-    >>> judgement.evidence["observed"], judgement.evidence["expected"], judgement.evidence["z_score"] > 3.5
+    >>> _, (draft,) = detector.judge(state, Event(row, 0), policy)
+    >>> draft.evidence["observed"], draft.evidence["expected"], draft.evidence["z_score"] > 3.5
     (30.0, 10.0, True)
     """
 
@@ -77,13 +84,15 @@ class UnusualCompletionTime(Detector):
             return state, NOTHING
         kind, value, site_id = with_id(kind, row.id), log(seconds), row.site_id or 0
         if not kind.n:
-            return learning_with(kind, site_id, value, policy.jobs_min, policy.sigma_log_min, policy.sites_max), NOTHING
+            return with_learning_job(
+                kind, site_id, value, policy.jobs_min, policy.sigma_log_min, policy.sites_max
+            ), NOTHING
         expected, variance = expectation(kind, site_id)
         sigma = max(sqrt(variance), policy.sigma_log_min)
         z, site = (value - expected) / sigma, kind.site(site_id)
         if abs(z) < policy.z_min:
-            return learned(kind, site, value, expected, policy.sites_max), NOTHING
-        after = surprised(kind, site, value, z, policy.run_max, policy.sites_max)
+            return with_usual_job(kind, site, value, expected, policy.sites_max), NOTHING
+        after = with_unusual_job(kind, site, value, z, policy.run_max, policy.sites_max)
         if abs(seconds - exp(expected)) < policy.difference_minutes_min * 60:
             return after, NOTHING
         return after, (_finding(row, seconds / 60, exp(expected) / 60, z, sigma, kind.n, site.n, policy),)

@@ -19,8 +19,8 @@ class WorkOrderOverdue(AbsenceDetector):
     Reported once; a deadline that is moved is waited for anew. A work order without `due_at` is not judged.
 
     >>> detector, policy = WorkOrderOverdue(), WorkOrderOverduePolicy()
-    >>> state, (judgement,) = detector.expire(Deadline(due_ms=1_000, status="OPEN"), 61_000, policy)
-    >>> judgement.finding_type.value, judgement.evidence["observed_minutes"], detector.due_ms(state, policy)
+    >>> state, (draft,) = detector.expire(Deadline(due_ms=1_000, status="OPEN"), 61_000, policy)
+    >>> draft.finding_type.value, draft.evidence["observed_minutes"], detector.due_ms(state, policy)
     ('WORK_ORDER_OVERDUE', 1.0, None)
     """
 

@@ -18,7 +18,7 @@ import structlog
 
 from contracts.envelope import Change
 from detectors.interface import Event
-from detectors.row_quality.data_quality import Reason, clean, data_quality, happened_s
+from detectors.row_quality.data_quality import Reason, clean, event_time_s, quality_draft
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.missing_references import with_missing
@@ -230,11 +230,11 @@ class BatchProcessor:
         before: Any = change.before
         missing, reported = unknown
         reasons: Sequence[Reason] = ()
-        at_s = happened_s(change.table, row)
+        at_s = event_time_s(change.table, row)
         if context.quality is not None:
             given, (row, reasons) = row, clean(change.table, row, change.commit_us, context.quality, before, at_s)
             if row is not given:  # its time may be among what was blanked
-                at_s = happened_s(change.table, row)
+                at_s = event_time_s(change.table, row)
         event = Event(row, change.commit_us, op, before, context.facts, shifts, missing, at_s)
         failures: list[tuple[str, Exception]] = []
         judgements = self._runner.judge(tables, change, event, context, failures, learn_only=learn_only)
@@ -249,7 +249,7 @@ class BatchProcessor:
             for name in reported:
                 self._metrics.references_missed.labels(name).inc()
         if reasons:
-            judgements.insert(0, data_quality(reasons))
+            judgements.insert(0, quality_draft(reasons))
         if not judgements:
             if not failures:
                 self._feed.clean(change, event_type_of(change.table), site_id, context.client_id)
@@ -272,7 +272,7 @@ class BatchProcessor:
             person_id = getattr(row, "person_id", None)
             context = self._runner.site_contexts.at(tables, tenant_id, site_id)
             tenant = tables.tenants.get(tenant_id) or TenantState()
-            self._teller.of_change(batch, tables, tenant, change, context, site_id, person_id, [data_quality(reasons)])
+            self._teller.of_change(batch, tables, tenant, change, context, site_id, person_id, [quality_draft(reasons)])
             tables.tenants.put(tenant_id, tenant)
 
     def _fire(self, batch: MicroBatch, tables: TenantTables, tenant_id: int, timer: Timer) -> None:

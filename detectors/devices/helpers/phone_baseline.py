@@ -9,8 +9,15 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from detectors.finding_draft import FindingDraft
 from detectors.policy import NonNegative, Policy, Positive, Share
-from detectors.shared.baseline import MEDIAN_VARIANCE, PageHinkley, moved, robust_moments, scale_moved, shrunk
-from detectors.shared.hour_of_week import count_of, counts_of, moments_of, steady, with_count, with_moments
+from detectors.shared.baseline import (
+    MEDIAN_VARIANCE,
+    PageHinkley,
+    robust_moments,
+    shrunk,
+    updated_moments,
+    updated_scale,
+)
+from detectors.shared.hour_of_week import anscombe, anscombe_inverse, counts_of, moments_of, with_count, with_moments
 
 SCALE_WEIGHT_MIN = 0.01
 """Of the newest surprise in a device's scale: about the last hundred busy hours count."""
@@ -48,7 +55,7 @@ class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     share_above_min: Annotated[float, msgspec.Meta(ge=1)] = 2.0
     """ABOVE is at least this multiple of what is expected."""
     sigma_min: Positive = 0.5
-    """Lower bound of the standard deviation of a steady count; a Poisson count has 1, a phone that reports by the
+    """Lower bound of the standard deviation of a anscombe count; a Poisson count has 1, a phone that reports by the
     clock nearly 0."""
     late_upload_minutes: NonNegative = 60.0
     """How long after its end an hour is judged."""
@@ -75,10 +82,10 @@ class PhoneBaseline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The last clean counts of each hour of the week."""
     scale_n: int = 0
     scale: float = 1.0
-    """Robust standard deviation of busy hours around what was expected, in steady counts."""
+    """Robust standard deviation of busy hours around what was expected, in anscombe counts."""
     level_n: int = 0
     level: float = 0.0
-    """Mean steady count of the hours in which the device is used."""
+    """Mean anscombe count of the hours in which the device is used."""
     level_variance: float = 0.0
     reported: int = 0
     """-1 or 1 while an episode of BELOW or ABOVE lasts that was told."""
@@ -102,8 +109,8 @@ class SharedPhoneBaseline(msgspec.Struct, frozen=True, array_like=True, gc=False
         return 0, 0
 
 
-class PhoneScore(msgspec.Struct, frozen=True, gc=False):
-    """An hour of a device against what is usual. `expected`, `sigma`: in steady counts."""
+class HourScore(msgspec.Struct, frozen=True, gc=False):
+    """An hour of a device against what is usual. `expected`, `sigma`: in anscombe counts."""
 
     count: int
     hour_of_week: int
@@ -129,7 +136,7 @@ class PhoneScore(msgspec.Struct, frozen=True, gc=False):
 
 def score_of(
     own: PhoneBaseline, tenant: SharedPhoneBaseline, unix_hour: int, hour: int, count: int, policy: PhoneEventsPolicy
-) -> PhoneScore:
+) -> HourScore:
     """The score of an hour with so many events.
 
     Args:
@@ -141,9 +148,9 @@ def score_of(
         policy: that holds.
     """
     counts = counts_of(own.week, hour)
-    n, observed = len(counts), steady(count)
+    n, observed = len(counts), anscombe(count)
     noise = max(own.scale, policy.sigma_min) ** 2
-    centre, spread = robust_moments([steady(each) for each in counts]) if counts else (0.0, 0.0)
+    centre, spread = robust_moments([anscombe(each) for each in counts]) if counts else (0.0, 0.0)
     variance = (SPREAD_WEIGHT * noise + n * spread * spread) / (SPREAD_WEIGHT + n)
     shared_n, shared_mean, shared_variance = moments_of(tenant.week, hour)
     estimate_variance = MEDIAN_VARIANCE * variance / n if n else inf
@@ -158,14 +165,14 @@ def score_of(
     if own.level_n and own.level > expected:
         above_expected, above_sigma = own.level, max(sigma, sqrt(own.level_variance))
     z_above = (observed - above_expected) / above_sigma
-    usual = count_of(expected)
+    usual = anscombe_inverse(expected)
     judged = n >= policy.weeks_min and unix_hour - own.since_hour >= policy.weeks_min * 168
     busy = usual >= policy.expected_events_min
     unlikely = judged and busy and z <= -policy.z_min
     low = unlikely and count <= policy.share_low_max * usual
     again = low and own.low_hour == unix_hour - 1
-    above = judged and z_above >= policy.z_min and count >= policy.share_above_min * count_of(above_expected)
-    return PhoneScore(
+    above = judged and z_above >= policy.z_min and count >= policy.share_above_min * anscombe_inverse(above_expected)
+    return HourScore(
         count,
         hour,
         n,
@@ -184,8 +191,8 @@ def score_of(
     )
 
 
-def learned_by(
-    own: PhoneBaseline, unix_hour: int, score: PhoneScore, reported: int, policy: PhoneEventsPolicy, *, clean: bool
+def updated_baseline(
+    own: PhoneBaseline, unix_hour: int, score: HourScore, reported: int, policy: PhoneEventsPolicy, *, clean: bool
 ) -> PhoneBaseline:
     """The device's baseline after an hour; only a clean one teaches what is usual, any one may show a new habit."""
     drift, low_hour = own.drift, unix_hour if score.low or score.below else own.low_hour
@@ -196,28 +203,28 @@ def learned_by(
             return PhoneBaseline(unix_hour)
     if not clean:
         return msgspec.structs.replace(own, reported=reported, low_hour=low_hour, drift=drift)
-    observed = steady(score.count)
+    observed = anscombe(score.count)
     scale_n, scale = own.scale_n, own.scale
     if score.n and (score.busy or score.count):
         # An estimate from n weeks misses by more than the noise alone: brought back to the noise's size.
         residual = (observed - score.expected) / sqrt(1.0 + MEDIAN_VARIANCE / score.n)
         scale_n += 1
-        scale = scale_moved(scale, residual, max(1.0 / (scale_n + 10), SCALE_WEIGHT_MIN))
+        scale = updated_scale(scale, residual, max(1.0 / (scale_n + 10), SCALE_WEIGHT_MIN))
     level_n, level, level_variance = own.level_n, own.level, own.level_variance
     if score.count:
         level_n += 1
         weight = max(1.0 / level_n, LEVEL_WEIGHT_MIN)
-        level, level_variance = moved(level, level_variance, observed, weight)
+        level, level_variance = updated_moments(level, level_variance, observed, weight)
     week = with_count(own.week, score.hour_of_week, score.count)
     return PhoneBaseline(
         own.since_hour, week, scale_n, scale, level_n, level, level_variance, reported, low_hour, drift
     )
 
 
-def shared_by(tenant: SharedPhoneBaseline, score: PhoneScore) -> SharedPhoneBaseline:
+def updated_shared(tenant: SharedPhoneBaseline, score: HourScore) -> SharedPhoneBaseline:
     """What the tenant's devices share, after a clean hour of one of them."""
     n, mean, variance = moments_of(tenant.week, score.hour_of_week)
-    mean, variance = moved(mean, variance, steady(score.count), max(1.0 / (n + 1), SHARED_WEIGHT_MIN))
+    mean, variance = updated_moments(mean, variance, anscombe(score.count), max(1.0 / (n + 1), SHARED_WEIGHT_MIN))
     return SharedPhoneBaseline(with_moments(tenant.week, score.hour_of_week, (n + 1, mean, variance)), tenant.presences)
 
 
@@ -228,15 +235,15 @@ def with_presence(crowd: SharedPhoneBaseline, unix_hour: int, *, low: bool) -> S
     return SharedPhoneBaseline(crowd.week, ((unix_hour, expected + 1, low_n + low), *others)[:PRESENCE_HOURS])
 
 
-def finding(
-    score: PhoneScore, side: int, device_id: int, start_s: int, timezone: str, policy: PhoneEventsPolicy
+def draft_of(
+    score: HourScore, side: int, device_id: int, start_s: int, timezone: str, policy: PhoneEventsPolicy
 ) -> FindingDraft:
-    """The finding of an hour; `side` is -1 for BELOW, 1 for ABOVE."""
+    """The draft_of of an hour; `side` is -1 for BELOW, 1 for ABOVE."""
     below = side < 0
     z, expected, sigma = score.z, score.expected, score.sigma
     if not below:
         z, expected, sigma = score.z_above, score.above_expected, score.above_sigma
-    usual = count_of(expected)
+    usual = anscombe_inverse(expected)
     severity = (
         Severity.HIGH
         if abs(z) >= policy.z_high_min

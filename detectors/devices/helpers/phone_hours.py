@@ -46,22 +46,22 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return PhoneHours(self.start_s + HOUR_S, self.counts[1:], heard_s)
 
 
-def opened(now_s: float, ahead_s: int) -> PhoneHours:
+def first_hours(now_s: float, offset_within_hour_s: int) -> PhoneHours:
     """The hours of a device that is heard for the first time: of the present hour's beginning nothing is known.
 
-    >>> opened(12.9 * 3600, ahead_s=1800).start_s == 13.5 * 3600
+    >>> first_hours(12.9 * 3600, offset_within_hour_s=1800).start_s == 13.5 * 3600
     True
     """
-    present_s = (int(now_s) + ahead_s) // HOUR_S * HOUR_S - ahead_s
+    present_s = (int(now_s) + offset_within_hour_s) // HOUR_S * HOUR_S - offset_within_hour_s
     return PhoneHours(present_s + HOUR_S, (), present_s)
 
 
-def counted(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
+def with_event(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
     """One more event, which happened `at_s` and is known `now_s`; one of an hour that is closed changes nothing.
 
     Called for every fix of every phone: it makes one object and one tuple.
 
-    >>> counted(PhoneHours(36_000), 36_010, 36_020).counts, counted(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
+    >>> with_event(PhoneHours(36_000), 36_010, 36_020).counts, with_event(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
     ((1,), (4, 1))
     """
     index = int(((at_s if at_s < now_s else now_s) - state.start_s) // 3600)  # noqa: FURB136 - half the cost of min()
@@ -74,7 +74,7 @@ def counted(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
     elif later < 0:
         counts = (*counts[:index], counts[index] + 1, *counts[index + 1 :])
     elif index >= OPEN_HOURS_MAX:
-        return opened(now_s, -state.start_s % HOUR_S)
+        return first_hours(now_s, -state.start_s % HOUR_S)
     else:
         counts = counts + (0,) * (later - 1) + (1,)
     return PhoneHours(state.start_s, counts, state.heard_s, state.waited_hours, state.pooled)

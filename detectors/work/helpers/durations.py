@@ -1,6 +1,6 @@
-"""What is usual for the durations of one kind of job: the learned part of UNUSUAL_COMPLETION_TIME.
+"""What is usual for the durations of one kind of job: the with_usual_job part of UNUSUAL_COMPLETION_TIME.
 
-Durations are learned as their logarithms: they are skewed, and what matters of them is "twice as long".
+Durations are with_usual_job as their logarithms: they are skewed, and what matters of them is "twice as long".
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from math import inf
 
 import msgspec
 
-from detectors.shared.baseline import moved, robust_moments, shrunk
+from detectors.shared.baseline import robust_moments, shrunk, updated_moments
 
 WEIGHT_MIN = 0.01
 """Of the newest job: about the last hundred count."""
@@ -73,18 +73,18 @@ def expectation(kind: KindDurations, site_id: int) -> tuple[float, float]:
     return mean, sigma2 + uncertainty
 
 
-def learning_with(
+def with_learning_job(
     kind: KindDurations, site_id: int, value: float, jobs_min: int, sigma_min: float, sites_max: int
 ) -> KindDurations:
     """The kind after one more job of its learning period, which may end it."""
     learning = (*kind.learning, (site_id, value))
     if len(learning) < jobs_min:
         return KindDurations(learning, recent_ids=kind.recent_ids)
-    begun = started(learning, sigma_min, sites_max)
+    begun = after_learning(learning, sigma_min, sites_max)
     return KindDurations((), begun.n, begun.mean, begun.variance, begun.sites, kind.recent_ids)
 
 
-def started(learning: Sequence[tuple[int, float]], sigma_min: float, sites_max: int) -> KindDurations:
+def after_learning(learning: Sequence[tuple[int, float]], sigma_min: float, sites_max: int) -> KindDurations:
     """The kind after its learning period: robust moments of its first jobs, around each site's median."""
     values = [value for _, value in learning]
     mean, sigma = robust_moments(values)
@@ -101,12 +101,14 @@ def started(learning: Sequence[tuple[int, float]], sigma_min: float, sites_max: 
     return KindDurations((), len(values), mean, max(sigma, sigma_min) ** 2 * freedom, sites[:sites_max])
 
 
-def learned(kind: KindDurations, site: SiteDurations, value: float, expected: float, sites_max: int) -> KindDurations:
+def with_usual_job(
+    kind: KindDurations, site: SiteDurations, value: float, expected: float, sites_max: int
+) -> KindDurations:
     """The kind after one more usual job."""
     weight = max(1.0 / (kind.n + 1), WEIGHT_MIN)
-    mean, _ = moved(kind.mean, 0.0, value, weight)
-    _, variance = moved(0.0, kind.variance, value - expected, weight)
-    site_mean, _ = moved(site.mean, 0.0, value, max(1.0 / (site.n + 1), WEIGHT_MIN))
+    mean, _ = updated_moments(kind.mean, 0.0, value, weight)
+    _, variance = updated_moments(0.0, kind.variance, value - expected, weight)
+    site_mean, _ = updated_moments(site.mean, 0.0, value, max(1.0 / (site.n + 1), WEIGHT_MIN))
     return with_site(
         KindDurations((), kind.n + 1, mean, variance, kind.sites, kind.recent_ids),
         SiteDurations(site.site_id, site.n + 1, site_mean),
@@ -114,12 +116,12 @@ def learned(kind: KindDurations, site: SiteDurations, value: float, expected: fl
     )
 
 
-def surprised(
+def with_unusual_job(
     kind: KindDurations, site: SiteDurations, value: float, z: float, run_max: int, sites_max: int
 ) -> KindDurations:
     """The kind after one more anomalous job: it teaches nothing unless it is one of `run_max` in a row on one side."""
     run = site.run + 1 if z > 0 and site.run >= 0 else site.run - 1 if z < 0 and site.run <= 0 else (1 if z > 0 else -1)
-    run_mean, _ = moved(site.run_mean if abs(run) > 1 else 0.0, 0.0, value, 1.0 / abs(run))
+    run_mean, _ = updated_moments(site.run_mean if abs(run) > 1 else 0.0, 0.0, value, 1.0 / abs(run))
     if abs(run) >= run_max:
         return with_site(kind, SiteDurations(site.site_id, abs(run), run_mean), sites_max)
     return with_site(kind, SiteDurations(site.site_id, site.n, site.mean, run, run_mean), sites_max)
