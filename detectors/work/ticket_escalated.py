@@ -15,21 +15,21 @@ class TicketEscalatedPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of TICKET_ESCALATED."""
 
     level_min: int = 1
-    """The lowest level that is told."""
+    """The lowest level that is reported."""
 
 
 class EscalatedTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A ticket above level 0. About 60 bytes in memory; a ticket at level 0 leaves nothing."""
+    """A ticket above level 0. About 60 bytes in memory; a ticket at level 0 leaves no state."""
 
     level: int
 
 
 class TicketEscalated(Detector):
-    """`escalation_level` above the level known before: of this memory, else of the row as it was, else 0.
+    """`escalation_level` above the level known before: of the state, otherwise of the row as it was, otherwise 0.
 
-    A ticket that is created above 0 is told, for nobody has heard of it. Each further level is told once; a level
-    that fell and rises again is reported again. The level of a ticket that has ended is no news, and an unknown level
-    changes nothing.
+    A ticket that is created above level 0 is reported, because nobody has heard of it. Each further level is reported
+    once; a level that fell and rises again is reported again. The level of a ticket that has ended is not reported, and
+    an unknown level changes nothing.
 
     >>> row = Ticket(id=1, tenant_id=1, status="OPEN", priority="LOW", escalation_level=2)
     >>> state, (draft,) = TicketEscalated().judge(EscalatedTicket(1), Event(row, 0), TicketEscalatedPolicy())

@@ -26,21 +26,21 @@ class UnusualCompletionTimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNUSUAL_COMPLETION_TIME."""
 
     z_min: Positive = 3.5
-    """Score from which a job is told; the usual bound for robust scores (Iglewicz and Hoaglin 1993)."""
+    """Score from which a job is reported; the usual bound for robust scores (Iglewicz and Hoaglin 1993)."""
     jobs_min: Annotated[int, msgspec.Meta(ge=5, le=100)] = 20
-    """Learning period of a kind of job. Changing it concerns kinds that still learn."""
+    """Learning period of a kind of job. A change applies to kinds that are still learned."""
     sigma_log_min: Positive = 0.1
     """Lower bound of the standard deviation of log duration: 0.1 is about 10 %."""
     difference_minutes_min: NonNegative = 2.0
-    """A smaller difference is not told, however sure the score is."""
+    """A smaller difference is not reported, whatever the score."""
     duration_seconds_min: Positive = 1.0
-    """A shorter job is not judged and teaches nothing: nobody after_learning it."""
+    """A shorter job is neither judged nor learned from: nobody really did it."""
     duration_hours_max: Positive = 72.0
-    """Nor a longer one: nobody ended it in time."""
+    """Neither is a longer one: somebody forgot to end it."""
     run_max: Annotated[int, msgspec.Meta(ge=3)] = 8
-    """So many jobs of a site in a row, all unusual on one side, are the new usual."""
+    """This many jobs in a row at a site that are all unusual on the same side are what is usual there now."""
     sites_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
-    """Sites that a kind of job tells apart."""
+    """Sites that are kept apart for a kind of job."""
 
 
 class UnusualCompletionTime(Detector):
@@ -48,12 +48,12 @@ class UnusualCompletionTime(Detector):
 
     *Expected*: the mean log duration at the site, drawn to that of the kind while there are few jobs (Efron and
     Morris 1975); *sigma*: exponentially weighted (Finch 2009), begun with the median absolute deviation of the
-    learning period (Rousseeuw and Croux 1993), with the uncertainty of `expected`, and not under `sigma_log_min`.
+    learning period (Rousseeuw and Croux 1993), with the uncertainty of `expected`, and not below `sigma_log_min`.
 
-    *Learning*: nothing is reported of a kind before `jobs_min` jobs. A job that was scored anomalous teaches nothing,
-    unless it is the last of `run_max` in a row at its site on the same side: then these are what is usual there.
-    Titles count regardless of case; a job is judged once, when it turns COMPLETED. Jobs without one of the two
-    times, or with none between them, are not judged.
+    *Learning*: nothing is reported about a kind before `jobs_min` jobs. A job that was scored anomalous is not learned
+    from, unless it is the last of `run_max` in a row at its site on the same side: then these are what is usual there.
+    The case of titles does not matter. A job is judged once, when it becomes COMPLETED. Jobs without one of the two
+    times, or with no time between them, are not judged.
 
     >>> from datetime import UTC, datetime
     >>> from detectors.work.helpers.durations import after_learning
@@ -99,7 +99,7 @@ class UnusualCompletionTime(Detector):
 
 
 def _seconds(event: Event[Jobneed], policy: UnusualCompletionTimePolicy) -> float | None:
-    """How long the job took that has just been completed; None where there is no such, or it is not to be judged."""
+    """How long the job took that was completed just now; None where there is none, or it is not to be judged."""
     row, before = event.row, event.before
     if row.status != COMPLETED or row.started_at is None or row.completed_at is None:
         return None

@@ -1,25 +1,25 @@
-"""The open hours of a phone: how many events each has so far. What every event changes; kept small."""
+"""The open hours of a phone: how many events each has so far. Every event changes them, so they are kept small."""
 
 import msgspec
 
 HOUR_S = 3600
 HOUR_MS = 3_600_000
 OPEN_HOURS_MAX = 24
-"""Older counts belong to a time in which nobody judged: the device begins anew."""
+"""With more open hours than this the worker was not running in between: the device begins anew."""
 
 
 class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The hours that are not judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
+    """The hours that have not been judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
 
     start_s: int
     """When the first of them began, Unix seconds: a full hour on the site's clock."""
     counts: tuple[int, ...] = ()
     heard_s: int = 0
-    """When the last hour began that had an event and is judged."""
+    """When the last hour began that had an event and was judged."""
     waited_hours: int = 0
-    """How often the first hour was put off, for the phone may be without a network."""
+    """How often the first hour was postponed, because the phone may be without a network."""
     pooled: bool = False
-    """Whether the site knows of the first hour."""
+    """Whether the first hour has been added to the pools of site and tenant."""
 
     @property
     def hour(self) -> int:
@@ -33,11 +33,11 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def heard_since(self) -> bool:
-        """Whether the phone was heard after the first hour."""
+        """Whether anything arrived from the phone after the first hour."""
         return any(self.counts[1:])
 
     def waiting(self) -> "PhoneHours":
-        """The first hour put off by an hour."""
+        """The first hour is postponed by an hour."""
         return PhoneHours(self.start_s, self.counts, self.heard_s, self.waited_hours + 1, self.pooled)
 
     def next(self) -> "PhoneHours":
@@ -47,7 +47,7 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def first_hours(now_s: float, offset_within_hour_s: int) -> PhoneHours:
-    """The hours of a device that is heard for the first time: of the present hour's beginning nothing is known.
+    """The hours of a new device: the first full one, because the beginning of the present one is unknown.
 
     >>> first_hours(12.9 * 3600, offset_within_hour_s=1800).start_s == 13.5 * 3600
     True
@@ -57,9 +57,9 @@ def first_hours(now_s: float, offset_within_hour_s: int) -> PhoneHours:
 
 
 def with_event(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
-    """One more event, which happened `at_s` and is known `now_s`; one of an hour that is closed changes nothing.
+    """The hours with one more event, which happened `at_s` and arrived `now_s`; in a closed hour it changes nothing.
 
-    Called for every fix of every phone: it makes one object and one tuple.
+    Called for every fix of every phone: it allocates one object and one tuple.
 
     >>> with_event(PhoneHours(36_000), 36_010, 36_020).counts, with_event(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
     ((1,), (4, 1))

@@ -1,4 +1,4 @@
-"""CheckHistory: a person's last check-ins and check-outs, in order of their times, bounded."""
+"""The check history: a person's last check-ins and check-outs, in order of their times, bounded."""
 
 from hypothesis import given
 from hypothesis import strategies as st

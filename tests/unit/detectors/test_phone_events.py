@@ -31,7 +31,7 @@ class Phones:
     own: dict[int, Any] = field(default_factory=dict)
     shared: list[Any] = field(default_factory=lambda: [None, None])
     found: list[tuple[int, int, FindingDraft]] = field(default_factory=list)
-    """(device, hour it was told in, draft_of)"""
+    """(device, hour of the finding, finding)"""
 
     def send(self, device: int, at_s: float, known_s: float | None = None) -> None:
         """One fix that was recorded at one time and came at another."""
@@ -71,7 +71,7 @@ class Phones:
         self.advance((MONDAY_HOUR + max(hours) + 1) * HOUR_MS)
 
     def reported(self) -> list[tuple[int, str]]:
-        """(device, draft_of type) of each draft_of."""
+        """(device, finding type) of each finding."""
         return [
             (device, judgement.finding_type.removeprefix("ANOMALY_PHONE_EVENTS_"))
             for device, _, judgement in self.found
@@ -104,7 +104,7 @@ def test_a_phone_that_sends_far_less_is_told_once_with_the_numbers() -> None:
         2,
         4.0,
         "UTC",
-    )  # the first hour of all is not with_event
+    )  # the first hour of all is not counted
     assert evidence["z_score"] < -4  # type: ignore[operator]
     assert told_hour == MONDAY_HOUR + 3 * WEEK + 10
 
