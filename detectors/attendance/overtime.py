@@ -6,11 +6,11 @@ from operator import attrgetter
 
 import msgspec
 
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
-from detectors.finding_draft import Evidence, FindingDraft
+from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_IN, CHECKS

@@ -1,10 +1,10 @@
 """UNAUTHORIZED_SITE: a check-in at a site where the person has no shift around that time."""
 
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
-from detectors.finding_draft import Evidence, FindingDraft
+from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
 from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN

@@ -4,9 +4,9 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance, Location
-from detectors.finding_draft import Evidence, FindingDraft
+from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.tracks import NEAR_DEGREES_PER_M, ROUNDED_DECIMALS, RepeatedSteps, is_rounded, with_fix
 from detectors.policy import NonNegative, Policy, Positive, Share

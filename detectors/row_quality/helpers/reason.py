@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from contracts.findings import Category, FindingType, Severity
-from detectors.finding_draft import Evidence, FindingDraft
+from contracts.findings import Category, Evidence, FindingType, Severity
+from detectors.finding_draft import FindingDraft
 
 _REASONS_SHOWN_MAX = 8
 
