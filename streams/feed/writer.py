@@ -80,7 +80,6 @@ class FeedWriter:
         self._clock = clock
         self._metrics = metrics
         self._limits = limits
-        self._oldest_us: int | None = None
         self._clean: dict[int, list[EventClean]] = {}
 
     def write(self, turn: Turn, outcomes: Outcomes) -> None:
@@ -101,17 +100,11 @@ class FeedWriter:
             else:
                 self._write_message(turn, outcome)  # type: ignore[arg-type]  # the other outcomes are done with
 
-    def note_scored(self, commit_us: int) -> None:
-        """Note that an event was looked at; the oldest of a micro-batch gives its detection latency."""
-        if self._oldest_us is None or commit_us < self._oldest_us:
-            self._oldest_us = commit_us
-
     def flush(self, turn: Turn) -> None:
         """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
         now_us = round(self._clock() * 1e6)
-        if self._oldest_us is not None:
-            self._metrics.detection_seconds.observe(max(0.0, (now_us - self._oldest_us) / 1e6))
-            self._oldest_us = None
+        if turn.oldest_us:
+            self._metrics.detection_seconds.observe(max(0.0, (now_us - turn.oldest_us) / 1e6))
         count = self._limits.processed_events_max
         for tenant_id, events in self._clean.items():
             for part, start in enumerate(range(0, len(events), count)):
@@ -134,10 +127,17 @@ class FeedWriter:
         self._clean = {}
 
     def _write_message(self, turn: Turn, outcome: FeedOutcome) -> None:
+        """Append a message; what cannot be encoded becomes a dead letter of its record, or is counted where a timer caused it.
+
+        Raises:
+            Exception: of a ticket's status, which is the first that is said of its row: the row as a whole has failed.
+        """
         try:
             self._append(turn, outcome)
         except (RecordTooLargeError, msgspec.MsgspecError, ArithmeticError, ValueError) as error:
-            if isinstance(outcome, FindingRaised | TicketStatusChanged):
+            if isinstance(outcome, TicketStatusChanged):
+                raise
+            if isinstance(outcome, FindingRaised):  # of this row, or of an event that had waited
                 self._write_dead_letter(turn, RecordFailed.by(outcome.entry, outcome.change.table, error))
             else:
                 detector = outcome.detector if isinstance(outcome, AbsenceFound) else "rate_limit"

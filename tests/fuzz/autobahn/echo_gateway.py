@@ -21,7 +21,8 @@ from websockets.frames import Frame, Opcode
 from common.logs import configure_logs
 from common.settings import AuthSettings, GatewaySettings, Settings
 from gateway.server import _Gateway
-from gateway.sockets.wire import Seat, SocketWire, text_frame
+from gateway.sockets.gateway_connection import GatewayConnection
+from gateway.sockets.wire import SocketWire, text_frame
 
 _SECRET = "a secret that no case of the suite asks for"
 
@@ -30,7 +31,7 @@ class _Echo(_Gateway):
     """Everything of a gateway but its conversation."""
 
     async def _handle(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, Seat)
+        assert isinstance(connection, GatewayConnection)
         wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
         try:
             while True:

@@ -15,9 +15,9 @@ from unit.gateway.gateway_values import anomaly
 from common.settings import GatewaySettings, KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
+from gateway.feed import feed_reader as module
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_reader import FeedReader
-from gateway.feed.feed_reader import feed_reader as module
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 
