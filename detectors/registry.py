@@ -12,31 +12,14 @@ from typing import Final
 import detectors
 from detectors.interface import Detector
 
-_REPORTED_FIRST: Final = (
-    "data_quality",
-    "attendance_order",
-    "wrong_person",
-    "buddy_punching",
-    "unauthorized_site",
-    "unexpected_location",
-    "impossible_shifts",
-    "late_check_in",
-    "overtime",
-    "missing_check_out",
-    "task_overdue",
-    "checkpoints_skipped",
-    "unusual_completion_time",
-    "ticket_sla_breach",
-    "geofence_violation",
-    "location_spoofing",
-    "unexpected_movement",
-    "ticket_escalated",
-    "work_order_overdue",
-    "device_offline",
-    "phone_events",
-)
+_ORDER: Final = (
+    "data_quality", "attendance_order", "wrong_person", "buddy_punching", "unauthorized_site", "unexpected_location",
+    "impossible_shifts", "late_check_in", "overtime", "missing_check_out", "task_overdue", "checkpoints_skipped",
+    "unusual_completion_time", "ticket_sla_breach", "geofence_violation", "location_spoofing", "unexpected_movement",
+    "ticket_escalated", "work_order_overdue", "device_offline", "phone_events",
+)  # fmt: skip
 """The order in which the findings of one event are written, so that a replay writes the same bytes. Detectors that are
-not named here follow in the order of their names."""
+not listed follow in the order of their names."""
 
 
 def find_detectors(package: ModuleType = detectors) -> tuple[Detector, ...]:
@@ -67,8 +50,7 @@ def _module_paths(package: ModuleType) -> Iterator[str]:
 
 
 def _position(detector: Detector) -> tuple[int, str]:
-    known = detector.name in _REPORTED_FIRST
-    return _REPORTED_FIRST.index(detector.name) if known else len(_REPORTED_FIRST), detector.name
+    return _ORDER.index(detector.name) if detector.name in _ORDER else len(_ORDER), detector.name
 
 
 DETECTORS: Final = find_detectors()
