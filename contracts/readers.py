@@ -1,8 +1,8 @@
-"""The readers' rule: how every consumer of `noc.anomalies` sees each record exactly once.
+"""The readers' rule, by which every consumer of `noc.anomalies` sees each record exactly once.
 
-A worker that was paused and wakes up may append records of a generation that a newer one has fenced
-off, and a worker that takes over may repeat what its predecessor wrote last. A reader that applies this
-rule to each partition from any offset on sees neither.
+A worker that was paused and continues may append records of a generation that a newer one has fenced off, and a worker
+that takes over may repeat what its predecessor wrote last. A reader that applies this rule to each partition, from any
+offset on, sees neither.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ def generation_of(headers: Iterable[tuple[str, bytes | None]] | None) -> int:
     """The writer's generation of a record; 0 where the header is missing.
 
     Args:
-        headers: as the client gives them; some clients give None for a record without any.
+        headers: as the Kafka client returns them; some return None for a record without any.
     """
     for name, value in headers or ():
         if name == GENERATION_HEADER and value is not None:
@@ -23,9 +23,9 @@ def generation_of(headers: Iterable[tuple[str, bytes | None]] | None) -> int:
 
 
 class FeedRule:
-    """Decides record by record whether a reader shows it.
+    """Decides for each record whether a reader accepts it.
 
-    Keeps one number a partition and one a tenant; a reader that starts in the middle of the log passes
+    Keeps one number for each partition and one for each tenant. A reader that starts in the middle of the log accepts
     nothing that it would otherwise have skipped, except repeats of records before its start.
     """
 
@@ -34,7 +34,7 @@ class FeedRule:
         self._last_seq: dict[int, int] = {}
 
     def accepts(self, partition: int, generation: int, record: FeedRecord | Fence) -> bool:
-        """Whether this record is to be shown. Fences are never shown; they raise the bar.
+        """Whether this record is accepted. A fence never is; it raises the generation that later records need.
 
         Args:
             partition: the partition that the record was read from.

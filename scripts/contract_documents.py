@@ -263,7 +263,7 @@ def _components(template: str) -> dict[str, Json]:
             body["description"] = _paragraph(body["description"])
         if "properties" in body:
             _describe(body["properties"], kinds[name], texts)
-            if name not in {kind.__name__ for kind in (*CLIENT, requests.Position)}:
+            if name not in {kind.__name__ for kind in (*CLIENT, requests.ResumePosition)}:
                 _all_are_sent(body, kinds[name])
     return dict(sorted(found.items()))
 

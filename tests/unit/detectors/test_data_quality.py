@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.rows import ROW_TYPES
-from detectors.row_quality.data_quality import DataQualityPolicy, clean, data_quality
+from detectors.row_quality.data_quality import DataQualityPolicy, clean, quality_draft
 from tests.support.changes import NOW, NOW_US
 
 POLICY = DataQualityPolicy()
@@ -119,7 +119,7 @@ def test_what_cannot_be_is_blanked_and_told(table: str, wrong: dict[str, Any], c
     assert reasons[0].column in wrong or code.startswith(("after", "before", "missing"))
     assert cleaned == msgspec.structs.replace(given_row, **dict.fromkeys(blanked))
     assert all(reason.code == "missing" for reason in clean(table, cleaned, NOW_US, POLICY)[1]) or not blanked
-    finding = data_quality(reasons)
+    finding = quality_draft(reasons)
     assert (finding.severity, finding.evidence["reason"], finding.evidence["n"]) == ("INFO", code, 1)
     assert msgspec.json.encode(finding)
 
@@ -151,7 +151,7 @@ def test_a_phone_that_does_not_know_its_speed_is_no_news() -> None:
 
 def test_several_reasons_are_one_finding() -> None:
     wrong = row("location", latitude=95.0, accuracy_m=-4.0, recorded_at=None)
-    evidence = data_quality(clean("location", wrong, NOW_US, POLICY)[1]).evidence
+    evidence = quality_draft(clean("location", wrong, NOW_US, POLICY)[1]).evidence
     assert evidence == {
         "reason": "missing",
         "column": "recorded_at",
@@ -176,7 +176,7 @@ def test_an_update_tells_only_what_is_new_in_it() -> None:
 
 
 def test_text_of_the_row_stands_shortened_in_the_evidence_and_nowhere_else() -> None:
-    finding = data_quality(clean("ticket", row("ticket", status="{person_name}" * 9), NOW_US, POLICY)[1])
+    finding = quality_draft(clean("ticket", row("ticket", status="{person_name}" * 9), NOW_US, POLICY)[1])
     assert finding.evidence["observed"] == ("{person_name}" * 9)[:40]
     assert "{" not in finding.title + finding.description
 
@@ -209,7 +209,7 @@ def test_any_row_is_cleaned_and_a_cleaned_row_has_nothing_left_to_tell(data: Any
     assert {reason.code for reason in clean(table, cleaned, now_us, POLICY)[1]} <= {"missing", "no_area"}
     assert all(reason.column in {field.name for field in fields} for reason in reasons)
     if reasons:
-        msgspec.json.encode(data_quality(reasons))
+        msgspec.json.encode(quality_draft(reasons))
 
 
 def test_a_good_fix_costs_next_to_nothing() -> None:

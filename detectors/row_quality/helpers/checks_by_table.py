@@ -1,17 +1,18 @@
-"""Which values of a row cannot be, by table. Never judges what people did: that is the detectors' part."""
+"""Which values of a row cannot be right, by table. Never judges what people did: the other detectors do."""
 
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Final
 
 from contracts.rows import Assignment, Attendance, Device, Jobneed, Location, Site, Tenant, Ticket, WorkOrder, known
-from detectors.row_quality.helpers.row_check import YEAR_2000, Cleaned, DataQualityPolicy, Reason, RowCheck
+from detectors.row_quality.helpers.reason import Reason
+from detectors.row_quality.helpers.row_check import YEAR_2000, Cleaned, DataQualityPolicy, RowCheck
 from detectors.shared.facts import CHECKS as ATTENDANCE_CHECKS
 from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, AreaError, polygon
 
 _YEAR_2000_S = YEAR_2000.timestamp()
 _SPEED_UNKNOWN = -1.0
-"""What an iPhone says where it does not know its speed (CLLocation.speed)."""
+"""What an iPhone reports where it does not know its speed (CLLocation.speed)."""
 
 _JOB_TYPES = frozenset({"TASK", "TOUR", None})
 _JOB_STATUSES = frozenset({"ASSIGNED", "IN_PROGRESS", "COMPLETED", "CANCELLED", None})
@@ -23,14 +24,9 @@ _WORK_ORDER_STATUSES = frozenset({"OPEN", "IN_PROGRESS", "DONE", "CANCELLED", No
 
 
 def _location(row: Location, now_us: int, policy: DataQualityPolicy, at_s: float | None = None) -> Cleaned | None:
-    latitude, longitude, at, accuracy_m, speed_mps = (
-        row.latitude,
-        row.longitude,
-        row.recorded_at,
-        row.accuracy_m,
-        row.speed_mps,
-    )
-    # Nearly all rows are good, and most rows are fixes: these few comparisons are the whole cost of a good one.
+    latitude, longitude, at = row.latitude, row.longitude, row.recorded_at
+    accuracy_m, speed_mps = row.accuracy_m, row.speed_mps
+    # Nearly all rows are good, and most rows are fixes: a good one costs no more than these few comparisons.
     if (
         latitude is not None
         and longitude is not None
@@ -45,21 +41,21 @@ def _location(row: Location, now_us: int, policy: DataQualityPolicy, at_s: float
         return None
     check = RowCheck(row, now_us, policy)
     if latitude is None and longitude is None:
-        check.there("latitude", "longitude")
-    check.there("recorded_at")
+        check.required("latitude", "longitude")
+    check.required("recorded_at")
     check.position()
     check.number("accuracy_m")
     if speed_mps == _SPEED_UNKNOWN:
         check.unknown("speed_mps")
     else:
         check.number("speed_mps")
-    check.happened("recorded_at")
+    check.past("recorded_at")
     return check.cleaned()
 
 
 def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy, at_s: float | None = None) -> Cleaned | None:
     latitude, longitude, at, accuracy_m = row.latitude, row.longitude, row.occurred_at, row.accuracy_m
-    if (  # as for fixes: the whole cost of a good row
+    if (  # as for fixes: all that a good row costs
         row.person_id is not None
         and row.event_type in ATTENDANCE_CHECKS
         and at is not None
@@ -78,11 +74,11 @@ def _attendance(row: Attendance, now_us: int, policy: DataQualityPolicy, at_s: f
     ):
         return None
     check = RowCheck(row, now_us, policy)
-    check.there("person_id", "event_type", "occurred_at")
+    check.required("person_id", "event_type", "occurred_at")
     check.position()
     check.number("accuracy_m")
-    check.word("event_type", ATTENDANCE_CHECKS)
-    check.happened("occurred_at")
+    check.one_of("event_type", ATTENDANCE_CHECKS)
+    check.past("occurred_at")
     return check.cleaned()
 
 
@@ -90,7 +86,7 @@ def _jobneed(row: Jobneed, now_us: int, policy: DataQualityPolicy) -> Cleaned | 
     planned, due, started, completed = row.planned_start, row.due_at, row.started_at, row.completed_at
     expected, scanned = row.checkpoints_expected, row.checkpoints_scanned
     latest_s = now_us / 1e6 + policy.future_s_max
-    if (  # as for fixes: the whole cost of a good row
+    if (  # as for fixes: all that a good row costs
         row.status in _JOB_STATUSES
         and row.job_type in _JOB_TYPES
         and (expected is None or expected >= 0)
@@ -103,54 +99,54 @@ def _jobneed(row: Jobneed, now_us: int, policy: DataQualityPolicy) -> Cleaned | 
     ):
         return None
     check = RowCheck(row, now_us, policy)
-    check.word("job_type", _JOB_TYPES)
-    check.word("status", _JOB_STATUSES)
+    check.one_of("job_type", _JOB_TYPES)
+    check.one_of("status", _JOB_STATUSES)
     check.number("checkpoints_expected")
     check.number("checkpoints_scanned")
-    check.happened("started_at", "completed_at")
-    check.planned("planned_start", "due_at")
-    # Which of the two is wrong nobody knows; what is kept is what more rules rest on.
-    check.order("after_completed_at", "started_at", "completed_at", blank=("started_at",))
-    check.order("after_due_at", "planned_start", "due_at", blank=("planned_start",))
+    check.past("started_at", "completed_at")
+    check.past_or_future("planned_start", "due_at")
+    # Either of the two may be wrong; the one is kept that more detectors use.
+    check.in_order("after_completed_at", "started_at", "completed_at", blank=("started_at",))
+    check.in_order("after_due_at", "planned_start", "due_at", blank=("planned_start",))
     return check.cleaned()
 
 
 def _device(row: Device, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     seen, battery = row.last_seen, row.battery_percent
-    if (  # as for fixes: the whole cost of a good row
+    if (  # as for fixes: all that a good row costs
         row.status in _DEVICE_STATUSES
         and (battery is None or 0.0 <= battery <= _BATTERY_PERCENT_MAX)
         and (seen is None or _YEAR_2000_S <= seen.timestamp() <= now_us / 1e6 + policy.future_s_max)
     ):
         return None
     check = RowCheck(row, now_us, policy)
-    check.word("status", _DEVICE_STATUSES)
+    check.one_of("status", _DEVICE_STATUSES)
     check.number("battery_percent", most=_BATTERY_PERCENT_MAX)
-    check.happened("last_seen")
+    check.past("last_seen")
     return check.cleaned()
 
 
 def _ticket(row: Ticket, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     check = RowCheck(row, now_us, policy)
-    check.word("status", _TICKET_STATUSES)
-    check.word("priority", _PRIORITIES)
+    check.one_of("status", _TICKET_STATUSES)
+    check.one_of("priority", _PRIORITIES)
     check.number("escalation_level")
-    check.happened("created_at", "updated_at")
+    check.past("created_at", "updated_at")
     return check.cleaned()
 
 
 def _work_order(row: WorkOrder, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     check = RowCheck(row, now_us, policy)
-    check.word("status", _WORK_ORDER_STATUSES)
-    check.happened("created_at", "updated_at")
-    check.planned("due_at")
+    check.one_of("status", _WORK_ORDER_STATUSES)
+    check.past("created_at", "updated_at")
+    check.past_or_future("due_at")
     return check.cleaned()
 
 
 def _assignment(row: Assignment, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     check = RowCheck(row, now_us, policy)
-    check.planned("shift_start", "shift_end")
-    check.order("before_shift_start", "shift_start", "shift_end", blank=("shift_end", "shift_start"))
+    check.past_or_future("shift_start", "shift_end")
+    check.in_order("before_shift_start", "shift_start", "shift_end", blank=("shift_end", "shift_start"))
     return check.cleaned()
 
 
@@ -158,20 +154,20 @@ def _site(row: Site, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     check = RowCheck(row, now_us, policy)
     check.position()
     check.number("geofence_radius_m", above=0.0, most=policy.site_reach_m_max)
-    check.zone()
+    check.time_zone()
     geofence = known(row.geofence)
     if geofence is not None:
         try:
             polygon(geofence, points_max=policy.geofence_points_max, reach_m_max=policy.site_reach_m_max)
         except AreaError as error:
-            # Stays in the row: whoever builds the area meets the same error, and takes no circle in its place.
+            # It stays in the row: building the site's area then fails too, and no circle replaces it.
             check.reasons.append(Reason("no_area", "geofence", str(error)))
     return check.cleaned()
 
 
 def _tenant(row: Tenant, now_us: int, policy: DataQualityPolicy) -> Cleaned | None:
     check = RowCheck(row, now_us, policy)
-    check.zone()
+    check.time_zone()
     return check.cleaned()
 
 
@@ -186,7 +182,7 @@ CHECKS: Final[Mapping[str, Callable[..., Cleaned | None]]] = {
     "site": _site,
     "tenant": _tenant,
 }
-"""By canonical table: takes a row, its commit time in microseconds and the policy; None: the row is good.
+"""By canonical table: takes a row, its commit time in microseconds and the policy; returns None where the row is good.
 
-Those of fixes and checks also take `Event.at_s`, where somebody has worked it out.
+Those of `location` and `attendance` also take `Event.at_s`, where it is known.
 """
