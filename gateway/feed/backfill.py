@@ -16,9 +16,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from common.kafka import librdkafka_config
 from common.settings import GatewaySettings, KafkaSettings
 from contracts.messages import UnrecoverableReason
-from contracts.readers import generation_of
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.feed.history import StoredRecord
+from watchfloor_client.readers import generation_of
 
 _POLL_S = 0.5
 _CONSUME_MAX = 500
