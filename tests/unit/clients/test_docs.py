@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.conftest import scripted
+from support.scripted_gateway import scripted
 from unit.clients.test_typescript import PACKAGE, run, tsc
 
 from contracts.messages import ADVICE

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from common.errors import WatchfloorError
 from watchfloor_client import (
+    AddressError,
     Connected,
     Disconnected,
     Event,
@@ -19,6 +19,7 @@ from watchfloor_client import (
     Gap,
     Message,
     Position,
+    RefusedError,
     Resumed,
     Stream,
     upkeep,
@@ -211,7 +212,7 @@ def test_a_close_code_asks_for_its_own_delay(scripted: Callable[..., Any]) -> No
 
 def test_a_refused_token_ends_the_feed_unless_there_is_a_new_one(scripted: Callable[..., Any]) -> None:
     gateway = scripted(lambda visit: visit.close(4401))
-    with pytest.raises(WatchfloorError, match="refuses the token"):
+    with pytest.raises(RefusedError, match="refuses the token"):
         collect(feed_at(gateway.url, "old"), 9)
     assert gateway.tokens == ["old"]
 
@@ -225,7 +226,7 @@ def test_a_refused_token_ends_the_feed_unless_there_is_a_new_one(scripted: Calla
 def test_tokens_that_are_new_each_time_and_always_refused_are_not_made_for_ever(scripted: Callable[..., Any]) -> None:
     numbers = iter(range(100))
     gateway = scripted(lambda visit: visit.close(4401))
-    with pytest.raises(WatchfloorError, match="refuses the token"):
+    with pytest.raises(RefusedError, match="refuses the token"):
         collect(feed_at(gateway.url, lambda: f"t{next(numbers)}"), 9)
     assert len(gateway.tokens) == 2
 
@@ -233,7 +234,7 @@ def test_tokens_that_are_new_each_time_and_always_refused_are_not_made_for_ever(
 @pytest.mark.parametrize(("code", "advice"), [(4403, "noc:view"), (4413, "report")])
 def test_codes_that_say_no_end_the_feed_with_what_to_do(scripted: Callable[..., Any], code: int, advice: str) -> None:
     gateway = scripted(lambda visit: visit.close(code))
-    with pytest.raises(WatchfloorError, match=str(code)) as raised:
+    with pytest.raises(RefusedError, match=str(code)) as raised:
         collect(feed_at(gateway.url), 9)
     assert advice in raised.value.advice
     assert len(gateway.visits) == 1
@@ -244,7 +245,7 @@ def test_a_silent_connection_is_given_up(scripted: Callable[..., Any]) -> None:
     events = collect(feed_at(gateway.url, silence_s_max=0.3), 2)
     assert kinds(events) == ["Connected", "Disconnected"]
     assert isinstance(events[1], Disconnected)
-    assert "nothing heard" in events[1].reason
+    assert "nothing received" in events[1].reason
 
 
 def test_a_quiet_connection_is_kept_by_pings(scripted: Callable[..., Any]) -> None:
@@ -261,14 +262,14 @@ def test_a_quiet_connection_is_kept_by_pings(scripted: Callable[..., Any]) -> No
 
 
 def test_an_address_that_is_no_gateway_is_refused(scripted: Callable[..., Any]) -> None:
-    with pytest.raises(WatchfloorError, match="not a WebSocket address"):
+    with pytest.raises(AddressError, match="not a WebSocket address"):
         collect(feed_at("http://127.0.0.1:1"), 1)
-    with pytest.raises(WatchfloorError, match="token in a file"):
+    with pytest.raises(AddressError, match="token in a file"):
         collect(feed_at("ws://127.0.0.1:1/?token=x"), 1)
 
 
 def test_a_token_is_not_sent_readable_over_a_network() -> None:
-    with pytest.raises(WatchfloorError, match="readable to everybody"):
+    with pytest.raises(AddressError, match="unencrypted"):
         _ = FeedOptions("ws://noc.example.com", lambda: "t").address
     allowed = FeedOptions("ws://noc.example.com", lambda: "t", allow_plaintext=True)
     assert allowed.address == "ws://noc.example.com/ws/noc/dashboard/"
@@ -314,7 +315,7 @@ def test_a_refused_handshake_is_tried_again_only_where_that_can_help(status: int
         Thread(target=server.serve_forever, daemon=True).start()
         feed = feed_at(f"ws://127.0.0.1:{server.server_port}")
         if final:
-            with pytest.raises(WatchfloorError, match=str(status)):
+            with pytest.raises(AddressError, match=str(status)):
                 collect(feed, 1)
         else:
             [event] = collect(feed, 1)
@@ -380,7 +381,7 @@ def test_a_token_source_without_a_new_token_is_asked_again(scripted: Callable[..
     def token() -> str:
         asked.append("")
         if len(asked) == 2:
-            raise WatchfloorError("the token file cannot be read", "")
+            raise OSError("the token file cannot be read")
         return "old" if len(asked) < 4 else "new"
 
     def script(visit: Any) -> None:

@@ -132,7 +132,7 @@ class Reader:
         before = self.tracker.position
         if frame["type"] == "connection_established" and self.started is None:
             self.started = frame["seq"]
-        for event in self.tracker.hear(frame):
+        for event in self.tracker.receive(frame):
             self._note(event, before, gateway)
 
     def start_again(self) -> None:

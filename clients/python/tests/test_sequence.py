@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from watchfloor_client.events import Connected, Event, Gap, Message, Resumed
 from watchfloor_client.sequence import Position, SequenceTracker
 
-SCENARIOS = json.loads((Path(__file__).parents[2] / "support" / "sequence.json").read_text("utf-8"))
+SCENARIOS = json.loads((Path(__file__).parents[3] / "tests" / "support" / "sequence.json").read_text("utf-8"))
 
 
 def told(event: Event, body: dict[str, Any]) -> object:
@@ -43,18 +43,18 @@ def test_scenario(scenario: dict[str, Any]) -> None:
         if "open" in step:
             assert as_json(tracker.opened()) == step["open"], number
         else:
-            assert [told(event, step["hear"]) for event in tracker.hear(step["hear"])] == step["told"], number
+            assert [told(event, step["hear"]) for event in tracker.receive(step["hear"])] == step["told"], number
     assert as_json(tracker.position) == scenario["position"]
 
 
 @given(arrivals=st.lists(st.integers(1, 30), max_size=80))
 def test_whatever_arrives_each_number_is_shown_once_and_every_missing_one_lies_in_a_gap(arrivals: list[int]) -> None:
     tracker = SequenceTracker()
-    tracker.hear({"type": "connection_established", "tenant_id": 1, "epoch": "e1", "seq": 0})
+    tracker.receive({"type": "connection_established", "tenant_id": 1, "epoch": "e1", "seq": 0})
     shown: list[int] = []
     missed: set[int] = set()
     for seq in arrivals:
-        for event in tracker.hear({"type": "anomaly_detected", "seq": seq, "prev_seq": seq - 1}):
+        for event in tracker.receive({"type": "anomaly_detected", "seq": seq, "prev_seq": seq - 1}):
             if isinstance(event, Gap):
                 assert event.first is not None
                 assert event.last is not None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts.messages import ADVICE, Advice, CloseCode, Reconnect
 from watchfloor_client.closing import Backoff, advice_for, retry_after_s
+from watchfloor_client.contract import ADVICE, Advice, CloseCode, Reconnect
 
 
 def backoff(chance: float = 1.0, *, delay_s: float = 0.5) -> Backoff:
@@ -16,29 +16,29 @@ def advice(delay_s: int) -> Advice:
 
 def test_delays_grow_up_to_their_limit() -> None:
     waiting = backoff(delay_s=0.02)
-    delays = [waiting.next_delay_s(advice(0), lived_s=0) for _ in range(14)]
+    delays = [waiting.next_delay_s(advice(0), signed_in_s=0) for _ in range(14)]
     assert delays[:4] == [0.02, 0.04, 0.08, 0.16]
     assert delays[-1] == 60.0
 
 
 @pytest.mark.parametrize(("chance", "delay_s"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
 def test_a_share_of_the_delay_is_left_to_chance(chance: float, delay_s: float) -> None:
-    assert backoff(chance).next_delay_s(advice(8), lived_s=0) == delay_s
+    assert backoff(chance).next_delay_s(advice(8), signed_in_s=0) == delay_s
 
 
-def test_a_connection_that_lived_starts_the_growth_anew() -> None:
+def test_a_connection_that_signed_in_starts_the_growth_anew() -> None:
     waiting = backoff()
-    assert [waiting.next_delay_s(advice(1), lived_s=lived) for lived in (0, 9.9, 0, 10, 0)] == [1, 2, 4, 1, 2]
+    assert [waiting.next_delay_s(advice(1), signed_in_s=lived) for lived in (0, 9.9, 0, 10, 0)] == [1, 2, 4, 1, 2]
 
 
 @pytest.mark.parametrize(("chance", "delay_s"), [(0.0, 30.0), (1.0, 45.0)])
 def test_what_the_server_asks_for_is_waited_at_least(chance: float, delay_s: float) -> None:
-    assert backoff(chance).next_delay_s(advice(5), lived_s=0, asked_s=30) == delay_s
+    assert backoff(chance).next_delay_s(advice(5), signed_in_s=0, asked_s=30) == delay_s
 
 
 def test_a_delay_that_has_grown_above_what_the_server_asks_for_holds() -> None:
     waiting = backoff()
-    assert [waiting.next_delay_s(advice(5), lived_s=0, asked_s=6) for _ in range(4)] == [9, 10, 20, 40]
+    assert [waiting.next_delay_s(advice(5), signed_in_s=0, asked_s=6) for _ in range(4)] == [9, 10, 20, 40]
 
 
 @pytest.mark.parametrize(
