@@ -141,7 +141,7 @@ from deploy.embedded.progress import PlainReporter
 from deploy.embedded.state import StateDir
 state = StateDir(pathlib.Path({str(tmp_path / "s")!r})); state.open()
 launcher = Launcher(state, StackOptions(), PlainReporter(), threading.Event())
-launcher.start_guard()
+launcher.start_orphan_stopper()
 child = launcher.start(ChildSpec("one", (sys.executable, "-c", "import time; time.sleep(60)"), state.log("one"), 1))
 state.write_endpoints({{}})
 print(child.pid, flush=True)
@@ -174,7 +174,7 @@ def test_a_child_that_dies_is_told_with_its_last_lines_and_started_again(make: M
     supervisor.stop()
     assert child.pid == restarts[0] != first
     text, lines = said.events[0]
-    assert "one was killed by SIGKILL; it is started again in 0.05 s" in text
+    assert "one was killed by SIGKILL; it will be restarted in 0.05 s" in text
     assert lines == ["up"]
     assert failures == []
 
