@@ -1,9 +1,9 @@
 """Writes docs/detectors from the detectors' docstrings and policies, with findings of a run over a labelled life.
 
     python scripts/detector_docs.py            writes the pages
-    python scripts/detector_docs.py --check    exits with 1 when one is not current
+    python scripts/detector_docs.py --check    exits with 1 if one is not current
 
-The examples come from the fold over three weeks of one made-up company: the same seed gives the same findings.
+The examples come from three simulated weeks of one company; the same seed gives the same findings.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a module of a package
@@ -32,10 +32,10 @@ _RANGES = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def documents(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
-    """File name to text, of every page.
+    """The text of every page by its file name.
 
     Args:
-        found: detector and what it found, in the order of the log.
+        found: detectors with what they found, in the order of the log.
     """
     by_detector: dict[str, list[Found]] = {}
     for detector, finding in found:
@@ -45,7 +45,7 @@ def documents(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
 
 
 def findings() -> Iterator[tuple[str, Found]]:
-    """What each detector finds in the life. Detectors of the same finding type run one after the other."""
+    """What each detector finds in the simulated weeks. Detectors of the same finding type run one after the other."""
     life = Life(SEED, Span(weeks=WEEKS, learning_weeks=LEARNING_WEEKS), tenants=1)
     changes = list(life.changes())
     left = list(DETECTORS)
@@ -62,7 +62,7 @@ def findings() -> Iterator[tuple[str, Found]]:
 
 
 def _subject(detector: Detector) -> str:
-    """The finding type, or what its finding types begin with: the first word of its module's text."""
+    """The finding type, or what its finding types begin with: the first word of its module's docstring."""
     return _summary(detector).split()[0].strip(",:").removesuffix("_BELOW")
 
 
@@ -122,7 +122,7 @@ def _page(detector: Detector, found: list[Found]) -> str:
 
 
 def _text(docstring: str) -> Iterator[str]:
-    """The docstring as Markdown: its doctest as a block of code."""
+    """The docstring as Markdown, with its doctest as a block of code."""
     lines, code = docstring.splitlines(), False
     for line in lines:
         if line.startswith(">>>") and not code:
@@ -158,7 +158,7 @@ def _limit(kind: Any, key: str) -> float | None:
 
 
 def _texts(struct: type[Any]) -> dict[str, str]:
-    """The texts below a struct's fields."""
+    """The docstrings of a struct's fields."""
     node = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     body = node.body if isinstance(node, ast.ClassDef) else []
     texts = {}
@@ -187,8 +187,8 @@ def _examples(found: list[Found]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write or check; the exit code."""
-    configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are no news here
+    """Write or check the pages; return the exit code."""
+    configure_logs("error", process="evaluation")  # the planted wrong rows need no warnings
     pages = documents(findings())
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if _read(DIRECTORY / name) != text]

@@ -58,7 +58,7 @@ def test_the_table_has_a_line_a_check_and_ends_with_the_count(watchfloor: Run, d
     done = watchfloor("doctor", "--state-dir", str(dead_settings.parent), "--timeout-s", "5")
     assert done.returncode == 1
     lines = [line.rstrip() for line in done.stdout.splitlines()]
-    assert lines[-1] == "6 to cure"
+    assert lines[-1] == "6 to fix"
     assert any(line.startswith("machine") and "no stack is ready in" in line for line in lines)
     assert sum("→ " in line for line in lines) == 6
 
@@ -139,7 +139,7 @@ def test_a_process_that_is_gone_is_named(tmp_path: Path) -> None:
     gone.wait()
     assert machine(tmp_path, {"kafka": 1, "worker": [1]})[0].state is State.OK
     result = machine(tmp_path, {"kafka": 1, "worker": [1, gone.pid]})[0]
-    assert (result.state, result.detail) == (State.PROBLEM, "not alive: worker")
+    assert (result.state, result.detail) == (State.PROBLEM, "not running: worker")
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
