@@ -12,7 +12,7 @@ for stage in $stages; do
         lint)
             ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo >/dev/null ||
                 { printf 'watchfloor: the lint stage failed\n' >&2; exit 1; } ;;
-        unit) pytest tests/unit tests/contract tests/fuzz $code ;;
+        unit) pytest tests/unit tests/fuzz $code ;;
         chain) pytest tests/chain ;;
         browser)
             if command -v chromium >/dev/null; then pytest tests/browser

@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
+from support.feed_records import anomaly, limited, ticket
+from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
 

@@ -17,10 +17,10 @@ from typing import Self
 
 import pytest
 from chaos.cluster import Cluster
-from chaos.company import TABLES, Company
 from chaos.inspection import inspect
 from chaos.load import Load
 from chaos.logs import Logs
+from chaos.random_company import TABLES, Company
 from chaos.topic_reader import Reader
 from chaos.verifier import Verdict
 from chaos.workers import Supervisor, Worker

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
-from unit.gateway.gateway_values import anomaly
+from support.feed_records import anomaly
 
 from common.kafka import aiokafka_config, ensure_topics
 from common.settings import GatewaySettings, KafkaSettings

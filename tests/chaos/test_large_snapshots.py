@@ -1,9 +1,8 @@
 """Snapshots that do not fit into one RecordBatch, on a real broker: killed in the middle, compacted hard."""
 
 import pytest
-from chaos.acts import kill_at_random_points, pause_past_the_session
+from chaos.acts import compact_hard, kill_at_random_points, pause_past_the_session
 from chaos.scene import Scene, chosen, long_form
-from chaos.test_compaction import compact_hard
 
 pytestmark = pytest.mark.timeout(1_800)
 

@@ -14,9 +14,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from support.paths import ROOT
+
 from deploy.embedded.ports import choose
 
-ROOT = Path(__file__).parents[2]
 READY_S_MAX = 120.0
 STOP_S_MAX = 60.0
 _POLL_S = 0.02

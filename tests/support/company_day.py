@@ -14,7 +14,7 @@ from simulation.live.rounds import rounds
 from simulation.live.simulation import Plan, ResumePoint, Simulation
 from simulation.live.sql import GROWING_TABLES
 from simulation.live.wind_down import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
-from tests.support.changes import Worker, change
+from support.changes import Worker, change
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COMMIT_DELAY = timedelta(seconds=0.4)

@@ -20,9 +20,9 @@ import httpx
 import jwt
 import psutil
 import psycopg
-from support.log_scan import scan
 
 from common.settings import Settings, load_settings
+from support.log_scan import scan
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from support.stack import RunningStack
 
 TWO_DETECTORS = {

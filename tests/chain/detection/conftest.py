@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from chain.detection.company import Company, World
+from chain.detection.watched_company import Company, World
 from pydantic import SecretStr
 from support.operator import fresh_id
 from support.stack import RunningStack

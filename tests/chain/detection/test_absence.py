@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from chain.detection.company import AGO, Company, World, heard, listen
+from chain.detection.watched_company import AGO, Company, World, heard, listen
 from support.stack import wait_for
 
 pytestmark = pytest.mark.timeout(240)

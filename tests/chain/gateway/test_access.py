@@ -9,9 +9,9 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess
+from support.feed_records import anomaly
+from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from common.kafka import ensure_topics

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess, free_port
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.feed_records import anomaly
+from support.gateway_process import FeedWriter, GatewayProcess, free_port
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin

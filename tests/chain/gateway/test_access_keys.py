@@ -10,10 +10,10 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.stack import wait_for
 
 from gateway.access.jwks import REFETCH_INTERVAL_S

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import Client
+from support.gateway_process import Client
 from support.stack import RunningStack, wait_for
 
 QUICK = {"HEALTH_INTERVAL_S": 1, "FEED_STATUS_HOLD_S": 1, "FEED_STATUS_INTERVAL_S": 2, "BROKER_SILENCE_S_MAX": 2}

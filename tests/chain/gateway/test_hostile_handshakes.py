@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway, unharmed
+from support.attacked_gateway import TunedGateway, unharmed
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import CLOSE, TEXT, RawSocket, frame
 from support.stack import wait_for
 

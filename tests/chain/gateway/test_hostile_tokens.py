@@ -12,12 +12,12 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway, unharmed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from support.attacked_gateway import TunedGateway, unharmed
+from support.feed_records import anomaly
+from support.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
 
 Json = dict[str, Any]
 KID = "the only key"

@@ -3,9 +3,9 @@
 import itertools
 from pathlib import Path
 
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
+from support.feed_records import anomaly, limited, ticket
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import ProcessedEvent
 

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from support.operator import Operator, fresh_id, insert, update
-from support.replays import Compared, compare
+from support.replay_comparison import Compared, compare
 from support.stack import RunningStack, wait_for
 
 from contracts.topics import partition_of

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.conftest import scripted
-from unit.clients.test_typescript import PACKAGE, run, tsc
+from support.typescript import PACKAGE, run, tsc
 
 from contracts.messages import ADVICE
 
-__all__ = ["scripted", "tsc"]
+__all__ = ["tsc"]
 
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "clients.md").read_text("utf-8")
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
-from support.visible import STREAM, Transcript, View
-from unit.gateway.gateway_values import AUTH, NOW
+from support.expected_messages import STREAM, Transcript, View
+from support.feed_records import AUTH, NOW
 
 from common.settings import GatewaySettings, Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record

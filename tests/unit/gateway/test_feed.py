@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
-from unit.gateway.gateway_values import anomaly
+from support.feed_records import anomaly
 
 from common.settings import GatewaySettings, KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers

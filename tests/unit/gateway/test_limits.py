@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
-from unit.gateway.gateway_values import AUTH
+from support.feed_records import AUTH
 
 from common.settings import Settings, SourceSettings, TableMapping
 from contracts.envelope import ChangeDecoder

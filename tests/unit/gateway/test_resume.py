@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.gateway_values import NOW, anomaly
+from support.feed_records import NOW, anomaly
 from unit.gateway.gateway_world import Wire, World
 
 from contracts.feed import encode_record

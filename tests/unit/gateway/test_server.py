@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from unit.gateway.gateway_values import AUTH
+from support.feed_records import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -1,0 +1,122 @@
+"""Wrong rows on their way through the worker: cleaned before the detectors, told once, never a dead letter."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from support.changes import Worker, change, check_in, shift
+
+from contracts.envelope import Change
+from detectors.registry import named
+from streams.state.tables import TenantTables
+
+
+def worker(*detectors: str, **more: Any) -> Worker:
+    return Worker(detectors=named(["data_quality", *detectors]), **more)
+
+
+def reported(records: list[Any]) -> list[tuple[str, Any]]:
+    return [(f.finding_type, f.evidence.get("reason")) for record in records for f in record.findings]
+
+
+def site(lsn: int = 50, op: str | None = None, **more: Any) -> Change:
+    return change("site", {"id": 4, "tenant_id": 1, "latitude": 48.0, "longitude": 11.0} | more, lsn=lsn, op=op)
+
+
+def policy(settings: dict[str, Any], lsn: int) -> Change:
+    return change(
+        "policy", {"id": 1, "tenant_id": 1, "detector": "data_quality", "settings": json.dumps(settings)}, lsn=lsn
+    )
+
+
+def test_a_wrong_row_is_told_and_judged_by_what_is_left_of_it() -> None:
+    (record,) = worker("wrong_person").run([check_in(latitude=95.0, longitude=11.0, verified_person_id=23)])
+    assert reported([record]) == [("DATA_QUALITY", "not_on_earth"), ("WRONG_PERSON", None)]
+    assert (record.event_type, record.site_id, record.person_id) == ("attendance", 4, 17)
+
+
+def test_the_detectors_see_the_cleaned_row() -> None:
+    (record,) = worker("unauthorized_site").run([check_in(event_type="CHECK_INN")])
+    assert reported([record]) == [("DATA_QUALITY", "not_one_of_the_known_words")]
+
+
+def test_a_time_that_was_told_before_and_is_blanked_again_is_no_time_for_the_detectors() -> None:
+    row = {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": "CHECK_IN"}
+    later = row | {"occurred_at": datetime(2027, 3, 2, tzinfo=UTC)}
+    wrong = change("attendance", later, later | {"site_id": 5}, lsn=100)
+    assert worker("unauthorized_site").run([shift(), wrong]) == []
+
+
+def test_it_is_told_only_where_it_runs_and_where_the_policy_lets_it() -> None:
+    wrong = check_in(accuracy_m=-1.0)
+    assert Worker(detectors=named(["wrong_person"])).run([wrong]) == []
+    sut = worker()
+    assert reported(sut.run([wrong])) == [("DATA_QUALITY", "negative")]
+    assert sut.run([policy({"enabled": False}, 200), check_in(2, accuracy_m=-1.0, lsn=201)]) == []
+
+
+def test_a_row_of_a_snapshot_and_one_over_the_limit_are_cleaned_and_not_told() -> None:
+    assert worker().run([change("device", {"id": 1, "tenant_id": 1, "battery_percent": 200.0}, op="r")]) == []
+    records = worker(limit=1).run([check_in(1), check_in(2, accuracy_m=-1.0, lsn=101)])
+    assert records == []
+
+
+def test_a_shift_that_ends_before_it_starts_is_told_and_is_no_shift() -> None:
+    sut = worker("unauthorized_site")
+    wrong = shift(lsn=10)
+    row = {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4}
+    wrong = change("assignment", row | {"shift_start": wrong.row.shift_end, "shift_end": wrong.row.shift_start}, lsn=10)
+    (first, second) = sut.run([site(), wrong, check_in()])
+    assert (first.event_type, first.person_id, first.site_id, first.seq) == ("assignment", 17, 4, 1)
+    assert reported([first, second]) == [("DATA_QUALITY", "before_shift_start"), ("UNAUTHORIZED_SITE", None)]
+    assert second.findings[0].evidence["n"] == 0
+
+
+def test_a_deleted_row_is_not_looked_at() -> None:
+    wrong = {"id": 1, "tenant_id": 1, "timezone": "Nowhere"}
+    assert worker().run([change("site", None, wrong)]) == []
+
+
+def test_a_wrong_site_is_told_with_its_id_and_what_was_right_of_it_is_kept() -> None:
+    sut = worker("wrong_person")
+    (record,) = sut.run([site(name="Depot", timezone="Mars/Base", geofence_radius_m=90.0)])
+    assert reported([record]) == [("DATA_QUALITY", "no_time_zone")]
+    assert (record.event_type, record.site_id, record.site_name) == ("site", 4, "Depot")
+    facts = place_of(sut).facts
+    assert (facts.timezone, facts.area.distance_m(48.0, 11.0)) == ("UTC", 0.0)
+
+
+def place_of(sut: Worker) -> Any:
+    return sut.scorer._runner.site_contexts.at(sut.state.derived(TenantTables), 1, 4)
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[11, 48], [11.01, 48], [11.01, 48.01], [11, 48.01], [11, 48]]]}
+
+
+def test_a_polygon_goes_before_the_radius_and_a_wrong_one_leaves_no_area() -> None:
+    sut = worker()
+    assert sut.run([site(geofence=json.dumps(SQUARE), geofence_radius_m=10.0)]) == []
+    area = place_of(sut).facts.area
+    assert (area.distance_m(48.005, 11.005), area.distance_m(48.02, 11.005) > 1_000) == (0.0, True)
+    wrong = site(51, geofence='{"type":"Polygon","coordinates":[]}', geofence_radius_m=10.0)
+    assert reported(sut.run([wrong])) == [("DATA_QUALITY", "no_area")]
+    assert place_of(sut).facts.area is None
+
+
+def test_an_area_is_built_once_and_anew_when_its_site_or_its_limits_change() -> None:
+    sut = worker()
+    sut.run([site(geofence=json.dumps(SQUARE))])
+    area = place_of(sut).facts.area
+    sut.run([policy({"future_s_max": 5}, 60)])
+    assert place_of(sut).facts.area is area
+    sut.run([policy({"geofence_points_max": 4}, 61)])
+    assert place_of(sut).facts.area is None
+    sut.run([policy({}, 62), site(63, geofence_radius_m=10.0)])
+    assert place_of(sut).facts.area.distance_m(48.005, 11.005) > 0
+
+
+def test_a_reference_row_that_is_wrong_costs_nothing_of_the_limit() -> None:
+    sut = worker(limit=1)
+    sut.run([site(), change("tenant", {"id": 1, "timezone": "Nowhere"}, lsn=60), check_in(1)])
+    assert [record.seq for record in sut.feed()] == [1]
+    assert reported(sut.feed()) == [("DATA_QUALITY", "no_time_zone")]
