@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from support.expected_messages import STREAM, Transcript, View, wrong_with
 from support.published_contract import heard_problems
+from support.waiting import let_pass_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -90,7 +91,7 @@ class Viewer:
                 pass
             finally:
                 self._socket = None
-            await asyncio.sleep(self._random.uniform(0.05, 0.6))
+            await let_pass_async(self._random.uniform(0.05, 0.6))
 
     async def _read(self, socket: ClientConnection) -> None:
         position = None if self.begun is None else self._whole

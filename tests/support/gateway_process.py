@@ -31,7 +31,7 @@ from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.access.tokens import mint_token
 from support.log_scan import scan
 from support.published_contract import check_heard, check_said, said_problems
-from support.stack import wait_for
+from support.waiting import until
 
 SECRET = "the secret of the gateway's chain tests"
 AUTH = AuthSettings(hs256_secret=SECRET)
@@ -76,7 +76,7 @@ class FeedWriter:
         """Delete the feed's topic and make it anew, empty."""
         name = self.names.anomalies
         self._admin.delete_topics([name])[name].result(10)
-        wait_for(lambda: name not in self._admin.list_topics(timeout=5).topics, "the topic is gone")
+        until(lambda: name not in self._admin.list_topics(timeout=5).topics, "the topic is gone")
         self._create(name)
 
     def raw(self, tenant: int, value: bytes) -> None:
@@ -157,7 +157,7 @@ class GatewayProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         process = self.process
-        wait_for(lambda: self.ready() or process.poll() is not None, "the gateway is ready", READY_S)
+        until(lambda: self.ready() or process.poll() is not None, "the gateway is ready", within_s=READY_S)
         assert self.ready(), f"the gateway is not ready:\n{self.words()}"
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:

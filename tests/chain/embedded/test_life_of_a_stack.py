@@ -14,8 +14,9 @@ import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
+from support.waiting import until
 
 from common.kafka import librdkafka_config
 
@@ -51,10 +52,10 @@ def is_captured(stack: RunningStack, name: str, timeout_s: float = 60) -> bool:
     consumer = Consumer(librdkafka_config(settings.kafka, group_id=uuid.uuid4().hex, auto_offset_reset="earliest"))
     consumer.subscribe([f"{settings.kafka.topic_prefix}.public.tenant"])
     try:
-        wait_for(
+        until(
             lambda: (record := consumer.poll(0.5)) is not None and f'"{name}"'.encode() in (record.value() or b""),
             f"the change of {name} arrives",
-            timeout_s,
+            within_s=timeout_s,
         )
     finally:
         consumer.close()
@@ -155,7 +156,7 @@ def test_a_launcher_killed_hard_leaves_nothing_even_without_its_guard(own: Runni
 def test_the_guard_ends_the_children_of_a_launcher_killed_hard(own: RunningStack) -> None:
     own.process.kill()
     own.process.wait()
-    wait_for(lambda: not processes_of(own.state_dir), "the guard stops everything", 60)
+    until(lambda: not processes_of(own.state_dir), "the guard stops everything", within_s=60)
     assert not (own.state_dir / "endpoints.json").exists()
 
 
@@ -170,7 +171,7 @@ def test_a_worker_or_gateway_that_dies_is_told_and_started_again(own: RunningSta
 def test_capture_goes_on_after_a_server_died(own: RunningStack, name: str) -> None:
     before = own.pid(name)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: own.pid(name) != before, f"{name} is started again", 60)
+    until(lambda: own.pid(name) != before, f"{name} is started again", within_s=60)
 
     def accepts() -> bool:
         try:
@@ -179,7 +180,7 @@ def test_capture_goes_on_after_a_server_died(own: RunningStack, name: str) -> No
             return False
         return True
 
-    wait_for(accepts, "PostgreSQL accepts rows", 60)
+    until(accepts, "PostgreSQL accepts rows", within_s=60)
     assert is_captured(own, f"after {name} died", 120), own.report()
 
 

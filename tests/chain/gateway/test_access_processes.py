@@ -10,7 +10,7 @@ import httpx
 import pytest
 from support.feed_records import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
-from support.stack import wait_for
+from support.waiting import until
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'
@@ -40,7 +40,7 @@ def signed_in(gateway: GatewayProcess, tenant: int = 1) -> Client:
         except (OSError, EOFError, WebSocketException):
             return None
 
-    return wait_for(attempt, "somebody answers at the port", 5)
+    return until(attempt, "somebody answers at the port", within_s=5)
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(

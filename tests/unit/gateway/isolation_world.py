@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from support.expected_messages import STREAM, Transcript, View
 from support.feed_records import AUTH, NOW
+from support.waiting import until_async
 
 from common.settings import GatewaySettings, Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record
@@ -179,11 +180,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nobody is behind."""
-        for _ in range(2_000):
-            if not self.runtime.hub.waiting():
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("somebody stays behind")
+        await until_async(lambda: not self.runtime.hub.waiting(), "nobody is behind", within_s=5)
 
     async def close(self) -> None:
         self._serving.cancel()

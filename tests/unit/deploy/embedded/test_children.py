@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.stack import wait_for
+from support.waiting import until
 
 from common.errors import WatchfloorError
 from deploy.embedded.child import Child, ChildSpec
@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
 
 def up(child: Child) -> None:
-    wait_for(lambda: child.last_words(1) == ["up"], f"{child.spec.name} says that it is up")
+    until(lambda: child.last_words(1) == ["up"], f"{child.spec.name} says that it is up")
 
 
 def test_a_child_logs_to_its_file_and_stops_on_its_signal(make: Make) -> None:
@@ -152,8 +152,8 @@ time.sleep(60)
     child = psutil.Process(int(launcher.stdout.readline()))
     launcher.kill()
     launcher.wait()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child is stopped", 10)
-    wait_for(lambda: not list((tmp_path / "s" / "run").iterdir()), "the guard clears the records", 10)
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child is stopped", within_s=10)
+    until(lambda: not list((tmp_path / "s" / "run").iterdir()), "the guard clears the records", within_s=10)
     assert not (tmp_path / "s" / "endpoints.json").exists()
 
 
@@ -170,7 +170,7 @@ def test_a_child_that_dies_is_told_with_its_last_lines_and_started_again(make: M
     first = child.pid
     supervisor = supervise(child, said, restarts, failures)
     os.kill(first or 0, signal.SIGKILL)
-    wait_for(lambda: restarts, "the restart")
+    until(lambda: restarts, "the restart")
     supervisor.stop()
     assert child.pid == restarts[0] != first
     text, lines = said.events[0]
@@ -183,7 +183,7 @@ def test_restarts_of_a_child_that_keeps_dying_are_further_and_further_apart(make
     child, said = make("raise SystemExit(3)"), Said()
     child.start()
     supervisor = supervise(child, said, [], [])
-    wait_for(lambda: len(said.events) >= 5, "five deaths", 20)
+    until(lambda: len(said.events) >= 5, "five deaths", within_s=20)
     supervisor.stop()
     delays = [float(text.split(" in ")[1].split(" s")[0]) for text, _ in said.events[:5]]
     assert delays == [0.05, 0.1, 0.2, 0.2, 0.2]
@@ -194,7 +194,7 @@ def test_a_full_disk_ends_the_stack_instead_of_restarting_for_ever(make: Make) -
     child, failures = make("print('PANIC: No space left on device'); raise SystemExit(1)"), list[WatchfloorError]()
     child.start()
     supervisor = supervise(child, Said(), [], failures)
-    wait_for(lambda: failures, "the failure")
+    until(lambda: failures, "the failure")
     supervisor.stop()
     assert str(failures[0]).startswith("the disk is full: one ended with code 1: free space")
 
@@ -211,7 +211,7 @@ def test_a_full_disk_ends_the_stack_instead_of_restarting_for_ever(make: Make) -
 def test_an_end_while_starting_says_why_in_one_line(make: Make, line: str, expected: str) -> None:
     child = make(f"print({line!r}); print('\\tat some.Java.frame(Error.java:1)'); raise SystemExit(1)")
     child.start()
-    wait_for(lambda: child.exit_code() is not None, "its end")
+    until(lambda: child.exit_code() is not None, "its end")
     failure = str(ended_while_starting(child, child.last_words(10)))
     assert expected in failure
     assert "\n" not in failure
@@ -226,7 +226,7 @@ def test_failed_tasks_are_restarted_after_growing_delays_until_all_is_well() -> 
 
     watch = ConnectorWatch(OPTIONS, said, restart)
     watch.start()
-    wait_for(lambda: len(times) >= 6, "six looks")
+    until(lambda: len(times) >= 6, "six looks")
     watch.stop()
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] >= 0.04
@@ -245,7 +245,7 @@ def test_an_absent_connect_does_not_end_the_watch() -> None:
 
     watch = ConnectorWatch(OPTIONS, Said(), restart)
     watch.start()
-    wait_for(lambda: len(looks) >= 3, "three looks")
+    until(lambda: len(looks) >= 3, "three looks")
     watch.stop()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from support.waiting import until
 
 from common.settings import AuthSettings
 from simulation.live.operations import Planted
@@ -60,9 +61,7 @@ def test_the_feeds_of_all_tenants_are_counted_by_type(scripted: Callable[..., An
     _, watch = pair(gateway.url, (1, 2))
     watch.start()
     assert watch.wait_connected(10)
-    deadline = time.monotonic() + 10
-    while watch.messages < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: watch.messages >= 4, "both feeds are heard", within_s=10)
     watch.stop()
     assert watch.seen == {"WRONG_PERSON": 2, "ticket_updated": 2}
     assert len(set(gateway.tokens)) == 2

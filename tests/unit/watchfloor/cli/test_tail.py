@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import let_pass
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,7 +20,7 @@ def steady(visit: Any) -> None:
     visit.welcome()
     for seq in range(1, 200):
         visit.anomaly(seq, seq - 1, anomaly_type="WRONG_PERSON", severity="HIGH", title=f"number {seq}")
-        time.sleep(0.05)
+        let_pass(0.05)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.waiting import stays_async
 
 from streams.engine.kafka import fetcher as module
 from streams.engine.kafka.fetcher import Fetcher
@@ -170,8 +171,7 @@ def test_a_reading_up_to_an_offset_waits_for_the_transaction_before_it(
         log.write(None, 1)
         reader, _ = fetcher(log, monkeypatch)
         reading = asyncio.create_task(read(reader, 0, 3))
-        await asyncio.sleep(0.05)
-        assert not reading.done()
+        await stays_async(lambda: not reading.done(), "the reading waits", for_s=0.05)
         log.finish(7, commit=commit)
         return await asyncio.wait_for(reading, 5)
 

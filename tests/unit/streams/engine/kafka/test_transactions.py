@@ -14,6 +14,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.waiting import stays_async
 
 from streams.engine.kafka import transactions as module
 from streams.engine.kafka.appender import Append
@@ -278,7 +279,6 @@ def test_nothing_is_sent_before_the_commit() -> None:
         broker.requests.clear()
         await appender.append("a", 0, [record(b"v")])
         await appender.append_whole("s", 0, [(b"k", b"v")], generation=1)
-        await asyncio.sleep(0.01)
-        assert not broker.requests
+        await stays_async(lambda: not broker.requests, "nothing is sent", for_s=0.01)
 
     with_appender(broker, write)

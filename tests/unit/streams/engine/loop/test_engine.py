@@ -12,6 +12,7 @@ import pytest
 from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
+from support.waiting import loop_turns
 
 from common.settings import WorkerSettings
 from streams.engine.kafka.faust_app import faust_app
@@ -111,16 +112,13 @@ def test_a_revocation_waits_for_the_round_under_way_and_no_longer(steps: int, tm
     async def run(worker: Worker) -> None:
         await worker.decide()
         running = asyncio.create_task(worker.run())
-        for _ in range(steps):
-            await asyncio.sleep(0)
+        await loop_turns(steps)
         await asyncio.wait_for(worker.revoke(), 1.0)
         written = len(log.topics["feed", 0])
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await loop_turns(50)
         assert len(log.topics["feed", 0]) == written, "the next owner may have its fence there by now"
         await worker.decide()
-        for _ in range(1_000):
-            await asyncio.sleep(0)
+        await loop_turns(1_000)
         running.cancel()
 
     async def with_worker() -> None:

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
+from support.waiting import let_pass_async
 
 from common.settings import WorkerSettings
 from streams.engine.log.changelog import encode_position
@@ -100,7 +101,7 @@ class SlowFetcher(MemoryFetcher):
     async def read_pieces(self, place: Any, start: int, end: int | None = None) -> Any:
         async for records in super().read_pieces(place, start, end):
             if place.topic == "state" and any(record.offset == 50 for record in records):
-                await asyncio.sleep(self._pause_s)
+                await let_pass_async(self._pause_s)
             yield records
 
 

@@ -20,6 +20,7 @@ from support.text_application import (
     plain_fold,
     recovered,
 )
+from support.waiting import loop_turns
 
 from streams.engine.log.changelog import Changelog, encode_position
 from streams.engine.model import OutputRecord, PartitionPosition
@@ -86,8 +87,7 @@ def test_a_paused_owner_that_wakes_up_in_the_middle_of_one_does_no_harm(
         waking = asyncio.create_task(_go_on(paused))
         for _ in range(40):
             await owner.cycle.run_once()
-            for _ in range(draws.randrange(3)):
-                await asyncio.sleep(0)
+            await loop_turns(draws.randrange(3))
         await waking
         owner.pass_time(seconds=120)  # it looks for late writes every minute
         for _ in range(40):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryFetcher, MemoryLog
 from support.text_application import EVENTS, Life, feed_of, log_with, plain_fold, recovered
+from support.waiting import let_pass_async
 
 from common.settings import WorkerSettings
 from streams.engine.kafka.fetcher import Fetched
@@ -181,7 +182,7 @@ def test_what_arrives_for_a_copy_that_was_given_away_is_dropped() -> None:
     class Slow(MemoryFetcher):
         async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
             fetched = await super().fetch(offsets, wait_ms)
-            await asyncio.sleep(0.01)
+            await let_pass_async(0.01)
             return fetched
 
     copies = Copies(log, draws, Slow(log, lambda: 7))
