@@ -8,10 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
-from support.feed_records import anomaly, limited, ticket
 from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
 from support.waiting import let_pass, stays
+from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
 

@@ -8,8 +8,8 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
-from support.feed_records import anomaly
 from support.waiting import let_pass_async, until_async
+from unit.gateway.gateway_values import anomaly
 
 from common.kafka import aiokafka_config, ensure_topics
 from common.settings import GatewaySettings, KafkaSettings

@@ -1,7 +1,6 @@
-"""The command line as a process, and what it meets: a state directory, a port where nothing listens."""
+"""The command line as a process, and the state directory that it meets."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,14 +9,6 @@ from pathlib import Path
 import pytest
 
 SECRET = "a secret of thirty-two bytes or more"
-
-
-@pytest.fixture
-def dead_port() -> int:
-    """A port where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""A gateway that does what a test tells it: real sockets, scripted answers."""
+"""A gateway for the tests of clients: real sockets, scripted answers."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -106,3 +107,11 @@ def scripted() -> Iterator[Callable[..., ScriptedGateway]]:
     yield start
     for gateway in started:
         gateway.stop()
+
+
+@pytest.fixture
+def dead_port() -> int:
+    """A port where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -9,9 +9,9 @@ from typing import Any
 
 import jwt
 import pytest
-from support.feed_records import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.waiting import until
+from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from common.kafka import ensure_topics

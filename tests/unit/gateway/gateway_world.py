@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from support.feed_records import NOW, instant
+from unit.gateway.gateway_values import NOW, instant
 
 from common.settings import GatewaySettings
 from contracts.feed import FeedRecord, encode_record

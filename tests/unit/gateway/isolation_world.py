@@ -12,8 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from support.expected_messages import STREAM, Transcript, View
-from support.feed_records import AUTH, NOW
 from support.waiting import until_async
+from unit.gateway.gateway_values import AUTH, NOW
 
 from common.settings import GatewaySettings, Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record

@@ -9,7 +9,7 @@ import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.feed_records import AUTH, SECRET
+from unit.gateway.gateway_values import AUTH, SECRET
 
 from common.errors import SettingsError
 from common.settings import AuthSettings

@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import NOW
+from unit.gateway.gateway_values import NOW
 
 from contracts.audit import AuditRecord
 from gateway.delivery.audit import Actor, AuditTrail

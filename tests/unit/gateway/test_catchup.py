@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import anomaly, limited, ticket
+from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.gateway_world import Wire, World
 
 from contracts.feed import FeedRecord

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
-from support.feed_records import anomaly
 from support.waiting import let_pass_async, until_async
+from unit.gateway.gateway_values import anomaly
 
 from common.settings import GatewaySettings, KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers

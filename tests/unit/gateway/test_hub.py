@@ -2,7 +2,7 @@ from collections import defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import anomaly, instant, limited, ticket
+from unit.gateway.gateway_values import anomaly, instant, limited, ticket
 from unit.gateway.gateway_world import World
 
 from contracts.feed import FeedRecord, ProcessedEvent

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.expected_messages import STREAM, View
-from support.feed_records import anomaly, limited, ticket
+from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.isolation_world import EPOCH, Client, World, token_of
 
 from contracts.feed import FeedRecord

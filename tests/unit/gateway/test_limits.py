@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
-from support.feed_records import AUTH
 from support.waiting import let_pass_async, until_async
+from unit.gateway.gateway_values import AUTH
 
 from common.settings import Settings, SourceSettings, TableMapping
 from contracts.envelope import ChangeDecoder

@@ -1,4 +1,4 @@
-from support.feed_records import anomaly, limited, ticket
+from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.gateway_world import World
 
 from gateway.access.scope import Scope

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import NOW, anomaly, instant, ticket
+from unit.gateway.gateway_values import NOW, anomaly, instant, ticket
 
 from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, filled, stream_messages

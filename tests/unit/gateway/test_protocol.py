@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
-from support.feed_records import NOW, identity
+from unit.gateway.gateway_values import NOW, identity
 
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
 from contracts.requests import ResumePosition

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import NOW, anomaly, ticket
+from unit.gateway.gateway_values import NOW, anomaly, ticket
 from unit.gateway.gateway_world import Wire, World
 
 from contracts.messages import CriticalUnseen, MessageSeen

@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.feed_records import NOW, anomaly
 from support.waiting import let_pass_async
+from unit.gateway.gateway_values import NOW, anomaly
 from unit.gateway.gateway_world import Wire, World
 
 from contracts.feed import encode_record

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from support.feed_records import AUTH, NOW, SECRET, identity, instant
+from unit.gateway.gateway_values import AUTH, NOW, SECRET, identity, instant
 
 from common.settings import AuthSettings, Settings
 from contracts.revocations import (

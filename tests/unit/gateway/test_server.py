@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from support.feed_records import AUTH
 from support.waiting import until_async
+from unit.gateway.gateway_values import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.feed_records import NOW, anomaly, identity
+from unit.gateway.gateway_values import NOW, anomaly, identity
 from unit.gateway.gateway_world import Wire, World
 
 from contracts.audit import AuditRecord
