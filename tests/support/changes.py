@@ -45,7 +45,7 @@ def change(
 ) -> Change:
     """One committed change; the operation follows from which rows there are."""
     row_type = ROW_TYPES[table]
-    operation = op or ("d" if after is None else "u" if before is not None else "c")
+    operation: Any = op or ("d" if after is None else "u" if before is not None else "c")
     return Change(
         table,
         operation,
@@ -124,7 +124,7 @@ class Worker:
 
     def feed(self) -> list[AnomalyDetected | TicketUpdated | RateLimited]:
         """Every feed record so far."""
-        return [decode_feed_record(record.value) for record in self.outputs.get(FEED, [])]  # type: ignore[misc]
+        return [decode_feed_record(record.value or b"") for record in self.outputs.get(FEED, [])]
 
 
 def check_in(

@@ -97,7 +97,7 @@ class CompanyDay:
 
     def _commit(self, transactions: Iterable[Transaction], at: datetime) -> None:
         at_us = round((at + COMMIT_DELAY).timestamp() * 1e6)
-        changes = []
+        changes: list[Change] = []
         for transaction in transactions:
             changes.extend(self._change(operation, at_us) for operation in transaction.operations)
             self.rows += len(transaction.operations)

@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -34,7 +35,7 @@ from support.published_contract import check_heard, check_said, said_problems
 from support.waiting import until
 
 SECRET = "the secret of the gateway's chain tests"
-AUTH = AuthSettings(hs256_secret=SECRET)
+AUTH = AuthSettings(hs256_secret=SecretStr(SECRET))
 READY_S = 30.0
 
 
@@ -119,9 +120,9 @@ class GatewayProcess:
         """Args: `limits` are settings of the section `gateway`, `auth` those of `auth` in place of the secret."""
         self.feed = feed
         limits = {"authenticate_timeout_s": 2, "queue_bytes_max": 200_000, "port": free_port()} | limits
-        self.port: int = limits["port"]
+        self.port = int(limits["port"])
         # Of several on one port each has its own for the questions that a test asks.
-        self.own_port: int = limits.get("admin_port", self.port)
+        self.own_port = int(limits.get("admin_port", self.port))
         self.log = directory / "gateway.log"
         self.config = directory / "watchfloor.toml"
         self.config.write_text(
@@ -207,7 +208,7 @@ class GatewayProcess:
         path: str = "/ws/noc/dashboard/",
         capabilities: Sequence[str] = (),
         first: Mapping[str, Any] | None = None,
-        **limits: Sequence[int],
+        **limits: Any,
     ) -> "Client":
         """A client that has had its connection_established; it is kept as `client.established`.
 

@@ -196,11 +196,10 @@ class RunningStack:
         """
         before = {table: self._processed(table) for table in rows}
         yield
-        for table, number in rows.items():
-            until(
-                lambda table=table, number=number: self._processed(table) >= before[table] + number,
-                f"the worker has processed {number} rows of {table}",
-            )
+        until(
+            lambda: all(self._processed(table) >= before[table] + number for table, number in rows.items()),
+            f"the worker has processed {rows}",
+        )
 
     def _processed(self, table: str) -> float:
         return self.worker_metric(f'watchfloor_worker_events_total{{table="{table}"}}')

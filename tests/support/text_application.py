@@ -2,6 +2,7 @@
 
 import json
 import random
+from typing import Any
 
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -133,6 +134,7 @@ def keys_of(log: MemoryLog) -> set[bytes]:
 def recovered(log: MemoryLog) -> tuple[dict[int, str], PartitionPosition]:
     """What the changelog alone says."""
     changelog, state = Changelog(), PartitionState(TABLES)
-    changelog.take_in(log.topics["state", 0])
+    records: Any = log.topics["state", 0]
+    changelog.take_in(records)
     changelog.load_into(state)
     return state["text"].data, changelog.position
