@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
+from support.changes import NOW_US, change
 
 from contracts.envelope import Change
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
 from detectors.interface import AbsenceDetector, Detector, Event, FindingDrafts
-from support.changes import NOW_US, change
 
 STEP_US = 1_000_000
 _IDS = (1, 1, 1, 2, 2, 3, 2**63 - 1, -(2**63), 0, -5, None)

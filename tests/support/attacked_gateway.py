@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-
 from support.gateway_process import FeedWriter, GatewayProcess
 
 RSS_GROWTH_BYTES_MAX = 48 << 20

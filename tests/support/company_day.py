@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from support.changes import Worker, change
+
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, TicketUpdated
 from detectors.registry import named
@@ -14,7 +16,6 @@ from simulation.live.rounds import rounds
 from simulation.live.simulation import Plan, ResumePoint, Simulation
 from simulation.live.sql import GROWING_TABLES
 from simulation.live.wind_down import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
-from support.changes import Worker, change
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COMMIT_DELAY = timedelta(seconds=0.4)

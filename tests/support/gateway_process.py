@@ -16,6 +16,9 @@ import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
+from support.log_scan import scan
+from support.published_contract import check_heard, check_said, said_problems
+from support.waiting import until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -30,9 +33,6 @@ from contracts.feed import (
 )
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.access.tokens import mint_token
-from support.log_scan import scan
-from support.published_contract import check_heard, check_said, said_problems
-from support.waiting import until
 
 SECRET = "the secret of the gateway's chain tests"
 AUTH = AuthSettings(hs256_secret=SecretStr(SECRET))

@@ -8,12 +8,11 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import sql
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-
 from support.log_scan import scan
 from support.published_contract import check_heard, check_said
 from support.stack import RunningStack
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 DASHBOARD = "/ws/noc/dashboard/"
 STREAM = "/ws/noc/anomaly-stream/"

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
+from support.memory_log import MemoryLog
 
 from contracts.topics import TopicNames, tenant_key
 from streams.engine.model import OutputRecord
-from support.memory_log import MemoryLog
 
 START_MS = 1_800_000_000_000
 PARTITIONS = 2

@@ -21,10 +21,10 @@ import httpx
 import jwt
 import psutil
 import psycopg
-
-from common.settings import Settings, load_settings
 from support.log_scan import scan
 from support.waiting import until
+
+from common.settings import Settings, load_settings
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0

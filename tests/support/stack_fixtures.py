@@ -12,7 +12,6 @@ from typing import Any
 
 import psycopg
 import pytest
-
 from support.stack import RunningStack
 
 TWO_DETECTORS = {

@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support import engine_life
+from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from common.settings import WorkerSettings
 from streams.engine.log.changelog import Changelog
@@ -15,8 +17,6 @@ from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.engine.takeover.standby import Standby
 from streams.metrics import WorkerMetrics
-from support import engine_life
-from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 TOPICS = EngineTopics(("a",), "feed", ("clean",), "journal", "state")
 TABLES = (TableSpec("text", int, str),)

