@@ -147,3 +147,8 @@ def shift(*, tenant: int = 1, person: int = 17, site: int = 4, lsn: int = 10, nu
         "shift_end": datetime(2026, 3, 2, 16, 0, tzinfo=UTC),
     }
     return change("assignment", row, lsn=lsn)
+
+
+def ticket_row(status: str, *, number: int = 3, **more: Any) -> dict[str, Any]:
+    """A ticket of the first tenant."""
+    return {"id": number, "tenant_id": 1, "status": status, "site_id": 4, "priority": "HIGH"} | more
