@@ -24,7 +24,7 @@ import psycopg
 from support.log_scan import scan
 from support.waiting import until
 
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from common.errors import WatchfloorError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from gateway.access.tokens import Capability, mint_token
 from simulation.live.operations import Planted
 from simulation.live.writer import CompanyWriter

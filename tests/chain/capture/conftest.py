@@ -11,7 +11,10 @@ import pytest
 from chain.capture.captured_records import Records
 from pydantic import SecretStr
 
-from common.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings
+from common.settings.connect import ConnectSettings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
+from common.settings.source import SourceSettings
 
 _tenants = itertools.count(int(time.time()) % 1_000_000 * 1000)  # no two runs on one stack share a tenant
 

@@ -16,7 +16,12 @@ from support.gateway_process import Client
 from support.stack import RunningStack
 from support.waiting import until
 
-QUICK = {"HEALTH_INTERVAL_S": 1, "FEED_STATUS_HOLD_S": 1, "FEED_STATUS_INTERVAL_S": 2, "BROKER_SILENCE_S_MAX": 2}
+QUICK = {
+    "HEALTH__INTERVAL_S": 1,
+    "FEED_STATUS__HOLD_S": 1,
+    "FEED_STATUS__INTERVAL_S": 2,
+    "READER__BROKER_SILENCE_S_MAX": 2,
+}
 
 
 class Watcher:

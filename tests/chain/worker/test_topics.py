@@ -12,9 +12,9 @@ from support.stack import RunningStack
 from support.waiting import until
 
 from common.errors import WatchfloorError
-from common.kafka import ensure_topics
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
+from streams.topics import ensure_topics
 
 
 @pytest.fixture

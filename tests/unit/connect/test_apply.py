@@ -7,7 +7,8 @@ import pytest
 from support.scripted_connect import Cluster
 
 from common.errors import WatchfloorError
-from common.settings import ConnectSettings, Settings
+from common.settings.connect import ConnectSettings
+from common.settings.load import Settings
 from connect.apply import TaskState, apply_connector, connector_state, restart_failed_tasks
 from connect.connector import connector_config
 

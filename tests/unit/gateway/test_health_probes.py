@@ -13,7 +13,7 @@ import httpx
 import pytest
 from support.waiting import let_pass
 
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from gateway.health.probes import ask_connect, ask_database, ask_workers
 from gateway.health.report import DatabaseReading, WorkerReading
 

@@ -1,11 +1,11 @@
-"""docs/settings.md says what common/settings.py says."""
+"""docs/settings.md says what common/settings says."""
 
 import subprocess
 import sys
 
 from support.paths import ROOT
 
-from common.settings import Settings
+from common.settings.load import setting_names
 
 
 def test_the_reference_is_current() -> None:
@@ -18,10 +18,11 @@ def test_the_reference_is_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_setting_is_in_it() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    for section, field in Settings.model_fields.items():
-        assert f"## `[{section}]`" in text
-        assert field.annotation is not None
-        for name in field.annotation.model_fields:
-            assert f"| `{name}` |" in text
+def test_every_setting_is_in_it_below_its_group() -> None:
+    text, documented = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8"), set()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            group = line.strip("#` []")
+        elif line.startswith("| `"):
+            documented.add(f"{group}.{line.split('`')[1]}")
+    assert set(setting_names()) <= documented

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from deploy.embedded.addresses import Addresses, choose_addresses, settings_overrides
 from deploy.embedded.config import merged
 from deploy.embedded.options import StackOptions
@@ -86,17 +86,17 @@ def test_own_servers_get_no_ports() -> None:
 def test_the_users_settings_survive_and_the_launchers_addresses_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WATCHFLOOR_WORKER__MAX_EVENTS_PER_SECOND", "7")
+    monkeypatch.setenv("WATCHFLOOR_WORKER__RATE_LIMIT__MAX_EVENTS_PER_SECOND", "7")
     monkeypatch.setenv("WATCHFLOOR_KAFKA__BOOTSTRAP_SERVERS", "elsewhere:9092")
     memory = Memory()
     url = "postgresql://watchfloor:pw@127.0.0.1:3/watchfloor"
     overrides = overrides_for(StackOptions(), load_settings(), memory, addresses(), url)
     settings = merged(load_settings(), overrides, tmp_path / "watchfloor.toml")
-    assert settings.worker.max_events_per_second == 7
+    assert settings.worker.rate_limit.max_events_per_second == 7
     assert settings.kafka.bootstrap_servers == "127.0.0.1:4"
     assert (settings.source.host, settings.source.port, settings.source.database) == ("127.0.0.1", 3, "watchfloor")
     assert settings.source.password.get_secret_value() == memory.capture_password
     assert settings.auth.hs256_secret is not None
     assert settings.auth.hs256_secret.get_secret_value() == memory.hs256_secret
-    assert (settings.gateway.port, settings.worker.metrics_port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
+    assert (settings.gateway.port, settings.worker.metrics.port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
     assert stat.S_IMODE((tmp_path / "watchfloor.toml").stat().st_mode) == 0o600

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.settings import load_settings
+from common.settings.load import load_settings
 from deploy.embedded.config import child_environment, keep_loopback_direct, merged, server_environment, to_toml
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -35,8 +35,8 @@ def test_children_read_their_settings_from_the_file_and_nothing_leaks(monkeypatc
     monkeypatch.setenv("WATCHFLOOR_CONFIG", "/mine.toml")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx9g")
     monkeypatch.setenv("PGDATA", "/elsewhere")
-    child = child_environment(WORKER__METRICS_PORT="5")
-    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS_PORT"}
+    child = child_environment(WORKER__METRICS__PORT="5")
+    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS__PORT"}
     assert not {"JAVA_TOOL_OPTIONS", "PGDATA", "WATCHFLOOR_CONFIG"} & server_environment().keys()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from deploy.embedded.broker import broker_overrides
 from deploy.embedded.connect_worker import connect_overrides
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from support.changes import Worker, change
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
 from streams.engine.state.partition_state import PartitionState

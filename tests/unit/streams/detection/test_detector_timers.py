@@ -6,7 +6,7 @@ from typing import Any
 from support.changes import NOW, NOW_US, Worker, change, check_in
 from support.sla_tickets import DUE_MS, HOUR_MS, NOW_MS, ticket, types, worker
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
 from streams.engine.state.partition_state import PartitionState

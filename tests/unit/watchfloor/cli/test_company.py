@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from support.waiting import until
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from simulation.live.operations import Planted
 from simulation.live.simulation import Plan
 from simulation.live.writer import CompanyWriter

@@ -3,7 +3,7 @@
 import asyncio
 
 from common.errors import WatchfloorError
-from common.settings import Settings
+from common.settings.load import Settings
 from watchfloor.doctor.checks import Probe, Report, Result, State, Target, examine
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from watchfloor.doctor import process_checks as processes
 from watchfloor.doctor.checks import Report, Result, State, Target
 from watchfloor.local_stack import Endpoints
