@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from support.changes import Worker, change
+
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, TicketUpdated
 from detectors.registry import named
@@ -14,7 +16,6 @@ from simulation.live.rounds import rounds
 from simulation.live.simulation import Plan, ResumePoint, Simulation
 from simulation.live.sql import GROWING_TABLES
 from simulation.live.wind_down import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows, endings
-from tests.support.changes import Worker, change
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 COMMIT_DELAY = timedelta(seconds=0.4)
@@ -97,7 +98,7 @@ class CompanyDay:
 
     def _commit(self, transactions: Iterable[Transaction], at: datetime) -> None:
         at_us = round((at + COMMIT_DELAY).timestamp() * 1e6)
-        changes = []
+        changes: list[Change] = []
         for transaction in transactions:
             changes.extend(self._change(operation, at_us) for operation in transaction.operations)
             self.rows += len(transaction.operations)

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.company_day import CompanyDay
 
 from contracts.findings import FindingType
 from simulation.live.operations import ANOMALIES, Planted
 from simulation.live.simulation import Plan, ResumePoint
-from tests.support.company_day import CompanyDay
 
 LEARNED = {kind for kind in map(str, FindingType) if kind.startswith("ANOMALY_")} | {"UNUSUAL_COMPLETION_TIME"}
 """They take weeks, or many jobs of a kind."""
