@@ -21,14 +21,14 @@ import msgspec
 from msgspec import NODEFAULT, UnsetType
 from msgspec.structs import fields
 
-from contracts import messages, requests
+from contracts import feed_messages, messages, requests
 
 MODULE = Path(__file__).resolve().parent.parent / "clients" / "typescript" / "src" / "contract.ts"
 _HEAD = """// Written by scripts/typescript_types.py from contracts/; do not edit.
 // The messages of contract v1, as JSON has them, and what to do after each close code.
 """
 _UNIONS = {
-    "SequencedMessage": messages.SequencedMessage,
+    "SequencedMessage": feed_messages.SequencedMessage,
     "AnswerMessage": messages.AnswerMessage,
     "NoticeMessage": messages.NoticeMessage,
     "ServerMessage": messages.ServerMessage,
