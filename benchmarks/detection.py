@@ -18,7 +18,7 @@ from rich.console import Console
 from session import run_main
 
 from common.logs import configure_logs
-from evaluation.__main__ import add_life_options, life_of
+from evaluation.__main__ import add_scenario_options, scenario_of
 from evaluation.files import read_changes, read_labels, read_meta
 from evaluation.fold import run
 from evaluation.report import (
@@ -41,7 +41,7 @@ def main() -> bool:
     """Run and print."""
     configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_life_options(parser)
+    add_scenario_options(parser)
     parser.add_argument("--life", type=Path, metavar="DIR", help="the directory of a life, instead of making one")
     parser.add_argument("--publish", action="store_true", help="write the table and the picture to docs/evaluation.md")
     arguments = parser.parse_args()
@@ -61,9 +61,9 @@ def _judged(arguments: argparse.Namespace) -> Report:
     if arguments.life is not None:
         meta = read_meta(arguments.life)
         return judge(run(read_changes(arguments.life), meta.until_s), read_labels(arguments.life), meta)
-    life = life_of(arguments)
-    outcome = run(life.changes(), life.meta.until_s)
-    return judge(outcome, life.labels, life.meta)
+    scenario = scenario_of(arguments)
+    outcome = run(scenario.changes(), scenario.meta.until_s)
+    return judge(outcome, scenario.labels, scenario.meta)
 
 
 def _figures(line: Line) -> list[Figure]:

@@ -17,7 +17,7 @@ from common.logs import configure_logs
 from evaluation.files import LifeFileError, read_changes, read_labels, read_meta, write_changes, write_labels
 from evaluation.fold import run
 from evaluation.report import Report, explained, judge, table
-from simulation.labelled import Life, Span
+from simulation.labelled import Scenario, Span
 
 
 def main() -> int:
@@ -31,13 +31,13 @@ def main() -> int:
         return 2
 
 
-def life_of(arguments: argparse.Namespace) -> Life:
+def scenario_of(arguments: argparse.Namespace) -> Scenario:
     """The life that the command line asks for."""
     span = Span(weeks=arguments.weeks, learning_weeks=arguments.learning_weeks)
-    return Life(arguments.seed, span, tenants=arguments.tenants, planted=not arguments.clean)
+    return Scenario(arguments.seed, span, tenants=arguments.tenants, planted=not arguments.clean)
 
 
-def add_life_options(parser: argparse.ArgumentParser) -> None:
+def add_scenario_options(parser: argparse.ArgumentParser) -> None:
     """The options that say which life to make."""
     parser.add_argument("--seed", type=int, default=7, help="another seed is another life (default 7)")
     parser.add_argument("--weeks", type=int, default=6, help="how long it is (default 6)")
@@ -52,10 +52,10 @@ def _arguments() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     generate = commands.add_parser("generate", help="write a life to a directory")
-    add_life_options(generate)
+    add_scenario_options(generate)
     generate.add_argument("--out", "--write", type=Path, required=True, metavar="DIR")
     evaluate = commands.add_parser("evaluate", help="run a life through the detectors and print the table")
-    add_life_options(evaluate)
+    add_scenario_options(evaluate)
     evaluate.add_argument("directory", type=Path, nargs="?", help="of a life; without one it is made from the seed")
     evaluate.add_argument("--detectors", nargs="+", metavar="NAME", help="run only these")
     evaluate.add_argument(
@@ -65,10 +65,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _generate(arguments: argparse.Namespace) -> int:
-    life = life_of(arguments)
-    count = write_changes(arguments.out, life.changes())
-    labels = life.labels
-    write_labels(arguments.out, life.meta, labels)
+    scenario = scenario_of(arguments)
+    count = write_changes(arguments.out, scenario.changes())
+    labels = scenario.labels
+    write_labels(arguments.out, scenario.meta, labels)
     print(f"{count:,} changes and {len(labels):,} labels in {arguments.out}")
     return 0
 
@@ -79,10 +79,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         outcome = run(read_changes(arguments.directory), meta.until_s, arguments.detectors)
         labels = read_labels(arguments.directory)
     else:
-        life = life_of(arguments)
-        meta = life.meta
-        outcome = run(life.changes(), meta.until_s, arguments.detectors)
-        labels = life.labels
+        scenario = scenario_of(arguments)
+        meta = scenario.meta
+        outcome = run(scenario.changes(), meta.until_s, arguments.detectors)
+        labels = scenario.labels
     report: Report = judge(outcome, labels, meta)
     console = Console(width=130)
     for finding_type in arguments.explain:

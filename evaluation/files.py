@@ -33,14 +33,14 @@ def write_changes(directory: Path, changes: Iterable[RowChange]) -> int:
 
 
 def write_labels(directory: Path, meta: Meta, labels: Iterable[Label]) -> None:
-    """Write what is wrong, and about the life."""
+    """Write what is wrong, and about the scenario."""
     encode = msgspec.json.Encoder().encode
     (directory / META).write_bytes(encode(meta) + b"\n")
     (directory / LABELS).write_bytes(b"".join(encode(label) + b"\n" for label in labels))
 
 
 def read_meta(directory: Path) -> Meta:
-    """About the life.
+    """About the scenario.
 
     Raises:
         LifeFileError: the file is not as documented.

@@ -75,7 +75,7 @@ class Found:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a life."""
+    """What came of a scenario."""
 
     found: list[Found]
     rows: int
@@ -86,7 +86,7 @@ class Outcome:
 def run(
     changes: Iterable[RowChange], until_s: float, detectors: Sequence[str] | None = None, policies: Any = None
 ) -> Outcome:
-    """Fold a life.
+    """Fold a scenario.
 
     Args:
         changes: in commit order.

@@ -1,12 +1,12 @@
-"""Time in a company: days in a time zone, public holidays, and the span of a life. Reads no clock."""
+"""Time in the simulated company: days in a time zone, public holidays, and moments of rows. Reads no clock."""
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 MINUTE_S = 60.0
+SATURDAY = 5
 
 HOLIDAYS: dict[str, frozenset[date]] = {
     "Europe/Berlin": frozenset({date(2026, 4, 3), date(2026, 4, 6), date(2026, 5, 1), date(2026, 5, 14)}),
@@ -14,27 +14,7 @@ HOLIDAYS: dict[str, frozenset[date]] = {
     "Asia/Kolkata": frozenset({date(2026, 3, 4), date(2026, 3, 20), date(2026, 4, 3), date(2026, 4, 14)}),
     "Australia/Sydney": frozenset({date(2026, 4, 3), date(2026, 4, 6), date(2026, 4, 25)}),
 }
-"""Public holidays that fall into the lives that are made; offices are closed then, guards work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """How long a life is."""
-
-    first: date = date(2026, 3, 2)
-    """A Monday. Six weeks from here hold three changes to or from daylight saving time on three continents."""
-    weeks: int = 6
-    learning_weeks: int = 2
-
-    @property
-    def days(self) -> list[date]:
-        """Every day of it."""
-        return [self.first + timedelta(days=number) for number in range(7 * self.weeks)]
-
-    @property
-    def judged_from(self) -> date:
-        """The first day on which what has to be learned is planted."""
-        return self.first + timedelta(days=7 * self.learning_weeks)
+"""Public holidays of the spring of 2026, by time zone; offices are closed then, guards work."""
 
 
 def local_s(day: date, hours: float, zone: ZoneInfo) -> float:
@@ -42,6 +22,11 @@ def local_s(day: date, hours: float, zone: ZoneInfo) -> float:
     whole = day + timedelta(days=int(hours // 24))
     minutes = round(hours % 24 * 60)
     return datetime.combine(whole, time(minutes // 60, minutes % 60), zone).timestamp()
+
+
+def midnight_utc_s(day: date) -> float:
+    """Unix seconds of a day's beginning in UTC."""
+    return datetime.combine(day, time(), UTC).timestamp()
 
 
 def moment(at_s: float) -> datetime:

@@ -1,4 +1,4 @@
-"""Words and places that the simulated company is made of.
+"""The words and cities that the simulated company is made of.
 
 Owns nothing but constants. Cities, their coordinates and time zones are real; companies, streets of
 sites and people are invented, telephone numbers are of the range kept for fiction (555-01xx), and
@@ -34,6 +34,12 @@ CITIES = (
     City("Nairobi", -1.2921, 36.8219, "Africa/Nairobi"),
     City("Osaka", 34.6937, 135.5023, "Asia/Tokyo"),
     City("Brisbane", -27.4698, 153.0251, "Australia/Brisbane"),
+    City("Berlin", 52.5200, 13.4000, "Europe/Berlin"),
+    City("New York", 40.7400, -73.9900, "America/New_York"),
+    City("Mumbai", 19.0800, 72.8800, "Asia/Kolkata"),
+    City("Sydney", -33.8700, 151.2100, "Australia/Sydney"),
+    City("London", 51.5100, -0.1200, "Europe/London"),
+    City("Singapore", 1.3500, 103.8200, "Asia/Singapore"),
 )
 
 TENANT_NAMES = (
@@ -60,7 +66,7 @@ CLIENT_NAMES = (
     "Ferrous Holding",
 )
 
-SITE_KINDS = (
+SITE_NAMES = (
     "Distribution Centre",
     "Head Office",
     "Data Hall",
@@ -89,23 +95,25 @@ FAMILY_NAMES = (
     "Corrigan", "Desrosiers", "Engstrand",
 )  # fmt: skip
 
-TOUR_TITLES = (
-    "Perimeter tour",
-    "Fire exit round",
-    "Night lock-up round",
-    "Cold store temperature round",
-    "Car park patrol",
-    "Server hall walk-through",
+TOURS = (
+    ("Perimeter tour", 35.0),
+    ("Fire exit round", 26.0),
+    ("Night lock-up round", 30.0),
+    ("Cold store temperature round", 22.0),
+    ("Car park patrol", 38.0),
+    ("Server hall walk-through", 42.0),
 )
+"""Title, and minutes that it takes on average."""
 
-TASK_TITLES = (
-    "Clean reception floor",
-    "Restock washrooms",
-    "Test emergency lighting",
-    "Replace air filter",
-    "Empty recycling station",
-    "Check sprinkler valve",
+TASKS = (
+    ("Clean reception floor", 24.0),
+    ("Test emergency lighting", 18.0),
+    ("Inspect the fire doors", 15.0),
+    ("Restock washrooms", 12.0),
+    ("Replace air filter", 21.0),
+    ("Empty recycling station", 9.0),
 )
+"""As for the tours."""
 
 TICKET_TEXTS = (
     "Access badge of a visitor does not open the turnstile at the east entrance.",
