@@ -66,9 +66,10 @@ class Roster:
                 self._label_long_week(site, monday)
         return shifts
 
-    def is_holiday(self, day: date) -> bool:
-        """Whether offices are closed."""
-        return day in HOLIDAYS.get(self._tenant.timezone, frozenset())
+    def is_open(self, site: Site, day: date) -> bool:
+        """Whether people work as on a weekday; guards do so every day."""
+        is_holiday = day in HOLIDAYS.get(self._tenant.timezone, frozenset())
+        return site.kind is not SiteKind.OFFICE or (day.weekday() < SATURDAY and not is_holiday)
 
     def free(self, site: Site, start_s: float, end_s: float) -> Person | None:
         """Somebody of a site who rests before and after these times."""
@@ -102,7 +103,7 @@ class Roster:
         if site.kind is SiteKind.OFFICE:
             if is_weekend:
                 return [between(8, 18, own=7)]
-            if self.is_holiday(day):
+            if not self.is_open(site, day):
                 return []
             is_long = self._planted and self._rng.random() < _LONG_DAY_SHARE
             first = between(8, 22.5, own=0, special=Special.LONG_DAY) if is_long else between(8, 16.5, own=0)

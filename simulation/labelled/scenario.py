@@ -8,10 +8,9 @@ from random import Random
 import msgspec
 
 from simulation.labelled.company import build_companies
-from simulation.labelled.desk import DeskDays
-from simulation.labelled.jobs import JobDays
 from simulation.labelled.roster import Roster
 from simulation.labelled.visits import VisitDays
+from simulation.labelled.work import WorkDays
 from simulation.labelled.workday import Workdays
 from simulation.records import Label, Meta, RowChange
 from simulation.world.calendar import DAY_S, HOUR_S, local_s, midnight_utc_s
@@ -119,8 +118,7 @@ class _CompanyDays:
         self._roster = Roster(timeline, seed, tenant, planted=planted)
         self._workdays = Workdays(timeline, seed, span.judged_from, planted=planted)
         self._visits = VisitDays(timeline, seed, tenant, self._roster, planted=planted)
-        self._jobs = JobDays(timeline, seed, tenant, span.judged_from, planted=planted)
-        self._desk = DeskDays(timeline, seed, tenant, planted=planted)
+        self._work = WorkDays(timeline, seed, tenant, span.judged_from, planted=planted)
         machines = [device for device in tenant.devices if not device.is_phone]
         self._devices = Devices(timeline, seed, tenant.id, machines, midnight_utc_s(span.days[0]))
         self._shifts: dict[date, list[Shift]] = {}
@@ -132,8 +130,9 @@ class _CompanyDays:
         self._workdays.day(self._shifts.get(day, []), day, self._tenant.staff)
         self._visits.day(day)
         for site in self._tenant.sites:
-            self._jobs.day(site, day, is_holiday=self._roster.is_holiday(day))
-            self._desk.day(site, day)
+            if self._roster.is_open(site, day):
+                self._work.give_jobs(site, day)
+            self._work.open_tickets(site, day)
         if self._planted:
             self._wrong_rows(day, other)
             self._outages(day)

@@ -5,13 +5,12 @@ from datetime import date
 from random import Random
 
 from simulation.labelled.roster import Roster
-from simulation.world.attendance import Attendance
+from simulation.world.attendance import CHECK_IN, Attendance
 from simulation.world.calendar import HOUR_S, MINUTE_S, local_s
 from simulation.world.company import Person, Site, SiteKind, Tenant
 from simulation.world.phones import Network
 from simulation.world.shifts import assign
 from simulation.world.timeline import Timeline
-from simulation.world.visits import Visits
 
 Kind = Callable[[Random, Person, float], None]
 """Lives a visit of somebody who is free from a time on."""
@@ -62,69 +61,69 @@ class VisitDays:
                 self._roster.occupy(person, start_s, end_s)
                 visit(rng, person, start_s)
 
-    def _visits(self, rng: Random, person: Person) -> Visits:
-        return Visits(Attendance(self._timeline, rng), person, Network(rng, person.phone_id))
+    def _attendance(self, rng: Random, person: Person) -> tuple[Attendance, Network]:
+        return Attendance(self._timeline, rng), Network(rng, person.phone_id)
 
     def _enter(self, person: Person, site: Site, start_s: float, end_s: float) -> None:
         assign(self._timeline, person, site, start_s, end_s, written_s=start_s - _ENTERED_BEFORE_S)
 
     def _two_sites(self, rng: Random, person: Person, start_s: float) -> None:
         """A morning here and an afternoon an hour's drive away, as entered: nothing is wrong."""
-        visits = self._visits(rng, person)
+        attendance, network = self._attendance(rng, person)
         second_s = start_s + (4 + _REMOTE_WAY_H) * HOUR_S
         for site, begin_s in ((self._near, start_s), (self._home, second_s)):
             end_s = begin_s + 3.5 * HOUR_S
             self._enter(person, site, begin_s, end_s)
-            visits.come(site, begin_s - 4 * MINUTE_S)
-            visits.leave(site, end_s + rng.uniform(0, 10) * MINUTE_S)
+            span = (begin_s - 4 * MINUTE_S, end_s + rng.uniform(0, 10) * MINUTE_S)
+            attendance.stay(site, person, span, network)
 
     def _stranger(self, rng: Random, person: Person, start_s: float) -> None:
         """An hour at a site where the person has nothing to do."""
-        at_s = start_s + rng.uniform(0, 6) * HOUR_S
-        self._visits(rng, person).stay_unauthorized(self._near, (at_s, at_s + HOUR_S), "visited on a day off")
+        self._unauthorized(rng, person, start_s + rng.uniform(0, 6) * HOUR_S, 1.0, "visited on a day off")
 
     def _unentered_swap(self, rng: Random, person: Person, start_s: float) -> None:
         """A whole shift for a colleague, which nobody entered."""
-        at_s = start_s + rng.uniform(0, 600)
-        span = (at_s, at_s + 7.5 * HOUR_S)
-        self._visits(rng, person).stay_unauthorized(self._near, span, "a swap nobody entered")
+        self._unauthorized(rng, person, start_s + rng.uniform(0, 600), 7.5, "a swap nobody entered")
+
+    def _unauthorized(self, rng: Random, person: Person, at_s: float, hours: float, note: str) -> None:
+        attendance, network = self._attendance(rng, person)
+        come, _ = attendance.stay(self._near, person, (at_s, at_s + hours * HOUR_S), network)
+        attendance.label_unauthorized(person, come, note)
 
     def _flight(self, rng: Random, person: Person, start_s: float) -> None:
         """Out here, and minutes later in there, an hour's drive away."""
-        visits = self._visits(rng, person)
+        attendance, network = self._attendance(rng, person)
         middle_s, end_s = start_s + 4 * HOUR_S, start_s + 8 * HOUR_S
         in_s = middle_s + rng.uniform(5, 12) * MINUTE_S
         self._enter(person, self._near, start_s, middle_s)
         self._enter(person, self._home, middle_s, end_s)
-        visits.come(self._near, start_s - 60)
-        visits.leave(self._near, middle_s)
-        entry = visits.come(self._home, in_s)
-        visits.leave(self._home, end_s)
-        visits.label_impossible(self._home, [entry], f"60 km or more in {(in_s - middle_s) / 60:.0f} min")
+        attendance.stay(self._near, person, (start_s - 60, middle_s), network)
+        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
+        attendance.label_impossible(person, [come], f"60 km or more in {(in_s - middle_s) / 60:.0f} min")
 
     def _two_places(self, rng: Random, person: Person, start_s: float) -> None:
         """In at two sites within minutes; both are entered, by two planners."""
-        visits = self._visits(rng, person)
+        attendance, network = self._attendance(rng, person)
         end_s = start_s + 8 * HOUR_S
         self._enter(person, self._near, start_s, end_s)
         self._enter(person, self._home, start_s, end_s)
-        visits.come(self._near, start_s)
-        entry = visits.come(self._home, start_s + rng.uniform(4, 10) * MINUTE_S)
-        visits.leave(self._home, end_s)
-        visits.label_impossible(self._home, [entry], "in at two sites within minutes")
+        attendance.usual(CHECK_IN, self._near, person, start_s, network)
+        in_s = start_s + rng.uniform(4, 10) * MINUTE_S
+        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
+        attendance.label_impossible(person, [come], "in at two sites within minutes")
+        about, note = [f"person:{person.id}"], "never out at the first of two sites"
         self._timeline.label(
-            "MISSING_CHECK_OUT", self._tenant.id, [f"person:{person.id}"], end_s, "never out at the first of two sites",
-            after_s=8 * HOUR_S, required=False,
-        )  # fmt: skip
+            "MISSING_CHECK_OUT", self._tenant.id, about, end_s, note, after_s=8 * HOUR_S, required=False
+        )
 
     def _still_there(self, rng: Random, person: Person, start_s: float) -> None:
         """In there at noon, and minutes later out here, an hour's drive away."""
-        visits = self._visits(rng, person)
+        attendance, network = self._attendance(rng, person)
         in_s, end_s = start_s + 5 * HOUR_S, start_s + 9 * HOUR_S
         out_s = in_s + rng.uniform(4, 10) * MINUTE_S
         self._enter(person, self._near, start_s, out_s)
         self._enter(person, self._home, in_s, end_s)
-        visits.come(self._near, start_s)
-        entries = [visits.come(self._home, in_s), visits.leave(self._near, out_s)]
-        visits.leave(self._home, end_s)
-        visits.label_impossible(self._home, entries, "out here minutes after in there", after_s=15 * MINUTE_S)
+        _, leave = attendance.stay(self._near, person, (start_s, out_s), network)
+        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
+        note = "out here minutes after in there"
+        attendance.label_impossible(person, [come, leave], note, after_s=15 * MINUTE_S)

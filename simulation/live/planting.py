@@ -4,12 +4,13 @@ Owns the choice of whom, so that nobody else's rows become wrong by it. Pure: ti
 from the `Random` given. What follows shows within seconds, or a minute where it takes several rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from simulation.live.fixes import Fixes
 from simulation.live.rota import CHECK_OUT_GRACE_S, LONG_DAY_S, Rota
 from simulation.live.workload import Workload
+from simulation.world.attendance import CHECK_OUT
 from simulation.world.calendar import HOUR_S, MINUTE_S
 from simulation.world.company import Person, Site
 from simulation.world.devices import Devices
@@ -18,11 +19,9 @@ from simulation.world.planted_attendance import attend
 from simulation.world.planted_location import Route, label_location, travelled
 from simulation.world.shifts import Shift, Special, assign
 from simulation.world.timeline import Timeline
-from simulation.world.visits import Visits
 from simulation.world.wrong_rows import FIX_KINDS, write_wrong_row
 
 _BREAK_S_MIN = 6 * MINUTE_S
-"""From wherever one can have walked to."""
 _LATE_S = 18 * MINUTE_S
 _FAR_M_MIN, _FAR_S = 6_000.0, 45.0
 _AT_WORK_SHARE_MIN = 0.2
@@ -31,7 +30,7 @@ _MISSED_WITHIN_S = (20.0, 90.0)
 """Before a check-out is missed it is decided that it will be."""
 _AWAY_M = (300.0, 400.0)
 """Beyond the site's radius."""
-_WALK_FIXES, _WALK_FIX_S = 3, 12.0
+_WALK_MPS, _WALK_FIXES, _WALK_FIX_S = 1.3, 3, 12.0
 """Of somebody who walked out; with the third of them there is no doubt."""
 _DRIVE_FIX_S, _DRIVE_M, _DRIVE_FIXES = 25.0, 400.0, 4
 """Seconds and metres between the fixes of somebody who drives off: 58 km/h from the middle of the site, outside it
@@ -44,16 +43,7 @@ _IDLE_S = 3 * HOUR_S
 
 
 class Planting:
-    """Plants what is found of one tenant. Each method of PLANTS says whether just now it could be done.
-
-    Args:
-        rota: whose shifts.
-        fixes: what their phones send.
-        workload: their jobs and tickets.
-        devices: those that report.
-        rng: chance.
-        timeline: where rows and labels are entered.
-    """
+    """Plants what is found of one tenant. Each method of PLANTS says whether just now it could be done."""
 
     def __init__(
         self, rota: Rota, fixes: Fixes, workload: Workload, devices: Devices, rng: Random, timeline: Timeline
@@ -72,92 +62,87 @@ class Planting:
 
     def wrong_person(self, now_s: float) -> bool:
         """A check-in at which the face check recognised a colleague."""
-
-        def may(shift: Shift) -> bool:
-            is_awaited = bool(shift.presence) and shift.presence[0][0] > now_s and shift not in self._rota.prepared
-            return self._is_back(shift, now_s) or (is_awaited and abs(shift.start_s - now_s) < 10 * MINUTE_S)
-
-        return self._begins(may, now_s, Special.WRONG_FACE)
+        soon = (
+            shift
+            for shift in self._free_shifts()
+            if shift.presence and shift.presence[0][0] > now_s and abs(shift.start_s - now_s) < 10 * MINUTE_S
+        )
+        return self._begin([*self._backs(now_s), *soon], now_s, Special.WRONG_FACE)
 
     def unexpected_location(self, now_s: float) -> bool:
         """A check-in after a break, by phone, from some streets away."""
-        return self._begins(lambda shift: self._is_back(shift, now_s), now_s, Special.ELSEWHERE)
+        return self._begin(self._backs(now_s), now_s, Special.ELSEWHERE)
 
     def late_check_in(self, now_s: float) -> bool:
         """The first check-in of a shift, long after its start."""
-
-        def may(shift: Shift) -> bool:
-            is_awaited = self._rota.prepared.get(shift) is Special.LATE and not self._is_visiting(shift, now_s)
-            return is_awaited and shift.start_s + _LATE_S < now_s < shift.end_s - HOUR_S
-
-        return self._begins(may, now_s, Special.LATE)
+        able = [
+            shift
+            for shift in self._rota.prepared_for(Special.LATE)
+            if shift.start_s + _LATE_S < now_s < shift.end_s - HOUR_S
+            and self._visiting_until_s.get(shift.person.id, 0.0) < now_s
+        ]
+        return self._begin(able, now_s, Special.LATE)
 
     def unauthorized_site(self, now_s: float) -> bool:
         """A check-in of somebody off duty at a site where this person never works."""
 
-        def may(shift: Shift) -> bool:
+        def is_idle(shift: Shift) -> bool:
             was_s = max([until_s for _, until_s in shift.presence if until_s <= now_s], default=0.0)
-            is_free = now_s - max(was_s, self._visiting_until_s.get(shift.person.id, 0.0)) > _IDLE_S
-            is_away = bool(shift.presence) and shift.presence[-1][1] < now_s
-            return is_free and shift not in self._rota.prepared and (is_away or shift.start_s - now_s > _IDLE_S)
+            was_s = max(was_s, self._visiting_until_s.get(shift.person.id, 0.0))
+            is_over = bool(shift.presence) and shift.presence[-1][1] < now_s
+            return now_s - was_s > _IDLE_S and (is_over or shift.start_s - now_s > _IDLE_S)
 
-        shift = self._anyone(may)
+        shift = self._any(shift for shift in self._free_shifts() if is_idle(shift))
         if shift is None:
             return False
-        until_s = self._visiting_until_s[shift.person.id] = now_s + self._rng.uniform(3, 6) * MINUTE_S
-        site = self._visited[shift.person.id]
-        self._visits(shift, now_s).stay_unauthorized(site, (now_s, until_s), "off duty")
+        span, person = (now_s, now_s + self._rng.uniform(3, 6) * MINUTE_S), shift.person
+        self._visiting_until_s[person.id] = span[1]
+        network = self._rota.offline(person, now_s, uses_reader=True)
+        come, _ = self._rota.attendance.stay(self._visited[person.id], person, span, network)
+        self._rota.attendance.label_unauthorized(person, come, "off duty")
         return True
 
     def impossible_shifts(self, now_s: float) -> bool:
         """A check-out at one site, and a minute later a check-in at the next shift's, across the city."""
-
-        def may(shift: Shift) -> bool:
-            is_there = any(from_s + 5 * MINUTE_S < now_s < until_s for from_s, until_s in shift.presence)
-            return is_there and shift.end_s - now_s > _SHIFT_LEFT_S_MIN and self._far_site(shift.site) is not None
-
-        is_enough = len(self._rota.at_work(now_s)) > _AT_WORK_SHARE_MIN * len(self._rota.shifts)
-        shift = self._anyone(may) if is_enough else None
-        site = None if shift is None else self._far_site(shift.site)
-        if shift is None or site is None:
+        at_work = self._rota.at_work(now_s)
+        able = [
+            (shift, site)
+            for shift in at_work
+            if shift.is_present(now_s - 5 * MINUTE_S)
+            and shift.end_s - now_s > _SHIFT_LEFT_S_MIN
+            and (site := self._far_site(shift.site)) is not None
+        ]
+        if not able or len(at_work) <= _AT_WORK_SHARE_MIN * len(self._rota.shifts):
             return False
+        shift, site = self._rng.choice(able)
+        person, attendance, network = shift.person, self._rota.attendance, self._rota.offline(shift.person, now_s)
+        left_s, over_s = now_s - _FAR_S, now_s + self._rng.uniform(4, 9) * MINUTE_S
         self._rota.stop(shift, now_s)
         shift.presence = [(shift.presence[0][0], now_s)]
-        left_s, visits = now_s - _FAR_S, self._visits(shift, now_s, by_phone=True)
-        assign(self._timeline, shift.person, site, left_s, left_s + HOUR_S, now_s)
-        visits.leave(shift.site, left_s)
-        entry = visits.come(site, now_s)
-        over_s = self._visiting_until_s[shift.person.id] = now_s + self._rng.uniform(4, 9) * MINUTE_S
-        visits.leave(site, over_s)
-        visits.label_impossible(site, [entry], f"across the city in {_FAR_S:.0f} s")
+        self._visiting_until_s[person.id] = over_s
+        assign(self._timeline, person, site, left_s, left_s + HOUR_S, now_s)
+        attendance.usual(CHECK_OUT, shift.site, person, left_s, network)
+        come, _ = attendance.stay(site, person, (now_s, over_s), network)
+        attendance.label_impossible(person, [come], f"across the city in {_FAR_S:.0f} s")
         return True
 
     def overtime(self, now_s: float) -> bool:
         """A phone that had no network all day sends a check-in and the check-out of far too long a day."""
-
-        def may(shift: Shift) -> bool:
-            is_long = self._rota.prepared.get(shift) is Special.LONG_DAY
-            return is_long and now_s - shift.start_s > LONG_DAY_S + MINUTE_S
-
-        shift = self._anyone(may)
+        prepared = self._rota.prepared_for(Special.LONG_DAY)
+        shift = self._any(shift for shift in prepared if now_s - shift.start_s > LONG_DAY_S + MINUTE_S)
         if shift is None:
             return False
         self._rota.stop(shift, now_s)
         shift.special = Special.LONG_DAY
         shift.presence = [(shift.start_s - self._rng.uniform(1, 9) * MINUTE_S, shift.start_s + LONG_DAY_S)]
-        network = self._rota.offline(shift.person, now_s)
-        attend(self._rota.attendance, shift, network, self._tenant.persons, by_phone=True)
+        attend(self._rota.attendance, shift, self._rota.offline(shift.person, now_s), self._tenant.persons)
         return True
 
     def missing_check_out(self, now_s: float) -> bool:
         """Somebody went home without a check-out, and no supervisor enters it: there is no row to it."""
-
-        def may(shift: Shift) -> bool:
-            is_gone = self._rota.prepared.get(shift) is Special.NO_CHECK_OUT
-            left_s = shift.end_s + CHECK_OUT_GRACE_S - now_s
-            return is_gone and _MISSED_WITHIN_S[0] < left_s < _MISSED_WITHIN_S[1]
-
-        shift = self._anyone(may)
+        from_s, until_s = (now_s + within_s - CHECK_OUT_GRACE_S for within_s in _MISSED_WITHIN_S)
+        prepared = self._rota.prepared_for(Special.NO_CHECK_OUT)
+        shift = self._any(shift for shift in prepared if from_s < shift.end_s < until_s)
         if shift is None:
             return False
         self._rota.stop(shift, now_s)
@@ -171,26 +156,25 @@ class Planting:
         fix_s = (_WALK_FIX_S, _WALK_FIX_S)
 
         def route(site: Site) -> Route:
-            # The way there was not recorded.
-            return Route(site.radius_m + away_m, 1e9, fix_s, stay_s, fix_s, comes_back=False)
+            far_m = site.radius_m + away_m
+            return Route(far_m, _WALK_MPS, fix_s, stay_s, fix_s, comes_back=False, is_recorded=False)
 
-        return self._strays(now_s, Special.WALK_OUT, route)
+        return self._stray(now_s, Special.WALK_OUT, route)
 
     def unexpected_movement(self, now_s: float) -> bool:
         """A check-in after a break, and the fixes that follow lead away at the speed of a car."""
         far_m, fix_s = (_DRIVE_FIXES - 0.5) * _DRIVE_M, (_DRIVE_FIX_S, _DRIVE_FIX_S)
         route = Route(far_m, _DRIVE_M / _DRIVE_FIX_S, fix_s, comes_back=False)
-        return self._strays(now_s, Special.DRIVE_OUT, lambda _: route)
+        return self._stray(now_s, Special.DRIVE_OUT, lambda _: route)
 
     def location_spoofing(self, now_s: float) -> bool:
         """A fix that says itself that an app made it up."""
-
-        def may(shift: Shift) -> bool:
-            is_again = now_s - self._mocked_s.get(shift.person.id, 0.0) > _MOCK_PAUSE_S
-            waits_since_s = self._fixes.waits_since(shift, now_s)
-            return is_again and waits_since_s is not None and now_s - waits_since_s >= 1
-
-        shift = self._anyone(may)
+        shift = self._any(
+            shift
+            for shift in self._rota.at_work(now_s)
+            if now_s - self._mocked_s.get(shift.person.id, 0.0) > _MOCK_PAUSE_S
+            and now_s - (self._fixes.waits_since(shift, now_s) or now_s) >= 1
+        )
         if shift is None:
             return False
         self._mocked_s[shift.person.id] = now_s
@@ -201,11 +185,11 @@ class Planting:
 
     def data_quality(self, now_s: float) -> bool:
         """A fix with a value that cannot be."""
-        shift = self._anyone(lambda shift: shift.is_present(now_s))
-        if shift is None:
-            return False
-        write_wrong_row(self._timeline, self._rng, shift.site, shift.person, now_s, kinds=FIX_KINDS)
-        return True
+        at_work = self._rota.at_work(now_s)
+        shift = self._any(shift for shift in at_work if self._fixes.waits_since(shift, now_s) is not None)
+        if shift is not None:
+            write_wrong_row(self._timeline, self._rng, shift.site, shift.person, now_s, kinds=FIX_KINDS)
+        return shift is not None
 
     def device_offline(self, now_s: float) -> bool:
         """A device that is in nobody's hand says that it goes offline, and is back after some minutes."""
@@ -216,18 +200,19 @@ class Planting:
         self._devices.lose(self._rng.choice(able), (now_s, now_s + self._rng.uniform(60, 240)), is_marked=True)
         return True
 
-    def _begins(self, may: Callable[[Shift], bool], now_s: float, special: Special) -> bool:
-        shift = self._anyone(may)
+    def _begin(self, able: Sequence[Shift], now_s: float, special: Special) -> bool:
+        shift = self._any(able)
         if shift is not None:
             self._rota.begin(shift, now_s, special)
         return shift is not None
 
-    def _strays(self, now_s: float, special: Special, route: Callable[[Site], Route]) -> bool:
-        def may(shift: Shift) -> bool:
-            is_again = now_s - self._strayed_s.get(shift.person.id, 0.0) > _STRAY_PAUSE_S
-            return is_again and self._is_back(shift, now_s) and shift.end_s - now_s > _SHIFT_LEFT_S_MIN
-
-        shift = self._anyone(may)
+    def _stray(self, now_s: float, special: Special, route: Callable[[Site], Route]) -> bool:
+        shift = self._any(
+            shift
+            for shift in self._backs(now_s)
+            if now_s - self._strayed_s.get(shift.person.id, 0.0) > _STRAY_PAUSE_S
+            and shift.end_s - now_s > _SHIFT_LEFT_S_MIN
+        )
         if shift is None:
             return False
         self._strayed_s[shift.person.id] = now_s
@@ -235,37 +220,37 @@ class Planting:
         fixes = list(travelled(self._rng, receiver, now_s + 1, route(shift.site)))
         span = (fixes[0].at_s, fixes[-1].at_s)
         # The way back takes a break.
-        self._rota.begin(shift, now_s, until_s=span[1])
+        self._rota.begin(shift, now_s, until_s=span[1] + 1)
         self._fixes.send_planned(shift, fixes)
         label_location(self._timeline, shift, special, span)
         return True
 
-    def _visits(self, shift: Shift, now_s: float, *, by_phone: bool = False) -> Visits:
-        network = self._rota.offline(shift.person, now_s)
-        return Visits(self._rota.attendance, shift.person, network, by_phone=by_phone)
+    def _free_shifts(self) -> list[Shift]:
+        """Those that are not prepared for anything."""
+        return [shift for shift in self._rota.shifts.values() if shift not in self._rota.prepared]
 
-    def _is_back(self, shift: Shift, now_s: float) -> bool:
-        """Whether the person may come back from a break now."""
-        left_s = shift.left_s(now_s)
-        return left_s is not None and now_s - left_s > _BREAK_S_MIN
+    def _backs(self, now_s: float) -> list[Shift]:
+        """The shifts of those who may come back from a break now, from wherever one can have walked to."""
+        return [
+            shift
+            for shift in self._free_shifts()
+            if (left_s := shift.left_s(now_s)) is not None and now_s - left_s > _BREAK_S_MIN
+        ]
 
-    def _is_visiting(self, shift: Shift, now_s: float) -> bool:
-        return self._visiting_until_s.get(shift.person.id, 0.0) >= now_s
+    def _any(self, shifts: Iterable[Shift]) -> Shift | None:
+        able = list(shifts)
+        return self._rng.choice(able) if able else None
 
     def _foreign_sites(self, person: Person) -> list[Site]:
         """The sites of the person's city where this person never works."""
-        foreign = [site for site in self._rota.tenant.sites if site not in person.sites]
-        return [site for site in foreign if site.city is person.sites[0].city] or foreign
+        foreign = [site for site in self._tenant.sites if site not in person.sites]
+        return [site for site in foreign if site.city is person.sites[0].city]
 
     def _far_site(self, site: Site) -> Site | None:
         """The site of the same city that is farthest away; None where none is far enough."""
         there = [other for other in self._tenant.sites if other.city is site.city]
         farthest = max(there, key=site.distance_m)
         return farthest if site.distance_m(farthest) >= _FAR_M_MIN else None
-
-    def _anyone(self, may: Callable[[Shift], bool]) -> Shift | None:
-        able = [shift for shift in self._rota.shifts.values() if may(shift)]
-        return self._rng.choice(able) if able else None
 
 
 PLANTS: dict[str, Callable[[Planting, float], bool]] = {

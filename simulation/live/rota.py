@@ -79,9 +79,13 @@ class Rota:
         there = [shift.person for shift in self.at_work(now_s) if shift.site is site]
         return self._rng.choice(there or self.tenant.staff[site.id] or self.tenant.persons)
 
-    def offline(self, person: Person, now_s: float) -> Network:
+    def prepared_for(self, kind: Special) -> list[Shift]:
+        """The shifts of which this can be made."""
+        return [shift for shift, each in self.prepared.items() if each is kind]
+
+    def offline(self, person: Person, now_s: float, *, uses_reader: bool = False) -> Network:
         """The network of a phone that has had none until now."""
-        return Network(self._rng, person.phone_id, (0.0, 0.0), (0.0, 0.0), [(0.0, now_s)])
+        return Network(self._rng, person.phone_id, (0.0, 0.0), (0.0, 0.0), [(0.0, now_s)], uses_reader)
 
     def begin(self, shift: Shift, now_s: float, special: Special = Special.NOTHING, until_s: float = 0.0) -> None:
         """The person checks in now and is at work until a time, or until the next break; then as usual."""

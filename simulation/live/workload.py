@@ -1,7 +1,7 @@
 """What is done besides: tours and tasks, tickets and work orders, each followed by the next one.
 
-Owns how many are under way at a tenant and how long they take. Pure: time comes in as an argument, chance from the
-`Random` given.
+Owns how many are under way at a tenant and how long they take, and those that are planted wrong now. Pure: time comes
+in as an argument, chance from the `Random` given.
 """
 
 from random import Random
@@ -9,14 +9,12 @@ from random import Random
 from simulation.live.rota import Rota
 from simulation.world.calendar import HOUR_S, MINUTE_S
 from simulation.world.desk import (
-    HIGH_PRIORITY_S,
+    BREACH_S,
     LEVEL_MAX,
-    PRIORITIES,
-    PRIORITY_WEIGHTS,
     Ticket,
     WorkOrder,
+    any_priority,
     escalate,
-    label_breach,
     write_ticket,
     write_work_order,
 )
@@ -34,14 +32,7 @@ _DUE_S = (6.0, 15.0)
 
 
 class Workload:
-    """The jobs and the service desk of one tenant.
-
-    Args:
-        rota: who can do what.
-        rng: chance.
-        timeline: where rows are entered.
-        start_s: the time of the opening.
-    """
+    """The jobs and the service desk of one tenant, from the opening on."""
 
     def __init__(self, rota: Rota, rng: Random, timeline: Timeline, start_s: float) -> None:
         self._rota = rota
@@ -49,13 +40,13 @@ class Workload:
         self._rng = rng
         self._timeline = timeline
         persons = len(self._tenant.persons)
-        for share, give in (
+        for share, begin in (
             (_JOBS_SHARE, self._give_job),
             (_TICKETS_SHARE, self._open_ticket),
             (_WORK_ORDERS_SHARE, self._order_work),
         ):
             for _ in range(max(2, round(share * persons))):
-                give(start_s, rng.uniform(0.02, 0.95))
+                begin(start_s, rng.uniform(0.02, 0.95))
 
     def skip_checkpoints(self, now_s: float) -> bool:
         """A tour comes when it is done, with fewer checkpoints than it should have."""
@@ -75,20 +66,18 @@ class Workload:
 
     def breach(self, now_s: float) -> bool:
         """A ticket comes from another system hours after it was created, and nobody has time for it."""
-        created_s = now_s + self._rng.uniform(*_DUE_S) - HIGH_PRIORITY_S
-        ticket = self._ticket("HIGH", created_s, now_s + self._rng.uniform(*_TICKET_S), now_s, is_late=True)
-        label_breach(self._timeline, ticket, write_ticket(self._timeline, self._rng, ticket))
+        created_s = now_s + self._rng.uniform(*_DUE_S) - BREACH_S["HIGH"]
+        self._ticket("HIGH", created_s, now_s + self._rng.uniform(*_TICKET_S), now_s)
         return True
 
     def escalate(self, now_s: float) -> bool:
         """Somebody does not want to wait for a ticket any longer."""
         rows = self._timeline.rows("ticket", self._tenant.id)
         able = [row for row in rows if row["escalation_level"] < LEVEL_MAX and row["status"] != "RESOLVED"]
-        if not able:
-            return False
-        row = self._rng.choice(able)
-        escalate(self._timeline, self._tenant.id, row["id"], row["escalation_level"] + 1, now_s)
-        return True
+        if able:
+            row = self._rng.choice(able)
+            escalate(self._timeline, self._tenant.id, row["id"], row["escalation_level"] + 1, now_s)
+        return bool(able)
 
     def overdue_work(self, now_s: float) -> bool:
         """A vendor has been at it since yesterday, and the deadline is here."""
@@ -101,19 +90,12 @@ class Workload:
 
     def _job(self, now_s: float, *, is_tour: bool) -> Job:
         """A job that is given out now."""
-        rng = self._rng
-        site = rng.choice(self._tenant.sites)
+        rng, site = self._rng, self._rng.choice(self._tenant.sites)
         title, minutes = rng.choice(TOURS if is_tour else TASKS)
-        return Job(
-            site=site,
-            person=self._rota.someone(site, now_s),
-            title=title,
-            planned_s=now_s,
-            due_s=now_s + _TIME_TO_DO_S,
-            started_s=now_s + rng.uniform(1, 4) * MINUTE_S,
-            takes_s=usual_duration_s(rng, site, minutes),
-            checkpoints=rng.randrange(4, 10) if is_tour else 0,
-        )
+        started_s, takes_s = now_s + rng.uniform(1, 4) * MINUTE_S, usual_duration_s(rng, site, minutes)
+        checkpoints = rng.randrange(4, 10) if is_tour else 0
+        person = self._rota.someone(site, now_s)
+        return Job(site, person, title, now_s, now_s + _TIME_TO_DO_S, started_s, takes_s, checkpoints)
 
     def _give_job(self, now_s: float, done_share: float = 0.0) -> None:
         """The next job; of one that is under way already so much is done."""
@@ -121,38 +103,27 @@ class Workload:
         if done_share:
             job.planned_s = job.started_s = now_s - done_share * job.takes_s
         write_job(self._timeline, job, job.planned_s, now_s)
-        ends_s = (job.started_s or now_s) + job.takes_s
-        self._timeline.call(ends_s + self._rng.uniform(1, 5) * MINUTE_S, self._give_job)
+        self._timeline.call(job.done_s + self._rng.uniform(1, 5) * MINUTE_S, self._give_job)
 
     def _open_ticket(self, now_s: float, done_share: float = 0.0) -> None:
         """The next ticket; of one that is being dealt with already so much is done."""
-        [priority] = self._rng.choices(PRIORITIES, PRIORITY_WEIGHTS)
         takes_s = self._rng.uniform(*_TICKET_S)
         created_s = now_s - done_share * takes_s
-        ticket = self._ticket(priority, created_s, created_s + takes_s, now_s)
-        write_ticket(self._timeline, self._rng, ticket)
-        closed_s = ticket.ends_s + ticket.closed_after_s
+        closed_s = self._ticket(any_priority(self._rng), created_s, created_s + takes_s, now_s)
         self._timeline.call(closed_s + self._rng.uniform(0.5, 3) * MINUTE_S, self._open_ticket)
 
-    def _ticket(self, priority: str, created_s: float, ends_s: float, now_s: float, *, is_late: bool = False) -> Ticket:
-        site = self._rng.choice(self._tenant.sites)
-        return Ticket(
-            site=site,
-            person=self._rota.someone(site, now_s),
-            priority=priority,
-            created_s=created_s,
-            ends_s=ends_s,
-            closed_after_s=self._rng.uniform(2, 6) * MINUTE_S,
-            is_late=is_late,
-            written_s=now_s,
-        )
+    def _ticket(self, priority: str, created_s: float, ends_s: float, now_s: float) -> float:
+        """Write a ticket; returns when it is closed."""
+        site, closed_s = self._rng.choice(self._tenant.sites), ends_s + self._rng.uniform(2, 6) * MINUTE_S
+        ticket = Ticket(site, self._rota.someone(site, now_s), priority, created_s, ends_s, closed_s, now_s)
+        write_ticket(self._timeline, self._rng, ticket)
+        return closed_s
 
     def _order_work(self, now_s: float, done_share: float = 0.0) -> None:
-        """The next work order; the first ones begin sooner."""
+        """The next work order; one that is there already begins sooner."""
         rng = self._rng
         begun_s = now_s + (1 - done_share) * rng.uniform(5, 20) * MINUTE_S
         ends_s = begun_s + rng.uniform(5, 20) * MINUTE_S
         due_s = now_s + rng.randrange(4, 72) * HOUR_S
-        order = WorkOrder(rng.choice(self._tenant.sites), now_s, begun_s, due_s, ends_s)
-        write_work_order(self._timeline, rng, order)
+        write_work_order(self._timeline, rng, WorkOrder(rng.choice(self._tenant.sites), now_s, begun_s, due_s, ends_s))
         self._timeline.call(ends_s + rng.uniform(5, 20) * MINUTE_S, self._order_work)

@@ -1,12 +1,13 @@
 """Check-ins and check-outs: the rows of `attendance`, and those of an ordinary shift."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from simulation.world.calendar import moment
 from simulation.world.company import Person, Site
 from simulation.world.geometry import moved
 from simulation.world.phones import Network
+from simulation.world.shifts import Span
 from simulation.world.timeline import Entry, Timeline
 
 CHECK_IN, CHECK_OUT = "CHECK_IN", "CHECK_OUT"
@@ -68,12 +69,38 @@ class Attendance:
         )
 
     def usual(
-        self, kind: str, site: Site, person: Person, at_s: float, network: Network, *, by_phone: bool = False
+        self,
+        kind: str,
+        site: Site,
+        person: Person,
+        at_s: float,
+        network: Network,
+        off_m: tuple[float, float] = (0.0, 0.0),
     ) -> Entry:
         """The check of somebody with nothing special: at the gate's reader, which has a cable, or by phone."""
+        committed_s, device_id = network.committed_s(at_s), network.phone_id
+        if network.uses_reader and site.reader_id is not None and self._may_use_reader(site, at_s):
+            committed_s, device_id = at_s + self.rng.uniform(*network.delay_s), site.reader_id
         verified_id = None if self.rng.random() < _UNVERIFIED_SHARE else person.id
-        if not by_phone and site.reader_id is not None and self._may_use_reader(site, at_s):
-            committed_s = at_s + self.rng.uniform(*network.delay_s)
-            return self.check(kind, site, person, at_s, committed_s, site.reader_id, verified_id=verified_id)
-        committed_s = network.committed_s(at_s)
-        return self.check(kind, site, person, at_s, committed_s, network.phone_id, verified_id=verified_id)
+        return self.check(kind, site, person, at_s, committed_s, device_id, verified_id=verified_id, off_m=off_m)
+
+    def stay(self, site: Site, person: Person, span: Span, network: Network) -> tuple[Entry, Entry]:
+        """A check-in and a check-out."""
+        come = self.usual(CHECK_IN, site, person, span[0], network)
+        return come, self.usual(CHECK_OUT, site, person, span[1], network)
+
+    def label(
+        self, finding_type: str, person: Person, entries: Sequence[Entry], note: str, after_s: float = 5.0
+    ) -> None:
+        """Say what is wrong with the first of these checks of a person, or else with one of the others."""
+        about = [f"person:{person.id}", *(f"attendance:{entry.row_id}" for entry in entries)]
+        tenant_id, at_s = entries[0].columns["tenant_id"], entries[0].at_s
+        self.timeline.label(finding_type, tenant_id, about, at_s, note, after_s=after_s)
+
+    def label_unauthorized(self, person: Person, entry: Entry, note: str) -> None:
+        """Say that somebody checked in who has nothing to do there."""
+        self.label("UNAUTHORIZED_SITE", person, [entry], note)
+
+    def label_impossible(self, person: Person, entries: Sequence[Entry], note: str, after_s: float = 10.0) -> None:
+        """Say that somebody checked in who cannot be there so soon."""
+        self.label("IMPOSSIBLE_SHIFTS", person, entries, note, after_s)

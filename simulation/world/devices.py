@@ -40,8 +40,9 @@ class Devices:
             timeline.call(start_s + rng.uniform(0, _INTERVAL_S[0]), partial(self._report, device_id))
 
     def online(self, at_s: float) -> list[int]:
-        """Those that have no outage."""
-        return [each for each in self._rngs if not self._is_out(each, at_s)]
+        """Those that have no outage and have said so since the last one."""
+        rows = self._timeline.rows("device", self._tenant_id)
+        return [row["id"] for row in rows if row["status"] == "ONLINE" and not self._is_out(row["id"], at_s)]
 
     def lose(self, device_id: int, span: Span, *, is_marked: bool) -> None:
         """A device does not report for a time.
@@ -52,12 +53,12 @@ class Devices:
             is_marked: whether it says that it goes offline.
         """
         self._outages[device_id].append(span)
-        at_s, note = span[0], f"silent for {(span[1] - span[0]) / HOUR_S:.1f} hours"
-        if is_marked:  # when its last report has come
-            at_s, note = at_s + _DELAY_S[1], "marked OFFLINE"
-            self._timeline.update("device", device_id, at_s, status="OFFLINE")
+        note = f"silent for {(span[1] - span[0]) / HOUR_S:.1f} hours"
+        if is_marked:
+            note = "marked OFFLINE"
+            self._timeline.update("device", device_id, span[0], status="OFFLINE")
         about = [f"device:{device_id}"]
-        self._timeline.label("DEVICE_OFFLINE", self._tenant_id, about, at_s, note, after_s=2 * HOUR_S)
+        self._timeline.label("DEVICE_OFFLINE", self._tenant_id, about, span[0], note, after_s=2 * HOUR_S)
 
     def report(self, device_id: int, at_s: float, delay_s: float = 0.0) -> None:
         """A device says that it is there."""
@@ -69,12 +70,13 @@ class Devices:
 
     def _report(self, device_id: int, at_s: float) -> None:
         rng = self._rngs[device_id]
-        if not self._is_out(device_id, at_s) and rng.random() >= _LOST_SHARE:
-            self.report(device_id, at_s, rng.uniform(*_DELAY_S))
+        delay_s = rng.uniform(*_DELAY_S)
+        if not self._is_out(device_id, at_s + delay_s) and rng.random() >= _LOST_SHARE:
+            self.report(device_id, at_s, delay_s)
         self._timeline.call(at_s + rng.uniform(*_INTERVAL_S), partial(self._report, device_id))
 
     def _is_out(self, device_id: int, at_s: float) -> bool:
-        outages = self._outages[device_id]
+        outages = self._outages.get(device_id, [])
         while outages and outages[0][1] <= at_s:
             del outages[0]
         return bool(outages) and outages[0][0] <= at_s

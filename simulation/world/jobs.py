@@ -12,7 +12,6 @@ from simulation.world.timeline import Timeline
 _SPREAD, _SPREAD_MAX = 0.2, 2.6
 """Standard deviation of the logarithm of a duration, and how many of it at the most."""
 _UPLOAD_S = 1.0
-_OVERDUE_REPORTED_WITHIN_S = 10 * MINUTE_S
 
 
 @dataclass(slots=True)
@@ -24,8 +23,7 @@ class Job:
     title: str
     planned_s: float
     due_s: float
-    started_s: float | None
-    """None: never."""
+    started_s: float
     takes_s: float
     checkpoints: int = 0
     """0 for a task."""
@@ -35,9 +33,18 @@ class Job:
     """A later deadline, entered when the job was to begin."""
     is_cancelled: bool = False
     """When it was to begin."""
+    is_started: bool = True
     is_finished: bool = True
     uploaded_after_s: float = _UPLOAD_S
     """So long after it was done the row says so."""
+
+    @property
+    def done_s(self) -> float:
+        """When the row says that it is done or cancelled; infinite: never."""
+        if self.is_cancelled:
+            return self.planned_s
+        is_done = self.is_started and self.is_finished
+        return self.started_s + self.takes_s + self.uploaded_after_s if is_done else math.inf
 
 
 def usual_duration_s(rng: Random, site: Site, minutes: float) -> float:
@@ -46,7 +53,7 @@ def usual_duration_s(rng: Random, site: Site, minutes: float) -> float:
     return minutes * MINUTE_S * larger * math.exp(_SPREAD * max(-_SPREAD_MAX, min(_SPREAD_MAX, rng.gauss(0, 1))))
 
 
-def write_job(timeline: Timeline, job: Job, assigned_s: float, written_s: float = 0.0) -> int:
+def write_job(timeline: Timeline, job: Job, assigned_s: float, written_s: float = 0.0) -> list[str]:
     """Write a job's row and its changes, and the labels of what is wrong with it.
 
     Args:
@@ -56,59 +63,44 @@ def write_job(timeline: Timeline, job: Job, assigned_s: float, written_s: float 
         written_s: when the database hears of it first; what was before is in the row then.
 
     Returns:
-        The row's id.
+        What a finding may be about.
     """
-    steps: list[tuple[float, Row]] = [
-        (
-            assigned_s,
-            {
-                "site_id": job.site.id,
-                "person_id": job.person.id,
-                "job_type": "TOUR" if job.checkpoints else "TASK",
-                "title": job.title,
-                "status": "ASSIGNED",
-                "planned_start": moment(job.planned_s),
-                "due_at": moment(job.due_s),
-                "started_at": None,
-                "completed_at": None,
-                "checkpoints_expected": job.checkpoints or None,
-                "checkpoints_scanned": 0 if job.checkpoints else None,
-            },
-        )
-    ]
-    due_s, done_s = job.due_s, math.inf
+    new: Row = {
+        "site_id": job.site.id,
+        "person_id": job.person.id,
+        "job_type": "TOUR" if job.checkpoints else "TASK",
+        "title": job.title,
+        "status": "ASSIGNED",
+        "planned_start": moment(job.planned_s),
+        "due_at": moment(job.due_s),
+        "started_at": None,
+        "completed_at": None,
+        "checkpoints_expected": job.checkpoints or None,
+        "checkpoints_scanned": 0 if job.checkpoints else None,
+    }
+    steps = [(assigned_s, new)]
+    due_s = job.due_s
     if job.moved_to_s is not None:
         due_s = job.moved_to_s
         steps.append((job.planned_s, {"due_at": moment(due_s)}))
     if job.is_cancelled:
-        done_s = job.planned_s
-        steps.append((done_s, {"status": "CANCELLED"}))
-    elif job.started_s is not None:
-        started_s = job.started_s
-        steps.append((started_s + _UPLOAD_S, {"status": "IN_PROGRESS", "started_at": moment(started_s)}))
-        scanned = job.checkpoints - job.skipped
-        for number in range(scanned):
-            share = (number + 1) / (job.checkpoints + 1)
-            steps.append((started_s + _UPLOAD_S + share * job.takes_s, {"checkpoints_scanned": number + 1}))
+        steps.append((job.done_s, {"status": "CANCELLED"}))
+    elif job.is_started:
+        began_s = job.started_s + _UPLOAD_S
+        steps.append((began_s, {"status": "IN_PROGRESS", "started_at": moment(job.started_s)}))
+        for scanned in range(1, job.checkpoints - job.skipped + 1):
+            share = scanned / (job.checkpoints + 1)
+            steps.append((began_s + share * job.takes_s, {"checkpoints_scanned": scanned}))
         if job.is_finished:
-            done_s = started_s + job.takes_s + job.uploaded_after_s
-            done = {"status": "COMPLETED", "completed_at": moment(started_s + job.takes_s)}
-            steps.append((done_s, done))
-    row_id = timeline.follow("jobneed", job.site.tenant_id, steps, written_s)
-    _label(timeline, job, f"jobneed:{row_id}", due_s, done_s)
-    return row_id
-
-
-def _label(timeline: Timeline, job: Job, about: str, due_s: float, done_s: float) -> None:
+            done = {"status": "COMPLETED", "completed_at": moment(job.started_s + job.takes_s)}
+            steps.append((job.done_s, done))
     tenant_id = job.site.tenant_id
-    if done_s > due_s:
-        timeline.label(
-            "TASK_OVERDUE", tenant_id, [about], due_s, "not done by then", before_s=0.0,
-            after_s=_OVERDUE_REPORTED_WITHIN_S, exact=True,
-        )  # fmt: skip
-        # It ended past its deadline, which may have taken it oddly long.
-        if done_s < math.inf:
-            timeline.label("UNUSUAL_COMPLETION_TIME", tenant_id, [about], done_s, "late", required=False)
-    if job.skipped and job.is_finished:
+    about = [f"jobneed:{timeline.follow('jobneed', tenant_id, steps, written_s)}"]
+    if job.done_s > due_s:
+        timeline.label_overdue("TASK_OVERDUE", tenant_id, about[0], due_s)
+        if job.done_s < math.inf:  # past its deadline, which may have taken it oddly long
+            timeline.label("UNUSUAL_COMPLETION_TIME", tenant_id, about, job.done_s, "late", required=False)
+    if job.skipped:
         note = f"{job.skipped} of {job.checkpoints} checkpoints skipped"
-        timeline.label("CHECKPOINTS_SKIPPED", tenant_id, [about], done_s, note)
+        timeline.label("CHECKPOINTS_SKIPPED", tenant_id, about, job.done_s, note)
+    return about

@@ -51,6 +51,8 @@ class Network:
     burst_s: Span = (1.0, 45.0)
     """From the end of an outage to the commit."""
     outages: list[Span] = field(default_factory=list)
+    uses_reader: bool = True
+    """Whether its owner checks in at a gate's reader where there is one."""
 
     def committed_s(self, at_s: float) -> float:
         """When a row that was recorded then reaches the database."""

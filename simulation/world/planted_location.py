@@ -41,14 +41,18 @@ class Route:
     staying_s: Span = (150.0, 270.0)
     """Between two fixes of the stay."""
     comes_back: bool = True
+    is_recorded: bool = True
+    """Whether the way out is."""
 
 
 def travelled(rng: Random, receiver: Receiver, start_s: float, route: Route) -> Iterator[Fix]:
-    """The fixes of a way out."""
+    """The fixes of a way out; `start_s` is the time of the first one."""
     east, north = offset(rng, 1.0)
     way_s = route.far_m / route.speed_mps
-    end_s = start_s + way_s + route.stay_s + way_s * route.comes_back
     at_s = start_s
+    if not route.is_recorded:
+        start_s -= way_s
+    end_s = start_s + way_s + route.stay_s + way_s * route.comes_back
     while at_s < end_s:
         back_s = end_s - at_s if route.comes_back else math.inf
         is_moving = at_s - start_s < way_s or back_s < way_s

@@ -14,8 +14,8 @@ from simulation.records import Label, Row, RowChange
 ENDED = frozenset({"COMPLETED", "CLOSED", "DONE", "CANCELLED"})
 """Statuses of work that has ended; a row that has one does not change any more."""
 _CHANGING = frozenset({"assignment", "device", "jobneed", "ticket", "work_order"})
-_AFTER_S, _BEFORE_S = 5.0, 1.0
-"""Tolerance of what one row shows: the finding comes with the row."""
+_AFTER_S, _BEFORE_S, _OVERDUE_AFTER_S = 5.0, 1.0, 600.0
+"""Tolerances of labels: of what one row shows, and of what is missing by a deadline."""
 _US_PER_S = 1_000_000
 
 Action = Callable[[float], None]
@@ -86,32 +86,25 @@ class Timeline:
         self._push(at_s, action)
 
     def label(
-        self,
-        finding_type: str,
-        tenant_id: int,
-        entities: list[str],
-        at_s: float,
-        note: str = "",
-        *,
-        before_s: float = _BEFORE_S,
-        after_s: float = _AFTER_S,
-        required: bool = True,
-        exact: bool = False,
+        self, finding_type: str, tenant_id: int, about: Sequence[str], at_s: float, note: str, **more: Any
     ) -> None:
-        """Say what is wrong; see `records.Label`."""
+        """Say what is wrong; see `records.Label`. What one row shows comes with that row."""
+        more = {"before_s": _BEFORE_S, "after_s": _AFTER_S, **more}
         self.labels.append(
             Label(
                 finding_type=finding_type,
                 tenant_id=tenant_id,
-                entities=entities,
+                entities=list(about),
                 at_s=round(at_s, 3),
                 note=note,
-                before_s=before_s,
-                after_s=after_s,
-                required=required,
-                exact=exact,
+                **more,
             )
         )
+
+    def label_overdue(self, finding_type: str, tenant_id: int, about: str, due_s: float) -> None:
+        """Say that something is not done by its deadline."""
+        note = "not done by its deadline"
+        self.label(finding_type, tenant_id, [about], due_s, note, before_s=0.0, after_s=_OVERDUE_AFTER_S, exact=True)
 
     def rows(self, table: str, tenant_id: int) -> list[Row]:
         """The rows of a tenant that may still change, as they stand."""

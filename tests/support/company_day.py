@@ -60,7 +60,7 @@ class CompanyDay:
         # The last burst is told when it is over.
         self.now_s += SETTLED_S
         for transaction in simulation.finish(self.now_s):
-            self._commit([transaction], self.now_s)
+            self._commit([transaction], self.now_s - COMMIT_DELAY_S)
         self._tick()
         self.planted.update(simulation.due(self.now_s))
 
