@@ -3,6 +3,7 @@
 Owns what happens how often; what it is and how it looks is `simulation.world`'s.
 """
 
-from simulation.labelled.scenario import Scenario, Span
+from simulation.labelled.plan import Span
+from simulation.labelled.scenario import Scenario
 
 __all__ = ["Scenario", "Span"]

@@ -6,7 +6,7 @@ site. At the posts a phone goes from hand to hand; in the office everybody has o
 
 from random import Random
 
-from simulation.world.company import SiteKind, Tenant, TenantBuilder
+from simulation.world.company import SiteKind, Tenant
 from simulation.world.geometry import offset
 from simulation.world.vocabulary import CITIES, CLIENT_NAMES, TENANT_NAMES
 
@@ -28,11 +28,11 @@ def build_companies(seed: int, tenants: int) -> list[Tenant]:
 
 def _tenant(rng: Random, number: int) -> Tenant:
     city = _CITIES[number % len(_CITIES)]
-    builder = TenantBuilder(rng, number + 1, TENANT_NAMES[number % len(TENANT_NAMES)], [rng.choice(CLIENT_NAMES)])
+    tenant = Tenant(rng, number + 1, TENANT_NAMES[number % len(TENANT_NAMES)], [rng.choice(CLIENT_NAMES)])
     for kind in SiteKind:
         away_m = rng.uniform(*(_REMOTE_M if kind is SiteKind.REMOTE else _NEAR_M))
         is_office = kind is SiteKind.OFFICE
-        site = builder.add_site(
+        site = tenant.add_site(
             f"{kind.value} site",
             kind,
             city,
@@ -42,5 +42,5 @@ def _tenant(rng: Random, number: int) -> Tenant:
             has_sensor=True,
         )
         for place in range(CREW + (kind is SiteKind.REMOTE)):
-            builder.add_person((site,), has_phone=is_office or place == CREW)
-    return builder.build()
+            tenant.add_person((site,), has_phone=is_office or place == CREW)
+    return tenant

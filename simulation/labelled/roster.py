@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from random import Random
 
 from simulation.labelled.company import CREW
+from simulation.labelled.plan import ScenarioPlan
 from simulation.world.calendar import DAY_S, HOLIDAYS, HOUR_S, SATURDAY, local_s
 from simulation.world.company import Person, Site, SiteKind, Tenant
 from simulation.world.shifts import Shift, Span, Special, assign
-from simulation.world.timeline import Timeline
 
 _REST_S = 11 * HOUR_S
 _SWAP_SHARE = 0.03
@@ -34,20 +33,13 @@ class _Opening:
 
 
 class Roster:
-    """Plans a tenant's weeks.
+    """Plans the weeks of a tenant."""
 
-    Args:
-        timeline: where assignments are written.
-        seed: of the scenario.
-        tenant: whose weeks they are.
-        planted: whether wrong things are planned.
-    """
-
-    def __init__(self, timeline: Timeline, seed: int, tenant: Tenant, *, planted: bool) -> None:
-        self._timeline = timeline
-        self._rng = Random(f"{seed}/roster/{tenant.id}")
+    def __init__(self, plan: ScenarioPlan, tenant: Tenant) -> None:
+        self._timeline = plan.timeline
+        self._planted = plan.is_planted
+        self._rng = plan.rng("roster", tenant.id)
         self._tenant = tenant
-        self._planted = planted
         self._busy: dict[int, list[Span]] = {}
 
     def week(self, monday: date, written_s: float) -> dict[date, list[Shift]]:

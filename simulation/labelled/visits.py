@@ -1,129 +1,98 @@
 """Who visits which other site on which day: as entered, with nobody having entered it, or impossibly."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from random import Random
 
+from simulation.labelled.plan import ScenarioPlan
 from simulation.labelled.roster import Roster
-from simulation.world.attendance import CHECK_IN, Attendance
+from simulation.world.attendance import CHECK_IN, CHECK_OUT, Attendance
 from simulation.world.calendar import HOUR_S, MINUTE_S, local_s
-from simulation.world.company import Person, Site, SiteKind, Tenant
+from simulation.world.company import Person, SiteKind, Tenant
 from simulation.world.phones import Network
 from simulation.world.shifts import assign
-from simulation.world.timeline import Timeline
+from simulation.world.timeline import Entry
 
-Kind = Callable[[Random, Person, float], None]
-"""Lives a visit of somebody who is free from a time on."""
 _SHARE = 0.1
 """Of a tenant's days, for each kind of visit."""
-_REMOTE_WAY_H = 2.5
+_START_H = 8.0
 _ENTERED_BEFORE_S = 3 * HOUR_S
+_HOME, _NEAR = SiteKind.REMOTE, SiteKind.GUARDED
+"""The remote site has people to spare; they visit the guarded one, an hour's drive away."""
+
+Stay = tuple[SiteKind, float, float | None]
+"""Where, and from and until which hour of the visit; None: never out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A kind of visit."""
+
+    note: str
+    hours: float
+    """For which the person has to be free."""
+    stays: Callable[[float, float], tuple[Stay, ...]]
+    """Given some hours and some minutes, both by chance and in hours."""
+    finding_type: str = ""
+    """What the last check-in is found as, or the check-out before; empty: nothing is wrong."""
+    after_s: float = 10.0
+    is_entered: bool = True
+
+
+_RIGHT = Visit("a morning here and an afternoon there", 10, lambda *_: ((_NEAR, 0, 3.5), (_HOME, 6.5, 10)))
+_STRANGER, _FLIGHT = "UNAUTHORIZED_SITE", "IMPOSSIBLE_SHIFTS"
+_WRONG = (
+    Visit("on a day off", 9, lambda some, _: ((_NEAR, some, some + 1),), _STRANGER, is_entered=False),
+    Visit("a swap nobody entered", 8, lambda _, few: ((_NEAR, few, few + 7.5),), _STRANGER, is_entered=False),
+    Visit("60 km or more in minutes", 9, lambda _, few: ((_NEAR, 0, 4), (_HOME, 4 + few, 8)), _FLIGHT),
+    Visit("in at two sites within minutes", 9, lambda _, few: ((_NEAR, 0, None), (_HOME, few, 8)), _FLIGHT),
+    Visit(
+        "out here minutes after in there", 10, lambda _, few: ((_NEAR, 0, 5 + few), (_HOME, 5, 9)), _FLIGHT,
+        after_s=15 * MINUTE_S,
+    ),
+)  # fmt: skip
 
 
 class VisitDays:
-    """The visits of one tenant.
+    """The visits of one tenant."""
 
-    Args:
-        timeline: where rows and labels go.
-        seed: of the scenario.
-        tenant: whose people they are.
-        roster: who is free.
-        planted: whether wrong ones happen.
-    """
-
-    def __init__(self, timeline: Timeline, seed: int, tenant: Tenant, roster: Roster, *, planted: bool) -> None:
-        self._timeline = timeline
-        self._seed = seed
+    def __init__(self, plan: ScenarioPlan, tenant: Tenant, roster: Roster) -> None:
+        self._plan = plan
         self._tenant = tenant
         self._roster = roster
-        by_kind = {site.kind: site for site in tenant.sites}
-        self._home, self._near = by_kind[SiteKind.REMOTE], by_kind[SiteKind.GUARDED]
-        self._kinds: list[tuple[float, float, Kind]] = [(7, 17, self._two_sites)]
-        if planted:
-            self._kinds += [
-                (9, 18, self._stranger),
-                (8, 16, self._unentered_swap),
-                (8, 17, self._flight),
-                (8, 17, self._two_places),
-                (8, 18, self._still_there),
-            ]
+        self._sites = {site.kind: site for site in tenant.sites}
 
     def day(self, day: date) -> None:
-        """The visits of a day, each by somebody of the remote site, which has people to spare, who is free then."""
-        rng = Random(f"{self._seed}/visits/{self._tenant.id}/{day}")
-        zone = self._home.zone
-        for start_h, end_h, visit in self._kinds:
-            if rng.random() >= _SHARE:
-                continue
-            start_s, end_s = local_s(day, start_h, zone), local_s(day, end_h, zone)
-            person = self._roster.free(self._home, start_s, end_s)
-            if person is not None:
-                self._roster.occupy(person, start_s, end_s)
-                visit(rng, person, start_s)
+        """The visits of a day."""
+        rng = self._plan.rng("visits", self._tenant.id, day)
+        home = self._sites[_HOME]
+        for visit in (_RIGHT, *(_WRONG if self._plan.is_planted else ())):
+            if rng.random() < _SHARE:
+                start_s = local_s(day, _START_H, home.zone)
+                end_s = start_s + visit.hours * HOUR_S
+                person = self._roster.free(home, start_s, end_s)
+                if person is not None:
+                    self._roster.occupy(person, start_s, end_s)
+                    self._live(rng, person, start_s, visit)
 
-    def _attendance(self, rng: Random, person: Person) -> tuple[Attendance, Network]:
-        return Attendance(self._timeline, rng), Network(rng, person.phone_id)
-
-    def _enter(self, person: Person, site: Site, start_s: float, end_s: float) -> None:
-        assign(self._timeline, person, site, start_s, end_s, written_s=start_s - _ENTERED_BEFORE_S)
-
-    def _two_sites(self, rng: Random, person: Person, start_s: float) -> None:
-        """A morning here and an afternoon an hour's drive away, as entered: nothing is wrong."""
-        attendance, network = self._attendance(rng, person)
-        second_s = start_s + (4 + _REMOTE_WAY_H) * HOUR_S
-        for site, begin_s in ((self._near, start_s), (self._home, second_s)):
-            end_s = begin_s + 3.5 * HOUR_S
-            self._enter(person, site, begin_s, end_s)
-            span = (begin_s - 4 * MINUTE_S, end_s + rng.uniform(0, 10) * MINUTE_S)
-            attendance.stay(site, person, span, network)
-
-    def _stranger(self, rng: Random, person: Person, start_s: float) -> None:
-        """An hour at a site where the person has nothing to do."""
-        self._unauthorized(rng, person, start_s + rng.uniform(0, 6) * HOUR_S, 1.0, "visited on a day off")
-
-    def _unentered_swap(self, rng: Random, person: Person, start_s: float) -> None:
-        """A whole shift for a colleague, which nobody entered."""
-        self._unauthorized(rng, person, start_s + rng.uniform(0, 600), 7.5, "a swap nobody entered")
-
-    def _unauthorized(self, rng: Random, person: Person, at_s: float, hours: float, note: str) -> None:
-        attendance, network = self._attendance(rng, person)
-        come, _ = attendance.stay(self._near, person, (at_s, at_s + hours * HOUR_S), network)
-        attendance.label_unauthorized(person, come, note)
-
-    def _flight(self, rng: Random, person: Person, start_s: float) -> None:
-        """Out here, and minutes later in there, an hour's drive away."""
-        attendance, network = self._attendance(rng, person)
-        middle_s, end_s = start_s + 4 * HOUR_S, start_s + 8 * HOUR_S
-        in_s = middle_s + rng.uniform(5, 12) * MINUTE_S
-        self._enter(person, self._near, start_s, middle_s)
-        self._enter(person, self._home, middle_s, end_s)
-        attendance.stay(self._near, person, (start_s - 60, middle_s), network)
-        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
-        attendance.label_impossible(person, [come], f"60 km or more in {(in_s - middle_s) / 60:.0f} min")
-
-    def _two_places(self, rng: Random, person: Person, start_s: float) -> None:
-        """In at two sites within minutes; both are entered, by two planners."""
-        attendance, network = self._attendance(rng, person)
-        end_s = start_s + 8 * HOUR_S
-        self._enter(person, self._near, start_s, end_s)
-        self._enter(person, self._home, start_s, end_s)
-        attendance.usual(CHECK_IN, self._near, person, start_s, network)
-        in_s = start_s + rng.uniform(4, 10) * MINUTE_S
-        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
-        attendance.label_impossible(person, [come], "in at two sites within minutes")
-        about, note = [f"person:{person.id}"], "never out at the first of two sites"
-        self._timeline.label(
-            "MISSING_CHECK_OUT", self._tenant.id, about, end_s, note, after_s=8 * HOUR_S, required=False
-        )
-
-    def _still_there(self, rng: Random, person: Person, start_s: float) -> None:
-        """In there at noon, and minutes later out here, an hour's drive away."""
-        attendance, network = self._attendance(rng, person)
-        in_s, end_s = start_s + 5 * HOUR_S, start_s + 9 * HOUR_S
-        out_s = in_s + rng.uniform(4, 10) * MINUTE_S
-        self._enter(person, self._near, start_s, out_s)
-        self._enter(person, self._home, in_s, end_s)
-        _, leave = attendance.stay(self._near, person, (start_s, out_s), network)
-        come, _ = attendance.stay(self._home, person, (in_s, end_s), network)
-        note = "out here minutes after in there"
-        attendance.label_impossible(person, [come, leave], note, after_s=15 * MINUTE_S)
+    def _live(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
+        timeline, network = self._plan.timeline, Network(rng, person.phone_id)
+        attendance = Attendance(timeline, rng)
+        comes: list[Entry] = []
+        leaves: list[Entry] = []
+        for kind, from_h, until_h in visit.stays(rng.uniform(0, 6), rng.uniform(4, 12) / 60):
+            site, from_s = self._sites[kind], start_s + from_h * HOUR_S
+            until_s = start_s + (visit.hours if until_h is None else until_h) * HOUR_S
+            if visit.is_entered:
+                assign(timeline, person, site, from_s, until_s, from_s - _ENTERED_BEFORE_S)
+            comes.append(attendance.usual(CHECK_IN, site, person, from_s, network))
+            if until_h is not None:
+                leaves.append(attendance.usual(CHECK_OUT, site, person, until_s, network))
+            elif visit.finding_type:
+                ids, note = [f"person:{person.id}"], f"never out: {visit.note}"
+                timeline.label(
+                    "MISSING_CHECK_OUT", self._tenant.id, ids, until_s, note, after_s=8 * HOUR_S, required=False
+                )
+        if visit.finding_type:
+            attendance.label(visit.finding_type, person, [comes[-1], *leaves[:-1]], visit.note, visit.after_s)

@@ -4,11 +4,11 @@ import math
 from datetime import date
 from random import Random
 
+from simulation.labelled.plan import ScenarioPlan
 from simulation.world.calendar import DAY_S, HOUR_S, MINUTE_S, local_s
 from simulation.world.company import Site, SiteKind, Tenant
 from simulation.world.desk import BREACH_S, Ticket, WorkOrder, any_priority, escalate, write_ticket, write_work_order
 from simulation.world.jobs import Job, usual_duration_s, write_job
-from simulation.world.timeline import Timeline
 from simulation.world.vocabulary import TASKS, TOURS
 
 _TASKS_A_DAY = 2 * TASKS[:3]
@@ -26,26 +26,17 @@ _SLOWEST_S = {"CRITICAL": 25 * MINUTE_S, "HIGH": 3.8 * HOUR_S, "MEDIUM": 3.5 * H
 
 
 class WorkDays:
-    """The work at the sites of one tenant.
+    """The work at the sites of one tenant."""
 
-    Args:
-        timeline: where rows and labels go.
-        seed: of the scenario.
-        tenant: whose sites.
-        judged_from: the first day of unusual durations.
-        planted: whether wrong things happen.
-    """
-
-    def __init__(self, timeline: Timeline, seed: int, tenant: Tenant, judged_from: date, *, planted: bool) -> None:
-        self._timeline = timeline
-        self._seed = seed
+    def __init__(self, plan: ScenarioPlan, tenant: Tenant) -> None:
+        self._plan = plan
+        self._timeline = plan.timeline
+        self._planted = plan.is_planted
         self._tenant = tenant
-        self._judged_from = judged_from
-        self._planted = planted
 
     def give_jobs(self, site: Site, day: date) -> None:
         """The tasks of a day, and the tours where there are guards."""
-        rng = Random(f"{self._seed}/jobs/{site.id}/{day}")
+        rng = self._plan.rng("jobs", site.id, day)
         for number, (title, minutes) in enumerate(_TASKS_A_DAY):
             self._job(rng, site, day, 7.0 + 1.2 * number, title, minutes)
         if site.kind is not SiteKind.OFFICE:
@@ -54,7 +45,7 @@ class WorkDays:
 
     def open_tickets(self, site: Site, day: date) -> None:
         """The tickets and work orders of a day."""
-        rng = Random(f"{self._seed}/desk/{site.id}/{day}")
+        rng = self._plan.rng("desk", site.id, day)
         while rng.random() < _TICKETS_A_DAY / (1 + _TICKETS_A_DAY):
             self._ticket(rng, site, local_s(day, rng.uniform(5, 23), site.zone))
         if rng.random() < _ORDERS_A_DAY:
@@ -71,7 +62,7 @@ class WorkDays:
         if self._planted:
             ways += _WRONG_WAYS
             ways += ["skipped", "skipped"] if checkpoints else []
-            ways += ["slow", "fast"] if day >= self._judged_from else []
+            ways += ["slow", "fast"] if day >= self._plan.span.judged_from else []
         drawn = int(rng.random() / _WAY_SHARE)
         way = ways[drawn] if drawn < len(ways) else "as planned"
         _go(rng, job, way)
@@ -108,9 +99,10 @@ class WorkDays:
 
 def _go(rng: Random, job: Job, way: str) -> None:
     """Change a job so that it goes this way."""
+    job.is_cancelled = way == "cancelled"
+    job.is_started = way != "never"
+    job.is_finished = way != "not finished"
     match way:
-        case "cancelled":
-            job.is_cancelled = True
         case "moved":
             job.moved_to_s = job.due_s + 6 * HOUR_S
             job.started_s = job.moved_to_s - 3 * HOUR_S
@@ -118,18 +110,12 @@ def _go(rng: Random, job: Job, way: str) -> None:
             job.started_s = job.due_s - job.takes_s - rng.uniform(2, 9) * MINUTE_S
         case "uploaded late":
             job.uploaded_after_s = rng.uniform(0.5, 2.5) * HOUR_S
-        case "never":
-            job.is_started = False
-        case "not finished":
-            job.is_finished = False
         case "late":
             job.started_s = job.due_s - 10 * MINUTE_S + rng.uniform(0, 4) * HOUR_S
             job.takes_s = max(job.takes_s, job.due_s + 15 * MINUTE_S - job.started_s)
         case "skipped":
             job.skipped = rng.randint(2, 4)
-        case "slow":
-            job.takes_s *= _UNUSUAL
-        case "fast":
-            job.takes_s /= _UNUSUAL
+        case "slow" | "fast":
+            job.takes_s *= _UNUSUAL if way == "slow" else 1 / _UNUSUAL
         case _:
             pass

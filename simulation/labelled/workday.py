@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import date
 from random import Random
 
+from simulation.labelled.plan import ScenarioPlan
 from simulation.world.attendance import Attendance
 from simulation.world.calendar import HOUR_S, MINUTE_S, moment, whole_hours
-from simulation.world.company import Person
+from simulation.world.company import Person, Tenant
 from simulation.world.phones import Fix, Network, Receiver, outage, upload, walked
 from simulation.world.planted_attendance import attend
 from simulation.world.planted_location import FINDINGS, label_location, planted_fixes
 from simulation.world.shifts import LUNCH, Shift, Span, Special, arrival_s, departure_s, with_breaks
-from simulation.world.timeline import Timeline
 
 _SPECIAL_SHARE = 0.018
 """Of shifts, for each thing that may be special."""
@@ -39,24 +39,16 @@ _SHORT_S = 7 * HOUR_S
 
 
 class Workdays:
-    """Lives the shifts of all tenants.
+    """The shifts of a tenant."""
 
-    Args:
-        timeline: where rows and labels go.
-        seed: of the scenario.
-        planted: whether wrong things happen; what only looks wrong happens always.
-        judged_from: the first day of what has to be learned before.
-    """
+    def __init__(self, plan: ScenarioPlan, tenant: Tenant) -> None:
+        self._plan = plan
+        self._timeline = plan.timeline
+        self._staff = tenant.staff
 
-    def __init__(self, timeline: Timeline, seed: int, judged_from: date, *, planted: bool) -> None:
-        self._timeline = timeline
-        self._seed = seed
-        self._judged_from = judged_from
-        self._planted = planted
-
-    def day(self, shifts: Sequence[Shift], day: date, staff: dict[int, list[Person]]) -> None:
-        """The shifts of a tenant that begin on a day; who belongs to which site."""
-        rngs = {shift: Random(f"{self._seed}/shift/{shift.assignment_id}") for shift in shifts}
+    def day(self, shifts: Sequence[Shift], day: date) -> None:
+        """The shifts that begin on a day."""
+        rngs = {shift: self._plan.rng("shift", shift.assignment_id) for shift in shifts}
         for shift, rng in rngs.items():
             if shift.special is Special.NOTHING:
                 shift.special = self._special(rng, shift, day)
@@ -70,15 +62,15 @@ class Workdays:
                 and each.special is Special.NOTHING
                 and each.person.phone_id is not None
             ]
-            self._live(rng, shift, helpers, staff[shift.site.id])
+            self._live(rng, shift, helpers, self._staff[shift.site.id])
 
     def _special(self, rng: Random, shift: Shift, day: date) -> Special:
         kinds = list(_HARMLESS)
-        if self._planted:
+        if self._plan.is_planted:
             kinds += [*_ATTENDANCE, *FINDINGS]
             if shift.site.reader_id is None:
                 kinds += _BY_PHONE
-            if day >= self._judged_from:
+            if day >= self._plan.span.judged_from:
                 kinds += 3 * [*_LEARNED]
         if shift.site.reader_id is not None or shift.person.phone_id is None:
             kinds = [kind for kind in kinds if kind not in _OWN_PHONE_ONLY]

@@ -6,7 +6,7 @@ minute ago and have worked in another one since the morning.
 
 from random import Random
 
-from simulation.world.company import CREWS, PERSONS_MAX, SiteKind, Tenant, TenantBuilder
+from simulation.world.company import CREWS, PERSONS_MAX, SiteKind, Tenant
 from simulation.world.vocabulary import CITIES, CLIENT_NAMES, SITE_NAMES, TENANT_NAMES
 
 TENANT_IDS = (1, 5, 9, 6, 2, 10, 12, 20)
@@ -42,16 +42,16 @@ def build_company(seed: int, tenants: int, *, persons: int = PERSONS_MAX, crew: 
 
 def _tenant(rng: Random, number: int, name: str, persons: int, crew: int) -> Tenant:
     cities = rng.sample(CITIES, _CITIES)
-    builder = TenantBuilder(rng, number, name, rng.sample(CLIENT_NAMES, _CLIENTS), crew)
+    tenant = Tenant(rng, number, name, rng.sample(CLIENT_NAMES, _CLIENTS), crew)
     sites = []
     for place, site_name in enumerate(rng.sample(SITE_NAMES, _SITES)):
         # Both halves of the list lie in one city each: nobody commutes between cities.
         city = cities[place * _CITIES // _SITES]
         kind = SiteKind.OFFICE if rng.random() < _OFFICE_SHARE else SiteKind.GUARDED
         spread_m = (rng.uniform(-_CITY_SPREAD_M, _CITY_SPREAD_M), rng.uniform(-_CITY_SPREAD_M, _CITY_SPREAD_M))
-        sites.append(builder.add_site(site_name, kind, city, spread_m))
+        sites.append(tenant.add_site(site_name, kind, city, spread_m))
     halves = sites[: _SITES // 2], sites[_SITES // 2 :]
     for place in range(persons):
         home, other = rng.sample(halves[place % 2], 2)
-        builder.add_person((home, other))
-    return builder.build()
+        tenant.add_person((home, other))
+    return tenant

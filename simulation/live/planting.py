@@ -99,7 +99,7 @@ class Planting:
         self._visiting_until_s[person.id] = span[1]
         network = self._rota.offline(person, now_s, uses_reader=True)
         come, _ = self._rota.attendance.stay(self._visited[person.id], person, span, network)
-        self._rota.attendance.label_unauthorized(person, come, "off duty")
+        self._rota.attendance.label("UNAUTHORIZED_SITE", person, [come], "off duty")
         return True
 
     def impossible_shifts(self, now_s: float) -> bool:
@@ -123,7 +123,7 @@ class Planting:
         assign(self._timeline, person, site, left_s, left_s + HOUR_S, now_s)
         attendance.usual(CHECK_OUT, shift.site, person, left_s, network)
         come, _ = attendance.stay(site, person, (now_s, over_s), network)
-        attendance.label_impossible(person, [come], f"across the city in {_FAR_S:.0f} s")
+        attendance.label("IMPOSSIBLE_SHIFTS", person, [come], f"across the city in {_FAR_S:.0f} s")
         return True
 
     def overtime(self, now_s: float) -> bool:

@@ -18,7 +18,7 @@ from simulation.live.rota import Rota
 from simulation.live.transactions import RATE_LIMITED, Transaction, rounds, transaction
 from simulation.live.workload import Workload
 from simulation.records import RowChange
-from simulation.world.calendar import moment
+from simulation.world.calendar import DAY_S
 from simulation.world.company import PERSONS_MAX, Tenant
 from simulation.world.devices import Devices
 from simulation.world.timeline import Timeline
@@ -107,9 +107,7 @@ class Simulation:
         self._timeline = Timeline(resume.first_ids)
         tenants = build_company(plan.seed, plan.tenants, persons=plan.persons, crew=resume.crew)
         for tenant in tenants:
-            for table, row in tenant.rows():
-                seen = {"last_seen": moment(start_s)} if table == "device" else {}
-                self._timeline.insert(table, tenant.id, 0.0, **(row | seen))
+            self._timeline.insert_reference(tenant, start_s - DAY_S, seen_s=start_s)
         self._companies = [_Company(tenant, self._rng, self._timeline, start_s, plan) for tenant in tenants]
         self._debt = 0.0
         self._tried: Counter[str] = Counter()

@@ -76,7 +76,7 @@ class CompanyWriter:
 
     def start(self) -> None:
         """Write in a thread of its own."""
-        self._thread = threading.Thread(target=self._run_kept, name="company", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="company", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 20.0) -> None:
@@ -85,37 +85,20 @@ class CompanyWriter:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    @property
-    def running(self) -> bool:
-        """Whether rows are still being written."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def run(self) -> None:
-        """Write in the caller's thread until stopped.
-
-        Raises:
-            WatchfloorError: the database refuses what is written.
-        """
+    def _run(self) -> None:
         connection = self._connected()
         try:
             if connection is not None:
                 self._write(connection)
         except psycopg.Error as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise WatchfloorError(
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            self.failure = WatchfloorError(
                 f"the simulated company cannot write to PostgreSQL ({reason})",
                 "run watchfloor doctor, and look whether the source tables are those of this version",
-            ) from error
+            )
         finally:
             if connection is not None:
                 connection.close()
-
-    def _run_kept(self) -> None:
-        try:
-            self.run()
-        except WatchfloorError as failure:
-            self.failure = failure
-        finally:
             self._on_end()
 
     def _write(self, connection: psycopg.Connection) -> None:

@@ -11,7 +11,7 @@ from simulation.world.shifts import Span
 from simulation.world.timeline import Entry, Timeline
 
 CHECK_IN, CHECK_OUT = "CHECK_IN", "CHECK_OUT"
-_UNVERIFIED_SHARE = 0.1
+_UNVERIFIED_SHARE = 0.05
 """The camera is dirty now and then: then nobody was verified, which is no finding."""
 _INDOORS_SHARE, _INDOORS_M = 0.02, 120.0
 
@@ -96,11 +96,3 @@ class Attendance:
         about = [f"person:{person.id}", *(f"attendance:{entry.row_id}" for entry in entries)]
         tenant_id, at_s = entries[0].columns["tenant_id"], entries[0].at_s
         self.timeline.label(finding_type, tenant_id, about, at_s, note, after_s=after_s)
-
-    def label_unauthorized(self, person: Person, entry: Entry, note: str) -> None:
-        """Say that somebody checked in who has nothing to do there."""
-        self.label("UNAUTHORIZED_SITE", person, [entry], note)
-
-    def label_impossible(self, person: Person, entries: Sequence[Entry], note: str, after_s: float = 10.0) -> None:
-        """Say that somebody checked in who cannot be there so soon."""
-        self.label("IMPOSSIBLE_SHIFTS", person, entries, note, after_s)

@@ -1,18 +1,19 @@
 """The company's reference data: tenants, clients, sites, persons, devices.
 
 Identifiers depend only on the place in the structure, so that another seed renames what is there instead of
-colliding with it. `TenantBuilder` gives them out; which sites and persons there are is said by `live.company` and
-`labelled.company`. Never touches a connection, and knows no time.
+colliding with it. Which sites and persons there are is said by `live.company` and `labelled.company`. Never touches a
+connection, and knows no time.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 from zoneinfo import ZoneInfo
 
 from simulation.records import Row
+from simulation.world.calendar import moment
 from simulation.world.geometry import distance_m, moved, turned_rectangle
 from simulation.world.vocabulary import FAMILY_NAMES, GIVEN_NAMES, City
 
@@ -106,43 +107,8 @@ class Device:
     is_phone: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Tenant:
-    """A customer of the system with all that belongs to it."""
-
-    id: int
-    name: str
-    timezone: str
-    clients: tuple[tuple[int, str], ...]
-    sites: tuple[Site, ...]
-    persons: tuple[Person, ...]
-    devices: tuple[Device, ...]
-    staff: dict[int, list[Person]] = field(init=False, repr=False)
-    """By site, those who work there."""
-
-    def __post_init__(self) -> None:
-        staff: dict[int, list[Person]] = {site.id: [] for site in self.sites}
-        for person in self.persons:
-            for site in person.sites:
-                staff[site.id].append(person)
-        object.__setattr__(self, "staff", staff)
-
-    def rows(self) -> Iterator[tuple[str, Row]]:
-        """Table and reference row, each after the rows it refers to."""
-        yield "tenant", {"id": self.id, "name": self.name, "timezone": self.timezone}
-        for client_id, name in self.clients:
-            yield "client", {"id": client_id, "name": name}
-        for site in self.sites:
-            yield "site", site.row()
-        for person in self.persons:
-            yield "person", {"id": person.id, "name": person.name, "phone": person.phone, "email": person.email}
-        for device in self.devices:
-            row = {"id": device.id, "site_id": device.site_id, "name": device.name}
-            yield "device", row | {"status": "ONLINE", "last_seen": None, "battery_percent": 100}
-
-
-class TenantBuilder:
-    """Puts a tenant together and gives out the identifiers.
+    """A customer of the system with all that belongs to it.
 
     Args:
         rng: for names and geofences.
@@ -152,15 +118,22 @@ class TenantBuilder:
         crew: which identifiers its persons have, 0 to CREWS - 1.
     """
 
-    def __init__(self, rng: Random, tenant_id: int, name: str, clients: list[str], crew: int = 0) -> None:
+    def __init__(self, rng: Random, tenant_id: int, name: str, clients: Iterable[str], crew: int = 0) -> None:
+        self.id = tenant_id
+        self.name = name
+        self.clients = [(tenant_id * 100 + number, client) for number, client in enumerate(clients, 1)]
+        self.sites: list[Site] = []
+        self.persons: list[Person] = []
+        self.devices: list[Device] = []
+        self.staff: dict[int, list[Person]] = {}
+        """By site, those who work there."""
         self._rng = rng
-        self._tenant_id = tenant_id
-        self._name = name
-        self._clients = tuple((tenant_id * 100 + number, client) for number, client in enumerate(clients, 1))
         self._first_person_id = tenant_id * _PERSON_IDS_PER_TENANT + crew * _PERSON_IDS_PER_CREW + 1
-        self._sites: list[Site] = []
-        self._persons: list[Person] = []
-        self._devices: list[Device] = []
+
+    @property
+    def timezone(self) -> str:
+        """That of its first site."""
+        return self.sites[0].city.timezone
 
     def add_site(
         self,
@@ -174,19 +147,16 @@ class TenantBuilder:
         has_sensor: bool = False,
     ) -> Site:
         """A site so many metres east and north of the middle of its city."""
-        number = len(self._sites)
-        site_id = self._tenant_id * 1_000 + number + 1
+        number = len(self.sites)
+        site_id = self.id * 1_000 + number + 1
         latitude, longitude = moved(city.latitude, city.longitude, *offset_m)
         radius_m = self._rng.randrange(150, 270, 10)
-        geofence = None
-        if kind is SiteKind.OFFICE:
-            ring = turned_rectangle(self._rng, latitude, longitude, radius_m)
-            geofence = json.dumps({"type": "Polygon", "coordinates": [ring]})
-        client_id, client = self._clients[number % len(self._clients)]
+        ring = turned_rectangle(self._rng, latitude, longitude, radius_m) if kind is SiteKind.OFFICE else None
+        client_id, client = self.clients[number % len(self.clients)]
         phones_from = _POST_PHONE_IDS_FROM + _POST_PHONES_PER_SITE_MAX * site_id
         site = Site(
             id=site_id,
-            tenant_id=self._tenant_id,
+            tenant_id=self.id,
             client_id=client_id,
             name=f"{client} {name}, {city.name}",
             kind=kind,
@@ -194,47 +164,48 @@ class TenantBuilder:
             latitude=latitude,
             longitude=longitude,
             radius_m=radius_m,
-            geofence=geofence,
+            geofence=None if ring is None else json.dumps({"type": "Polygon", "coordinates": [ring]}),
             reader_id=site_id if has_reader else None,
             post_phone_ids=tuple(range(phones_from, phones_from + post_phones)),
         )
         if has_reader:
-            self._devices.append(Device(site_id, site_id, f"Gate reader {number + 1}"))
+            self.devices.append(Device(site_id, site_id, f"Gate reader {number + 1}"))
         if has_sensor:
-            self._devices.append(Device(_SENSOR_IDS_FROM + site_id, site_id, "Door sensor"))
-        self._devices += [Device(each, site_id, f"Post phone {each}", is_phone=True) for each in site.post_phone_ids]
-        self._sites.append(site)
+            self.devices.append(Device(_SENSOR_IDS_FROM + site_id, site_id, "Door sensor"))
+        self.devices += [Device(each, site_id, f"Post phone {each}", is_phone=True) for each in site.post_phone_ids]
+        self.sites.append(site)
+        self.staff[site_id] = []
         return site
 
     def add_person(self, sites: tuple[Site, ...], *, has_phone: bool = True) -> None:
         """Somebody who works at these sites, mostly at the first."""
-        number = len(self._persons)
+        number = len(self.persons)
         person_id = self._first_person_id + number
         given, family = self._rng.choice(GIVEN_NAMES), self._rng.choice(FAMILY_NAMES)
-        domain = "".join(letter for letter in self._name.partition(" ")[0].lower() if letter.isalpha()) + ".example"
-        person = Person(
-            id=person_id,
-            name=f"{given} {family}",
-            phone=f"+1-{self._rng.randrange(201, 990)}-555-01{number % 100:02d}",
-            email=f"{given}.{family}{number + 1}@{domain}".lower(),
-            sites=sites,
-            phone_id=_PHONE_IDS_FROM + person_id if has_phone else None,
-        )
-        self._persons.append(person)
-        if person.phone_id is not None:
-            self._devices.append(Device(person.phone_id, sites[0].id, f"Telephone {person_id}", is_phone=True))
+        domain = "".join(letter for letter in self.name.partition(" ")[0].lower() if letter.isalpha()) + ".example"
+        phone = f"+1-{self._rng.randrange(201, 990)}-555-01{number % 100:02d}"
+        email = f"{given}.{family}{number + 1}@{domain}".lower()
+        phone_id = _PHONE_IDS_FROM + person_id if has_phone else None
+        person = Person(person_id, f"{given} {family}", phone, email, sites, phone_id)
+        self.persons.append(person)
+        for site in sites:
+            self.staff[site.id].append(person)
+        if phone_id is not None:
+            self.devices.append(Device(phone_id, sites[0].id, f"Telephone {person_id}", is_phone=True))
 
-    def build(self) -> Tenant:
-        """The tenant, in the time zone of its first site."""
-        return Tenant(
-            id=self._tenant_id,
-            name=self._name,
-            timezone=self._sites[0].city.timezone,
-            clients=self._clients,
-            sites=tuple(self._sites),
-            persons=tuple(self._persons),
-            devices=tuple(self._devices),
-        )
+    def rows(self, seen_s: float | None = None) -> Iterator[tuple[str, Row]]:
+        """Table and reference row, each after the rows it refers to; the devices were seen last then, if ever."""
+        last_seen = None if seen_s is None else moment(seen_s)
+        yield "tenant", {"id": self.id, "name": self.name, "timezone": self.timezone}
+        for client_id, name in self.clients:
+            yield "client", {"id": client_id, "name": name}
+        for site in self.sites:
+            yield "site", site.row()
+        for person in self.persons:
+            yield "person", {"id": person.id, "name": person.name, "phone": person.phone, "email": person.email}
+        for device in self.devices:
+            row = {"id": device.id, "site_id": device.site_id, "name": device.name}
+            yield "device", row | {"status": "ONLINE", "last_seen": last_seen, "battery_percent": 100}
 
 
 def crew_of(person_id: int) -> int:

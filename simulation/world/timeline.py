@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.records import Label, Row, RowChange
+from simulation.world.company import Tenant
 
 ENDED = frozenset({"COMPLETED", "CLOSED", "DONE", "CANCELLED"})
 """Statuses of work that has ended; a row that has one does not change any more."""
@@ -59,6 +60,11 @@ class Timeline:
         entry = Entry(table, columns["id"], {"tenant_id": tenant_id, **columns}, at_s, is_new=True)
         self._push(at_s, entry)
         return entry
+
+    def insert_reference(self, tenant: Tenant, at_s: float, seen_s: float | None = None) -> None:
+        """The reference rows of a tenant, and when its devices were seen last."""
+        for table, row in tenant.rows(seen_s):
+            self.insert(table, tenant.id, at_s, **row)
 
     def update(self, table: str, row_id: int, at_s: float, **columns: Any) -> Entry:
         """New values for some columns of a row."""

@@ -7,11 +7,11 @@ import sys
 from datetime import date
 
 import msgspec
+from simulation.labelled.calendar import local_s, whole_hours
 
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
 from simulation.labelled import Life, Span
-from simulation.labelled.calendar import local_s, whole_hours
 from simulation.records import RowChange
 
 SHORT = Span(weeks=1, learning_weeks=1)

@@ -1,9 +1,7 @@
-"""The simulated company's reference data."""
+"""The demo's companies."""
 
-import json
 import math
 from collections import Counter
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +10,13 @@ from hypothesis import strategies as st
 from common.settings import KafkaSettings
 from contracts.topics import partition_of
 from simulation.live.company import TENANT_IDS, TENANTS_MAX, build_company
-from simulation.live.geometry import distance_m
-from simulation.live.operations import Insert
+from simulation.records import Row
 
 seeds = st.integers(min_value=0, max_value=2**32)
 
 
-def rows_of(seed: int, tenants: int) -> list[Insert]:
-    return [row for tenant in build_company(seed, tenants) for row in tenant.rows()]
+def rows_of(seed: int, tenants: int, **more: int) -> list[tuple[int, str, Row]]:
+    return [(tenant.id, table, row) for tenant in build_company(seed, tenants, **more) for table, row in tenant.rows()]
 
 
 @settings(max_examples=25, deadline=None)
@@ -31,24 +28,8 @@ def test_the_same_seed_gives_the_same_rows_and_a_tenant_does_not_depend_on_the_o
 
 def test_another_seed_gives_other_names_under_the_same_identifiers() -> None:
     one, other = rows_of(1, 2), rows_of(2, 2)
-    assert [(row.table, row.values["id"]) for row in one] == [(row.table, row.values["id"]) for row in other]
+    assert [(table, row["id"]) for _, table, row in one] == [(table, row["id"]) for _, table, row in other]
     assert one != other
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=seeds, tenants=st.integers(1, TENANTS_MAX))
-def test_every_row_refers_only_to_rows_before_it_and_of_its_own_tenant(seed: int, tenants: int) -> None:
-    known: set[tuple[str, int, int]] = set()
-    for row in rows_of(seed, tenants):
-        tenant = row.values["tenant_id"]
-        assert isinstance(tenant, int)
-        for column, table in (("client_id", "client"), ("site_id", "site")):
-            if column in row.values:
-                assert (table, tenant, row.values[column]) in known
-        identifier = row.values["id"]
-        assert isinstance(identifier, int)
-        assert (row.table, tenant, identifier) not in known
-        known.add((row.table, tenant, identifier))
 
 
 @settings(max_examples=25, deadline=None)
@@ -57,24 +38,10 @@ def test_nobody_works_in_two_cities_and_everybody_has_a_site_where_they_do_not_w
     for tenant in build_company(seed, 2):
         for person in tenant.persons:
             home, other = person.sites
-            assert home.id != other.id
-            assert home.timezone == other.timezone
-            assert distance_m(home.latitude, home.longitude, other.latitude, other.longitude) < 25_000
-            assert any(site.timezone == home.timezone and site not in person.sites for site in tenant.sites)
-
-
-@settings(max_examples=10, deadline=None)
-@given(seed=seeds)
-def test_sites_have_a_real_time_zone_and_a_geofence_that_is_closed_and_lies_within_the_radius(seed: int) -> None:
-    for tenant in build_company(seed, 2):
-        for site in tenant.sites:
-            ZoneInfo(site.timezone)
-            if site.geofence is None:
-                continue
-            [ring] = json.loads(site.geofence)["coordinates"]
-            assert ring[0] == ring[-1]
-            for longitude, latitude in ring:
-                assert distance_m(latitude, longitude, site.latitude, site.longitude) <= site.geofence_radius_m * 1.01
+            assert home is not other
+            assert home.city is other.city
+            assert home.distance_m(other) < 25_000
+            assert any(site.city is home.city and site not in person.sites for site in tenant.sites)
 
 
 @pytest.mark.parametrize("tenants", range(1, TENANTS_MAX + 1))
@@ -91,19 +58,19 @@ def test_there_is_a_name_for_every_tenant() -> None:
     assert len(set(names)) == len(TENANT_IDS)
 
 
-def test_telephone_numbers_and_mail_addresses_belong_to_nobody() -> None:
+def test_phone_numbers_and_mail_addresses_belong_to_nobody() -> None:
     for tenant in build_company(7, TENANTS_MAX):
         for person in tenant.persons:
             assert "-555-01" in person.phone
             assert person.email.endswith(".example")
 
 
-def test_each_crew_has_persons_and_telephones_of_its_own_and_the_same_sites() -> None:
-    rows = [[row for tenant in build_company(3, 2, crew=crew) for row in tenant.rows()] for crew in (0, 1, 99)]
-    for table in ("person", "device"):
-        ids = [{row.values["id"] for row in each if row.table == table} for each in rows]
-        assert len(ids[0] & ids[1] | ids[1] & ids[2]) == (0 if table == "person" else 16)
-    assert len({tuple(row.values["name"] for row in each if row.table == "site") for each in rows}) == 1
+def test_each_crew_has_persons_and_phones_of_its_own_and_the_same_sites() -> None:
+    rows = [rows_of(3, 2, crew=crew) for crew in (0, 1, 99)]
+    for wanted, shared in (("person", 0), ("device", 16)):
+        ids = [{row["id"] for _, table, row in each if table == wanted} for each in rows]
+        assert len(ids[0] & ids[1] | ids[1] & ids[2]) == shared
+    assert len({tuple(row["name"] for _, table, row in each if table == "site") for each in rows}) == 1
 
 
 @pytest.mark.parametrize(("persons", "crew"), [(0, 0), (91, 0), (10, 100), (10, -1)])

@@ -5,7 +5,7 @@ import doctest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulation.live import geometry
+from simulation.world import geometry
 
 
 def test_the_examples_hold() -> None:
