@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from common.settings import load_settings
+from common.settings.load import load_settings
+from common.settings.worker import RateLimitSettings, WorkerSettings
 from contracts.feed import AnomalyDetected, decode_feed_record
 from contracts.findings import Finding
 from simulation.records import RowChange
@@ -69,8 +70,7 @@ def run(
 class _Fold:
     def __init__(self, detectors: Sequence[str] | None, policies: Any) -> None:
         settings = load_settings(environ={})
-        overrides = {"max_events_per_second": _ROWS_PER_S_MAX, "policies": policies}
-        worker = settings.worker.model_copy(update=overrides)
+        worker = WorkerSettings(policies=policies, rate_limit=RateLimitSettings(max_events_per_second=_ROWS_PER_S_MAX))
         self._worker = MemoryWorker(detectors, settings.model_copy(update={"worker": worker}))
         self._devices: dict[int, int | None] = {}
         self._outcome = Outcome([], 0, [])

@@ -18,7 +18,7 @@ from streams.detection.detector_runner import DetectorRunner, Failures
 from streams.detection.missing_references import with_missing
 from streams.detection.reference_wait import NOTHING_UNKNOWN, ReferenceWait, Released, Unknown
 from streams.engine.model import Entry
-from streams.feed.records import event_type_of
+from streams.feed.records import EVENT_TYPES
 from streams.handlers.ticket_status import status_change
 from streams.metrics import WorkerMetrics
 from streams.outcomes import NONE, BurstEnded, EventClean, FindingRaised, Outcome, Outcomes, RecordFailed
@@ -160,5 +160,5 @@ class ScoredRowHandler:
             return failed
         row = change.row
         event_id = f"{table}:{row.id}:{change.lsn}"  # as `event_id` of the records, without its call
-        kind = event_type_of(table)
+        kind = EVENT_TYPES.get(table, table)
         return (EventClean(row.tenant_id, event_id, kind, site_id, context.client_id, change.commit_us),)

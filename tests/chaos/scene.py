@@ -108,7 +108,7 @@ class Scene:
         self._config.write_text(
             f'[kafka]\nbootstrap_servers = "{self.cluster.address}"\ntopic_prefix = "{self.name}"\n'
             f'[worker]\nguarantee = "{self._guarantee}"\n'
-            f"session_timeout_ms = {session_s * 1e3:.0f}\nheartbeat_interval_ms = 400\n"
+            f"group.session_timeout_ms = {session_s * 1e3:.0f}\ngroup.heartbeat_interval_ms = 400\n"
             + "".join(f"{line}\n" for line in self.worker_settings),
             "utf-8",
         )

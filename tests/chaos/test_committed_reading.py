@@ -10,8 +10,9 @@ from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
 from unit.gateway.gateway_values import anomaly
 
-from common.kafka import aiokafka_config, ensure_topics
-from common.settings import GatewaySettings, KafkaSettings
+from common.kafka import aiokafka_config
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import TopicNames
 from gateway.feed.feed_decoder import FeedDecoder
@@ -21,6 +22,7 @@ from gateway.metrics import GatewayMetrics
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.kafka.transactions import TransactionalAppender
 from streams.engine.model import OutputRecord
+from streams.topics import ensure_topics
 
 SOON_S = 30.0
 
@@ -90,7 +92,7 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         assert await fetcher.end(place) == end
         assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
 
-        gateway: Any = FeedReader(kafka, GatewaySettings(), hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
+        gateway: Any = FeedReader(kafka, ReaderSettings(), hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
         async with asyncio.timeout(SOON_S):
             await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
         running = asyncio.create_task(gateway.run())

@@ -33,13 +33,13 @@ TENANTS = (1, 2, 3)
 CLIENTS = (1, 2, 3)
 SITES = (1, 2, 3, 4)
 LIMITS: dict[str, Any] = {
-    "history_messages_max": 300,  # so that many resumes have to read the log
-    "authenticate_timeout_s": 10,
-    "heartbeat_interval_s": 2,
-    "slow_timeout_s": 3,
-    "slow_retry_after_s_min": 1,
-    "connects_per_address_per_s_max": 1_000,
-    "drain_spread_s_max": 1,
+    "history.messages_max": 300,  # so that many resumes have to read the log
+    "session.authenticate_timeout_s": 10,
+    "session.heartbeat_interval_s": 2,
+    "slow.timeout_s": 3,
+    "slow.retry_after_s_min": 1,
+    "handshake.per_address_per_s_max": 1_000,
+    "drain.spread_s_max": 1,
 }
 CATCH_UP_S_MAX = 60.0
 

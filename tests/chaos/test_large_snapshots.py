@@ -8,7 +8,7 @@ from chaos.test_compaction import compact_hard
 pytestmark = pytest.mark.timeout(1_800)
 
 
-SMALL = ("state_batch_bytes_max = 1500", "output_batch_bytes_max = 900")
+SMALL = ("changelog.batch_bytes_max = 1500", "output.batch_bytes_max = 900")
 """Nearly every snapshot takes several steps."""
 
 

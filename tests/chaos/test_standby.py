@@ -10,7 +10,7 @@ from chaos.workers import Worker
 
 pytestmark = pytest.mark.timeout(1_800)
 TAKE_OVER_S_MAX = 15.0
-STANDBY = ('standby = "all"', "standby_interval_ms = 50")
+STANDBY = ('standby.mode = "all"', "standby.interval_ms = 50")
 
 
 def test_killed_and_paused_owners_are_replaced_from_copies(scene: Scene) -> None:

@@ -24,7 +24,7 @@ _POLL_S = 0.02
 
 DETECTION = {
     "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
-    "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
+    "WATCHFLOOR_WORKER__REFERENCES__WAIT_MS": "0",
 }
 """What the plain fold knows, for workers and replays. The other detectors are held against their own tests."""
 
@@ -54,8 +54,8 @@ class Worker:
             self.lives += 1
             self._asked = False
             variables = {
-                "WATCHFLOOR_WORKER__INSTANCE_ID": self.name,
-                "WATCHFLOOR_WORKER__METRICS_PORT": str(self._port),
+                "WATCHFLOOR_WORKER__GROUP__INSTANCE_ID": self.name,
+                "WATCHFLOOR_WORKER__METRICS__PORT": str(self._port),
             } | DETECTION
             inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
             with self.log.open("ab") as log:

@@ -40,9 +40,9 @@ CONNECTIONS = 8
 MESSAGES_OF_A_CONNECTION = 2_000
 LIMITS = {
     "gateway": {
-        "messages_per_minute_max": "1000000",
-        "control_frames_per_minute_max": "1000000",
-        "authenticate_timeout_s": "30",
+        "session.messages_per_minute_max": "1000000",
+        "session.control_frames_per_minute_max": "1000000",
+        "session.authenticate_timeout_s": "30",
     },
     "log": {"level": '"warning"'},
 }

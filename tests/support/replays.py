@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka.structs import TopicPartition
 
 from common.kafka import aiokafka_config, feed_epoch
-from common.settings import Settings
+from common.settings.load import Settings
 from contracts.feed import decode_feed_record
 from contracts.readers import FeedRule, generation_of
 from contracts.topics import TopicNames
@@ -39,7 +39,7 @@ async def compare(settings: Settings, partition: int) -> Compared:
         AssertionError: a replay says something else than the topics hold.
     """
     topics = TopicNames(settings.kafka.topic_prefix)
-    application, process = make_replay(settings, feed_epoch(settings.kafka))
+    application, process = make_replay(settings, feed_epoch(settings.kafka, topics.anomalies))
     async with _reading(settings, 1 << 20) as whole, _reading(settings, 3_000) as pieces:
         summary = await summarize(whole, TopicPartition(topics.journal, partition))
         live = await _feed(whole, TopicPartition(topics.anomalies, partition))

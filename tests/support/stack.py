@@ -22,7 +22,7 @@ import psutil
 import psycopg
 from support.log_scan import scan
 
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 
 READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0

@@ -6,9 +6,10 @@ import random
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import life
+from support.changed_settings import changed
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.log.changelog import Changelog
 from streams.engine.loop.loop import EngineLoop, EngineSpec
 from streams.engine.model import EngineTopics, Entry, OutputRecord, PartitionPosition, RawRecord
@@ -85,12 +86,15 @@ class Life(life.Life):
             appender(  # type: ignore[arg-type]
                 log, lives, stores_last=bool(draws.randrange(2)), draws=draws, whole_bytes_max=bytes_max, splits=True
             ),
-            WorkerSettings(
-                cycle_interval_ms=0,
-                idle_fetch_wait_ms=1,
-                changelog_interval_ms=draws.choice([1, 30]) if interval_ms is None else interval_ms,
-                state_batch_bytes_max=bytes_max,
-                output_batch_bytes_max=draws.choice([50, 300, 900]),
+            changed(
+                EngineSettings(),
+                {
+                    "micro_batch.interval_ms": 0,
+                    "fetch.idle_wait_ms": 1,
+                    "changelog.interval_ms": draws.choice([1, 30]) if interval_ms is None else interval_ms,
+                    "changelog.batch_bytes_max": bytes_max,
+                    "output.batch_bytes_max": draws.choice([50, 300, 900]),
+                },
             ),
             self.metrics,
             self._clock,

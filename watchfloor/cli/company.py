@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from common.errors import WatchfloorError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from gateway.access.tokens import Capability, mint_token
 from simulation.live.planting import PLANTS
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED

@@ -11,7 +11,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from pydantic import SecretStr
 
-from common.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings
+from common.settings.connect import ConnectSettings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
+from common.settings.source import SourceSettings
 from contracts.envelope import Change, ChangeDecoder
 from contracts.topics import CAPTURED_TABLES, TopicNames
 

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from common.settings import ConnectSettings, Settings
+from common.settings.connect import ConnectSettings
+from common.settings.load import Settings
 from connect.apply import connector_state
 from contracts.rows import Site, Ticket
 from contracts.topics import CAPTURED_TABLES, partition_of

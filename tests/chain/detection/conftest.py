@@ -13,7 +13,7 @@ from support.operator import fresh_id
 from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
 
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.schema import apply_schema
 from deploy.embedded.launcher import Launcher
 from deploy.embedded.options import StackOptions

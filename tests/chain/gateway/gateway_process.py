@@ -21,7 +21,8 @@ from support.stack import wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from common.settings import AuthSettings, KafkaSettings
+from common.settings.auth import AuthSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import (
     FeedRecord,
     Fence,
@@ -118,10 +119,14 @@ class GatewayProcess:
     def __init__(self, feed: FeedWriter, directory: Path, auth: Mapping[str, Any] | None = None, **limits: Any) -> None:
         """Args: `limits` are settings of the section `gateway`, `auth` those of `auth` in place of the secret."""
         self.feed = feed
-        limits = {"authenticate_timeout_s": 2, "queue_bytes_max": 200_000, "port": free_port()} | limits
+        limits = {
+            "session.authenticate_timeout_s": 2,
+            "connections.queue_bytes_max": 200_000,
+            "port": free_port(),
+        } | limits
         self.port: int = limits["port"]
         # Of several on one port each has its own for the questions that a test asks.
-        self.own_port: int = limits.get("admin_port", self.port)
+        self.own_port: int = limits.get("admin.port", self.port)
         self.log = directory / "gateway.log"
         self.config = directory / "watchfloor.toml"
         self.config.write_text(

@@ -14,7 +14,7 @@ from support.stack import wait_for
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
-from common.kafka import ensure_topics
+from streams.topics import ensure_topics
 
 SKEW_S = 5
 """Seconds that a token is accepted for after its end, `auth.clock_skew_s`."""
@@ -30,10 +30,10 @@ def feed(kafka_address: str) -> FeedWriter:
 @pytest.fixture(scope="module")
 def gateway(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     limits = {
-        "connections_per_user_max": 3,
+        "connections.per_user_max": 3,
         "trusted_proxies": ["127.0.0.1"],
-        "connects_per_address_per_s_max": 1,
-        "connects_per_address_burst_max": 4,
+        "handshake.per_address_per_s_max": 1,
+        "handshake.per_address_burst_max": 4,
     }
     with GatewayProcess(feed, tmp_path_factory.mktemp("gateway"), **limits) as running:
         yield running

@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from common.kafka import ensure_topics
+from streams.topics import ensure_topics
 
 CONFIGURATIONS = Path(__file__).parents[3] / "deploy" / "balancer"
 COMMANDS = {"haproxy": ("haproxy", "-db", "-f"), "nginx": ("nginx", "-g", "daemon off;", "-c")}

@@ -25,7 +25,8 @@ def pair(
     feed, port = FeedWriter(kafka_address), free_port()
     directories = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     first, second = (
-        GatewayProcess(feed, directory, port=port, reuse_port=True, admin_port=free_port()) for directory in directories
+        GatewayProcess(feed, directory, port=port, reuse_port=True, **{"admin.port": free_port()})
+        for directory in directories
     )
     with first, second:
         yield first, second

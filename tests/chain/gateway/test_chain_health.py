@@ -15,7 +15,12 @@ import pytest
 from chain.gateway.gateway_process import Client
 from support.stack import RunningStack, wait_for
 
-QUICK = {"HEALTH_INTERVAL_S": 1, "FEED_STATUS_HOLD_S": 1, "FEED_STATUS_INTERVAL_S": 2, "BROKER_SILENCE_S_MAX": 2}
+QUICK = {
+    "HEALTH__INTERVAL_S": 1,
+    "FEED_STATUS__HOLD_S": 1,
+    "FEED_STATUS__INTERVAL_S": 2,
+    "READER__BROKER_SILENCE_S_MAX": 2,
+}
 
 
 class Watcher:

@@ -23,7 +23,7 @@ def serves_on(gateway: GatewayProcess) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def narrow(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    limits = {"gateway": {"handshakes_max": str(HANDSHAKES_MAX), "authenticate_timeout_s": "30"}}
+    limits = {"gateway": {"handshake.pending_max": str(HANDSHAKES_MAX), "session.authenticate_timeout_s": "30"}}
     with TunedGateway(feed, tmp_path_factory.mktemp("narrow"), limits) as running:
         yield running
 

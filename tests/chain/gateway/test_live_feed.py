@@ -118,7 +118,7 @@ def test_a_frozen_client_is_cut_off_and_the_others_go_on(kafka_address: str, tmp
     signed_in = 'watchfloor_gateway_connections{endpoint="dashboard"}'
     # Its library stops reading after a few frames that nobody takes; then the kernel's buffers fill.
     with (
-        GatewayProcess(FeedWriter(kafka_address), tmp_path, slow_timeout_s=2) as gateway,
+        GatewayProcess(FeedWriter(kafka_address), tmp_path, **{"slow.timeout_s": 2}) as gateway,
         gateway.sign_in(1) as frozen,
         gateway.sign_in(1) as viewer,
     ):

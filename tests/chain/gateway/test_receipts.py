@@ -18,7 +18,7 @@ from contracts.receipts import RecipientCounts, decode_receipts
 from gateway.access.tokens import mint_token
 
 tenants = itertools.count(7_000)
-QUICK = {"receipts_interval_ms": 100, "receipts_positions_interval_s": 1, "critical_unseen_s": 3, "audit_window_s": 2}
+QUICK = {"receipts.interval_ms": 100, "receipts.positions_interval_s": 1, "critical.unseen_s": 3, "audit.window_s": 2}
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_sign_ins_refusals_and_floods_are_in_the_audit_trail(here: GatewayProces
 
 def test_what_is_not_written_yet_is_written_at_the_end(feed: FeedWriter, tmp_path: Path) -> None:
     tenant = next(tenants)
-    slow = {"receipts_interval_ms": 60_000, "receipts_positions_interval_s": 600, "audit_window_s": 600}
+    slow = {"receipts.interval_ms": 60_000, "receipts.positions_interval_s": 600, "audit.window_s": 600}
     with GatewayProcess(feed, tmp_path, **slow) as gateway, visitor(gateway, tenant, "ann") as ann:
         epoch = ann.established["epoch"]
         feed.write(anomaly(tenant, 1))

@@ -18,7 +18,7 @@ PII = ("noc:view", "noc:view_all_clients", "noc:view_pii")
 def forgetful(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway that keeps three messages a tenant in memory: what is older it has to look up in the log."""
     directory = tmp_path_factory.mktemp("forgetful")
-    with GatewayProcess(feed, directory, history_messages_max=3, resume_messages_max=3_000) as running:
+    with GatewayProcess(feed, directory, **{"history.messages_max": 3, "resume.messages_max": 3_000}) as running:
         yield running
 
 

@@ -11,9 +11,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from support.stack import RunningStack, wait_for
 
 from common.errors import WatchfloorError
-from common.kafka import ensure_topics
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
+from streams.topics import ensure_topics
 
 
 @pytest.fixture

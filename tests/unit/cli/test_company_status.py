@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from simulation.live.simulation import Plan
 from simulation.live.writer import CompanyWriter
 from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen

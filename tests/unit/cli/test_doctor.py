@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from watchfloor.doctor import process_checks as processes
 from watchfloor.doctor.checks import Probe, Report, Result, State, Target, examine
 from watchfloor.doctor.source_checks import _judge_slot

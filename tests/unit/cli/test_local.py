@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings import Settings
+from common.settings.load import Settings
 from watchfloor import local_stack as local
 
 
@@ -31,7 +31,9 @@ def test_the_default_directory_is_used_where_nothing_is_named(tmp_path: Path, mo
 
 
 def test_a_gateway_that_speaks_tls_is_reached_by_tls() -> None:
-    settings = Settings.model_validate({"gateway": {"host": "::1", "tls_certificate_file": "/c", "tls_key_file": "/k"}})
+    settings = Settings.model_validate(
+        {"gateway": {"host": "::1", "tls": {"certificate_file": "/c", "key_file": "/k"}}}
+    )
     assert local.gateway_addresses(settings) == ("https://[::1]:8080", "wss://[::1]:8080")
 
 

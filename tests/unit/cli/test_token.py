@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings import load_settings
+from common.settings.load import load_settings
 from gateway.access.tokens import Bearer, Capability, TokenVerifier
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from common.settings import ConnectSettings, Settings
+from common.settings.connect import ConnectSettings
+from common.settings.load import Settings
 
 TRACE = (
     "org.apache.kafka.connect.errors.ConnectException: wrapper\n\tat a.b.C\n"

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings import ConnectSettings, Settings
+from common.settings.connect import ConnectSettings
+from common.settings.load import Settings
 from connect.apply import TaskState, apply_connector, connector_state, restart_failed_tasks
 from connect.connector import connector_config
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import WatchfloorError
-from common.settings import KafkaSettings, Settings, load_settings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import GENERATED, Settings, load_settings
 from deploy.embedded.addresses import Addresses, choose_addresses, settings_overrides
 from deploy.embedded.broker import broker_overrides
 from deploy.embedded.config import child_environment, keep_loopback_direct, merged, server_environment, to_toml
@@ -19,6 +20,7 @@ from deploy.embedded.connect_worker import connect_overrides
 from deploy.embedded.options import StackOptions
 from deploy.embedded.properties import java_properties, postgresql_conf, shared_text
 from deploy.embedded.state import Memory
+from watchfloor.local_stack import find_settings
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12)
 LEAVES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])) | st.integers(-(2**62), 2**62) | st.booleans()
@@ -56,19 +58,19 @@ def overrides_for(
 def test_the_users_settings_survive_and_the_launchers_addresses_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("WATCHFLOOR_WORKER__MAX_EVENTS_PER_SECOND", "7")
+    monkeypatch.setenv("WATCHFLOOR_WORKER__RATE_LIMIT__MAX_EVENTS_PER_SECOND", "7")
     monkeypatch.setenv("WATCHFLOOR_KAFKA__BOOTSTRAP_SERVERS", "elsewhere:9092")
     memory = Memory()
     url = "postgresql://watchfloor:pw@127.0.0.1:3/watchfloor"
     overrides = overrides_for(StackOptions(), load_settings(), memory, addresses(), url)
     settings = merged(load_settings(), overrides, tmp_path / "watchfloor.toml")
-    assert settings.worker.max_events_per_second == 7
+    assert settings.worker.rate_limit.max_events_per_second == 7
     assert settings.kafka.bootstrap_servers == "127.0.0.1:4"
     assert (settings.source.host, settings.source.port, settings.source.database) == ("127.0.0.1", 3, "watchfloor")
     assert settings.source.password.get_secret_value() == memory.capture_password
     assert settings.auth.hs256_secret is not None
     assert settings.auth.hs256_secret.get_secret_value() == memory.hs256_secret
-    assert (settings.gateway.port, settings.worker.metrics_port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
+    assert (settings.gateway.port, settings.worker.metrics.port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
     assert stat.S_IMODE((tmp_path / "watchfloor.toml").stat().st_mode) == 0o600
 
 
@@ -78,6 +80,25 @@ def test_mapped_tables_survive_the_way_through_the_file(tmp_path: Path) -> None:
     mine = load_settings(config, environ={})
     settings = merged(mine, {"gateway": {"port": 1234}}, tmp_path / "out.toml")
     assert settings.source.tables == mine.source.tables
+
+
+def test_the_users_settings_of_a_group_survive_beside_the_launchers(tmp_path: Path) -> None:
+    mine = base(gateway={"health": {"interval_s": 9}}, worker={"metrics": {"host": "::1"}})
+    overrides = overrides_for(StackOptions(), mine, Memory(), addresses(), "postgresql://u@h/d")
+    merged(mine, overrides, tmp_path / "watchfloor.toml")
+    settings = load_settings(tmp_path / "watchfloor.toml", environ={})
+    assert (settings.gateway.health.interval_s, settings.gateway.health.worker_urls) == (9, ["http://127.0.0.1:2"])
+    assert (settings.worker.metrics.host, settings.worker.metrics.port) == ("::1", 2)
+
+
+def test_a_file_of_an_earlier_start_is_read_and_written_under_the_new_names(tmp_path: Path) -> None:
+    file = tmp_path / "watchfloor.toml"
+    file.write_text(f"{GENERATED} at each start: …\n[worker]\nmetrics_port = 7\ntick_grace_ms = 300\n", "utf-8")
+    found = find_settings(None, tmp_path)
+    merged(found, overrides_for(StackOptions(), found, Memory(), addresses(), "postgresql://u@h/d"), file)
+    assert "tick_grace_ms" not in file.read_text("utf-8")
+    worker = load_settings(file, environ={}).worker
+    assert (worker.metrics.port, worker.tick.grace_ms) == (2, 300)
 
 
 def test_a_secret_or_an_identity_provider_of_the_user_is_not_replaced() -> None:
@@ -131,8 +152,8 @@ def test_children_read_their_settings_from_the_file_and_nothing_leaks(monkeypatc
     monkeypatch.setenv("WATCHFLOOR_CONFIG", "/mine.toml")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx9g")
     monkeypatch.setenv("PGDATA", "/elsewhere")
-    child = child_environment(WORKER__METRICS_PORT="5")
-    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS_PORT"}
+    child = child_environment(WORKER__METRICS__PORT="5")
+    assert {name for name in child if name.startswith("WATCHFLOOR_")} == {"WATCHFLOOR_WORKER__METRICS__PORT"}
     assert not {"JAVA_TOOL_OPTIONS", "PGDATA", "WATCHFLOOR_CONFIG"} & server_environment().keys()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import WatchfloorError
 from common.kafka import TopicMissingError
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from deploy.embedded import feed_log
 from deploy.embedded.feed_log import check_feed_log, refuse_strays, remember_feed_log
 from deploy.embedded.state import Memory
@@ -15,7 +15,7 @@ KAFKA = KafkaSettings()
 
 
 def say(monkeypatch: pytest.MonkeyPatch, epoch: str | None) -> None:
-    def feed_epoch(_kafka: KafkaSettings, *, timeout_s: float = 10.0) -> str:
+    def feed_epoch(_kafka: KafkaSettings, _topic: str, *, timeout_s: float = 10.0) -> str:
         assert timeout_s > 0
         if epoch is None:
             raise TopicMissingError("topic noc.anomalies is missing", "start a worker")

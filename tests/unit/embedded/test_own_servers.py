@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import WatchfloorError
-from common.settings import Settings
+from common.settings.load import Settings
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import check_own_servers, refuse_password
 from deploy.embedded.stack import Stack

@@ -12,18 +12,19 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from unit.gateway.gateway_values import anomaly
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
+from gateway.feed import feed_reader as module
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_reader import FeedReader
-from gateway.feed.feed_reader import feed_reader as module
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 
 ANOMALIES = TopicPartition("noc.anomalies", 0)
 PROCESSED = TopicPartition("noc.processed", 0)
-LIMITS = GatewaySettings(broker_silence_s_max=1, tail_records_max=3)
+LIMITS = ReaderSettings(broker_silence_s_max=1, tail_records_max=3)
 SOON_S = 5.0
 
 
@@ -125,7 +126,7 @@ class Hub:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     made = Broker()
     monkeypatch.setattr(module, "AIOKafkaConsumer", lambda *, isolation_level, **_: Consumer(made, isolation_level))
-    monkeypatch.setattr(module, "feed_epoch", lambda _: made.epoch)
+    monkeypatch.setattr(module, "feed_epoch", lambda *_: made.epoch)
     monkeypatch.setattr(
         module, "_partitions", lambda _, names: {names.anomalies: [ANOMALIES], names.processed: [PROCESSED]}
     )

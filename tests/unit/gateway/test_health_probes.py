@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from gateway.health.probes import ask_connect, ask_database, ask_workers
 from gateway.health.report import DatabaseReading, WorkerReading
 

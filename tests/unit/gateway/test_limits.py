@@ -13,7 +13,8 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from unit.gateway.gateway_values import AUTH
 
-from common.settings import Settings, SourceSettings, TableMapping
+from common.settings.load import Settings
+from common.settings.source import SourceSettings, TableMapping
 from contracts.envelope import ChangeDecoder
 from gateway.kafka import topic_view as module
 from gateway.metrics import GatewayMetrics

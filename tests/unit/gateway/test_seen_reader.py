@@ -10,7 +10,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import CriticalSettings, GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.receipts import ReceiptBatch, Run, SeenMark, encode_receipts, receipt_headers
 from gateway.delivery import seen_reader as module
 from gateway.delivery.seen_reader import SeenReader
@@ -89,7 +90,7 @@ def read(log: Log, story: Callable[[list[str]], Any], monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: Consumer(log))
     monkeypatch.setattr(module, "partitions_of", lambda *_: {"noc.receipts": PARTITIONS})
     monkeypatch.setattr(module, "_RETRY_S", 0.01)
-    limits = GatewaySettings(critical_unseen_s=10, critical_notices_max=3)
+    limits = GatewaySettings(critical=CriticalSettings(unseen_s=10, notices_max=3))
     reader = SeenReader(KafkaSettings(), limits, "here", lambda batch: heard.append(batch.seen[0].user))
 
     async def run() -> None:

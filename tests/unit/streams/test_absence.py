@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
 from streams.engine.state.partition_state import PartitionState

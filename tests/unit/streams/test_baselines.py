@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import Change
 from detectors.registry import named
 from streams.engine.state.partition_state import PartitionState

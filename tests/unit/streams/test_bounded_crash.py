@@ -9,10 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.changed_settings import changed
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
 from support.plain_table import SECOND_US, PlainTable
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.loop.loop import EngineLoop, EngineSpec
 from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
@@ -22,7 +23,9 @@ from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
 SPEC = TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=2, expire_after_s=4, use_interval_s=2)
-SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, merge_wait_ms_max=60_000)
+SETTINGS = changed(
+    EngineSettings(), {"micro_batch.interval_ms": 0, "fetch.idle_wait_ms": 1, "merge.wait_ms_max": 60_000}
+)
 Event = dict[str, Any]
 
 
@@ -87,7 +90,7 @@ async def live(
         process,
         MemoryFetcher(log, lambda: draws.randrange(0, 3)),  # type: ignore[arg-type]
         MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
-        SETTINGS.model_copy(update={"changelog_interval_ms": draws.choice([1, 1, 30])}),
+        changed(SETTINGS, {"changelog.interval_ms": draws.choice([1, 1, 30])}),
         WorkerMetrics(CollectorRegistry()),
         lambda: next(now_ms) / 1e3,
     )

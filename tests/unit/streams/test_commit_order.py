@@ -12,20 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import life
+from support.changed_settings import changed
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.loop.loop import EngineLoop, EngineSpec
 from streams.engine.model import EngineTopics, Entry, Fetched, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b", "c"), "feed", (), "journal", "state")
-SETTINGS = WorkerSettings(
-    cycle_interval_ms=0,
-    idle_fetch_wait_ms=1,
-    changelog_interval_ms=1,
-    merge_wait_ms_max=60_000,
+SETTINGS = changed(
+    EngineSettings(),
+    {
+        "micro_batch.interval_ms": 0,
+        "fetch.idle_wait_ms": 1,
+        "changelog.interval_ms": 1,
+        "merge.wait_ms_max": 60_000,
+    },
 )
 
 
@@ -75,7 +79,7 @@ class Life(life.Life):
         self.late = 0
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         metrics = WorkerMetrics(CollectorRegistry())
-        chosen = SETTINGS.model_copy(update={"second_look_after_ms": look_after_ms})
+        chosen = changed(SETTINGS, {"merge.second_look_after_ms": look_after_ms})
         self.cycle = EngineLoop(APPLICATION, self._process, fetcher, appender, chosen, metrics, self._clock)
 
     async def _process(self, batch: MicroBatch) -> None:

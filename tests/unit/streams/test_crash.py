@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import life
+from support.changed_settings import changed
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.loop.loop import EngineLoop, EngineSpec
 from streams.engine.model import EngineTopics, Entry, JournalEntry, OutputRecord, RawRecord, decode_journal
 from streams.engine.partition.micro_batch import MicroBatch
@@ -22,7 +23,15 @@ from streams.metrics import WorkerMetrics
 from streams.replay.by_journal import replay
 
 TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
-SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1, merge_wait_ms_max=60_000)
+SETTINGS = changed(
+    EngineSettings(),
+    {
+        "micro_batch.interval_ms": 0,
+        "fetch.idle_wait_ms": 1,
+        "changelog.interval_ms": 1,
+        "merge.wait_ms_max": 60_000,
+    },
+)
 NEVER_MS = 10**9
 Event = dict[str, Any]
 
@@ -86,7 +95,7 @@ class Life(life.Life):
         stores_last: bool,
         snapshots_each_ms: int | None = None,
         transactions: bool = False,
-        session_timeout_ms: int = SETTINGS.session_timeout_ms,
+        session_timeout_ms: int = SETTINGS.group.session_timeout_ms,
     ) -> None:
         interval_ms = snapshots_each_ms or draws.choice([1, 30, 1_000])
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
@@ -95,12 +104,13 @@ class Life(life.Life):
             self._process,
             MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
             appender(log, lives, stores_last=stores_last, draws=draws, splits=True),  # type: ignore[arg-type]
-            SETTINGS.model_copy(
-                update={
-                    "changelog_interval_ms": interval_ms,
-                    "large_batch_records": draws.choice([1, 1_000]),  # with 1 it always fetches ahead
-                    "session_timeout_ms": session_timeout_ms,
-                }
+            changed(
+                SETTINGS,
+                {
+                    "changelog.interval_ms": interval_ms,
+                    "micro_batch.large_records": draws.choice([1, 1_000]),  # with 1 it always fetches ahead
+                    "group.session_timeout_ms": session_timeout_ms,
+                },
             ),
             WorkerMetrics(CollectorRegistry()),
             self._clock,

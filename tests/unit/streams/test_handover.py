@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
+from support.changed_settings import changed
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.faust_app import faust_app
 from streams.engine.loop.engine import Engine
 from streams.engine.loop.loop import EngineSpec
@@ -22,7 +23,9 @@ from streams.engine.partition.micro_batch import MicroBatch
 from streams.metrics import WorkerMetrics
 
 TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
-SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, changelog_interval_ms=1)
+SETTINGS = changed(
+    EngineSettings(), {"micro_batch.interval_ms": 0, "fetch.idle_wait_ms": 1, "changelog.interval_ms": 1}
+)
 ROWS = 30
 
 
@@ -61,7 +64,7 @@ class Worker:
         draws = random.Random(1)
         fetcher: Any = MemoryFetcher(log, lambda: 2)
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
-        self.app = faust_app("group", "127.0.0.1:1", 1, SETTINGS, directory)
+        self.app = faust_app("group", "127.0.0.1:1", 1, SETTINGS.group, directory)
         self.engine = Engine(
             self.app, APPLICATION, fetcher, appender, SETTINGS, WorkerMetrics(CollectorRegistry()), time.time
         )

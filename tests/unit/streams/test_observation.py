@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
+from support.changed_settings import changed
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.log.changelog import encode_position
 from streams.engine.loop.loop import EngineLoop, EngineSpec
 from streams.engine.loop.state_gauges import StateGauges
@@ -115,7 +116,9 @@ def cycle_of(fetcher: Any, log: MemoryLog, metrics: WorkerMetrics) -> EngineLoop
     fence = OutputRecord(None, b"fence", ())
     application = EngineSpec(TOPICS, SPECS, decode, lambda entry: str(entry.offset), lambda _: fence)
     appender: Any = MemoryAppender(log, None, stores_last=False, draws=random.Random(1))
-    settings = WorkerSettings(cycle_interval_ms=0, changelog_interval_ms=0, idle_fetch_wait_ms=1)
+    settings = changed(
+        EngineSettings(), {"micro_batch.interval_ms": 0, "changelog.interval_ms": 0, "fetch.idle_wait_ms": 1}
+    )
     ticks = iter(range(1_000, 10**9))
     return EngineLoop(application, process, fetcher, appender, settings, metrics, lambda: float(next(ticks)))
 

@@ -12,10 +12,11 @@ from aiokafka.structs import TopicPartition
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.changed_settings import changed
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
 from support.played_company import NAMES, PARTITIONS, START_MS, Delivery, Step, steps
 
-from common.settings import load_settings
+from common.settings.load import load_settings
 from streams.engine.loop.loop import EngineLoop
 from streams.engine.model import OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
@@ -27,22 +28,23 @@ from streams.wiring import make_replay
 
 EPOCH = "epoch"
 SETTINGS = load_settings(environ={})
-WORKER = SETTINGS.worker.model_copy(
-    update={
-        "max_events_per_second": 2,
-        "burst_report_interval_s": 4,
-        "cycle_interval_ms": 0,
-        "changelog_interval_ms": 1,
-        "entities_per_tenant_max": 2,
-        "entity_use_interval_s": 1,
-        "reference_wait_ms": 1_500,
-        "waiting_events_per_tenant_max": 3,
-        "missing_told_interval_s": 4,
+WORKER = changed(
+    SETTINGS.worker,
+    {
+        "rate_limit.max_events_per_second": 2,
+        "rate_limit.burst_report_interval_s": 4,
+        "micro_batch.interval_ms": 0,
+        "changelog.interval_ms": 1,
+        "state.entities_per_tenant_max": 2,
+        "state.use_interval_s": 1,
+        "references.wait_ms": 1_500,
+        "references.waiting_events_per_tenant_max": 3,
+        "references.report_interval_s": 4,
         "policies": {"ticket_sla_breach": {"high_hours_max": 0.0005, "low_hours_max": 0.0002}},
-        "snapshot_settle_ms": 300,
-        "timers_per_tick_max": 2,
-        "merge_wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
-    }
+        "timers.snapshot_settle_ms": 300,
+        "timers.per_tick_max": 2,
+        "merge.wait_ms_max": 60_000,  # the pieces in which these tests fetch are small, and time flies
+    },
 )
 SETTINGS = SETTINGS.model_copy(update={"worker": WORKER})
 Feed = dict[int, list[bytes]]

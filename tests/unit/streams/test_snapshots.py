@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.settings import WorkerSettings
+from common.settings.engine import ChangelogSettings, EngineSettings
 from streams.engine.log.snapshots import Snapshots
 from streams.engine.model import EngineTopics
 from streams.engine.partition.partition import Partition
@@ -15,10 +15,10 @@ INTERVAL_S = 0.25
 class Worker:
     """Three partitions, all with something to save."""
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, **changelog: int) -> None:
         self.now_s = 1_000.0
-        worker = WorkerSettings(changelog_interval_ms=round(INTERVAL_S * 1e3), **settings)  # type: ignore[arg-type]
-        self.snapshots = Snapshots(TOPICS, worker, lambda: self.now_s)
+        settings = EngineSettings(changelog=ChangelogSettings(interval_ms=round(INTERVAL_S * 1e3), **changelog))
+        self.snapshots = Snapshots(TOPICS, settings, lambda: self.now_s)
         self.partitions = [
             Partition(number, TOPICS.sources, PartitionState((TableSpec("text", int, str),)), lambda _entry: "")
             for number in range(3)
@@ -59,7 +59,7 @@ def test_with_nothing_else_to_do_all_that_have_changed(worker: Worker) -> None:
 
 
 def test_many_changed_keys_do_not_wait() -> None:
-    worker = Worker(changelog_keys_max=10)
+    worker = Worker(keys_max=10)
     for key in range(10):
         worker.partitions[2].state["text"].put(key, "x")
     assert worker.take(changed=True) == [2]

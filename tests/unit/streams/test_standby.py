@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from support.memory_log import CrashError, MemoryFetcher, MemoryLog
 from support.texts import EVENTS, Life, feed_of, log_with, plain_fold, recovered
 
-from common.settings import WorkerSettings
+from common.settings.engine import StandbySettings
 from streams.engine.kafka.fetcher import Fetched
 from streams.engine.model import OutputRecord
 from streams.engine.state.partition_state import PartitionState, TableSpec
@@ -33,7 +33,7 @@ class Copies:
         self.standby = Standby(
             "state",
             fetcher or MemoryFetcher(log, lambda: draws.randrange(0, 12)),
-            WorkerSettings(standby="all", standby_interval_ms=500, standby_pause_s_max=PAUSE_S_MAX),
+            StandbySettings(mode="all", interval_ms=500, pause_s_max=PAUSE_S_MAX),
             self.metrics,
             lambda: self.now_s,
         )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.changes import NOW, NOW_US, TOPICS, Worker, change, check_in, shift
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import Change
 from contracts.feed import decode_processed
 from detectors.attendance.wrong_person import WrongPerson

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import partition_of
 from simulation.live.company import TENANT_IDS, TENANTS_MAX, build_company
 from simulation.records import Row
