@@ -177,7 +177,7 @@ def _examples(found: list[Found]) -> Iterator[str]:
         evidence = each.finding.evidence
         shown.setdefault((each.finding.finding_type, evidence.get("reason"), *sorted(evidence)), each)
     if not shown:
-        yield "The life of the evaluation has none.\n"
+        yield "The evaluation's scenario has none.\n"
     for each in list(shown.values())[:_EXAMPLES_MAX]:
         finding = each.finding
         yield f"{finding.finding_type}, {finding.severity.value}, from a row of `{each.table}`: {finding.title}.\n"

@@ -34,6 +34,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Or so much earlier."""
     required: bool = True
     """False: a finding is right, none is right too: a side effect, or a matter of taste."""
+    learned: bool = False
+    """Whether only those can know it who have watched for weeks; it is judged from `Meta.judged_from_s` on."""
     exact: bool = False
     """Whether `at_s` is the moment a finding is due, so that its delay says something."""
     note: str = ""

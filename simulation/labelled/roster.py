@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from simulation.labelled.company import CREW
 from simulation.labelled.plan import ScenarioPlan
-from simulation.world.calendar import DAY_S, HOLIDAYS, HOUR_S, SATURDAY, local_s
+from simulation.world.calendar import DAY_S, HOLIDAYS, HOUR_S, SATURDAY, Span, local_s
 from simulation.world.company import Person, Site, SiteKind, Tenant
-from simulation.world.shifts import Shift, Span, Special, assign
+from simulation.world.shifts import Shift, Special, assign
 
 _REST_S = 11 * HOUR_S
 _SWAP_SHARE = 0.03

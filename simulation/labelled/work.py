@@ -69,7 +69,7 @@ class WorkDays:
         about = write_job(self._timeline, job, local_s(day, 5.5, site.zone) + rng.uniform(0, 60))
         if way in {"slow", "fast"}:
             note = f"{title} in {job.takes_s / MINUTE_S:.0f} min"
-            self._timeline.label("UNUSUAL_COMPLETION_TIME", site.tenant_id, about, job.done_s, note)
+            self._timeline.label("UNUSUAL_COMPLETION_TIME", site.tenant_id, about, job.done_s, note, learned=True)
 
     def _ticket(self, rng: Random, site: Site, at_s: float) -> None:
         priority, person = any_priority(rng), rng.choice(self._tenant.staff[site.id])

@@ -6,12 +6,12 @@ from random import Random
 
 from simulation.labelled.plan import ScenarioPlan
 from simulation.world.attendance import Attendance
-from simulation.world.calendar import HOUR_S, MINUTE_S, moment, whole_hours
+from simulation.world.calendar import HOUR_S, MINUTE_S, Span, moment, whole_hours
 from simulation.world.company import Person, Tenant
 from simulation.world.phones import Fix, Network, Receiver, outage, upload, walked
 from simulation.world.planted_attendance import attend
 from simulation.world.planted_location import FINDINGS, label_location, planted_fixes
-from simulation.world.shifts import LUNCH, Shift, Span, Special, arrival_s, departure_s, with_breaks
+from simulation.world.shifts import LUNCH, Shift, Special, arrival_s, departure_s, with_breaks
 
 _SPECIAL_SHARE = 0.018
 """Of shifts, for each thing that may be special."""
@@ -186,5 +186,13 @@ class Workdays:
     ) -> None:
         about = [f"device:{shift.phone_id}"]
         self._timeline.label(
-            finding_type, shift.site.tenant_id, about, at_s, note, before_s=0.0, after_s=after_s, required=required
+            finding_type,
+            shift.site.tenant_id,
+            about,
+            at_s,
+            note,
+            before_s=0.0,
+            after_s=after_s,
+            required=required,
+            learned=True,
         )

@@ -8,8 +8,9 @@ from dataclasses import replace
 from random import Random
 
 from simulation.live.rota import Rota
+from simulation.world.calendar import Span
 from simulation.world.phones import Fix, Receiver, Walk, upload
-from simulation.world.shifts import Shift, Span
+from simulation.world.shifts import Shift
 from simulation.world.timeline import Timeline
 
 _RECHECK_S = 10.0

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
-from simulation.world.calendar import moment
+from simulation.world.calendar import Span, moment
 from simulation.world.company import Person, Site
 from simulation.world.geometry import moved
 from simulation.world.phones import Network
-from simulation.world.shifts import Span
 from simulation.world.timeline import Entry, Timeline
 
 CHECK_IN, CHECK_OUT = "CHECK_IN", "CHECK_OUT"

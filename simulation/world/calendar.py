@@ -3,6 +3,9 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+Span = tuple[float, float]
+"""From and until, in seconds."""
+
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
 MINUTE_S = 60.0

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from functools import partial
 from random import Random
 
-from simulation.world.calendar import HOUR_S, moment
+from simulation.world.calendar import HOUR_S, Span, moment
 from simulation.world.company import Device
-from simulation.world.shifts import Span
 from simulation.world.timeline import Timeline
 
 _INTERVAL_S = (280.0, 320.0)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from simulation.world.calendar import MINUTE_S, moment
+from simulation.world.calendar import MINUTE_S, Span, moment
 from simulation.world.geometry import moved, offset
-from simulation.world.shifts import Shift, Span
+from simulation.world.shifts import Shift
 from simulation.world.timeline import Entry, Timeline
 
 _WALK_MPS = (0.4, 1.5)

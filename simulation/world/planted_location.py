@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
-from simulation.world.calendar import HOUR_S, MINUTE_S
+from simulation.world.calendar import HOUR_S, MINUTE_S, Span
 from simulation.world.geometry import offset
 from simulation.world.phones import Fix, Receiver, walked
-from simulation.world.shifts import Shift, Span, Special
+from simulation.world.shifts import Shift, Special
 from simulation.world.timeline import Timeline
 
 FINDINGS: dict[Special, tuple[tuple[str, bool], ...]] = {

@@ -4,12 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from simulation.world.calendar import HOUR_S, MINUTE_S, moment
+from simulation.world.calendar import HOUR_S, MINUTE_S, Span, moment
 from simulation.world.company import Person, Site
 from simulation.world.timeline import Entry, Timeline
-
-Span = tuple[float, float]
-"""From and until, Unix seconds."""
 
 
 class Special(StrEnum):
