@@ -5,12 +5,11 @@ removed or retyped; clients ignore what they do not know.
 """
 
 from enum import IntEnum, StrEnum
-from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.findings import Category, Evidence, Severity
+from contracts.feed_messages import EventProcessed, SequencedMessage, ServerStruct
 from contracts.requests import RequestId
 
 SUBPROTOCOL = "noc.v1"
@@ -70,12 +69,7 @@ ADVICE: dict[CloseCode, Advice] = {
 # --- server to client: answers -------------------------------------------------------------------
 
 
-class _Server(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    timestamp: str
-    """ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent."""
-
-
-class _Answer(_Server, frozen=True, kw_only=True):
+class _Answer(ServerStruct, frozen=True, kw_only=True):
     request_id: RequestId | UnsetType = UNSET
 
 
@@ -157,7 +151,7 @@ class Pong(_Answer, frozen=True, kw_only=True, tag="pong"):
     """The answer to `ping` and `heartbeat`."""
 
 
-class Heartbeat(_Server, frozen=True, kw_only=True, tag="heartbeat"):
+class Heartbeat(ServerStruct, frozen=True, kw_only=True, tag="heartbeat"):
     """A sign of life: browsers do not show protocol pings to a page.
 
     Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. It has no
@@ -174,7 +168,7 @@ class GapReason(StrEnum):
     """The log lost them."""
 
 
-class GapMessage(_Server, frozen=True, kw_only=True, tag="gap"):
+class GapMessage(ServerStruct, frozen=True, kw_only=True, tag="gap"):
     """Messages that are lost for everybody: reload what depends on them. Both ends included."""
 
     first: int = msgspec.field(name="from")
@@ -190,7 +184,7 @@ class FeedState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class FeedStatus(_Server, frozen=True, kw_only=True, tag="feed_status"):
+class FeedStatus(ServerStruct, frozen=True, kw_only=True, tag="feed_status"):
     """Sent when the feed falls behind the database, while it is, and when it has caught up."""
 
     state: FeedState
@@ -208,7 +202,7 @@ class SeenBy(msgspec.Struct, frozen=True):
     at: str
 
 
-class MessageSeen(_Server, frozen=True, kw_only=True, tag="message_seen"):
+class MessageSeen(ServerStruct, frozen=True, kw_only=True, tag="message_seen"):
     """Somebody has looked at a CRITICAL message; `seen_by` names everybody who has, the first one first."""
 
     seq: int
@@ -216,7 +210,7 @@ class MessageSeen(_Server, frozen=True, kw_only=True, tag="message_seen"):
     seen_by: list[SeenBy]
 
 
-class CriticalUnseen(_Server, frozen=True, kw_only=True, tag="critical_unseen"):
+class CriticalUnseen(ServerStruct, frozen=True, kw_only=True, tag="critical_unseen"):
     """Nobody has looked at a CRITICAL message in the time that the settings allow."""
 
     seq: int
@@ -251,113 +245,6 @@ class ErrorMessage(_Answer, frozen=True, kw_only=True, tag="error"):
     correlation_id: str
 
 
-# --- server to client: the feed ------------------------------------------------------------------
-# `prev_seq` is the last field of each: the gateway encodes a message once and appends the number.
-
-
-class Part(msgspec.Struct, frozen=True):
-    """A record with several findings is several dashboard messages of one `seq`."""
-
-    index: int
-    of: int
-
-
-class DashboardAnomaly(_Server, frozen=True, kw_only=True, tag="anomaly_detected"):
-    """One finding, on the dashboard endpoint."""
-
-    seq: int
-    part: Part
-    anomaly_id: str
-    event_id: str
-    event_type: str
-    person_id: int | None
-    person_name: str | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    anomaly_type: str
-    category: Category
-    severity: Severity
-    fraud_score: float | None
-    title: str
-    description: str
-    evidence: Evidence
-    """What the finding is based on: enough to check it."""
-    created_at: str
-    detection_latency_ms: float
-    prev_seq: int = 0
-
-
-class FindingView(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding with its placeholders filled for the viewer."""
-
-    id: str
-    finding_type: str
-    category: Category
-    severity: Severity
-    title: str
-    description: str
-    evidence: Evidence
-    created_at: str
-    fraud_score: float | None
-
-
-class StreamAnomaly(_Server, frozen=True, kw_only=True, tag="anomaly_detected"):
-    """One source event with all its findings, on the anomaly stream."""
-
-    seq: int
-    event_id: str
-    event_type: str
-    findings_count: int
-    detection_latency_ms: float
-    """From the commit in PostgreSQL to the record in the feed's log."""
-    person_id: int | None
-    person_name: str | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    findings: list[FindingView]
-    prev_seq: int = 0
-
-
-class TicketUpdatedMessage(_Server, frozen=True, kw_only=True, tag="ticket_updated"):
-    """A ticket whose status changed."""
-
-    seq: int
-    ticket_id: int
-    ticket_no: str | None
-    old_status: str
-    new_status: str
-    priority: str | None
-    assigned_to: int | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    description: str
-    updated_at: str | None
-    prev_seq: int = 0
-
-
-class RateLimitedMessage(_Server, frozen=True, kw_only=True, tag="rate_limited"):
-    """A burst over the tenant's limit: `dropped` events of `window` were not scored."""
-
-    seq: int
-    dropped: int
-    window: str
-    limit: int
-    prev_seq: int = 0
-
-
-class EventProcessed(_Server, frozen=True, kw_only=True, tag="event_processed"):
-    """A source event that was scored and found clean; anomaly stream only, outside the sequence."""
-
-    event_id: str
-    event_type: str
-    anomalies_found: Literal[False] = False
-    detection_latency_ms: float
-
-
-SequencedMessage = DashboardAnomaly | StreamAnomaly | TicketUpdatedMessage | RateLimitedMessage
 AnswerMessage = ConnectionEstablished | Refreshed | Resumed | Subscribed | Stats | Pong | ErrorMessage
 NoticeMessage = Heartbeat | GapMessage | FeedStatus | MessageSeen | CriticalUnseen
 ServerMessage = SequencedMessage | AnswerMessage | EventProcessed | NoticeMessage

@@ -6,8 +6,7 @@ A name that the viewer may not see must have been masked in the record before.
 import re
 
 from contracts.feed import AnomalyDetected, FeedRecord, ProcessedEvent, RateLimited, TicketUpdated
-from contracts.findings import Finding
-from contracts.messages import (
+from contracts.feed_messages import (
     DashboardAnomaly,
     EventProcessed,
     FindingView,
@@ -17,6 +16,7 @@ from contracts.messages import (
     StreamAnomaly,
     TicketUpdatedMessage,
 )
+from contracts.findings import Finding
 
 DESCRIPTION_CHARACTERS_MAX = 200
 _PLACEHOLDER = re.compile(r"\{(?:person|site)_name\}")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess, free_port
-from support.stack import wait_for
+from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -41,7 +41,7 @@ def signed_in(gateway: GatewayProcess, tenant: int = 1) -> Client:
         except (OSError, EOFError, WebSocketException):
             return None
 
-    return wait_for(attempt, "somebody answers at the port", 5)
+    return until(attempt, "somebody answers at the port", within_s=5)
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(
