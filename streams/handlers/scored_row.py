@@ -23,7 +23,6 @@ from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.missing_references import with_missing
 from streams.detection.reference_wait import NOTHING_UNKNOWN, REFERENCES, ReferenceWait, Released, Unknown
-from streams.engine.entries import keys_in_log_order, log_ms
 from streams.engine.model import Entry, UnreadableRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.feed.anomalies import event_type_of
@@ -33,6 +32,7 @@ from streams.feed.writer import FeedWriter
 from streams.handlers.reference_row import PolicyBook, ShiftBook, learn_person, learn_site, learn_tenant
 from streams.handlers.ticket_status import status_change
 from streams.handlers.timer import TimerRunner
+from streams.intake.entries import keys_in_log_order, log_ms
 from streams.metrics import WorkerMetrics
 from streams.rate_limit.limiter import Limiter
 from streams.state.entities import TenantState

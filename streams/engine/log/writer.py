@@ -17,10 +17,10 @@ from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.log.fencing import Verdict, judge_intruders
 from streams.engine.log.log_tails import JOURNAL_HEADER
 from streams.engine.log.snapshots import Snapshot
+from streams.engine.metrics import EngineMetrics
 from streams.engine.model import EngineTopics, JournalEntry, OutputRecord, encode_journal
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Writer:
         metrics: where it counts.
     """
 
-    def __init__(self, topics: EngineTopics, appender: Appender, fetcher: Fetcher, metrics: WorkerMetrics) -> None:
+    def __init__(self, topics: EngineTopics, appender: Appender, fetcher: Fetcher, metrics: EngineMetrics) -> None:
         self._topics = topics
         self._appender = appender
         self._fetcher = fetcher

@@ -18,9 +18,9 @@ from streams.engine.kafka.appender import Appender
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.loop.batch_channel import BatchChannel
 from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.takeover.standby import Standby
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Engine(Service):
         fetcher: Fetcher,
         appender: Appender,
         settings: WorkerSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
     ) -> None:

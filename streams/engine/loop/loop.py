@@ -20,6 +20,7 @@ from streams.engine.log.writer import Writer
 from streams.engine.loop.merge_timeout import MergeTimeout
 from streams.engine.loop.source_reader import Decode, SourceReader
 from streams.engine.loop.state_gauges import StateGauges
+from streams.engine.metrics import EngineMetrics
 from streams.engine.model import EngineTopics, OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
@@ -29,7 +30,6 @@ from streams.engine.takeover.ownership import Ownership
 from streams.engine.takeover.progress import TakeoverProgress
 from streams.engine.takeover.recovery import Recovery, no_copy
 from streams.engine.takeover.standby import Standby
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class EngineLoop:
         fetcher: Fetcher,
         appender: Appender,
         settings: WorkerSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
     ) -> None:

@@ -7,9 +7,9 @@ from aiokafka.structs import TopicPartition
 
 from common.settings import WorkerSettings
 from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.metrics import EngineMetrics
 from streams.engine.model import Entry, Fetched, RawRecord
 from streams.engine.partition.partition import Partition
-from streams.metrics import WorkerMetrics
 
 Decode = Callable[[int, RawRecord], Entry]
 """(topic rank, record) -> its entry; a record that cannot be read becomes a Poison, never an exception."""
@@ -33,7 +33,7 @@ class SourceReader:
         decode: Decode,
         fetcher: Fetcher,
         settings: WorkerSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._ranks = {topic: source_index for source_index, topic in enumerate(sources)}

@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.partition import Partition
 from streams.engine.state.bounded_table import BOUND
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ class StateGauges:
         clock: Unix seconds.
     """
 
-    def __init__(self, metrics: WorkerMetrics, clock: Callable[[], float]) -> None:
+    def __init__(self, metrics: EngineMetrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
         self._clock = clock
         self._day = 0

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.partition import Partition
 from streams.engine.takeover.recovery import Recovery
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class Ownership:
     def __init__(
         self,
         recovery: Recovery,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         *,
         reclaim_after_s: float,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 from aiokafka.errors import KafkaError
 
-from streams.metrics import WorkerMetrics
+from streams.engine.metrics import EngineMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class TakeoverProgress:
         interval_s: between two looks.
     """
 
-    def __init__(self, metrics: WorkerMetrics, clock: Callable[[], float], *, interval_s: float = _INTERVAL_S) -> None:
+    def __init__(self, metrics: EngineMetrics, clock: Callable[[], float], *, interval_s: float = _INTERVAL_S) -> None:
         self._metrics = metrics
         self._clock = clock
         self._interval_s = interval_s

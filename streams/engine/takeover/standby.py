@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from common.settings import WorkerSettings
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.log.changelog import Changelog
-from streams.metrics import WorkerMetrics
+from streams.engine.metrics import EngineMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Standby:
         topic: str,
         fetcher: Fetcher,
         settings: WorkerSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
     ) -> None:
         self.fetcher = fetcher
@@ -133,7 +133,7 @@ def make_standby(
     topic: str,
     client_config: Mapping[str, Any],
     settings: WorkerSettings,
-    metrics: WorkerMetrics,
+    metrics: EngineMetrics,
     clock: Callable[[], float],
 ) -> Standby | None:
     """The standby that the settings ask for, not started.
