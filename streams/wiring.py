@@ -19,9 +19,9 @@ from detectors.policy import PolicyError
 from detectors.registry import DETECTORS, named
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import ReferenceWait
-from streams.engine.loop.loop import EngineSpec
-from streams.engine.model import EngineTopics, OutputRecord
+from streams.engine.model import OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec, EngineTopics, SourceTopic
 from streams.feed.breaker import DeadLetterBreaker
 from streams.feed.writer import FeedWriter, OutputLimits, OutputTopics
 from streams.handlers.reference_row import ReferenceRowHandler
@@ -37,8 +37,13 @@ from streams.state.tables import TenantTables, table_specs
 def engine_topics(settings: Settings) -> EngineTopics:
     """The topics that the engine reads and writes."""
     names = TopicNames(settings.kafka.topic_prefix)
-    sources = tuple(names.captured(table) for table in CAPTURED_TABLES)
-    return EngineTopics(sources, names.anomalies, (names.processed, names.dead_letters), names.journal, names.state)
+    return EngineTopics(
+        sources=tuple(SourceTopic(table, names.captured(table)) for table in CAPTURED_TABLES),
+        outputs={"feed": names.anomalies, "clean_events": names.processed, "dead_letters": names.dead_letters},
+        fenced_output="feed",
+        journal=names.journal,
+        state=names.state,
+    )
 
 
 def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> EngineSpec:
@@ -104,7 +109,9 @@ def make_processor(
         **dict.fromkeys(SCORED_TABLES, scored_rows),
         **dict.fromkeys(reference_rows.tables, reference_rows),
     }
-    topics = OutputTopics(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, CAPTURED_TABLES)
+    topics = OutputTopics(
+        TopicNames(settings.kafka.topic_prefix), engine_topics(settings).source_topics, CAPTURED_TABLES
+    )
     limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
     feed = FeedWriter(topics, epoch, clock, metrics, limits)
     return BatchProcessor(CAPTURED_TABLES, handlers, timers, feed, breaker, metrics)

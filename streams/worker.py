@@ -94,4 +94,4 @@ async def _watch(stop: asyncio.Event, engine: "Engine", metrics: WorkerMetrics) 
         except TimeoutError:
             metrics.loop_delay_seconds.set(max(0.0, time.monotonic() - started_s - _LOOP_PROBE_S))
         metrics.ready.set(engine.ready)
-        engine.observe()
+        engine.update_gauges()

@@ -15,8 +15,9 @@ from contracts.topics import TopicNames
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
-from streams.replay.by_journal import JournalSummary, replay, summarize
+from streams.replay.by_journal import replay
 from streams.replay.by_log import replay_log
+from streams.replay.journal import JournalSummary, summarize
 from streams.wiring import make_replay
 
 Replayed = AsyncIterator[tuple[Partition, MicroBatch]]

@@ -1,4 +1,4 @@
-"""The Faust application that holds the partitions: how it is set up for an engine that reads by itself."""
+"""The Faust application that holds the partitions, configured for an engine that does its own reading."""
 
 from pathlib import Path
 
@@ -11,23 +11,23 @@ _NEVER_S = 1e9
 
 
 class NoTables(TableManager):
-    """Faust's table manager without its start-up pause of a second, which waits for tables that we do not have."""
+    """Faust's table manager without its start-up pause of a second, in which it waits for tables; there are none."""
 
     async def on_start(self) -> None:
-        """Start what the rest of Faust expects; called by mode."""
+        """Start what the rest of Faust expects to be started; called by mode."""
         await self._update_channels()
         await self.recovery.start()
 
 
 def faust_app(group: str, bootstrap_servers: str, partitions: int, worker: WorkerSettings, datadir: Path) -> faust.App:
-    """An application that joins the consumer group `group` and leaves topics, tables and the web to others.
+    """An application that joins a consumer group, without topics, tables or a web server of its own.
 
     Args:
         group: name of the application and of its consumer group.
         bootstrap_servers: `host:port,…`
         partitions: of every topic.
         worker: membership settings.
-        datadir: for Faust's small files; nothing in it is needed later.
+        datadir: for Faust's small files; they need not survive a restart.
     """
     return faust.App(
         group,
@@ -39,7 +39,7 @@ def faust_app(group: str, bootstrap_servers: str, partitions: int, worker: Worke
         consumer_group_instance_id=worker.instance_id,
         broker_session_timeout=worker.session_timeout_ms / 1e3,
         broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
-        # The consumer never polls, so aiokafka would think that it hangs and leave the group.
+        # The consumer never polls, so aiokafka would assume that it hangs and leave the group.
         broker_max_poll_interval=_NEVER_S,
         TableManager=NoTables,
         datadir=datadir,

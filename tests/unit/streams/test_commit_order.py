@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import life
+from support.life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
 from common.settings import WorkerSettings
-from streams.engine.loop.loop import EngineLoop, EngineSpec
-from streams.engine.model import EngineTopics, Entry, Fetched, OutputRecord, RawRecord
+from streams.engine.kafka.clients import EngineClients
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import Entry, Fetched, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a", "b", "c"), "feed", (), "journal", "state")
+TOPICS = topics_of("a", "b", "c")
 SETTINGS = WorkerSettings(
     cycle_interval_ms=0,
     idle_fetch_wait_ms=1,
@@ -34,9 +37,7 @@ def decode(source_index: int, record: RawRecord) -> Entry:
     return Entry(lsn, lsn, source_index, record.offset, lsn, record)
 
 
-APPLICATION = EngineSpec(
-    TOPICS, (), decode, str, lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),))
-)
+APPLICATION = EngineSpec(TOPICS, (), decode, str, fence)
 
 
 class Busy(MemoryFetcher):
@@ -63,7 +64,7 @@ class Busy(MemoryFetcher):
 
     def commit(self, count: int) -> None:
         for lsn, source_index in self._rows[:count]:
-            self._busy_log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
+            self._busy_log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
         del self._rows[:count]
 
 
@@ -76,7 +77,9 @@ class Life(life.Life):
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         metrics = WorkerMetrics(CollectorRegistry())
         chosen = SETTINGS.model_copy(update={"second_look_after_ms": look_after_ms})
-        self.cycle = EngineLoop(APPLICATION, self._process, fetcher, appender, chosen, metrics, self._clock)
+        self.loop = EngineLoop(
+            APPLICATION, self._process, EngineClients(fetcher, appender), chosen, metrics, self._clock
+        )
 
     async def _process(self, batch: MicroBatch) -> None:
         self.order += [entry.lsn for entry in batch.entries]
@@ -122,9 +125,9 @@ def test_a_second_look_is_for_rows_that_were_waited_for(wait_s: float, looks: in
             one.pass_time(wait_s)
             return await super().fetch(offsets, wait_ms)
 
-        async def look(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        async def fetch_now(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
             self.looks += 1
-            return await super().look(offsets)
+            return await super().fetch_now(offsets)
 
     draws, log = random.Random(1), MemoryLog()
     log.append("a", 0, [OutputRecord(b"k", b"1", ())])

@@ -11,25 +11,22 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from support.life import topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
+from streams.engine.formats import JournalEntry, JournalFence, PartitionPosition, encode_journal
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.changelog import encode_position
-from streams.engine.model import (
-    EngineTopics,
-    JournalEntry,
-    JournalFence,
-    OutputRecord,
-    PartitionPosition,
-    encode_journal,
-)
+from streams.engine.model import OutputRecord
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.engine.takeover.ownership import Ownership
 from streams.engine.takeover.progress import TakeoverProgress
 from streams.engine.takeover.recovery import DamagedLogError, Recovery
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
+TOPICS = topics_of("a", "b", outputs=("clean",))
 COUNT = TableSpec("count", int, int)
 
 
@@ -51,12 +48,14 @@ class Place:
         self.fetcher: Any = MemoryFetcher(self.log, lambda: draws.randrange(1, 4))
         appender: Any = MemoryAppender(self.log, None, stores_last=False, draws=draws)
         self.recovery = Recovery(
-            TOPICS,
-            self.fetcher,
-            appender,
-            lambda: PartitionState((COUNT,)),
-            lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
-            lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
+            EngineSpec(
+                TOPICS,
+                (COUNT,),
+                lambda _index, _record: pytest.fail("a recovery decodes nothing"),
+                lambda _entry: "",
+                lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
+            ),
+            EngineClients(self.fetcher, appender),
             TakeoverProgress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
         )
 
@@ -192,7 +191,7 @@ def test_an_owner_meets_a_tombstone_of_a_newer_one() -> None:
     place = Place()
     partition = place.recover()
     place.tombstone(partition.generation + 1, "count:7")
-    assert not asyncio.run(place.recovery.still_owned(partition))
+    assert not asyncio.run(place.recovery.verify_ownership(partition))
 
 
 def test_an_idle_owner_notices_late_writes() -> None:
@@ -203,16 +202,16 @@ def test_an_idle_owner_notices_late_writes() -> None:
         "state",
         OutputRecord(b"@position", msgspec.msgpack.encode((0, PartitionPosition(0, {}, 0, {}, (0, 0), {}))), ()),
     )
-    assert asyncio.run(place.recovery.still_owned(partition))
+    assert asyncio.run(place.recovery.verify_ownership(partition))
     assert partition.unsaved, "its own position has to be the last one again"
 
 
 def test_an_owner_learns_without_writing_that_it_was_fenced_off() -> None:
     place = Place()
     partition = place.recover()
-    assert asyncio.run(place.recovery.still_owned(partition))
+    assert asyncio.run(place.recovery.verify_ownership(partition))
     place.recover()
-    assert not asyncio.run(place.recovery.still_owned(partition))
+    assert not asyncio.run(place.recovery.verify_ownership(partition))
 
 
 def ownership(place: Place) -> Ownership:
