@@ -134,10 +134,17 @@ class FeedWriter:
         self._clean = {}
 
     def _write_message(self, turn: Turn, outcome: FeedOutcome) -> None:
+        """Append a message; what cannot be encoded becomes a dead letter of its record, or is counted where a timer caused it.
+
+        Raises:
+            Exception: of a ticket's status, which is the first that is said of its row: the row as a whole has failed.
+        """
         try:
             self._append(turn, outcome)
         except (RecordTooLargeError, msgspec.MsgspecError, ArithmeticError, ValueError) as error:
-            if isinstance(outcome, FindingRaised | TicketStatusChanged):
+            if isinstance(outcome, TicketStatusChanged):
+                raise
+            if isinstance(outcome, FindingRaised):  # of this row, or of an event that had waited
                 self._write_dead_letter(turn, RecordFailed.by(outcome.entry, outcome.change.table, error))
             else:
                 detector = outcome.detector if isinstance(outcome, AbsenceFound) else "rate_limit"
