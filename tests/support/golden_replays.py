@@ -13,10 +13,12 @@ from support.golden_run import Place, Said, counted_digest, mark, tenant_of, wit
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
 from common.settings import Settings, WorkerSettings, load_settings
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.loop import EngineLoop
 from streams.metrics import WorkerMetrics
-from streams.replay.by_journal import replay, summarize
+from streams.replay.by_journal import replay
 from streams.replay.by_log import replay_log
+from streams.replay.journal import summarize
 from streams.wiring import make_replay
 
 _READ_RECORDS = 2_000
@@ -46,7 +48,8 @@ class Replays:
         """A worker's cycle that works on the log."""
         application, process = self.application()
         metrics = WorkerMetrics(CollectorRegistry())
-        return EngineLoop(application, process, fetcher, appender, self.settings.worker, metrics, now_s)
+        clients = EngineClients(fetcher, appender)
+        return EngineLoop(application, process, clients, self.settings.worker, metrics, now_s)
 
     def by_the_journal(self, log: MemoryLog, partition: int) -> tuple[dict[Place, list[Said]], dict[str, Any]]:
         """What the journalled micro-batches say, and how they went: what the engine is told beside the outputs."""
