@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.state.table import TableSpec
@@ -14,11 +14,18 @@ RecordIdentity = Callable[[Entry], str]
 
 
 class SourceTopic(NamedTuple):
-    """One kind of input."""
+    """One kind of input.
+
+    Ordered by `commit_lsn`, its records are merged with those of the other such topics, and a topic that lags is waited
+    for. Ordered by `arrival`, they have no LSN that could be compared: they are the first entries of the next
+    micro-batch, in the order of their topics and offsets. Nothing waits for them, they are never late and never
+    repeats. Which micro-batch that was is in the journal's spans and nowhere else.
+    """
 
     name: str
     """What the application calls it, such as `attendance`."""
     topic: str
+    ordered_by: Literal["commit_lsn", "arrival"] = "commit_lsn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,11 @@ class EngineTopics:
     def source_topics(self) -> tuple[str, ...]:
         """Topics of the sources, by source index."""
         return tuple(source.topic for source in self.sources)
+
+    @property
+    def arrival_topics(self) -> frozenset[str]:
+        """Topics of the sources that are ordered by arrival."""
+        return frozenset(source.topic for source in self.sources if source.ordered_by == "arrival")
 
     @property
     def feed(self) -> str:

@@ -7,6 +7,9 @@ is empty. Not guaranteed are the order of different tenants' records among each 
 latencies of clean events.
 On failure: where the log is not complete, IncompleteLogError; where it does not determine one order, UnorderedLogError.
 
+Sources that are ordered by arrival are left out: only the journal knows where their records were processed.
+`JournalSummary.doubts` says whether the live run had any.
+
 Time: a tenant's own rows fire its timers that were due before them. A tick fires those of tenants without rows, up to
 the commit time of the latest row, and at the end up to a time that the caller names.
 """
@@ -61,6 +64,9 @@ async def replay_log(
     partition.wake_at_ms = None
     for source_index, topic in enumerate(partition.topics):
         topic_partition = TopicPartition(topic, number)
+        if topic in spec.topics.arrival_topics:
+            partition.high_watermarks[source_index] = 0  # nothing is read of it
+            continue
         if first := await fetcher.first(topic_partition):
             raise IncompleteLogError(f"{topic} begins at offset {first}: what was before is unknown")
         partition.high_watermarks[source_index] = await fetcher.end(topic_partition)

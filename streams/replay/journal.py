@@ -7,6 +7,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.engine.formats import JournalEntry, JournalFence, decode_journal
 from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.spec import EngineTopics
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class JournalSummary:
     batches: int
     late: int
     """Records that were not processed at their place in commit order; 0: the journal's order is that of the log."""
+    arrived: int
+    """Offsets of topics that are ordered by arrival: where their records were processed, only the journal knows."""
     tick_ms: int
     """Log time of the latest tick, Unix milliseconds: every timer that was due by then has been fired."""
 
@@ -32,18 +35,22 @@ class JournalSummary:
             doubts.append(
                 f"{self.late} records came late in the live run: the log alone does not say where they were processed"
             )
+        if self.arrived:
+            doubts.append(f"{self.arrived} records have no LSN: the log alone does not say where they were processed")
         return doubts
 
 
-async def summarize(fetcher: Fetcher, topic_partition: TopicPartition) -> JournalSummary:
+async def summarize(topics: EngineTopics, fetcher: Fetcher, number: int) -> JournalSummary:
     """Read a partition's journal to its end."""
-    first_batch = batches = late = tick_ms = 0
-    async for entry in journal_of(fetcher, topic_partition):
+    first_batch = batches = late = arrived = tick_ms = 0
+    by_arrival = topics.arrival_topics
+    async for entry in journal_of(fetcher, TopicPartition(topics.journal, number)):
         first_batch = first_batch or entry.batch
         batches += 1
         late += entry.late
+        arrived += sum(end - start for topic, (start, end) in entry.spans.items() if topic in by_arrival)
         tick_ms = max(tick_ms, entry.tick_ms or 0)
-    return JournalSummary(first_batch, batches, late, tick_ms)
+    return JournalSummary(first_batch, batches, late, arrived, tick_ms)
 
 
 async def journal_of(fetcher: Fetcher, topic_partition: TopicPartition) -> AsyncIterator[JournalEntry]:

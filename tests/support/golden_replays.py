@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 import msgspec
-from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 from support.golden_run import Place, Said, counted_digest, mark, tenant_of, without_engine_headers
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
@@ -107,7 +106,7 @@ class Replays:
         asyncio.run(run())
 
     async def _summary(self, log: MemoryLog, partition: int) -> Any:
-        return await summarize(reading(log, 1), TopicPartition(self.application()[0].topics.journal, partition))
+        return await summarize(self.application()[0].topics, reading(log, 1), partition)
 
 
 def reading(log: MemoryLog, most: int) -> Any:

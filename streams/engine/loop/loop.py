@@ -155,7 +155,9 @@ class EngineLoop:
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
             batch = partition.next_batch(
-                wait=self._merge_timeout.may_wait(partition.number, partition.buffers, partition.lagging, now_s)
+                wait=self._merge_timeout.may_wait(
+                    partition.number, partition.merge_buffers, partition.merge_lagging, now_s
+                )
             )
             if batch is None:
                 continue

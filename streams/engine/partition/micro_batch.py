@@ -47,6 +47,7 @@ class MicroBatch:
         """Counts the micro-batches of the partition, from 1, without holes."""
         self.state = state
         self.entries = entries
+        """First those of topics ordered by arrival, then the others in commit order."""
         self.spans = spans
         self.tick_ms = tick_ms
         """Log time up to which the timers that are due fire, after the entries; None: none fire. It decides which

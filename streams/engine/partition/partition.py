@@ -49,6 +49,10 @@ class Partition:
         self.asked_ms = [0] * len(self.topics)
         """When the last fetch that was answered was sent, Unix milliseconds, by source; 0 before the first."""
         self.buffers: list[deque[Entry]] = [deque() for _ in self.topics]
+        self._merged = [index for index, source in enumerate(sources) if source.ordered_by == "commit_lsn"]
+        self._arriving = [index for index, source in enumerate(sources) if source.ordered_by == "arrival"]
+        self.merge_buffers = [self.buffers[index] for index in self._merged]
+        """The buffers of the sources that are ordered by commit LSN."""
         self.buffered_bytes = [0] * len(self.topics)
         self.replay: deque[JournalEntry] = deque()
         """Journalled micro-batches that must be run again before anything new."""
@@ -101,6 +105,12 @@ class Partition:
     def lagging(self) -> list[bool]:
         """By source whether the broker has records that were not fetched yet."""
         return [end < 0 or have < end for have, end in zip(self.fetched, self.high_watermarks, strict=True)]
+
+    @property
+    def merge_lagging(self) -> list[bool]:
+        """The same of the sources that are ordered by commit LSN."""
+        lagging = self.lagging
+        return [lagging[index] for index in self._merged] if self._arriving else lagging
 
     @property
     def caught_up(self) -> bool:
@@ -160,8 +170,8 @@ class Partition:
         everything that was there before the rows at hand, and also rows that came after them, which may again be
         incomplete.
         """
-        wanted = wanted and not self.replay and any(self.buffers)
-        self._horizon = latest_order(self.buffers) if wanted else None
+        wanted = wanted and not self.replay and any(self.merge_buffers)
+        self._horizon = latest_order(self.merge_buffers) if wanted else None
         return wanted
 
     def reached_ms(self) -> int:
@@ -177,22 +187,25 @@ class Partition:
     def next_batch(self, *, wait: bool) -> MicroBatch | None:
         """The next micro-batch: exactly what the journal says while there is more of it, then what is ready.
 
-        A tick is part of it when a timer is due by the time that the log has reached; the timers come after the
-        records.
+        Its entries are first everything that has come of the topics ordered by arrival, then the records of the others
+        in commit order. So a command is applied to what its sender can have seen, and before the timers that the rows
+        let fire. A tick is part of it when a timer is due by the time that the log has reached; the timers come after
+        the records.
 
         Args:
             wait: whether to wait for topics that lag.
         """
         if self.replay:
             return self._replayed_batch()
-        entries = take_ready(self.buffers, self.lagging, wait=wait, horizon=self._horizon)
+        arrived = self._take_arrived(self.fetched) if self._arriving else []
+        merged = take_ready(self.merge_buffers, self.merge_lagging, wait=wait, horizon=self._horizon)
         tick_ms = None
         if self.wake_at_ms is not None:
             reached_ms = self.reached_ms()
             tick_ms = reached_ms if reached_ms >= self.wake_at_ms else None
-        if not entries and tick_ms is None:
+        if not arrived and not merged and tick_ms is None:
             return None
-        return self._make_batch(entries, tick_ms)
+        return self._make_batch(arrived, merged, tick_ms)
 
     def finish(self, batch: MicroBatch) -> None:
         """Take over what the agent set on a processed micro-batch."""
@@ -220,17 +233,22 @@ class Partition:
         if any(have < end for have, end in zip(self.fetched, ends, strict=True)):
             return None  # not fetched yet
         self.replay.popleft()
-        return self._make_batch(in_commit_order(take_before(self.buffers, ends)), entry.tick_ms)
+        arrived = self._take_arrived(ends)
+        merged = in_commit_order(take_before(self.merge_buffers, [ends[index] for index in self._merged]))
+        return self._make_batch(arrived, merged, entry.tick_ms)
 
-    def _make_batch(self, entries: list[Entry], tick_ms: int | None) -> MicroBatch:
-        spans = self._advance(entries)
+    def _take_arrived(self, ends: Sequence[int]) -> list[Entry]:
+        """Take the entries of topics ordered by arrival that come before these offsets, which are by source."""
+        return take_before([self.buffers[index] for index in self._arriving], [ends[index] for index in self._arriving])
+
+    def _make_batch(self, arrived: list[Entry], merged: list[Entry], tick_ms: int | None) -> MicroBatch:
+        spans = self._advance(arrived + merged if arrived else merged)
         self.batch += 1
-        screened = self._progress.screen(entries)
-        batch = MicroBatch(self.number, self.batch, self.state, screened.entries, spans, tick_ms)
-        batch.ticked_ms = self.ticked_ms
-        batch.repeats, batch.late, batch.new_history = screened.repeats, screened.late, screened.new_history
-        if entries:
-            self.newest_ms = entries[-1].record.timestamp
+        kept, repeats, late, new_history = self._progress.screen(merged)
+        batch = MicroBatch(self.number, self.batch, self.state, arrived + kept if arrived else kept, spans, tick_ms)
+        batch.ticked_ms, batch.repeats, batch.late, batch.new_history = self.ticked_ms, repeats, late, new_history
+        if merged:
+            self.newest_ms = merged[-1].record.timestamp
         self.unsaved = True
         return batch
 
