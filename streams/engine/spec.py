@@ -79,4 +79,7 @@ class EngineSpec:
     decode: Decode
     identity: RecordIdentity
     make_fence: Callable[[int], OutputRecord]
-    """The record that begins a generation on the fenced output."""
+    """The record that starts a generation on the fenced output."""
+    digest: str = ""
+    """Of everything in code and settings that decides the outputs. The engine stores it beside what it writes, so that a
+    later reader knows whether it would compute the same; empty: not known."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from streams.engine.formats import GENERATION_HEADER, PartitionPosition
+from streams.engine.formats import GENERATION_HEADER, PartitionPosition, Provenance, StateFence, check_format
 from streams.engine.model import RawRecord
 from streams.engine.state.chunked_snapshot import CHUNK_PREFIX, SnapshotChunks
 from streams.engine.state.partition_state import PartitionState
@@ -26,6 +26,7 @@ _ONE_BYTE, _UINT8, _UINT16 = 0x80, 0xCC, 0xCD
 _NO_POSITION = PartitionPosition(0, {}, 0, {}, (0, 0), {})
 
 _decode_position = msgspec.msgpack.Decoder(tuple[int, PartitionPosition]).decode
+_decode_fence = msgspec.msgpack.Decoder(StateFence).decode
 
 
 class _ValueStart(msgspec.Struct, array_like=True):
@@ -53,9 +54,9 @@ def encode_position(generation: int, position: PartitionPosition) -> ChangelogRe
     return POSITION_KEY, msgspec.msgpack.encode((generation, position))
 
 
-def encode_state_fence(generation: int) -> ChangelogRecord:
-    """The changelog record that begins a generation."""
-    return FENCE_KEY + b"%d" % generation, msgspec.msgpack.encode((generation, None))
+def encode_state_fence(generation: int, writer: Provenance) -> ChangelogRecord:
+    """The changelog record that starts a generation."""
+    return FENCE_KEY + b"%d" % generation, msgspec.msgpack.encode(StateFence(generation, None, *writer))
 
 
 class Changelog:
@@ -66,6 +67,8 @@ class Changelog:
         """The offset to read on from."""
         self.owner = 0
         """Generation that wrote the position."""
+        self.written_by = Provenance()
+        """Who wrote the position, and the state that belongs to it."""
         self.highest_generation = 0
         """Found in any record."""
         self.stale = 0
@@ -74,6 +77,8 @@ class Changelog:
         """Keys whose last record does not count. Compaction would keep that one and remove the good one, so they must
         be written again."""
         self._fence = 0
+        self._fenced_by = Provenance()
+        """Who writes since the last fence."""
         self._position = b""
         self._decoded = _NO_POSITION
         self._latest: dict[bytes, bytes] = {}
@@ -100,7 +105,11 @@ class Changelog:
         return {*self._displaced, *self._chunks.keys, *self._chunks.carried}
 
     def take_in(self, records: Sequence[RawRecord]) -> None:
-        """Read on. This is most of a recovery's time: per record no more than a few dictionary operations."""
+        """Read on. This is most of a recovery's time: per record no more than a few dictionary operations.
+
+        Raises:
+            NewerFormatError: a later release has written to it.
+        """
         latest, displaced = self._latest, self._displaced
         for record in records:
             key, value = record.key, record.value
@@ -135,7 +144,10 @@ class Changelog:
         key, value, generation = record.key or b"", record.value, state_generation(record)
         self.highest_generation = max(self.highest_generation, generation)
         if key.startswith(FENCE_KEY):
-            self._fence = max(self._fence, generation)
+            fenced_by = _decode_fence(value or b"").written_by
+            check_format("the state", fenced_by)
+            if generation >= self._fence:
+                self._fence, self._fenced_by = generation, fenced_by
         elif generation < self._fence:
             self.stale += 1
             self._displaced.add(key)
@@ -145,6 +157,7 @@ class Changelog:
                 self._chunks.on_record(key, value)
             elif key == POSITION_KEY:
                 self.owner, self._position = generation, value or b""
+                self.written_by = self._fenced_by if generation == self._fence else Provenance()
             else:
                 self._put(key, value)
 

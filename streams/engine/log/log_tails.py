@@ -19,6 +19,7 @@ from streams.engine.formats import (
     JournalEntry,
     JournalFence,
     PartitionPosition,
+    check_format,
     decode_journal,
 )
 from streams.engine.log.changelog import Changelog
@@ -62,9 +63,14 @@ class LogTails:
         return self._stale + self.changelog.stale
 
     def on_journal(self, record: RawRecord) -> None:
-        """Take in a record of the journal."""
+        """Take in a record of the journal.
+
+        Raises:
+            NewerFormatError: a later release has written to it.
+        """
         entry = decode_journal(record.value or b"")
         if isinstance(entry, JournalFence):
+            check_format(self.topics.journal, entry.written_by)
             self._note_fence(self.topics.journal, entry.generation)
         elif not self._is_stale(self.topics.journal, entry.generation):
             self.entries[entry.batch] = entry

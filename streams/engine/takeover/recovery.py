@@ -13,7 +13,8 @@ import structlog
 from aiokafka.structs import TopicPartition
 
 from common.errors import WatchfloorError
-from streams.engine.formats import GENERATION_HEADER, JournalFence, encode_journal
+from common.version import __version__
+from streams.engine.formats import FORMAT, GENERATION_HEADER, JournalFence, Provenance, encode_journal
 from streams.engine.kafka.appender import PendingAppend
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.changelog import Changelog, encode_state_fence
@@ -66,6 +67,7 @@ class Recovery:
         self._progress = progress
         self._tick_grace_ms = tick_grace_ms
         self._take_copy = take_copy
+        self._writer = Provenance(FORMAT, __version__, spec.digest)
 
     async def recover(self, number: int) -> Partition:
         """Take the partition over; afterwards older owners can do no harm.
@@ -74,6 +76,7 @@ class Recovery:
             ProducerFenced: yet another worker has taken it over meanwhile.
             KafkaError: the broker does not answer or refuses.
             DamagedLogError: somebody has deleted what a recovery needs.
+            NewerFormatError: a later release has written to the partition; this one has written nothing.
         """
         async with self._progress.of(number, lambda topic: self._fetcher.end(TopicPartition(topic, number))) as reading:
             return await self._recover(number, reading)
@@ -116,11 +119,25 @@ class Recovery:
             stale=tails.stale,
             keys=sum(len(table) for table in partition.state.tables.values()),
         )
+        self._report_other_writer(number, changelog)
         return partition
+
+    def _report_other_writer(self, number: int, changelog: Changelog) -> None:
+        """Log that the state was made by other code or settings than those that go on with it."""
+        before = changelog.written_by
+        if changelog.owner and before.digest != self._writer.digest:
+            log.info(
+                "the state was written with other code or settings",
+                partition=number,
+                release=before.release,
+                digest=before.digest,
+                own_digest=self._writer.digest,
+            )
 
     async def _append_fences(self, number: int, generation: int) -> list[tuple[PendingAppend, int]]:
         topics, appender = self._topics, self._appender
-        journal = OutputRecord(b"%d" % number, encode_journal(JournalFence(generation)), ())
+        journal = OutputRecord(b"%d" % number, encode_journal(JournalFence(generation, *self._writer)), ())
+        state = encode_state_fence(generation, self._writer)
         output = self._spec.make_fence(generation)
         # Recovery and the check of foreign records read a record's generation from its header alone.
         headers = [pair for pair in output.headers if pair[0] != GENERATION_HEADER]
@@ -128,7 +145,7 @@ class Recovery:
         appends = [
             *await appender.append(topics.feed, number, [output]),
             *await appender.append(topics.journal, number, [journal]),
-            await appender.append_whole(topics.state, number, [encode_state_fence(generation)], generation=generation),
+            await appender.append_whole(topics.state, number, [state], generation=generation),
         ]
         await appender.commit()
         return [(append, (await append.written).offset) for append in appends]
