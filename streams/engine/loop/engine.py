@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from mode import Service
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.batch_channel import BatchChannel
 from streams.engine.loop.loop import EngineLoop
@@ -50,7 +50,7 @@ class Engine(Service):
         app: faust.App,
         spec: EngineSpec,
         clients: EngineClients,
-        settings: WorkerSettings,
+        settings: EngineSettings,
         metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,

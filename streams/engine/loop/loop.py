@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.snapshots import Snapshots
 from streams.engine.log.writer import LogWriter
@@ -53,7 +53,7 @@ class EngineLoop:
         spec: EngineSpec,
         process: Callable[[MicroBatch], Awaitable[None]],
         clients: EngineClients,
-        settings: WorkerSettings,
+        settings: EngineSettings,
         metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
@@ -71,21 +71,21 @@ class EngineLoop:
             spec,
             clients,
             TakeoverProgress(metrics, clock),
-            tick_grace_ms=settings.tick_grace_ms,
+            tick_grace_ms=settings.tick.grace_ms,
             take_copy=None if standby is None else standby.take,
         )
         self.ownership = Ownership(
             recovery,
             metrics,
             clock,
-            reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
-            at_once=settings.recoveries_at_once,
+            reclaim_after_s=2 * settings.group.session_timeout_ms / 1e3,
+            at_once=settings.takeover.concurrent_max,
         )
         self._in_flight: asyncio.Task[None] | None = None
         self._unwritten = False
         """Whether micro-batches were formed whose writing has not begun: positions are ahead of what was written."""
         self._last_small_round_s = 0.0
-        self._merge_timeout = MergeTimeout(settings.merge_wait_ms_max / 1e3)
+        self._merge_timeout = MergeTimeout(settings.merge.wait_ms_max / 1e3)
 
     async def run_once(self) -> None:
         """One round.
@@ -110,7 +110,7 @@ class EngineLoop:
         await self._source_reader.fetch_again(partitions)
         # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
-        if fetched >= self._settings.large_batch_records:
+        if fetched >= self._settings.micro_batch.large_records:
             self._source_reader.fetch_ahead(partitions.values())
         self._unwritten = True
         batches = await self._process()
@@ -143,9 +143,9 @@ class EngineLoop:
             await self._writer.write(snapshots, [])
 
     async def _pace(self) -> None:
-        """At most one round in `cycle_interval_ms` while batches are small; a lone record goes at once."""
+        """At most one round in `micro_batch.interval_ms` while batches are small; a lone record goes at once."""
         if self._last_small_round_s:
-            left_s = self._settings.cycle_interval_ms / 1e3 - (self._clock() - self._last_small_round_s)
+            left_s = self._settings.micro_batch.interval_ms / 1e3 - (self._clock() - self._last_small_round_s)
             if left_s > 0:
                 await asyncio.sleep(left_s)
 
@@ -170,7 +170,7 @@ class EngineLoop:
         return done
 
     def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
-        return sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records
+        return sum(len(batch.entries) for _, batch in batches) < self._settings.micro_batch.large_records
 
     def _count(self, batch: MicroBatch, seconds: float) -> None:
         metrics = self._metrics
