@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from common.errors import SettingsError
 from common.settings.load import Settings
 from common.settings.worker import WorkerSettings
+from common.version import __version__
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
@@ -20,6 +21,7 @@ from detectors.policy import PolicyError
 from detectors.registry import DETECTORS, named
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import ReferenceWait
+from streams.digest import output_digest
 from streams.engine.model import OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.spec import EngineSpec, EngineTopics, SourceTopic
@@ -48,7 +50,7 @@ def engine_topics(settings: Settings) -> EngineTopics:
 
 
 def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> EngineSpec:
-    """What the engine needs to know of the application: topics, tables and codecs.
+    """What the engine needs to know of the application: topics, tables, codecs, and a digest of what decides outputs.
 
     Args:
         settings: of this process.
@@ -66,6 +68,12 @@ def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> 
         ).entry,
         identity=lambda entry: str(entry.change.row.id),
         make_fence=lambda generation: OutputRecord(None, encode_record(Fence(generation=generation, epoch=epoch)), ()),
+        digest=output_digest(
+            __version__,
+            [each for each in DETECTORS if settings.worker.detectors is None or each.name in settings.worker.detectors],
+            settings.worker,
+            settings.source,
+        ),
     )
 
 

@@ -34,7 +34,8 @@ async def replay(
 ) -> AsyncIterator[tuple[Partition, MicroBatch]]:
     """Each journalled micro-batch of a partition, processed again, in order.
 
-    It takes the settings and the release of the live run. With others it is a new run over the same micro-batches.
+    It takes the code and the settings of the live run; `JournalSummary.doubts` says whether these are others. With others
+    it is a new run over the same micro-batches.
 
     Args:
         spec: the application's topics, tables and codecs, as the live worker had them.
@@ -46,10 +47,11 @@ async def replay(
     Raises:
         IncompleteLogError: the journal does not begin at its first micro-batch, has a hole, or refers to
             records that the source topics no longer have.
+        NewerFormatError: a later release has written to the journal.
     """
     topics = spec.topics
     partition = Partition(number, topics.sources, PartitionState(spec.tables), spec.identity)
-    async for entry in journal_of(fetcher, TopicPartition(topics.journal, number)):
+    async for entry, _ in journal_of(fetcher, TopicPartition(topics.journal, number)):
         if entry.batch != partition.batch + 1:
             raise IncompleteLogError(f"micro-batch {partition.batch + 1} of partition {number} is not in the journal")
         partition.replay.append(entry)

@@ -110,7 +110,7 @@ class Replays:
         asyncio.run(run())
 
     async def _summary(self, log: MemoryLog, partition: int) -> Any:
-        return await summarize(self.application()[0].topics, reading(log, 1), partition)
+        return await summarize(self.application()[0], reading(log, 1), partition)
 
 
 def reading(log: MemoryLog, most: int) -> Any:
@@ -162,8 +162,12 @@ def said_of(records: list[Said]) -> list[Said]:
 
 
 def state_of(log: MemoryLog, topic: str, partition: int) -> dict[str, str]:
-    """Table to the number and the digest of what the changelog holds of it at its end; `@position` is the position."""
+    """Table to the number and the digest of what the changelog holds of it at its end; `@position` is the position.
+
+    Without the fence, which says by which release and settings the state was written.
+    """
     newest = {record.key or b"": record.value for record in log.topics[topic, partition]}
+    newest = {key: value for key, value in newest.items() if not key.startswith(b"@fence:")}
     tables: dict[str, list[tuple[bytes, bytes]]] = {}
     for key, value in sorted(newest.items()):
         if value is not None:

@@ -42,7 +42,7 @@ async def compare(settings: Settings, partition: int) -> Compared:
     topics = TopicNames(settings.kafka.topic_prefix)
     application, process = make_replay(settings, feed_epoch(settings.kafka, topics.anomalies))
     async with _reading(settings, 1 << 20) as whole, _reading(settings, 3_000) as pieces:
-        summary = await summarize(application.topics, whole, partition)
+        summary = await summarize(application, whole, partition)
         live = await _feed(whole, TopicPartition(topics.anomalies, partition))
         events = await _clean_events(whole, TopicPartition(topics.processed, partition))
         for fetcher in (whole, pieces):

@@ -182,7 +182,7 @@ def test_without_the_journal_nobody_claims_to_know_where_commands_were_processed
         return [record.value or b"" async for _, batch in by_log for record in batch.outputs.get("clean", [])]
 
     for partition in range(PARTITIONS):
-        summary = asyncio.run(summarize(TOPICS, fetcher, partition))
+        summary = asyncio.run(summarize(SPEC, fetcher, partition))
         commands = sum(topic == COMMANDS and tenant == partition for topic, tenant in drawn)
         assert summary.arrived == commands
         assert [f"{commands} records have no LSN" in doubt for doubt in summary.doubts()] == [True] * bool(commands)

@@ -25,7 +25,7 @@ from streams.metrics import WorkerMetrics
 from streams.replay.by_journal import IncompleteLogError, replay
 from streams.replay.by_log import UnorderedLogError, replay_log
 from streams.replay.journal import JournalSummary, summarize
-from streams.wiring import engine_topics, make_replay
+from streams.wiring import make_replay
 
 EPOCH = "epoch"
 SETTINGS = load_settings(environ={})
@@ -134,7 +134,7 @@ def pieces(draws: random.Random, most: int) -> Callable[[], int]:
 
 def summary_of(log: MemoryLog, partition: int) -> JournalSummary:
     fetcher: Any = MemoryFetcher(log, lambda: 50)
-    return asyncio.run(summarize(engine_topics(SETTINGS), fetcher, partition))
+    return asyncio.run(summarize(make_replay(SETTINGS, EPOCH)[0], fetcher, partition))
 
 
 def by_the_journal(log: MemoryLog, draws: random.Random) -> dict[str, list[Any]]:
