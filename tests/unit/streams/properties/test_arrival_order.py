@@ -11,11 +11,12 @@ from aiokafka.structs import TopicPartition
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support import life
+from support import engine_life
+from support.changed_settings import changed
 from support.changes import Record
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.formats import JournalEntry
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.loop import EngineLoop
@@ -38,7 +39,15 @@ TOPICS = EngineTopics(
     state="state",
 )
 PARTITIONS = 2
-SETTINGS = WorkerSettings(cycle_interval_ms=0, idle_fetch_wait_ms=1, merge_wait_ms_max=60_000, second_look_after_ms=0)
+SETTINGS = changed(
+    EngineSettings(),
+    {
+        "micro_batch.interval_ms": 0,
+        "fetch.idle_wait_ms": 1,
+        "merge.wait_ms_max": 60_000,
+        "merge.second_look_after_ms": 0,
+    },
+)
 
 
 def decode(source_index: int, record: RawRecord) -> Entry:
@@ -62,11 +71,15 @@ async def process(batch: MicroBatch) -> None:
 
 
 SPEC = EngineSpec(
-    TOPICS, (TableSpec("mode", int, tuple[int, int]),), decode, lambda entry: str(entry.change["lsn"]), life.fence
+    TOPICS,
+    (TableSpec("mode", int, tuple[int, int]),),
+    decode,
+    lambda entry: str(entry.change["lsn"]),
+    engine_life.fence,
 )
 
 
-class Life(life.Life):
+class Life(engine_life.Life):
     """One process that owns every partition, while rows and commands are written between its rounds."""
 
     def __init__(self, log: MemoryLog, inputs: "Inputs", draws: random.Random, lives: int | None, **how: bool) -> None:
@@ -79,11 +92,12 @@ class Life(life.Life):
                 MemoryFetcher(log, lambda: draws.randrange(0, 5)),  # type: ignore[arg-type]
                 appender(log, lives, stores_last=how["stores_last"], draws=draws, splits=True),  # type: ignore[arg-type]
             ),
-            SETTINGS.model_copy(
-                update={
-                    "changelog_interval_ms": draws.choice([1, 30, 1_000]),
-                    "large_batch_records": draws.choice([1, 1_000]),
-                }
+            changed(
+                SETTINGS,
+                {
+                    "changelog.interval_ms": draws.choice([1, 30, 1_000]),
+                    "micro_batch.large_records": draws.choice([1, 1_000]),
+                },
             ),
             EngineMetrics(CollectorRegistry()),
             self._clock,
