@@ -67,7 +67,7 @@ def build(
 
         Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.state.tables`.
         Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its
-        effect exactly once, for readers by `contracts.readers`. On failure: dead letter, see `Scorer`.
+        effect exactly once, for readers by `watchfloor_client.readers`. On failure: dead letter, see `Scorer`.
         """
         async for batch in batches:
             with batch:

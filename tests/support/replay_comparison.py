@@ -9,8 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from common.kafka import aiokafka_config, feed_epoch
 from common.settings.load import Settings
-from contracts.feed import decode_feed_record
-from contracts.readers import FeedRule, generation_of
+from contracts.feed import Fence, decode_feed_record
 from contracts.topics import TopicNames
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.partition.micro_batch import MicroBatch
@@ -18,6 +17,7 @@ from streams.engine.partition.partition import Partition
 from streams.replay.by_journal import JournalSummary, replay, summarize
 from streams.replay.by_log import replay_log
 from streams.wiring import make_replay
+from watchfloor_client.readers import FeedRule, generation_of
 
 Replayed = AsyncIterator[tuple[Partition, MicroBatch]]
 
@@ -70,7 +70,12 @@ async def _feed(fetcher: Fetcher, place: TopicPartition) -> list[bytes]:
     rule, seen = FeedRule(), []
     async for record in fetcher.read(place, 0):
         value = record.value or b""
-        if rule.accepts(place.partition, generation_of(record.headers), decode_feed_record(value)):
+        feed_record = decode_feed_record(value)
+        if isinstance(feed_record, Fence):
+            rule.fence(place.partition, feed_record.generation)
+            continue
+        tenant_id, seq = feed_record.tenant_id, feed_record.seq
+        if rule.accepts(place.partition, generation_of(record.headers), tenant_id=tenant_id, seq=seq):
             seen.append(value)
     return seen
 

@@ -7,7 +7,7 @@ same as the engine wrote, and writes `run.msgpack.xz` and `digests.json` beside 
 `digests.json` before you commit it: what changed there is what changes for the readers of the feed. A change that is
 meant to leave the feed as it is must not need this script.
 
-Partitions 0 and 1 have two weeks of the labelled life, thinned, and the scenes of `scenes.py`; 2 and 3 a few minutes of
+Partitions 0 and 1 have two weeks of a labelled scenario, thinned, and the scenes of `scenes.py`; 2 and 3 a few minutes of
 the company that `support.played_company` plays. In 1 and 3 records come late. Workers are killed now and then. The same
 code gives the same files.
 """

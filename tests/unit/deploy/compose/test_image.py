@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support.paths import ROOT
 
+from common.version import __version__
 from deploy.compose.lock_subset import blocks, subset
 
 DOCKERFILE = (ROOT / "deploy" / "compose" / "Dockerfile").read_text(encoding="utf-8")
@@ -61,10 +62,19 @@ def test_the_image_gets_all_that_watchfloor_needs_and_no_test_tool() -> None:
     for text in project["dependencies"]:
         needed(Requirement(text), found)
     names = {canonicalize_name(name) for name in blocks(subset(LOCK))}
-    assert found <= names
+    assert found - {"watchfloor-client"} <= names
     assert not names & {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling"}
     assert all("--hash=sha256:" in block for block in blocks(subset(LOCK)).values())
     assert "hatchling" in blocks(subset(LOCK, ["hatchling"]))
+
+
+def test_the_image_is_built_of_all_distributions_of_the_project() -> None:
+    [wheels] = re.findall(r"pip wheel .* (\S+ \S+) \\\n", DOCKERFILE)
+    assert wheels.split() == ["./clients/python", "."]
+    projects = [tomllib.loads((ROOT / path / "pyproject.toml").read_text(encoding="utf-8")) for path in wheels.split()]
+    client, own = (project["project"] for project in projects)
+    assert f"{client['name']}=={client['version']}" in own["dependencies"]
+    assert client["version"] == own["version"] == __version__
 
 
 def test_everything_is_installed_by_hash_and_runs_without_root() -> None:

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from support.waiting import until
 
 from common.settings.auth import AuthSettings
-from simulation.live.operations import Planted
 from simulation.live.simulation import Plan
 from simulation.live.writer import CompanyWriter
 from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
@@ -25,7 +24,7 @@ def pair(url: str = "ws://127.0.0.1:1", tenants: tuple[int, ...] = (1,)) -> tupl
 def test_the_status_compares_what_was_planted_with_what_was_seen() -> None:
     writer, watch = pair()
     writer.tally.rows = 120
-    writer.tally.planted = Counter({Planted.WRONG_PERSON: 3})
+    writer.tally.planted = Counter({"WRONG_PERSON": 3})
     watch.seen = Counter({"WRONG_PERSON": 2, "LATE_CHECK_IN": 1, "stats": 9})
     line = StatusLine(writer, watch).text()
     assert "120 rows written" in line
@@ -39,7 +38,7 @@ def test_the_status_compares_what_was_planted_with_what_was_seen() -> None:
 
 def test_the_last_messages_are_waited_for_but_not_for_ever() -> None:
     writer, watch = pair()
-    writer.tally.planted = Counter({Planted.WRONG_PERSON: 1})
+    writer.tally.planted = Counter({"WRONG_PERSON": 1})
     began = time.monotonic()
     wait_until_seen(writer, watch, 0.3)
     assert 0.3 <= time.monotonic() - began < 2
