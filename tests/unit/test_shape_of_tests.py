@@ -52,12 +52,12 @@ def test_a_module_without_its_test_is_noticed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_imported_from_a_test_or_a_conftest() -> None:
-    found = [f"{file}: {name}" for file in tests() for name in imports(file) if is_test(name)]
+    found = [f"{file}: {name}" for file in files() for name in imports(file) if is_test(name)]
     assert found == [], "what several tests need is in tests/support"
 
 
 def test_only_the_helper_sleeps() -> None:
-    found = [f"{file}:{line}" for file in tests() if file.name != "waiting.py" for line in sleeps(file)]
+    found = [f"{file}:{line}" for file in files() if file.name != "waiting.py" for line in sleeps(file)]
     assert found == [], "wait with support.waiting: until, stays, or let_pass where time itself is tested"
 
 
@@ -75,11 +75,11 @@ def test_a_sleep_is_noticed(tmp_path: Path, code: str, found: list[int]) -> None
 
 
 def test_names_are_short_enough_to_read() -> None:
-    names = [node.name for file in tests() for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef)]
+    names = [node.name for file in files() for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef)]
     assert [name for name in names if name.startswith("test_") and len(name) > NAME_CHARACTERS_MAX] == []
 
 
-def tests() -> list[Path]:
+def files() -> list[Path]:
     return sorted(TESTS.rglob("*.py"))
 
 
