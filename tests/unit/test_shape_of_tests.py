@@ -1,19 +1,32 @@
 """The shape of the tests: each module's test is found by its name, helpers have one home, and nothing sleeps."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from support.paths import ROOT, TESTS
 
-PACKAGES = ("common", "connect", "contracts", "deploy", "scripts", "streams", "watchfloor")
-UNIT = TESTS / "unit"
+PACKAGES = (
+    "common",
+    "connect",
+    "contracts",
+    "deploy",
+    "detectors",
+    "evaluation",
+    "gateway",
+    "scripts",
+    "simulation",
+    "streams",
+    "watchfloor",
+)
 LINES_MAX = 60
 """Of a module that may go without a test of its name: what it does shows in the tests of those who use it."""
 NAME_CHARACTERS_MAX = 100
-TESTED_ELSEWHERE: dict[str, str] = {}
-"""Module to the test that shows what it does; the comment says why it has none of its own name."""
+UNTESTED: dict[str, str] = {}
+"""Module to the reason why it has neither a test of its name nor one that names it."""
+_MODULE = re.compile(r"\b(?:[a-z_0-9]+/)+[a-z_0-9]+\.py\b")
 
 
 def has_test_of_its_name(module: Path, unit: Path) -> bool:
@@ -21,34 +34,51 @@ def has_test_of_its_name(module: Path, unit: Path) -> bool:
     return any((unit / folder / f"test_{module.name}").exists() for folder in module.parents if folder != Path())
 
 
-def without_test(root: Path, packages: Iterable[str], unit: Path) -> set[str]:
+def named_by_tests(folder: Path) -> dict[str, str]:
+    """Module to a test that says in its docstring `Also of a/b/c.py`: several modules are tested there as one thing."""
+    return {
+        module: str(file)
+        for file in sorted(folder.rglob("test_*.py"))
+        for module in _MODULE.findall(ast.get_docstring(parsed(file)) or "")
+        if not module.startswith("tests/")
+    }
+
+
+def without_test(root: Path, packages: Iterable[str]) -> set[str]:
     """The modules that are long enough to need a test of their name and have none, as paths from the root."""
+    named = named_by_tests(root / "tests")
     modules = [file.relative_to(root) for package in packages for file in (root / package).rglob("*.py")]
     return {
         str(module)
         for module in modules
         if module.name != "__init__.py"
         and len((root / module).read_text("utf-8").splitlines()) > LINES_MAX
-        and not has_test_of_its_name(module, unit)
+        and not has_test_of_its_name(module, root / "tests" / "unit")
+        and str(module) not in named
     }
 
 
 def test_each_modules_test_is_found_by_its_name() -> None:
-    missing = without_test(ROOT, PACKAGES, UNIT)
-    assert sorted(missing - TESTED_ELSEWHERE.keys()) == []
-    assert sorted(TESTED_ELSEWHERE.keys() - missing) == [], "these have a test of their name by now, or are gone"
-    assert [test for test in TESTED_ELSEWHERE.values() if not (TESTS / test).exists()] == []
+    missing = without_test(ROOT, PACKAGES)
+    assert sorted(missing - UNTESTED.keys()) == []
+    assert sorted(UNTESTED.keys() - missing) == [], "these have a test by now, or are gone"
+
+
+def test_what_a_test_says_that_it_tests_is_there() -> None:
+    assert {module: test for module, test in named_by_tests(TESTS).items() if not (ROOT / module).exists()} == {}
 
 
 def test_a_module_without_its_test_is_noticed(tmp_path: Path) -> None:
-    (tmp_path / "streams" / "feed").mkdir(parents=True)
-    for name, lines in (("long", LINES_MAX + 1), ("flat", LINES_MAX + 1), ("own", LINES_MAX + 1), ("short", LINES_MAX)):
-        (tmp_path / "streams" / "feed" / f"{name}.py").write_text("\n" * lines)
-    (tmp_path / "unit" / "streams" / "feed").mkdir(parents=True)
-    (tmp_path / "unit" / "streams" / "feed" / "test_own.py").touch()
-    (tmp_path / "unit" / "streams" / "test_flat.py").touch()
-    (tmp_path / "unit" / "test_long.py").touch()
-    assert without_test(tmp_path, ["streams"], tmp_path / "unit") == {"streams/feed/long.py"}
+    feed, tests = tmp_path / "streams" / "feed", tmp_path / "tests" / "unit"
+    feed.mkdir(parents=True)
+    for name in ("long", "flat", "own", "named"):
+        (feed / f"{name}.py").write_text("\n" * (LINES_MAX + 1))
+    (feed / "short.py").write_text("\n" * LINES_MAX)
+    (tests / "streams" / "feed").mkdir(parents=True)
+    (tests / "streams" / "feed" / "test_own.py").write_text('"""Also of streams/feed/named.py."""')
+    (tests / "streams" / "test_flat.py").touch()
+    (tests / "test_long.py").touch()
+    assert without_test(tmp_path, ["streams"]) == {"streams/feed/long.py"}
 
 
 def test_nothing_is_imported_from_a_test_or_a_conftest() -> None:

@@ -1,4 +1,7 @@
-"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day."""
+"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day.
+
+Also of watchfloor/cli/demo.py.
+"""
 
 import os
 import re

@@ -1,4 +1,7 @@
-"""What every detector of the registry owes, whatever rows come: checked over absurd ones, through the worker's fold."""
+"""What every detector of the registry owes, whatever rows come: checked over absurd ones, through the worker's fold.
+
+Also of detectors/interface.py and detectors/registry.py.
+"""
 
 import itertools
 import json

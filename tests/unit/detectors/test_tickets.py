@@ -1,4 +1,7 @@
-"""TICKET_SLA_BREACH and TICKET_ESCALATED."""
+"""TICKET_SLA_BREACH and TICKET_ESCALATED.
+
+Also of detectors/work/ticket_escalated.py and detectors/work/ticket_sla_breach.py.
+"""
 
 from typing import Any
 
