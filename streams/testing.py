@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from contracts.feed import AnomalyDetected, FeedRecord, decode_feed_record
 from contracts.findings import Finding
 from contracts.topics import CAPTURED_TABLES, tenant_key

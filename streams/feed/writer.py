@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from common.settings.worker import FeedSettings
 from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
 from contracts.feed import ProcessedBatch, ProcessedEvent, cloudevent_headers, encode_record
 from contracts.topics import TopicNames, tenant_key
@@ -36,14 +37,6 @@ log = structlog.get_logger(__name__)
 
 class RecordTooLargeError(Exception):
     """A feed record is larger than the settings allow; its source record becomes a dead letter."""
-
-
-class OutputLimits(NamedTuple):
-    """How large a single output may become; see `worker` in the settings."""
-
-    feed_record_bytes_max: int = 1_000_000
-    dead_letter_bytes_max: int = 4_500_000
-    processed_events_max: int = 5_000
 
 
 class OutputTopics(NamedTuple):
@@ -73,7 +66,7 @@ class FeedWriter:
         epoch: str,
         clock: Callable[[], float],
         metrics: WorkerMetrics,
-        limits: OutputLimits,
+        limits: FeedSettings,
     ) -> None:
         self._topics = topics
         self._epoch = epoch
@@ -158,9 +151,9 @@ class FeedWriter:
         tenant = tenants.get(tenant_id) or TenantState()
         record = RECORDS[type(outcome)](outcome, Number(tenant.seq + 1, self._epoch))
         value = encode_record(record)
-        if len(value) > self._limits.feed_record_bytes_max:
+        if len(value) > self._limits.record_bytes_max:
             raise RecordTooLargeError(
-                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
+                f"its message would take {len(value)} bytes, the limit is {self._limits.record_bytes_max}"
             )
         turn.batch.emit(self._topics.names.anomalies, tenant_key(tenant_id), value, cloudevent_headers(record))
         tenant.seq = record.seq

@@ -25,18 +25,15 @@ def worker(detectors: Sequence[Any]) -> Worker:
     return Worker(detectors=detectors, limit=1_000_000, run_max=1_000_000)
 
 
-def dead(sut: Worker) -> list[bytes]:
+def dead(sut: Worker) -> list[bytes | None]:
     """Names of what failed on a record."""
     return [dict(letter.headers)["detector"] for letter in sut.outputs.get(TOPICS.dead_letters, [])]
 
 
 def reported(sut: Worker, tenant: int = 1) -> list[bytes]:
     """The feed records of a tenant."""
-    return [
-        record.value
-        for record in sut.outputs.get(TOPICS.anomalies, [])
-        if json.loads(record.value)["tenant_id"] == tenant
-    ]
+    values = [record.value or b"" for record in sut.outputs.get(TOPICS.anomalies, [])]
+    return [value for value in values if json.loads(value)["tenant_id"] == tenant]
 
 
 def check_any_rows(detectors: Sequence[Detector], examples: int = 80) -> None:
@@ -134,12 +131,12 @@ def check_missing_and_strange_columns(detectors: Sequence[Detector], table: str,
 def _plausible(table: str, number: int, draws: random.Random) -> dict[str, Any]:
     """A row of one entity: of the same person and device, and of the same row where that is the entity."""
     at = NOW + timedelta(minutes=10 * number, seconds=draws.randrange(60))
-    row = {
+    row: dict[str, Any] = {
         "id": 1 if table in {"ticket", "device", "work_order"} else number,
         "tenant_id": 1,
         "site_id": draws.choice((1, 2)),
     }
-    mine = {
+    mine: dict[str, dict[str, Any]] = {
         "attendance": {
             "person_id": 7, "verified_person_id": 7, "device_id": draws.choice((3, 4)), "occurred_at": at,
             "event_type": draws.choice(("CHECK_IN", "CHECK_OUT")), "latitude": 52 + draws.random(), "longitude": 13.0,

@@ -19,7 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from common.logs import configure_logs
-from common.settings import AuthSettings, GatewaySettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.gateway import GatewaySettings, SessionSettings
+from common.settings.load import Settings
 from gateway.server import _Gateway
 from gateway.sockets.gateway_connection import GatewayConnection
 from gateway.sockets.wire import SocketWire, text_frame
@@ -32,7 +34,7 @@ class _Echo(_Gateway):
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, GatewayConnection)
-        wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
         try:
             while True:
                 message = await connection.recv()
@@ -45,7 +47,8 @@ class _Echo(_Gateway):
 
 async def serve(port: int) -> None:
     """Listen on loopback until cancelled."""
-    limits = GatewaySettings(port=port, message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    session = SessionSettings(message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    limits = GatewaySettings(port=port, session=session)
     gateway = _Echo(Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits))
     runtime = gateway._runtime
     runtime.feed.positions_known = runtime.tenant_limits.known = runtime.revocations.known = True

@@ -3,20 +3,19 @@
 import json
 import timeit
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.paths import GOLDEN
 
 from contracts.envelope import Change, ChangeDecoder
 from contracts.rows import UNAVAILABLE, Attendance, Site, Tenant, Ticket, known
 from contracts.topics import CAPTURED_TABLES, partition_of, tenant_key
 
 CANONICAL = ChangeDecoder()
-GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 

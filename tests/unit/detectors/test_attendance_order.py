@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from support.fixes import attendance, run
 
 from detectors.interface import Event
 from detectors.row_quality.attendance_order import AttendanceOrder
-from tests.support.fixes import attendance, run
 
 SUT = AttendanceOrder()
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.changes import NOW, NOW_US
 
 from contracts.rows import ROW_TYPES
 from detectors.row_quality.data_quality import DataQualityPolicy, clean, quality_draft
-from tests.support.changes import NOW, NOW_US
 
 POLICY = DataQualityPolicy()
 GOOD: dict[str, dict[str, Any]] = {

@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fixes import attendance
 
 from detectors.location.helpers.duty import CHECKS_MAX, CheckHistory, with_check
-from tests.support.fixes import attendance
 
 ROWS = st.builds(attendance, st.sampled_from(["CHECK_IN", "CHECK_OUT"]), st.integers(0, 40), st.integers(1, 3))
 
