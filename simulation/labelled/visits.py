@@ -74,9 +74,9 @@ class VisitDays:
                 person = self._roster.free(home, start_s, end_s)
                 if person is not None:
                     self._roster.occupy(person, start_s, end_s)
-                    self._live(rng, person, start_s, visit)
+                    self._play(rng, person, start_s, visit)
 
-    def _live(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
+    def _play(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
         timeline, network = self._plan.timeline, Network(rng, person.phone_id)
         attendance = Attendance(timeline, rng)
         comes: list[Entry] = []

@@ -1,6 +1,6 @@
 """The fixes of those at work: whoever has waited longest sends the next one.
 
-Owns the walks and receivers of one tenant. Pure: time comes in as an argument, chance from the `Random` given.
+Owns the walks and receivers of one tenant. Pure: time comes in as an argument, randomness from the `Random` given.
 """
 
 import heapq
@@ -24,7 +24,7 @@ class Fixes:
 
     Args:
         rota: who is at work.
-        rng: chance.
+        rng: source of randomness.
         timeline: where the rows are entered.
         start_s: the time of the opening.
     """

@@ -1,7 +1,7 @@
 """Shifts around the clock: who of a tenant works when, comes, has breaks and goes, and is given the next shift.
 
 Prepared shifts are those of which a run can make a finding: without that, nobody has anything to find. Pure: time
-comes in as an argument, chance from the `Random` given.
+comes in as an argument, randomness from the `Random` given.
 """
 
 from functools import partial
@@ -42,7 +42,7 @@ class Rota:
 
     Args:
         tenant: whose persons.
-        rng: chance.
+        rng: source of randomness.
         timeline: where rows are entered.
         start_s: the time of the opening.
         is_prepared: whether there are shifts of which a run can make a finding.
@@ -62,13 +62,15 @@ class Rota:
         """By person, shifts in a row."""
         persons = rng.sample(tenant.persons, len(tenant.persons))
         each = max(1, round(len(persons) * _PREPARED_SHARE)) if is_prepared else 0
+        prepared = {person.id: number for number, person in enumerate(rng.sample(persons, each * len(PREPARED)))}
         for number, person in enumerate(persons):
-            begun_s = start_s - SHIFT_S + DAY_S * ((number + rng.uniform(0.05, 0.95)) / len(persons))
+            begins_s = start_s - SHIFT_S + DAY_S * ((number + rng.uniform(0.05, 0.95)) / len(persons))
             kind = Special.NOTHING
-            if number < each * len(PREPARED):
-                kind = PREPARED[number % len(PREPARED)]
-                begun_s = self._prepared_start_s(kind, number // len(PREPARED), start_s)
-            self._give(person, begun_s, kind, start_s)
+            if person.id in prepared:
+                place, which = divmod(prepared[person.id], len(PREPARED))
+                kind = PREPARED[which]
+                begins_s = self._prepared_start_s(kind, place, start_s)
+            self._give(person, begins_s, kind, start_s)
 
     def at_work(self, now_s: float) -> list[Shift]:
         """The shifts of those who are checked in."""

@@ -1,7 +1,7 @@
 """What is done besides: tours and tasks, tickets and work orders, each followed by the next one.
 
 Owns how many are under way at a tenant and how long they take, and those that are planted wrong now. Pure: time comes
-in as an argument, chance from the `Random` given.
+in as an argument, randomness from the `Random` given.
 """
 
 from random import Random

@@ -40,13 +40,12 @@ def any_priority(rng: Random) -> str:
 
 def write_ticket(timeline: Timeline, rng: Random, ticket: Ticket) -> int:
     """Write a ticket's row and its changes, and the label where it is resolved too late; returns its id."""
-    begins_s = max(ticket.created_s, ticket.written_s)
     text = rng.choice(TICKET_TEXTS)
     breach_s = BREACH_S[ticket.priority]
     is_late = ticket.ends_s - ticket.created_s > breach_s
 
     def at(share: float) -> float:
-        return begins_s + share * (ticket.ends_s - begins_s)
+        return ticket.created_s + share * (ticket.ends_s - ticket.created_s)
 
     new: Row = {
         "site_id": ticket.site.id,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from support.changes import Worker, change
+
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, TicketUpdated
 from detectors.registry import named
@@ -16,7 +18,6 @@ from simulation.live.wind_down import CHECK_IN_AGE_S_MAX, FINAL_STATUS, OpenRows
 from simulation.records import RowChange
 from simulation.world.calendar import moment
 from simulation.world.timeline import ENDED
-from tests.support.changes import Worker, change
 
 START_S = datetime(2026, 3, 2, 9, 0, tzinfo=UTC).timestamp()
 COMMIT_DELAY_S = 0.4

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from support.company_day import CompanyDay
 
 from contracts.findings import FindingType
 from simulation.live.planting import PLANTS
 from simulation.live.simulation import Plan, ResumePoint
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
-from tests.support.company_day import CompanyDay
 
 LEARNED = {kind for kind in map(str, FindingType) if kind.startswith("ANOMALY_")} | {"UNUSUAL_COMPLETION_TIME"}
 """They take weeks, or many jobs of a kind."""
