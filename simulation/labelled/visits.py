@@ -1,4 +1,4 @@
-"""Who visits which other site on which day: as entered, with nobody having entered it, or impossibly."""
+"""Visits of people to another site: entered, not entered, or impossibly soon after a stay elsewhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Visit:
     hours: float
     """For which the person has to be free."""
     stays: Callable[[float, float], tuple[Stay, ...]]
-    """Given some hours and some minutes, both by chance and in hours."""
+    """Made from two random times in hours: up to six hours, and some minutes."""
     finding_type: str = ""
     """What the last check-in is found as, or the check-out before; empty: nothing is wrong."""
     after_s: float = 10.0

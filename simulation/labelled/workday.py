@@ -1,4 +1,4 @@
-"""A shift as a whole: its checks and its phone, with at most one thing that is special, and what that entails."""
+"""Shifts as a whole: their checks and their phones, at most one special thing each, and its side effects."""
 
 from collections.abc import Sequence
 from datetime import date
