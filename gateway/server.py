@@ -23,7 +23,8 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from common.settings import GatewaySettings, Settings
+from common.settings.gateway import GatewaySettings
+from common.settings.load import Settings
 from contracts.messages import CloseCode
 from gateway.access.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
 from gateway.access.client_address import client_address, networks
@@ -66,16 +67,20 @@ class _OpenConnection(NamedTuple):
 class _Gateway:
     def __init__(self, settings: Settings) -> None:
         self._limits: GatewaySettings = settings.gateway
-        self._tls = tls_context(settings.gateway)
+        self._tls = tls_context(settings.gateway.tls)
         self._runtime = GatewayParts(settings, text_frame)
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
-        self._guests: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(settings.gateway.heartbeat_interval_s)
-        self._crowd = ConnectionLimits(
-            self._limits.handshakes_max, self._limits.control_frames_per_minute_max, self._runtime.metrics
+        self._guests: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(
+            settings.gateway.session.heartbeat_interval_s
         )
-        self._arrivals = Arrivals(self._limits, time.monotonic())
+        self._crowd = ConnectionLimits(
+            self._limits.handshake.pending_max,
+            self._limits.session.control_frames_per_minute_max,
+            self._runtime.metrics,
+        )
+        self._arrivals = Arrivals(self._limits.handshake, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -158,7 +163,7 @@ class _Gateway:
             connection.address = address
         if not self._runtime.admits:
             return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._crowd.seats) >= self._limits.connections_max:
+        if len(self._crowd.seats) >= self._limits.connections.total_max:
             return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._arrivals.arrive(address, time.monotonic())
 
@@ -177,7 +182,7 @@ class _Gateway:
         endpoint = endpoint_of(request.path) if request is not None else None
         if request is None or endpoint is None or not isinstance(connection, GatewayConnection):
             return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
-        wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
         visitor = self._runtime.visitor(wire, endpoint)
         connection.on_drained = visitor.drained
         guest = _OpenConnection(wire, visitor)
@@ -202,7 +207,7 @@ class _Gateway:
 
     async def _beat(self) -> None:
         """Once a second a share of the connections: a ping for the library, a heartbeat for the page."""
-        silent_s_max = 2 * self._limits.heartbeat_interval_s
+        silent_s_max = 2 * self._limits.session.heartbeat_interval_s
         while True:
             await asyncio.sleep(_BEAT_S)
             now = iso(time.time())
@@ -218,7 +223,7 @@ class _Gateway:
         server.close(close_connections=False)
         await self._send_away()
         try:
-            async with asyncio.timeout(self._limits.drain_s_max):
+            async with asyncio.timeout(self._limits.drain.wait_s_max):
                 await server.wait_closed()
         except TimeoutError:
             _log.warning("connections did not close in time", left=len(self._guests))
@@ -227,7 +232,7 @@ class _Gateway:
         """Close all connections, spread over a while, so that not all come back to the next gateway at once."""
         guests = self._guests.members()
         random.shuffle(guests)
-        pause_s = self._limits.drain_spread_s_max / max(1, len(guests) // _SENT_AWAY_AT_ONCE)
+        pause_s = self._limits.drain.spread_s_max / max(1, len(guests) // _SENT_AWAY_AT_ONCE)
         for place, guest in enumerate(guests):
             if place % _SENT_AWAY_AT_ONCE == 0 and place:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret

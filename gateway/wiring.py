@@ -10,7 +10,7 @@ import uuid
 
 import structlog
 
-from common.settings import Settings
+from common.settings.load import Settings
 from common.version import __version__
 from gateway.access.admission import Occupancy
 from gateway.access.jwks import JwksKeys
@@ -31,7 +31,6 @@ from gateway.gc_tuning import GcTuning
 from gateway.health.report import FeedReading, State, encode_health
 from gateway.health.watch import HealthWatch
 from gateway.metrics import GatewayMetrics
-from gateway.session.effects import Limits
 from gateway.session.protocol import Session
 from gateway.sockets.connection_shell import ConnectionShell, Services, Wire
 from gateway.sockets.http_routes import HttpRoutes, Readiness
@@ -57,20 +56,15 @@ class GatewayParts:
     def __init__(self, settings: Settings, frame: Frame) -> None:
         limits = settings.gateway
         self.server_version = __version__
-        self.heartbeat_interval_s = limits.heartbeat_interval_s
+        self.heartbeat_interval_s = limits.session.heartbeat_interval_s
         self.metrics = GatewayMetrics()
         self.garbage = GcTuning()
         self.draining = False
         self._started_at = time.time()
         auth = settings.auth
         keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
-        self._limits = Limits(
-            authenticate_timeout_s=limits.authenticate_timeout_s,
-            message_bytes_max=limits.message_bytes_max,
-            messages_per_minute_max=limits.messages_per_minute_max,
-            filters_max=limits.filters_max,
-        )
-        history = History(limits.history_messages_max, limits.history_bytes_max)
+        self._limits = limits.session
+        history = History(limits.history.messages_max, limits.history.bytes_max)
         self.books = DeliveryRecords(settings, self.metrics, lambda: self.feed.epoch)
         self.hub = Hub(frame, history, self.books.receipts, self.metrics, time.time)
         self.books.receipts.reached = self.hub.reached
@@ -78,13 +72,13 @@ class GatewayParts:
             notice.tenant_id, notice.message, notice.shows
         )
         self.catch_up = CatchUp(self.hub, limits, self.metrics)
-        self.feed = FeedReader(settings.kafka, limits, self.hub, FeedDecoder(self.metrics), self.metrics)
+        self.feed = FeedReader(settings.kafka, limits.reader, self.hub, FeedDecoder(self.metrics), self.metrics)
         log = Backfill(settings.kafka, limits)
         resumer = Resumer(
-            self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits, metrics=self.metrics
+            self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits.resume, metrics=self.metrics
         )
         self.revocations = RevocationReader(settings, self.metrics)
-        self._bearers = SignedIn(Occupancy(limits), self.revocations.refuses, self.metrics)
+        self._bearers = SignedIn(Occupancy(limits.connections), self.revocations.refuses, self.metrics)
         self.revocations.on_change = self._bearers.end_revoked
         self.tenant_limits = LimitsReader(settings, self.metrics)
         self.health = HealthWatch(
@@ -106,7 +100,7 @@ class GatewayParts:
             self.books.audit,
             lambda: self.health.greeting,
         )
-        self.web = HttpRoutes(self.readiness, self._metrics_text, self._health, open_metrics=limits.admin_port is None)
+        self.web = HttpRoutes(self.readiness, self._metrics_text, self._health, open_metrics=limits.admin.port is None)
 
     @property
     def epoch(self) -> str:

@@ -15,14 +15,14 @@ from typing import Any, ClassVar, get_args
 import msgspec
 from contract_types import ROOT, Field, TypeWriter, main
 
-from contracts import messages, requests
+from contracts import feed_messages, messages, requests
 
 MODULE = ROOT / "clients" / "typescript" / "src" / "contract.ts"
 _HEAD = """// Written by scripts/typescript_types.py from contracts/; do not edit.
 // The messages of contract v1, as JSON has them, and what to do after each close code.
 """
 _UNIONS = {
-    "SequencedMessage": messages.SequencedMessage,
+    "SequencedMessage": feed_messages.SequencedMessage,
     "AnswerMessage": messages.AnswerMessage,
     "NoticeMessage": messages.NoticeMessage,
     "ServerMessage": messages.ServerMessage,

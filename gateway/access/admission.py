@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
-from common.settings import GatewaySettings
+from common.settings.gateway import ConnectionSettings, HandshakeSettings
 from contracts.messages import ADVICE, CloseCode
 from gateway.access.client_address import rate_key
 from watchfloor_client.addresses import is_loopback
@@ -89,13 +89,13 @@ class Arrivals:
     Memory: one bucket for each address that came lately, at most `addresses_max`.
 
     Args:
-        limits: of the gateway.
+        limits: of handshakes.
         now: seconds.
     """
 
-    def __init__(self, limits: GatewaySettings, now: float) -> None:
+    def __init__(self, limits: HandshakeSettings, now: float) -> None:
         self._limits = limits
-        self._all = Rate(limits.connects_per_s_max, limits.connects_burst_max, now)
+        self._all = Rate(limits.per_s_max, limits.burst_max, now)
         self._addresses: OrderedDict[str, Rate] = OrderedDict()
         """Those that came longest ago first."""
 
@@ -116,7 +116,7 @@ class Arrivals:
         bucket = self._addresses.pop(key, None)
         if bucket is None:
             self._forget(now)
-            bucket = Rate(self._limits.connects_per_address_per_s_max, self._limits.connects_per_address_burst_max, now)
+            bucket = Rate(self._limits.per_address_per_s_max, self._limits.per_address_burst_max, now)
         self._addresses[key] = bucket
         return bucket
 
@@ -135,12 +135,12 @@ class Occupancy:
     Memory: one number for each user and tenant with a connection.
 
     Args:
-        limits: of the gateway.
+        limits: of connections.
     """
 
-    def __init__(self, limits: GatewaySettings) -> None:
-        self._per_user_max = limits.connections_per_user_max
-        self._per_tenant_max = limits.connections_per_tenant_max
+    def __init__(self, limits: ConnectionSettings) -> None:
+        self._per_user_max = limits.per_user_max
+        self._per_tenant_max = limits.per_tenant_max
         self._users: Counter[tuple[int, str]] = Counter()
         self._tenants: Counter[int] = Counter()
 

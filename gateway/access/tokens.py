@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from common.errors import SettingsError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from contracts.revocations import SUBJECT_CHARACTERS_MAX
 from gateway.access.token_form import form_problem

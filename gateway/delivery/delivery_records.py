@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from common.settings import Settings
+from common.settings.load import Settings
 from contracts.receipts import ReceiptBatch
 from gateway.delivery.audit import AuditTrail
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.seen_reader import SeenReader
-from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.kafka.publisher import Publisher
 from gateway.metrics import GatewayMetrics
 
@@ -36,16 +36,9 @@ class DeliveryRecords:
         limits = settings.gateway
         self.gateway = f"{socket.gethostname()}-{os.getpid()}"
         """The name of this process in the records."""
-        self._interval_s = limits.receipts_interval_ms / 1000
+        self._interval_s = limits.receipts.interval_ms / 1000
         self.publisher = Publisher(settings.kafka, limits, metrics)
-        watch = UnseenCritical(
-            CriticalLimits(
-                unseen_s=limits.critical_unseen_s,
-                notices_max=limits.critical_notices_max,
-                messages_max=limits.critical_messages_max,
-                seen_by_max=limits.seen_by_max,
-            )
-        )
+        watch = UnseenCritical(limits.critical)
         self.receipts = Receipts(
             self.gateway,
             watch,
@@ -53,15 +46,15 @@ class DeliveryRecords:
             give=self.publisher.receipts,
             epoch=epoch,
             clock=time.time,
-            ranges_max=limits.receipts_ranges_max,
-            ids_max=limits.seen_ids_max,
-            positions_interval_s=limits.receipts_positions_interval_s,
+            ranges_max=limits.receipts.ranges_max,
+            ids_max=limits.receipts.seen_ids_max,
+            positions_interval_s=limits.receipts.positions_interval_s,
         )
         self.audit = AuditTrail(
             self.gateway,
             self.publisher.audit,
-            window_s=limits.audit_window_s,
-            kinds_max=limits.audit_repeats_max,
+            window_s=limits.audit.window_s,
+            kinds_max=limits.audit.repeats_max,
         )
         self._due: Iterator[ReceiptBatch] = iter(())
         """What is being written: a stop in the middle goes on with it."""

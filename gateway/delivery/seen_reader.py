@@ -16,7 +16,8 @@ from aiokafka.errors import KafkaError
 
 from common.errors import WatchfloorError
 from common.kafka import aiokafka_config
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.receipts import SEEN_HEADER, ReceiptBatch, decode_receipts
 from contracts.topics import TopicNames
 from gateway.kafka.kafka_clients import partitions_of, portions, stop_consumer
@@ -47,8 +48,8 @@ class SeenReader:
         self._take = take
         self._topic = TopicNames(kafka.topic_prefix).receipts
         self._failing = False
-        watched_s = limits.critical_unseen_s * 2.0 ** (limits.critical_notices_max - 1)
-        self._window_s = min(watched_s, _WINDOW_S_MAX) + limits.receipts_interval_ms / 1000
+        watched_s = limits.critical.unseen_s * 2.0 ** (limits.critical.notices_max - 1)
+        self._window_s = min(watched_s, _WINDOW_S_MAX) + limits.receipts.interval_ms / 1000
 
     async def run(self) -> None:
         """Read until cancelled; never fails for want of a broker."""
@@ -72,7 +73,7 @@ class SeenReader:
             enable_auto_commit=False,
             # What retention took before it was read was old.
             auto_offset_reset="latest",
-            request_timeout_ms=self._limits.broker_silence_s_max * 1000,
+            request_timeout_ms=self._limits.reader.broker_silence_s_max * 1000,
         )
         try:
             await consumer.start()
@@ -83,7 +84,7 @@ class SeenReader:
             for partition in partitions:
                 place = places.get(partition)
                 consumer.seek(partition, ends[partition] if place is None else place.offset)
-            async for polled in portions(consumer, self._limits):
+            async for polled in portions(consumer, self._limits.reader):
                 for records in polled.values():
                     self._hear(records)
                 self._failing = self._failing and not polled

@@ -14,7 +14,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from common.kafka import librdkafka_config
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.messages import UnrecoverableReason
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.feed.history import StoredRecord
@@ -140,7 +141,7 @@ class _Search:
         self._scanned = 0
 
     def run(self) -> list[StoredRecord]:
-        span, timeout_s = self._span, float(self._limits.broker_silence_s_max)
+        span, timeout_s = self._span, float(self._limits.reader.broker_silence_s_max)
         known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
         partition = partition_of(span.tenant_id, len(known.partitions))
         first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=timeout_s)
@@ -152,7 +153,7 @@ class _Search:
         while above > first and not enough:
             below = max(first, above - step)
             self._scanned += above - below
-            if self._scanned > self._limits.resume_scan_records_max:
+            if self._scanned > self._limits.resume.scan_records_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
             met_before, met = met, met or self._scan(partition, below, above) < max(span.first, 2)
             enough = met and (met_before or len(self._generations) == 1)
@@ -169,7 +170,7 @@ class _Search:
         while at < above:
             messages = self._consumer.consume(_CONSUME_MAX, timeout=_POLL_S)
             if not messages:
-                if time.monotonic() - silent_since > self._limits.broker_silence_s_max:
+                if time.monotonic() - silent_since > self._limits.reader.broker_silence_s_max:
                     raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
                 continue
             silent_since = time.monotonic()

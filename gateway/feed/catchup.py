@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
-from common.settings import GatewaySettings
+from common.settings.gateway import GatewaySettings
 from contracts.messages import CloseCode
 from gateway.feed.feed_decoder import feed_entry_again
 from gateway.feed.history import StoredRecord
@@ -36,7 +36,7 @@ class CatchUp:
         self._hub = hub
         self._limits = limits
         self._metrics = metrics
-        self._slow = SlowCloseBackoff(limits.slow_retry_after_s_min, limits.slow_retry_after_s_max)
+        self._slow = SlowCloseBackoff(limits.slow.retry_after_s_min, limits.slow.retry_after_s_max)
         self._turns: deque[Subscriber] = deque()
         self._waiting_for_turn: set[Subscriber] = set()
         self._work = asyncio.Event()
@@ -97,10 +97,10 @@ class CatchUp:
 
     def close_stuck(self) -> None:
         """Close those who have taken nothing for too long."""
-        latest = self._hub.clock() - self._limits.slow_timeout_s
+        latest = self._hub.clock() - self._limits.slow.timeout_s
         for subscriber in self._hub.waiting():
             if subscriber.mode is Mode.BEHIND and subscriber.moved_at < latest:
-                self._close_slow(subscriber, f"nothing was read for {self._limits.slow_timeout_s} s")
+                self._close_slow(subscriber, f"nothing was read for {self._limits.slow.timeout_s} s")
 
     def _begin(self, subscriber: Subscriber) -> None:
         if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
@@ -110,7 +110,7 @@ class CatchUp:
 
     def _next(self, subscriber: Subscriber) -> Sequence[StoredRecord] | None:
         """What follows a subscriber's cursor; None where that is not known any more."""
-        backlog, count = subscriber.backlog, self._limits.resume_slice_messages
+        backlog, count = subscriber.backlog, self._limits.resume.slice_messages
         if backlog is not None:
             records = backlog.records[backlog.place : backlog.place + count]
             backlog.place += len(records)
@@ -158,7 +158,7 @@ class CatchUp:
 
     def _remember(self, key: tuple[int, int], entry: FeedEntry) -> None:
         self._rendered[key] = entry
-        if len(self._rendered) > self._limits.rendered_messages_max:
+        if len(self._rendered) > self._limits.history.rendered_messages_max:
             self._rendered.popitem(last=False)
 
     def _close_slow(self, subscriber: Subscriber, why: str) -> None:

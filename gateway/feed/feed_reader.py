@@ -15,7 +15,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeEr
 
 from common.errors import WatchfloorError
 from common.kafka import aiokafka_config, feed_epoch, unreachable
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.messages import CloseCode
 from contracts.topics import TopicNames
 from gateway.feed.feed_decoder import FeedDecoder
@@ -42,7 +43,7 @@ class FeedReader:
     """
 
     def __init__(
-        self, kafka: KafkaSettings, limits: GatewaySettings, hub: Hub, intake: FeedDecoder, metrics: GatewayMetrics
+        self, kafka: KafkaSettings, limits: ReaderSettings, hub: Hub, intake: FeedDecoder, metrics: GatewayMetrics
     ) -> None:
         self._kafka = kafka
         self._limits = limits
@@ -155,7 +156,7 @@ class FeedReader:
         self._answering = True
 
     async def _learn_epoch(self) -> None:
-        epoch = await asyncio.to_thread(feed_epoch, self._kafka)
+        epoch = await asyncio.to_thread(feed_epoch, self._kafka, self._topics.anomalies)
         if self.epoch and epoch != self.epoch:
             _log.warning("the feed's topic is a new one", old=self.epoch, new=epoch)
             self.positions_known = False
@@ -213,7 +214,7 @@ class FeedReader:
     async def _is_back(self) -> None:
         # What was fetched may be of another log by the same name: nothing of it is shown before this is known.
         try:
-            epoch = await asyncio.to_thread(feed_epoch, self._kafka)
+            epoch = await asyncio.to_thread(feed_epoch, self._kafka, self._topics.anomalies)
         except WatchfloorError as error:
             raise KafkaConnectionError("the broker went away again") from error
         if epoch != self.epoch:

@@ -8,7 +8,7 @@ from another one that has read further: it is held until this one has read that 
 import asyncio
 from collections.abc import Callable
 
-from common.settings import GatewaySettings
+from common.settings.gateway import ResumeSettings
 from contracts.messages import Resumed, UnrecoverableReason
 from contracts.requests import ResumePosition
 from gateway.feed.backfill import Backfill, Span, UnrecoverableError
@@ -46,7 +46,7 @@ class Resumer:
         log: Backfill,
         *,
         epoch: Callable[[], str],
-        limits: GatewaySettings,
+        limits: ResumeSettings,
         metrics: GatewayMetrics,
     ) -> None:
         self._hub = hub
@@ -57,7 +57,7 @@ class Resumer:
         self._limits = limits
         self._metrics = metrics
         # One log read's records stay in memory until they are written: so many at once.
-        self._reads = asyncio.Semaphore(limits.resume_reads_max)
+        self._reads = asyncio.Semaphore(limits.reads_max)
 
     def begin(
         self, subscriber: Subscriber, position: ResumePosition, asked: Requested, answer: Answer
@@ -112,7 +112,7 @@ class Resumer:
     async def _reached(self, subscriber: Subscriber, seq: int) -> bool:
         """Wait for this gateway to have read as far as the client has; whether it has."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._limits.resume_ahead_wait_s
+        end = loop.time() + self._limits.ahead_wait_s
         while self._hub.position(subscriber.tenant_id) < seq:
             if loop.time() > end or subscriber.mode is Mode.GONE:
                 return False
@@ -124,7 +124,7 @@ class Resumer:
         records: list[StoredRecord] = []
         for _ in range(_JOINS_MAX):
             last = hub.position(tenant_id)
-            if last - seq > self._limits.resume_messages_max:
+            if last - seq > self._limits.messages_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_MANY)
             # Up to now, also what memory has: its oldest end moves on while the log is read, and what is read only up
             # to there would never meet it.

@@ -10,7 +10,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from common.kafka import librdkafka_config, unreachable
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 
 POLL_MS = 1_000
 PATIENCE = 6
@@ -45,7 +46,7 @@ def silent_s(consumer: AIOKafkaConsumer, connected_at: float) -> float:
     return time.time() - max(connected_at, max(answers, default=0) / 1000)
 
 
-async def portions(consumer: AIOKafkaConsumer, limits: GatewaySettings) -> AsyncIterator[Polled]:
+async def portions(consumer: AIOKafkaConsumer, limits: ReaderSettings) -> AsyncIterator[Polled]:
     """What comes, for ever, one poll at a time; empty where a poll brought nothing.
 
     Raises:

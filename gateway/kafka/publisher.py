@@ -17,7 +17,8 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from common.kafka import librdkafka_config
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.audit import AuditRecord, audit_key, encode_audit
 from contracts.receipts import ReceiptBatch, encode_receipts, receipt_headers
 from contracts.topics import TopicNames, partition_of_key, tenant_key
@@ -118,9 +119,9 @@ class Publisher:
         self._receipts_topic, self._audit_topic = names.receipts, names.audit
         self._partitions = kafka.partitions
         self._metrics = metrics
-        self._stop_s_max = limits.publish_stop_s_max
-        self._audit_max = limits.audit_queue_records_max
-        self._receipts = Waiting(limits.receipts_queue_bytes_max)
+        self._stop_s_max = limits.drain.publish_s_max
+        self._audit_max = limits.audit.queue_records_max
+        self._receipts = Waiting(limits.receipts.queue_bytes_max)
         self._audits: deque[Outgoing] = deque()
         self._in_flight = {self._receipts_topic: 0, self._audit_topic: 0}
         self._sender: Sender = sender or cast(Sender, Producer(_config(kafka)))

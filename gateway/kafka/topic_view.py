@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from common.errors import WatchfloorError
 from common.kafka import aiokafka_config
-from common.settings import Settings
+from common.settings.load import Settings
 from gateway.kafka.kafka_clients import partitions_of, portions, stop_consumer
 
 _RETRY_S = 1.0
@@ -63,7 +63,7 @@ async def _read(settings: Settings, partitions: list[TopicPartition], view: Topi
     Raises:
         KafkaError: the broker fails or is silent for long, or a position is not in the log any more.
     """
-    limits = settings.gateway
+    limits = settings.gateway.reader
     consumer = AIOKafkaConsumer(
         **aiokafka_config(settings.kafka),
         group_id=None,

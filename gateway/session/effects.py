@@ -135,13 +135,3 @@ class Facts(Protocol):
     def uptime_s(self, now: float) -> float:
         """Seconds since the process started."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one connection."""
-
-    authenticate_timeout_s: float
-    message_bytes_max: int
-    messages_per_minute_max: int
-    filters_max: int

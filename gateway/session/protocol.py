@@ -10,6 +10,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec import UNSET
 
+from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode
 from contracts.requests import (
     CLIENT_TYPES,
@@ -38,7 +39,6 @@ from gateway.session.effects import (
     Close,
     Effect,
     Facts,
-    Limits,
     NoteReceived,
     NoteSeen,
     Requested,
@@ -83,7 +83,7 @@ class Session:
         "heard",
     )
 
-    def __init__(self, limits: Limits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
+    def __init__(self, limits: SessionSettings, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
         self._limits = limits
         self._answers = Replies(facts, new_id)
         self._minute = SlidingMinute(limits.messages_per_minute_max)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from common.settings import Settings
+from common.settings.load import Settings
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Tenant
 from contracts.topics import TopicNames
@@ -81,7 +81,7 @@ class LimitsReader:
         self._settings = settings
         self._topic = TopicNames(settings.kafka.topic_prefix).captured(_TABLE)
         decoder = ChangeDecoder({name: table.columns for name, table in settings.source.tables.items()})
-        self._current = TenantLimits(decoder, settings.worker.max_events_per_second, metrics)
+        self._current = TenantLimits(decoder, settings.worker.rate_limit.max_events_per_second, metrics)
         self._fresh = self._current
         self.known = False
         """Whether the topic was read to its end once, or found missing."""

@@ -12,7 +12,7 @@ from common.errors import WatchfloorError
 if TYPE_CHECKING:
     from msgspec import UnsetType
 
-    from common.settings import KafkaSettings
+    from common.settings.kafka import KafkaSettings
     from contracts.revocations import RevocationKey
 
 _WAIT_S = 15.0

@@ -23,7 +23,7 @@ _HTTP_OK = 200
 async def probe_worker(target: Target, report: Report) -> None:
     """Check that the worker answers, owns recovered partitions and keeps up."""
     worker = target.settings.worker
-    fallback = f"http://{reachable_host(worker.metrics_host)}:{worker.metrics_port}/metrics"
+    fallback = f"http://{reachable_host(worker.metrics.host)}:{worker.metrics.port}/metrics"
     url = target.endpoints.metrics.get("worker", fallback) if target.endpoints else fallback
     status, text = await _get(url, target.timeout_s)
     if status != _HTTP_OK:

@@ -27,7 +27,7 @@ class CloseCode(IntEnum):
 
 
 class Reconnect(StrEnum):
-    """Whether a client comes back on its own."""
+    """Whether a client reconnects by itself."""
 
     YES = "yes"
     NEW_TOKEN = "new_token"  # noqa: S105 - the name of a policy
@@ -39,7 +39,7 @@ class Advice(msgspec.Struct, frozen=True):
 
     reconnect: Reconnect
     delay_s_min: int
-    """The first attempt's delay, doubled by each further one; a random share of it is waited."""
+    """The delay of the first attempt, doubled by each further one; the client waits a random share of it."""
     meaning: str
 
 
@@ -83,7 +83,7 @@ Severity = Literal[
     "HIGH",
     "CRITICAL",
 ]
-"""How soon somebody has to look."""
+"""How soon somebody has to look at it."""
 
 
 class DashboardAnomaly(TypedDict):
@@ -109,7 +109,7 @@ class DashboardAnomaly(TypedDict):
     title: str
     description: str
     evidence: dict[str, int | float | str | bool | list[int] | None]
-    """What the judgement was made from: enough to make it again."""
+    """What the finding is based on: enough to check it."""
     created_at: str
     detection_latency_ms: float
     prev_seq: int
@@ -185,7 +185,7 @@ class RateLimitedMessage(TypedDict):
 
 
 class Subscribed(TypedDict):
-    """The subscription after `subscribe_*` or `unsubscribe`; empty lists stand for all that the token allows.
+    """The subscription after `subscribe_*` or `unsubscribe`; empty lists mean everything that the token allows.
 
     `seq` is where it starts: the `prev_seq` of its first message.
     """
@@ -208,7 +208,7 @@ class Stats(TypedDict):
     request_id: NotRequired[str | int]
     uptime_seconds: float
     events_processed: int
-    """Source events of the tenant that this gateway was told of, with findings and without."""
+    """Source events of the tenant that this gateway knows of, with findings and without."""
     tenant_id: int
     group_name: str
     connections: int
@@ -230,7 +230,7 @@ ErrorCode = Literal[
 
 
 class ErrorMessage(TypedDict):
-    """Something the client asked for was not done; the logs carry `correlation_id` too (R5.8)."""
+    """Something that the client asked for was not done; the logs contain `correlation_id` too (R5.8)."""
 
     type: Literal["error"]
     timestamp: str
@@ -269,7 +269,7 @@ class FeedStatus(TypedDict):
     """ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent."""
     state: FeedState
     component: str | None
-    """Where it is held up: `gateway`, `worker`, `connect`, `kafka` or `database`."""
+    """What delays it: `gateway`, `worker`, `connect`, `kafka` or `database`."""
     behind_seconds: float | None
     behind_records: int | None
     since: str | None
@@ -283,7 +283,7 @@ class SeenBy(TypedDict):
 
 
 class MessageSeen(TypedDict):
-    """Somebody has looked at a CRITICAL message; everybody who has, the first one first."""
+    """Somebody has looked at a CRITICAL message; `seen_by` names everybody who has, the first one first."""
 
     type: Literal["message_seen"]
     timestamp: str

@@ -19,9 +19,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from common.logs import configure_logs
-from common.settings import AuthSettings, GatewaySettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.gateway import GatewaySettings, SessionSettings
+from common.settings.load import Settings
 from gateway.server import _Gateway
-from gateway.sockets.wire import Seat, SocketWire, text_frame
+from gateway.sockets.gateway_connection import GatewayConnection
+from gateway.sockets.wire import SocketWire, text_frame
 
 _SECRET = "a secret that no case of the suite asks for"
 
@@ -30,8 +33,8 @@ class _Echo(_Gateway):
     """Everything of a gateway but its conversation."""
 
     async def _handle(self, connection: ServerConnection) -> None:
-        assert isinstance(connection, Seat)
-        wire = SocketWire(connection, self._limits.close_timeout_s, self._closing, self._runtime.metrics)
+        assert isinstance(connection, GatewayConnection)
+        wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
         try:
             while True:
                 message = await connection.recv()
@@ -44,7 +47,8 @@ class _Echo(_Gateway):
 
 async def serve(port: int) -> None:
     """Listen on loopback until cancelled."""
-    limits = GatewaySettings(port=port, message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    session = SessionSettings(message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    limits = GatewaySettings(port=port, session=session)
     gateway = _Echo(Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits))
     runtime = gateway._runtime
     runtime.feed.positions_known = runtime.tenant_limits.known = runtime.revocations.known = True

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from support.changed_settings import changed
 from unit.gateway.gateway_values import NOW, instant
 
-from common.settings import GatewaySettings
+from common.settings.gateway import GatewaySettings
 from contracts.feed import FeedRecord, encode_record
 from contracts.messages import CloseCode
 from gateway.access.scope import Scope
@@ -83,12 +84,12 @@ class World:
     """A hub, its past, and a log that is published into it."""
 
     def __init__(self, **limits: Any) -> None:
-        self.limits = GatewaySettings(**limits)
+        self.limits = changed(GatewaySettings(), limits)
         self.now = NOW
         self.encodings = 0
         self.metrics = GatewayMetrics()
         self.ledger = Ledger()
-        history = History(self.limits.history_messages_max, self.limits.history_bytes_max)
+        history = History(self.limits.history.messages_max, self.limits.history.bytes_max)
         self.hub = Hub(self._frame, history, self.ledger, self.metrics, lambda: self.now)
         self.catch_up = CatchUp(self.hub, self.limits, self.metrics)
         self._last: dict[int, int] = defaultdict(int)

@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 from unittest.mock import patch
 
-from support.visible import STREAM, Transcript, View
+from support.changed_settings import changed
+from support.expected_messages import STREAM, Transcript, View
+from support.waiting import until_async
 from unit.gateway.gateway_values import AUTH, NOW
 
-from common.settings import GatewaySettings, Settings
+from common.settings.gateway import GatewaySettings
+from common.settings.load import Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record
 from contracts.messages import CloseCode
 from contracts.topics import partition_of
@@ -137,13 +140,15 @@ class World:
     """The gateway; use it inside a running loop, and `close` it."""
 
     def __init__(self) -> None:
-        limits = GatewaySettings(history_messages_max=HISTORY, resume_slice_messages=3, slow_timeout_s=600)
+        limits = changed(
+            GatewaySettings(), {"history.messages_max": HISTORY, "resume.slice_messages": 3, "slow.timeout_s": 600}
+        )
         with patch.object(publishing, "Producer"):  # a client of librdkafka has threads, and here nothing is sent
             self.runtime = GatewayParts(Settings(auth=AUTH, gateway=limits), lambda payload: payload + END)
         self.runtime.feed.epoch = EPOCH
         self.runtime.feed.positions_known = True
         resumer = self.runtime._house.resumer
-        resumer._limits = limits.model_copy(update={"resume_ahead_wait_s": 0.01})
+        resumer._limits = limits.resume.model_copy(update={"ahead_wait_s": 0.01})
         resumer._log = _Log(self)  # type: ignore[assignment]  # the same two methods
         self._intake = FeedDecoder(GatewayMetrics())
         self.numbers = itertools.count(1)
@@ -179,11 +184,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nobody is behind."""
-        for _ in range(2_000):
-            if not self.runtime.hub.waiting():
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("somebody stays behind")
+        await until_async(lambda: not self.runtime.hub.waiting(), "nobody is behind", within_s=5)
 
     async def close(self) -> None:
         self._serving.cancel()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unit.gateway.gateway_values import AUTH, SECRET
 
 from common.errors import SettingsError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from gateway.access.scope import Scope
 from gateway.access.tokens import AccessRefusedError, Bearer, Capability, TokenVerifier, mint_token

@@ -6,18 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.settings import GatewaySettings
+from common.settings.gateway import ConnectionSettings, HandshakeSettings
 from gateway.access.admission import Arrivals, Denial, Occupancy, Rate
 
-LIMITS = GatewaySettings(
-    connects_per_s_max=100,
-    connects_burst_max=50,
-    connects_per_address_per_s_max=2,
-    connects_per_address_burst_max=5,
-    addresses_max=100,
-    connections_per_user_max=3,
-    connections_per_tenant_max=5,
+HANDSHAKES = HandshakeSettings(
+    per_s_max=100, burst_max=50, per_address_per_s_max=2, per_address_burst_max=5, addresses_max=100
 )
+CONNECTIONS = ConnectionSettings(per_user_max=3, per_tenant_max=5)
 HERE, THERE = "203.0.113.1", "203.0.113.2"
 
 
@@ -60,7 +55,7 @@ def test_a_clock_that_goes_back_refills_nothing() -> None:
 
 
 def test_a_flood_from_one_address_takes_no_place_from_the_others() -> None:
-    arrivals = Arrivals(LIMITS, 0.0)
+    arrivals = Arrivals(HANDSHAKES, 0.0)
     flood = [arrivals.arrive(HERE, 0.0) for _ in range(1_000)]
     assert flood.count(None) == 5
     assert {denial.kind for denial in flood if denial is not None} == {"address_rate"}
@@ -68,7 +63,7 @@ def test_a_flood_from_one_address_takes_no_place_from_the_others() -> None:
 
 
 def test_all_together_have_a_limit_too() -> None:
-    arrivals = Arrivals(LIMITS, 0.0)
+    arrivals = Arrivals(HANDSHAKES, 0.0)
     answers = [arrivals.arrive(f"198.51.100.{number}", 0.0) for number in range(60)]
     assert answers.count(None) == 50
     assert answers[-1] == Denial("rate", "too many clients connect at once", 1)
@@ -76,20 +71,20 @@ def test_all_together_have_a_limit_too() -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_loopback_counts_only_altogether(address: str) -> None:
-    arrivals = Arrivals(LIMITS, 0.0)
+    arrivals = Arrivals(HANDSHAKES, 0.0)
     assert [arrivals.arrive(address, 0.0) for _ in range(60)].count(None) == 50
     assert len(arrivals) == 0
 
 
 def test_the_addresses_of_one_ipv6_network_are_one() -> None:
-    arrivals = Arrivals(LIMITS, 0.0)
+    arrivals = Arrivals(HANDSHAKES, 0.0)
     assert [arrivals.arrive(f"2001:db8::{number:x}", 0.0) for number in range(20)].count(None) == 5
     assert arrivals.arrive("2001:db8:0:1::1", 0.0) is None
 
 
 @given(st.lists(st.integers(0, 100), min_size=200, max_size=200))
 def test_the_table_of_addresses_is_bounded(steps: list[int]) -> None:
-    limits = LIMITS.model_copy(update={"connects_per_s_max": 1_000_000, "addresses_max": 50})
+    limits = HANDSHAKES.model_copy(update={"per_s_max": 1_000_000, "addresses_max": 50})
     arrivals, now, largest = Arrivals(limits, 0.0), 0.0, 0
     for number, step in enumerate(steps):
         now += step / 10_000
@@ -99,7 +94,7 @@ def test_the_table_of_addresses_is_bounded(steps: list[int]) -> None:
 
 
 def test_addresses_that_had_their_rest_are_forgotten() -> None:
-    arrivals = Arrivals(LIMITS, 0.0)
+    arrivals = Arrivals(HANDSHAKES, 0.0)
     for number in range(40):
         arrivals.arrive(f"10.0.0.{number}", 0.0)
     assert len(arrivals) == 40
@@ -108,7 +103,7 @@ def test_addresses_that_had_their_rest_are_forgotten() -> None:
 
 
 def test_a_user_and_a_tenant_have_so_many_connections() -> None:
-    seats = Occupancy(LIMITS)
+    seats = Occupancy(CONNECTIONS)
     assert [seats.take(1, "a") for _ in range(3)] == [None] * 3
     denial = seats.take(1, "a")
     assert denial is not None
@@ -125,7 +120,7 @@ def test_a_user_and_a_tenant_have_so_many_connections() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 2), st.sampled_from("ab"), st.booleans()), max_size=100))
 def test_seats_are_what_was_taken_and_not_given_back(steps: list[tuple[int, str, bool]]) -> None:
-    seats, taken = Occupancy(LIMITS), list[tuple[int, str]]()
+    seats, taken = Occupancy(CONNECTIONS), list[tuple[int, str]]()
     for tenant, subject, come in steps:
         if come:
             has_room = taken.count((tenant, subject)) < 3 and sum(one[0] == tenant for one in taken) < 5

@@ -10,20 +10,22 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
+from support.waiting import let_pass_async, until_async
 from unit.gateway.gateway_values import anomaly
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.messages import CloseCode
+from gateway.feed import feed_reader as module
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_reader import FeedReader
-from gateway.feed.feed_reader import feed_reader as module
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 
 ANOMALIES = TopicPartition("noc.anomalies", 0)
 PROCESSED = TopicPartition("noc.processed", 0)
-LIMITS = GatewaySettings(broker_silence_s_max=1, tail_records_max=3)
+LIMITS = ReaderSettings(broker_silence_s_max=1, tail_records_max=3)
 SOON_S = 5.0
 
 
@@ -85,7 +87,7 @@ class Consumer:
         return self._answered_ms
 
     async def getmany(self, **_: object) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.01)
+        await let_pass_async(0.01)
         if not self._broker.answers:
             return {}
         self._answered_ms = int(time.time() * 1000)
@@ -125,7 +127,7 @@ class Hub:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     made = Broker()
     monkeypatch.setattr(module, "AIOKafkaConsumer", lambda *, isolation_level, **_: Consumer(made, isolation_level))
-    monkeypatch.setattr(module, "feed_epoch", lambda _: made.epoch)
+    monkeypatch.setattr(module, "feed_epoch", lambda *_: made.epoch)
     monkeypatch.setattr(
         module, "_partitions", lambda _, names: {names.anomalies: [ANOMALIES], names.processed: [PROCESSED]}
     )
@@ -139,9 +141,7 @@ def reader_of(hub: Hub) -> FeedReader:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - the reader has no event to wait for
-            await asyncio.sleep(0.01)
+    await until_async(condition, "the reader has come to it", within_s=SOON_S)
 
 
 def test_the_tail_gives_positions_and_only_what_follows_is_sent(broker: Broker) -> None:

@@ -10,17 +10,17 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.visible import STREAM, View
+from support.expected_messages import STREAM, View
 from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.isolation_world import EPOCH, Client, World, token_of
 
 from contracts.feed import FeedRecord
 from contracts.requests import ResumePosition
+from gateway.access import masking as privacy
+from gateway.access import tokens as access
 from gateway.access.scope import Scope
-from gateway.access.tokens import masking as privacy
-from gateway.access.tokens import tokens as access
+from gateway.feed import rendering
 from gateway.feed.catchup import CatchUp
-from gateway.feed.feed_reader import rendering
 from gateway.feed.history import History
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import FeedEntry, Variant

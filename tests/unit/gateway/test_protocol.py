@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from unit.gateway.gateway_values import NOW, identity
 
+from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
 from contracts.requests import ResumePosition
 from gateway.access.scope import Scope
@@ -16,7 +17,6 @@ from gateway.session.effects import (
     Audit,
     Close,
     Effect,
-    Limits,
     NoteReceived,
     NoteSeen,
     Rewind,
@@ -26,7 +26,7 @@ from gateway.session.effects import (
 )
 from gateway.session.protocol import Session
 
-LIMITS = Limits(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
+LIMITS = SessionSettings(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
 
 
 class Facts:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
+from support.changed_settings import changed
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.audit import AuditRecord, decode_audit
 from contracts.receipts import ReceiptBatch, Run, SeenMark, decode_receipts
 from contracts.topics import partition_of
@@ -56,7 +58,7 @@ class Broker:
 
 def publisher(broker: Broker, **limits: Any) -> tuple[Publisher, GatewayMetrics]:
     metrics = GatewayMetrics()
-    settings = GatewaySettings(publish_stop_s_max=1, **limits)
+    settings = changed(GatewaySettings(), {"drain.publish_s_max": 1} | limits)
     return Publisher(KafkaSettings(partitions=4), settings, metrics, broker), metrics
 
 
@@ -110,7 +112,7 @@ def test_records_go_where_everything_of_their_tenant_is() -> None:
 
 def test_without_a_broker_the_oldest_receipts_go_and_are_counted() -> None:
     broker = Broker(room=0)
-    writer, metrics = publisher(broker, receipts_queue_bytes_max=1_000)
+    writer, metrics = publisher(broker, **{"receipts.queue_bytes_max": 1_000})
     for seq in range(1, 101):
         writer.receipts(batch(seq=seq))
     dropped = count(metrics, "watchfloor_gateway_receipt_records_total", "dropped")
@@ -124,7 +126,7 @@ def test_without_a_broker_the_oldest_receipts_go_and_are_counted() -> None:
 
 def test_an_audit_record_without_room_is_in_the_log_without_who_it_was() -> None:
     broker = Broker(room=0)
-    writer, metrics = publisher(broker, audit_queue_records_max=5)
+    writer, metrics = publisher(broker, **{"audit.queue_records_max": 5})
     with capture_logs() as logs:
         for number in range(8):
             writer.audit(audit_record(number))

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from unit.gateway.gateway_values import NOW, anomaly, ticket
 from unit.gateway.gateway_world import Wire, World
 
+from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Reach, ReceiptBatch, RecipientCounts, SeenMark
 from gateway.access.scope import Scope
 from gateway.delivery.receipts import Receipts, Viewer
-from gateway.delivery.unseen_critical import CriticalLimits, Notice, UnseenCritical
+from gateway.delivery.unseen_critical import Notice, UnseenCritical
 from gateway.feed.rendering import Endpoint, Variant
 from gateway.feed.subscriber import Subscriber
 from gateway.metrics import GatewayMetrics
@@ -31,7 +32,7 @@ class Desk:
         self.world = World()
         self.receipts = Receipts(
             "here",
-            UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10)),
+            UnseenCritical(CriticalSettings(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10)),
             self.metrics,
             give=self.given.append,
             epoch=lambda: self.epoch,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from unit.gateway.gateway_values import AUTH, NOW, SECRET, identity, instant
 
-from common.settings import AuthSettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.load import Settings
 from contracts.revocations import (
     Revocation,
     RevocationKey,

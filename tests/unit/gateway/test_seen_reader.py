@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from support.waiting import let_pass_async, until_async
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import CriticalSettings, GatewaySettings
+from common.settings.kafka import KafkaSettings
 from contracts.receipts import ReceiptBatch, Run, SeenMark, encode_receipts, receipt_headers
 from gateway.delivery import seen_reader as module
 from gateway.delivery.seen_reader import SeenReader
@@ -69,7 +71,7 @@ class Consumer:
         self._next[partition] = offset
 
     async def getmany(self, **_: Any) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.001)
+        await let_pass_async(0.001)
         if self._log.fails:
             self._log.fails = False
             raise KafkaConnectionError("away")
@@ -89,7 +91,7 @@ def read(log: Log, story: Callable[[list[str]], Any], monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: Consumer(log))
     monkeypatch.setattr(module, "partitions_of", lambda *_: {"noc.receipts": PARTITIONS})
     monkeypatch.setattr(module, "_RETRY_S", 0.01)
-    limits = GatewaySettings(critical_unseen_s=10, critical_notices_max=3)
+    limits = GatewaySettings(critical=CriticalSettings(unseen_s=10, notices_max=3))
     reader = SeenReader(KafkaSettings(), limits, "here", lambda batch: heard.append(batch.seen[0].user))
 
     async def run() -> None:
@@ -104,8 +106,7 @@ def read(log: Log, story: Callable[[list[str]], Any], monkeypatch: pytest.Monkey
 
 
 async def until(heard: list[str], last: str) -> None:
-    while last not in heard:  # noqa: ASYNC110 - the reader has no event to wait for
-        await asyncio.sleep(0.005)
+    await until_async(lambda: last in heard, f"{last} is heard", within_s=5)
 
 
 def test_marks_of_the_watched_time_and_new_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

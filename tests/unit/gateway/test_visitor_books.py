@@ -9,19 +9,21 @@ import pytest
 from unit.gateway.gateway_values import NOW, anomaly, identity
 from unit.gateway.gateway_world import Wire, World
 
+from common.settings.gateway import CriticalSettings, SessionSettings
 from contracts.audit import AuditRecord
 from contracts.messages import CloseCode, FeedState, FeedStatus
 from contracts.receipts import ReceiptBatch
 from gateway.access.tokens import AccessRefusedError, Bearer
 from gateway.delivery.audit import AuditTrail
 from gateway.delivery.receipts import Receipts
-from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.rendering import Endpoint
-from gateway.session.effects import Limits
 from gateway.session.protocol import Session
 from gateway.sockets.connection_shell import ConnectionShell, Services
 
-LIMITS = Limits(authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10)
+LIMITS = SessionSettings(
+    authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10
+)
 BEHIND = FeedStatus(
     timestamp="", state=FeedState.BEHIND, component="worker", behind_seconds=9.0, behind_records=1, since=""
 )
@@ -66,7 +68,7 @@ class Scene:
         self.world = World()
         self.world.now = NOW
         self.trail: list[AuditRecord] = []
-        watch = UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
+        watch = UnseenCritical(CriticalSettings(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
         self.receipts = Receipts(
             "here",
             watch,
