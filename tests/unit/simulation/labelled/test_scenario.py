@@ -18,7 +18,7 @@ import msgspec
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
 from simulation.labelled import Scenario, Span
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.records import Row, RowChange
 from simulation.world.calendar import local_s, whole_hours
 
@@ -77,7 +77,7 @@ def test_all_that_the_demo_plants_is_planted_and_what_has_to_be_learned() -> Non
     changes, scenario = weeks()
     assert changes
     planted = {label.finding_type for label in scenario.labels if label.required}
-    assert planted == {*PLANTS, *LEARNED}
+    assert planted == {*PLANTED_TYPES, *LEARNED}
     assert planted <= set(FindingType)
 
 
