@@ -1,231 +1,181 @@
-"""The parts of one gateway process, put together: what the sockets need, without the sockets.
+"""The parts of one gateway process, put together. Starts nothing: that is `gateway.lifetime`."""
 
-Owns the lifetime of the readers and of the heartbeat, readiness, and the facts that sessions
-answer with.
-"""
-
-import asyncio
+import os
+import socket
 import time
 import uuid
-
-import structlog
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from common.settings import Settings
-from common.version import __version__
-from gateway.access.admission import Occupancy
+from contracts.topics import TopicNames
+from gateway.access.admission import ConnectionCounts
 from gateway.access.jwks import JwksKeys
-from gateway.access.revocation import RevocationReader
+from gateway.access.revocation import RevocationView
 from gateway.access.signed_in import SignedIn
 from gateway.access.tokens import TokenVerifier
-from gateway.delivery.audit import Actor
-from gateway.delivery.delivery_records import DeliveryRecords
+from gateway.delivery.audit import AuditTrail
+from gateway.delivery.delivery_writer import DeliveryWriter
+from gateway.delivery.outlets import AuditOutlet, ReceiptsOutlet
+from gateway.delivery.receipts import Receipts
+from gateway.delivery.seen_findings import SeenFindings
+from gateway.delivery.seen_marks import SeenMarks
+from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
 from gateway.feed.backfill import Backfill
 from gateway.feed.catchup import CatchUp
+from gateway.feed.facts import GatewayFacts
+from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder
-from gateway.feed.feed_reader import FeedReader
+from gateway.feed.feed_handler import FeedHandler
 from gateway.feed.history import History
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import Endpoint, Frame
 from gateway.feed.resume import Resumer
-from gateway.gc_tuning import GcTuning
-from gateway.health.report import FeedReading, State, encode_health
-from gateway.health.watch import HealthWatch
+from gateway.health.health_watch import HealthWatch, queue_depths
+from gateway.health.readiness import ReadinessCheck
+from gateway.kafka.kafka_clients import KafkaClients
+from gateway.kafka.log_reader import LogReader
+from gateway.kafka.publisher import Publisher
+from gateway.kafka.topic_view import TopicView
 from gateway.metrics import GatewayMetrics
-from gateway.session.effects import Limits
+from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
-from gateway.sockets.connection_shell import ConnectionShell, Services, Wire
-from gateway.sockets.http_routes import HttpRoutes, Readiness
-from gateway.views.tenant_limits import LimitsReader
-
-_DELAY_PROBE_S = 0.25
-_SWEEP_S = 1.0
-
-_log = structlog.get_logger(__name__)
+from gateway.session.replies import Facts
+from gateway.sockets.connection_shell import ConnectionShell, ConnectionSink, Services
+from gateway.sockets.http_routes import HttpRoutes
+from gateway.views.tenant_limits import TenantLimitsView
 
 
+@dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """One gateway; also the `Facts` of its sessions.
+    """What one gateway consists of, but for its sockets."""
+
+    services: Services
+    session_limits: SessionLimits
+    facts: Facts
+    fan_out: FanOut
+    feed: FeedHandler
+    feed_reader: LogReader
+    tenant_limits: TenantLimitsView
+    view_readers: tuple[LogReader, ...]
+    """Of all topics but the feed's."""
+    deliveries: DeliveryWriter
+    health: HealthWatch
+    readiness: ReadinessCheck
+    routes: HttpRoutes
+    metrics: GatewayMetrics
+
+    def new_shell(self, sink: ConnectionSink, endpoint: Endpoint) -> ConnectionShell:
+        """The shell of a new connection on an endpoint."""
+        session = Session(self.session_limits, self.facts, new_id=_new_id, now=time.time())
+        return ConnectionShell(self.services, session, sink, endpoint)
+
+
+def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> GatewayParts:
+    """Put a gateway together.
 
     Args:
         settings: of the process.
         frame: makes a text frame of a payload.
+        clients: of the cluster.
 
     Raises:
         SettingsError: there is no way to verify tokens.
     """
+    limits, auth, names = settings.gateway, settings.auth, TopicNames(settings.kafka.topic_prefix)
+    name = f"{socket.gethostname()}-{os.getpid()}"  # of this process, in what it records
+    metrics = GatewayMetrics()
+    keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
+    verifier = TokenVerifier(auth, keys)
 
-    def __init__(self, settings: Settings, frame: Frame) -> None:
-        limits = settings.gateway
-        self.server_version = __version__
-        self.heartbeat_interval_s = limits.heartbeat_interval_s
-        self.metrics = GatewayMetrics()
-        self.garbage = GcTuning()
-        self.draining = False
-        self._started_at = time.time()
-        auth = settings.auth
-        keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
-        self._limits = Limits(
+    receipts_outlet = ReceiptsOutlet(names, limits.receipts_queue_bytes_max, metrics)
+    audit_outlet = AuditOutlet(names, limits.audit_queue_records_max, metrics)
+    publisher = Publisher(clients, (audit_outlet, receipts_outlet), metrics, limits.publish_stop_s_max)
+    publish_receipts = partial(publisher.publish, receipts_outlet)
+    audit = AuditTrail(
+        name,
+        partial(publisher.publish, audit_outlet),
+        window_s=limits.audit_window_s,
+        kinds_max=limits.audit_repeats_max,
+    )
+
+    hub = Hub(frame, History(limits.history_messages_max, limits.history_bytes_max), metrics, time.time)
+    unseen = UnseenCritical(
+        CriticalLimits(
+            unseen_s=limits.critical_unseen_s,
+            notices_max=limits.critical_notices_max,
+            messages_max=limits.critical_messages_max,
+            seen_by_max=limits.seen_by_max,
+        )
+    )
+    findings = SeenFindings(hub, unseen, metrics, limits.seen_ids_max)
+    receipts = Receipts(
+        name,
+        hub,
+        findings,
+        publish_receipts,
+        metrics,
+        ranges_max=limits.receipts_ranges_max,
+        positions_interval_s=limits.receipts_positions_interval_s,
+    )
+    catch_up = CatchUp(hub, receipts, limits, metrics)
+    fan_out = FanOut(hub, catch_up, receipts, metrics)
+    feed = FeedHandler(settings.kafka, limits.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
+    feed_reader = LogReader(clients, limits, feed, fetch_wait_ms_max=limits.fetch_wait_ms_max)
+
+    signed_in = SignedIn(ConnectionCounts(limits), metrics)
+    revocations = RevocationView(settings, signed_in, metrics)
+    tenant_limits = TenantLimitsView(settings, metrics)
+    seen_marks = SeenMarks(names, limits, name, findings.take_marks)
+
+    views: dict[str, TopicView[Any]] = {
+        "reading the tenants' limits": tenant_limits,
+        "reading the revocations": revocations,
+    }
+    readiness = ReadinessCheck(feed, feed_reader, views, metrics)
+    health = HealthWatch(
+        settings,
+        name,
+        metrics,
+        feed=readiness.feed_reading,
+        depths=partial(queue_depths, hub, publisher),
+        notify=partial(hub.notify, None),
+    )
+    services = Services(
+        hub=hub,
+        catch_up=catch_up,
+        resumer=Resumer(hub, catch_up, Backfill(clients, limits), limits, metrics),
+        verifier=verifier,
+        revocations=revocations,
+        signed_in=signed_in,
+        metrics=metrics,
+        receipts=receipts,
+        audit=audit,
+        first_notice=health.notice,
+    )
+    return GatewayParts(
+        services=services,
+        session_limits=SessionLimits(
             authenticate_timeout_s=limits.authenticate_timeout_s,
             message_bytes_max=limits.message_bytes_max,
             messages_per_minute_max=limits.messages_per_minute_max,
             filters_max=limits.filters_max,
-        )
-        history = History(limits.history_messages_max, limits.history_bytes_max)
-        self.books = DeliveryRecords(settings, self.metrics, lambda: self.feed.epoch)
-        self.hub = Hub(frame, history, self.books.receipts, self.metrics, time.time)
-        self.books.receipts.reached = self.hub.reached
-        self.books.receipts.sightings.notify = lambda notice: self.hub.notify(
-            notice.tenant_id, notice.message, notice.shows
-        )
-        self.catch_up = CatchUp(self.hub, limits, self.metrics)
-        self.feed = FeedReader(settings.kafka, limits, self.hub, FeedDecoder(self.metrics), self.metrics)
-        log = Backfill(settings.kafka, limits)
-        resumer = Resumer(
-            self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits, metrics=self.metrics
-        )
-        self.revocations = RevocationReader(settings, self.metrics)
-        self._bearers = SignedIn(Occupancy(limits), self.revocations.refuses, self.metrics)
-        self.revocations.on_change = self._bearers.end_revoked
-        self.tenant_limits = LimitsReader(settings, self.metrics)
-        self.health = HealthWatch(
-            settings,
-            self.books.gateway,
-            self.metrics,
-            feed=self._feed_reading,
-            depths=self._queue_depths,
-            tell=lambda status: self.hub.notify(None, status),
-        )
-        self._house = Services(
-            self.hub,
-            self.catch_up,
-            resumer,
-            TokenVerifier(auth, keys),
-            self._bearers,
-            self.metrics,
-            self.books.receipts,
-            self.books.audit,
-            lambda: self.health.greeting,
-        )
-        self.web = HttpRoutes(self.readiness, self._metrics_text, self._health, open_metrics=limits.admin_port is None)
-
-    @property
-    def epoch(self) -> str:
-        """The identity of the feed's log."""
-        return self.feed.epoch
-
-    @property
-    def admits(self) -> bool:
-        """Whether a new connection can be told what it has to know. A silent broker does not keep it out."""
-        views_known = self.tenant_limits.known and self.revocations.known
-        return not self.draining and self.feed.positions_known and views_known
-
-    def max_events_per_second(self, tenant_id: int) -> int:
-        """The tenant's own limit of scored events, or the default."""
-        return self.tenant_limits.of(tenant_id)
-
-    def position(self, tenant_id: int) -> int:
-        """The seq of the tenant's last message."""
-        return self.hub.position(tenant_id)
-
-    def events_processed(self, tenant_id: int) -> int:
-        """Source events of the tenant that this process was told of."""
-        return self.hub.events_processed(tenant_id)
-
-    def connections(self, tenant_id: int) -> int:
-        """Connections of the tenant at this process."""
-        return self.hub.connections(tenant_id)
-
-    def uptime_s(self, now: float) -> float:
-        """Seconds since the process started."""
-        return max(0.0, now - self._started_at)
-
-    def readiness(self) -> Readiness:
-        """Whether traffic may be sent here."""
-        if self.draining:
-            return Readiness(ready=False, reason="stopping")
-        if not self.feed.positions_known:
-            return Readiness(ready=False, reason="reading the feed's past")
-        if not self.tenant_limits.known:
-            return Readiness(ready=False, reason="reading the tenants' limits")
-        if not self.revocations.known:
-            return Readiness(ready=False, reason="reading the revocations")
-        if not self.feed.ready:
-            return Readiness(ready=False, reason="the Kafka broker does not answer")
-        return Readiness(ready=True, reason="caught up")
-
-    def handshake_refused(self, reason: str, peer: str | None) -> None:
-        """A handshake was refused; into the audit trail."""
-        self.books.audit.handshake_refused(reason, Actor(peer=peer), time.time())
-
-    def visitor(self, wire: Wire, endpoint: Endpoint) -> ConnectionShell:
-        """A new connection on an endpoint."""
-        session = Session(self._limits, self, new_id=_new_id, now=time.time())
-        return ConnectionShell(self._house, session, wire, endpoint)
-
-    async def run(self) -> None:
-        """Read the feed and keep the hearts beating until cancelled.
-
-        Raises:
-            WatchfloorError: the feed cannot be read at the start.
-        """
-        try:
-            await self.feed.open()
-            _log.info("caught up with the feed", epoch=self.feed.epoch)
-            self.garbage.settle()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.feed.run())
-                tasks.create_task(self.tenant_limits.run())
-                tasks.create_task(self.revocations.run())
-                tasks.create_task(self.catch_up.run())
-                tasks.create_task(self.books.run())
-                tasks.create_task(self.health.run())
-                tasks.create_task(self._sweep())
-                tasks.create_task(self._probe_delay())
-        finally:
-            await self.feed.close()
-            await self.books.close()
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            self.catch_up.close_stuck()
-            self.metrics.queue_bytes.set(self.hub.queued_bytes_max())
-
-    async def _probe_delay(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _DELAY_PROBE_S
-            await asyncio.sleep(_DELAY_PROBE_S)
-            self.metrics.loop_delay.observe(max(0.0, loop.time() - due))
-
-    def _feed_reading(self) -> FeedReading:
-        feed = self.feed
-        return FeedReading(
-            positions_known=feed.positions_known,
-            answering=feed.ready,
-            lag_records=feed.lag_records,
-            lag_seconds=feed.lag_seconds,
-            last_record_at=feed.last_record_at,
-            last_output_at=feed.last_output_at,
-            admits=self.admits,
-            reason=self.readiness().reason,
-        )
-
-    def _queue_depths(self) -> dict[str, int]:
-        return {
-            "connections_behind": len(self.hub.waiting()),
-            "connection_bytes_max": self.hub.queued_bytes_max(),
-            "receipts": self.books.publisher.waiting["receipts"],
-            "audit": self.books.publisher.waiting["audit"],
-        }
-
-    def _health(self) -> tuple[bool, bytes]:
-        health = self.health.health()
-        return health.status is not State.UNHEALTHY, encode_health(health)
-
-    def _metrics_text(self) -> bytes:
-        self.metrics.ready.set(self.readiness().ready)
-        return self.metrics.text()
+        ),
+        facts=GatewayFacts(hub, tenant_limits, limits.heartbeat_interval_s, time.time()),
+        fan_out=fan_out,
+        feed=feed,
+        feed_reader=feed_reader,
+        tenant_limits=tenant_limits,
+        view_readers=tuple(LogReader(clients, limits, view) for view in (tenant_limits, revocations, seen_marks)),
+        deliveries=DeliveryWriter(
+            receipts, findings, audit, publisher, publish_receipts, limits.receipts_interval_ms / 1000
+        ),
+        health=health,
+        readiness=readiness,
+        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply, open_metrics=limits.admin_port is None),
+        metrics=metrics,
+    )
 
 
 def _new_id() -> str:

@@ -1,4 +1,4 @@
-"""Whether there is room for one more: how fast clients may come, how many may be there, and for each user and tenant.
+"""Whether one more connection is accepted: how fast clients may connect, and how many each user and tenant may have.
 
 Pure: values in, values out, the clock is the caller's. Counts for this process only. Never says who somebody is.
 """
@@ -15,14 +15,14 @@ from gateway.access.client_address import rate_key
 
 K = TypeVar("K")
 
-_PLACES_S_MAX = 60.0
+_SPREAD_S_MAX = 60.0
 """How far ahead clients who came too fast are spread."""
 FULL_RETRY_AFTER_S = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why somebody is sent away for now."""
+    """Why a connection is not accepted now, and when to try again."""
 
     kind: str
     """For the metric."""
@@ -35,8 +35,8 @@ class Denial:
         return f"retry_after_s={self.retry_after_s}; {self.sentence}"
 
 
-class Rate:
-    """A token bucket that also tells those it refuses when to come: each its own place, one after the other.
+class TokenBucket:
+    """A token bucket that also tells those it refuses when to come back: each at a time of its own.
 
     Args:
         per_s: how fast it refills.
@@ -44,14 +44,14 @@ class Rate:
         now: seconds.
     """
 
-    __slots__ = ("_burst", "_level", "_per_s", "_places_until", "_seen_at")
+    __slots__ = ("_burst", "_level", "_per_s", "_refused_until", "_seen_at")
 
     def __init__(self, per_s: float, burst: int, now: float) -> None:
         self._per_s = per_s
         self._burst = burst
         self._level = float(burst)
         self._seen_at = now
-        self._places_until = now
+        self._refused_until = now
 
     def take(self, now: float) -> int:
         """Take one.
@@ -66,15 +66,15 @@ class Rate:
         if self._level >= 1:
             self._level -= 1
             return 0
-        # All who are refused in this moment would come back in the same one, and be refused again.
-        self._places_until = max(self._places_until, self._seen_at) + 1 / self._per_s
-        self._places_until = min(self._places_until, self._seen_at + _PLACES_S_MAX)
-        return max(1, math.ceil(self._places_until - self._seen_at))
+        # With the same answer all who are refused now would come back at the same time, and be refused again.
+        self._refused_until = max(self._refused_until, self._seen_at) + 1 / self._per_s
+        self._refused_until = min(self._refused_until, self._seen_at + _SPREAD_S_MAX)
+        return max(1, math.ceil(self._refused_until - self._seen_at))
 
     def is_full(self, now: float) -> bool:
         """Whether nothing would be lost by making it anew."""
         self._refill(now)
-        return self._level >= self._burst and self._places_until <= self._seen_at
+        return self._level >= self._burst and self._refused_until <= self._seen_at
 
     def _refill(self, now: float) -> None:
         if now > self._seen_at:
@@ -82,7 +82,7 @@ class Rate:
             self._seen_at = now
 
 
-class Arrivals:
+class ConnectRates:
     """How fast handshakes come: from each address, and altogether.
 
     An address on loopback has no limit of its own: it is a program of this machine, or a proxy that nobody named.
@@ -95,16 +95,16 @@ class Arrivals:
 
     def __init__(self, limits: GatewaySettings, now: float) -> None:
         self._limits = limits
-        self._all = Rate(limits.connects_per_s_max, limits.connects_burst_max, now)
-        self._addresses: OrderedDict[str, Rate] = OrderedDict()
+        self._all = TokenBucket(limits.connects_per_s_max, limits.connects_burst_max, now)
+        self._addresses: OrderedDict[str, TokenBucket] = OrderedDict()
         """Those that came longest ago first."""
 
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def arrive(self, address: str, now: float) -> Denial | None:
-        """A handshake from an address; the refusal, where it came too fast."""
-        # First its own: who is refused for that takes no place from the others.
+    def take(self, address: str, now: float) -> Denial | None:
+        """A handshake from an address; why it is not accepted, where it came too fast."""
+        # The address's own rate first: who is refused for that takes nothing from the others.
         if not is_loopback(address):
             wait_s = self._bucket(rate_key(address), now).take(now)
             if wait_s:
@@ -112,11 +112,13 @@ class Arrivals:
         wait_s = self._all.take(now)
         return Denial("rate", "too many clients connect at once", wait_s) if wait_s else None
 
-    def _bucket(self, key: str, now: float) -> Rate:
+    def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._addresses.pop(key, None)
         if bucket is None:
             self._forget(now)
-            bucket = Rate(self._limits.connects_per_address_per_s_max, self._limits.connects_per_address_burst_max, now)
+            bucket = TokenBucket(
+                self._limits.connects_per_address_per_s_max, self._limits.connects_per_address_burst_max, now
+            )
         self._addresses[key] = bucket
         return bucket
 
@@ -129,7 +131,7 @@ class Arrivals:
             self._addresses.popitem(last=False)
 
 
-class Occupancy:
+class ConnectionCounts:
     """How many connections each user and each tenant has here.
 
     Memory: one number for each user and tenant with a connection.
@@ -148,7 +150,7 @@ class Occupancy:
         return len(self._users) + len(self._tenants)
 
     def take(self, tenant_id: int, subject: str) -> Denial | None:
-        """Take a seat, or tell why there is none."""
+        """Count one more connection, or say why there can be none."""
         retry_after_s = ADVICE[CloseCode.TRY_AGAIN_LATER].delay_s_min
         if self._users[tenant_id, subject] >= self._per_user_max:
             return Denial("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
@@ -159,12 +161,12 @@ class Occupancy:
         return None
 
     def release(self, tenant_id: int, subject: str) -> None:
-        """Give a seat back that was taken."""
-        _less(self._users, (tenant_id, subject))
-        _less(self._tenants, tenant_id)
+        """A connection that was counted is gone."""
+        _decrement(self._users, (tenant_id, subject))
+        _decrement(self._tenants, tenant_id)
 
 
-def _less(counter: Counter[K], key: K) -> None:
+def _decrement(counter: Counter[K], key: K) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

@@ -78,7 +78,7 @@ def _is_in(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, also with a port behind it as some proxies write it; an IPv4 address in IPv6's clothes is that."""
+    """An address, also with a port behind it as some proxies write it; an IPv4 address that is written as IPv6 is that."""
     bare = text
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""How the chain is, as `/api/noc/health/` tells it (R5.9). Pure: what was found out in, states and a report out.
+"""How the chain is, as `/api/noc/health/` reports it (R5.9). Pure: readings in, states and a report out.
 
 Nothing about a tenant is in it, and no address, password or reason that another program worded: whoever may ask
 for the health need not be an operator.
@@ -19,7 +19,7 @@ class State(StrEnum):
     """It works, but not as it should."""
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
-    """Nobody told this gateway where it is; does not count."""
+    """This gateway was not given its address; does not count."""
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     checked_age_s: float | None
     """Since the other components were last asked."""
     feed: Mapping[str, object]
-    """What clients were told last about the feed: see `feed_status` of the protocol."""
+    """What was announced to clients last about the feed: see `feed_status` of the protocol."""
     components: Mapping[str, Component]
     queue_depths: Mapping[str, int]
     backlog: Mapping[str, float | None]
@@ -141,7 +141,7 @@ def worker_component(
     """The workers together.
 
     Args:
-        reading: None where the gateway was not told where they are.
+        reading: None where the gateway was not given their addresses.
         feed: when their latest record came.
         partitions: that have to be processed.
         behind_s: from this delay on they are degraded.

@@ -11,7 +11,7 @@ import pytest
 from chain.gateway.gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
 from support.stack import RunningStack
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
 

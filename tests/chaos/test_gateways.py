@@ -20,7 +20,7 @@ from chaos.viewers import Crowd, Viewer
 from confluent_kafka import Producer
 from support.log_scan import scan
 from support.visible import STREAM, View
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import partition_of, tenant_key

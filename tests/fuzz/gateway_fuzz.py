@@ -33,7 +33,7 @@ from chain.gateway.gateway_process import FeedWriter, GatewayProcess
 from chain.gateway.hostile_tools import TunedGateway
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 GROWTH_BYTES_MAX = 24 << 20
 CONNECTIONS = 8

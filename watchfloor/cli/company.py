@@ -18,7 +18,8 @@ from rich.text import Text
 
 from common.errors import WatchfloorError
 from common.settings import AuthSettings
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from simulation.live.operations import Planted
 from simulation.live.writer import CompanyWriter
 from watchfloor_client import Connected, Feed, FeedOptions, Message

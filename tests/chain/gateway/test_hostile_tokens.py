@@ -17,7 +17,7 @@ from chain.gateway.hostile_tools import TunedGateway, unharmed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 Json = dict[str, Any]
 KID = "the only key"

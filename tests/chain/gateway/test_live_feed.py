@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chain.gateway.gateway_process import FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.feed import ProcessedEvent
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from chain.gateway.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
 from support.stack import wait_for
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 from websockets.exceptions import InvalidStatus
 
 from contracts.receipts import RecipientCounts, decode_receipts
