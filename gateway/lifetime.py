@@ -24,7 +24,7 @@ async def run_parts(parts: GatewayParts, gc_tuning: GcTuning) -> None:
     """
     try:
         await parts.feed_reader.open()
-        _log.info("caught up with the feed", epoch=parts.facts.epoch)
+        _log.info("caught up with the feed", epoch=parts.services.hub.epoch)
         gc_tuning.settle()
         async with asyncio.TaskGroup() as tasks:
             for reader in (parts.feed_reader, *parts.view_readers):

@@ -58,8 +58,8 @@ def run_gateway(settings: Settings) -> None:
     logging.getLogger("websockets").setLevel(logging.WARNING)
     # What it retries is logged by the feed's handler, once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    clients = KafkaClients(settings.kafka, settings.gateway.broker_silence_s_max)
-    uvloop.run(GatewayServer(settings.gateway, wire_gateway(settings, text_frame, clients)).run())
+    parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
+    uvloop.run(GatewayServer(settings.gateway, parts).run())
 
 
 class _OpenConnection(NamedTuple):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from common.settings import Settings
+from common.version import __version__
 from contracts.topics import TopicNames
 from gateway.access.admission import ConnectionCounts
 from gateway.access.jwks import JwksKeys
@@ -24,7 +25,6 @@ from gateway.delivery.seen_marks import SeenMarks
 from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
 from gateway.feed.backfill import Backfill
 from gateway.feed.catchup import CatchUp
-from gateway.feed.facts import GatewayFacts
 from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_handler import FeedHandler
@@ -162,7 +162,7 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
             messages_per_minute_max=limits.messages_per_minute_max,
             filters_max=limits.filters_max,
         ),
-        facts=GatewayFacts(hub, tenant_limits, limits.heartbeat_interval_s, time.time()),
+        facts=Facts(hub, tenant_limits.of, __version__, limits.heartbeat_interval_s, time.time()),
         fan_out=fan_out,
         feed=feed,
         feed_reader=feed_reader,

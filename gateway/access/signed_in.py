@@ -23,11 +23,9 @@ class SignedInConnection(Protocol):
     @property
     def bearer(self) -> Bearer | None:
         """Who; None before sign-in."""
-        ...
 
     def revoke(self, reason: str) -> None:
         """The token is not accepted any more: close."""
-        ...
 
 
 class SignedIn:

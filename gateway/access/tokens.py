@@ -29,7 +29,6 @@ class Keys(Protocol):
 
     async def key(self, kid: str | None) -> jwt.PyJWK:
         """The key that `kid` names; raises AccessRefusedError where there is none."""
-        ...
 
 
 class TokenVerifier:

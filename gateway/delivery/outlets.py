@@ -25,9 +25,8 @@ class ReceiptsOutlet(Outlet[ReceiptBatch]):
     """
 
     def __init__(self, names: TopicNames, bytes_max: int, metrics: GatewayMetrics) -> None:
-        super().__init__("receipts", names.receipts)
+        super().__init__("receipts", names.receipts, metrics.receipts)
         self._bytes_max = bytes_max
-        self._metrics = metrics
 
     def encode(self, record: ReceiptBatch) -> EncodedRecord:
         """The record's bytes, and a header by which readers find seen marks."""
@@ -39,13 +38,9 @@ class ReceiptsOutlet(Outlet[ReceiptBatch]):
         while self.queued_bytes > self._bytes_max and len(self) > 1:
             self.lost(self.pop(), "the queue is full")
 
-    def written(self, record: ReceiptBatch) -> None:  # noqa: ARG002 - only counted
-        """The broker has taken a record."""
-        self._metrics.receipts.labels("written").inc()
-
     def lost(self, record: ReceiptBatch, why: str) -> None:  # noqa: ARG002 - only counted
         """A record will never be written."""
-        self._metrics.receipts.labels("dropped").inc()
+        self.counter.labels("dropped").inc()
 
 
 class AuditOutlet(Outlet[AuditRecord]):
@@ -58,9 +53,8 @@ class AuditOutlet(Outlet[AuditRecord]):
     """
 
     def __init__(self, names: TopicNames, records_max: int, metrics: GatewayMetrics) -> None:
-        super().__init__("audit", names.audit)
+        super().__init__("audit", names.audit, metrics.audit)
         self._records_max = records_max
-        self._metrics = metrics
 
     def encode(self, record: AuditRecord) -> EncodedRecord:
         """The record's bytes."""
@@ -73,13 +67,9 @@ class AuditOutlet(Outlet[AuditRecord]):
         else:
             self.append(record)
 
-    def written(self, record: AuditRecord) -> None:  # noqa: ARG002 - only counted
-        """The broker has taken a record."""
-        self._metrics.audit.labels("written").inc()
-
     def lost(self, record: AuditRecord, why: str) -> None:
         """Log a record that will never be written."""
-        self._metrics.audit.labels("log_only").inc()
+        self.counter.labels("log_only").inc()
         # Logs hold nothing personal: who it was is known from the connection and the correlation id only.
         shown = {
             "time": record.time,

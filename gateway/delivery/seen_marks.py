@@ -4,7 +4,7 @@ Reads: `noc.receipts`, from as long ago as CRITICAL messages are watched. Guaran
 is missed makes a notice too many. On failure: the same is read again, which changes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from common.settings import GatewaySettings
 from contracts.receipts import SEEN_HEADER, ReceiptBatch, decode_receipts
 from contracts.topics import TopicNames
-from gateway.kafka.log_reader import FromTime, Interruption, Portion, RecordHandler
+from gateway.kafka.log_reader import Interruption, Polled, ReadFrom, RecordHandler
 
 _WINDOW_S_MAX = 24 * 3_600.0
 
@@ -35,15 +35,15 @@ class SeenMarks(RecordHandler):
     ) -> None:
         watched_s = limits.critical_unseen_s * 2.0 ** (limits.critical_notices_max - 1)
         window_s = min(watched_s, _WINDOW_S_MAX) + limits.receipts_interval_ms / 1000
-        super().__init__({names.receipts: FromTime(window_s)}, optional=True)
+        super().__init__({names.receipts: ReadFrom(seconds_ago=window_s)}, optional=True)
         self._topic = names.receipts
         self._own = own
         self._take_marks = take_marks
         self._failing = False
 
-    def take(self, portion: Portion) -> None:
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - nobody asks how far it is
         """Pass on the marks of other gateways."""
-        for records in portion.records.values():
+        for records in polled.values():
             for record in records:
                 self._take(record)
 

@@ -31,11 +31,9 @@ class WriteListener(Protocol):
 
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
         """All records from the first to the last seq were written to so many connections."""
-        ...
 
     def written_one(self, tenant_id: int, seq: int) -> None:
         """A record was written to one connection."""
-        ...
 
 
 class _SlowClose(NamedTuple):

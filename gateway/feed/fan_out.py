@@ -25,15 +25,12 @@ class DeliveryListener(WriteListener, Protocol):
 
     def published(self, entries: Sequence[FeedEntry]) -> None:
         """These records were written to all live subscribers who may see them."""
-        ...
 
     def remembered(self, entries: Sequence[FeedEntry]) -> None:
         """These records were read back at the start; nobody was written them."""
-        ...
 
     def log_ends(self) -> None:
         """The records that follow are of another log."""
-        ...
 
 
 class FanOut:

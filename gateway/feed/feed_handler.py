@@ -17,7 +17,7 @@ from contracts.topics import TopicNames
 from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.rendering import FeedEntry
-from gateway.kafka.log_reader import FromTail, Interruption, Portion, RecordHandler
+from gateway.kafka.log_reader import Interruption, Polled, ReadFrom, RecordHandler
 from gateway.metrics import GatewayMetrics
 from gateway.session.replies import iso
 
@@ -45,7 +45,7 @@ class FeedHandler(RecordHandler):
     ) -> None:
         names = TopicNames(kafka.topic_prefix)
         # Nobody is interested in clean events of the past; the feed's tail tells the positions.
-        super().__init__({names.anomalies: FromTail(tail_records_max), names.processed: FromTail(0)})
+        super().__init__({names.anomalies: ReadFrom(newest=tail_records_max), names.processed: ReadFrom(newest=0)})
         self._anomalies_topic = names.anomalies
         self._broker = kafka.bootstrap_servers
         self._fan_out = fan_out
@@ -80,10 +80,10 @@ class FeedHandler(RecordHandler):
         self._fan_out.start_log(epoch)
         return False
 
-    def take(self, portion: Portion) -> None:
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:
         """Hand the records on in one go."""
         entries: list[FeedEntry] = []
-        for partition, records in portion.records.items():
+        for partition, records in polled.items():
             if partition.topic == self._anomalies_topic:
                 entries += self._feed_entries(partition.partition, records)
             else:
@@ -93,7 +93,7 @@ class FeedHandler(RecordHandler):
             self._fan_out.publish(entries)
         else:
             self._fan_out.remember(entries)
-        self.lag_records = portion.lag[self._anomalies_topic]
+        self.lag_records = lag[self._anomalies_topic]
         self._metrics.lag.set(self.lag_records)
 
     def caught_up(self) -> None:

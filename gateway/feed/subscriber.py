@@ -21,19 +21,15 @@ class Sink(Protocol):
     @property
     def congested(self) -> bool:
         """Whether more waits to leave than a connection may hold; `CatchUp.drained` is called when that is over."""
-        ...
 
     def write(self, frames: bytes) -> None:
         """Take complete frames; never waits."""
-        ...
 
     def buffered_bytes(self) -> int:
         """What was taken and has not left yet."""
-        ...
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection; nothing is written to it any more."""
-        ...
 
 
 class Mode(Enum):

@@ -8,7 +8,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from common.errors import WatchfloorError
 from common.kafka import aiokafka_config, librdkafka_config, unreachable
 from common.settings import KafkaSettings
 
@@ -25,50 +24,22 @@ class TopicDescription(NamedTuple):
     partitions: list[TopicPartition]
 
 
-def describe_topics(kafka: KafkaSettings, topics: Iterable[str]) -> dict[str, TopicDescription]:
-    """Those of the topics that exist, by name.
-
-    Blocks. The asyncio client knows only the topics that it is subscribed to, so another client is asked.
-
-    Raises:
-        WatchfloorError: no broker answers.
-    """
-    found: dict[str, TopicDescription] = {}
-    try:
-        asked = AdminClient(librdkafka_config(kafka)).describe_topics(
-            TopicCollection(list(topics)), request_timeout=_METADATA_TIMEOUT_S
-        )
-        for name, answer in asked.items():
-            try:
-                topic = answer.result()
-            except KafkaException as error:
-                if error.args[0].code() not in _NOT_THERE:
-                    raise
-                continue
-            numbers = sorted(partition.id for partition in topic.partitions)
-            found[name] = TopicDescription(str(topic.topic_id), [TopicPartition(name, number) for number in numbers])
-    except KafkaException as error:
-        raise unreachable(kafka) from error
-    return found
-
-
 class KafkaClients:
     """The clients of one gateway.
 
     Args:
         kafka: the cluster.
-        silence_s_max: how long a request of a consumer may take.
     """
 
-    def __init__(self, kafka: KafkaSettings, silence_s_max: int) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self.kafka = kafka
-        self._silence_s_max = silence_s_max
 
-    def consumer(self, fetch_wait_ms_max: int) -> AIOKafkaConsumer:
-        """A consumer without a group; its positions are set by who uses it.
+    def consumer(self, *, fetch_wait_ms_max: int, request_timeout_ms: int) -> AIOKafkaConsumer:
+        """A consumer without a group, whose positions are set by the caller.
 
         Args:
             fetch_wait_ms_max: how long a broker may hold an empty answer back.
+            request_timeout_ms: how long a request may take.
         """
         return AIOKafkaConsumer(
             **aiokafka_config(self.kafka),
@@ -78,7 +49,7 @@ class KafkaClients:
             # With `guarantee: transactions` what a killed worker did not commit is made anew, with the same numbers.
             isolation_level="read_committed",
             fetch_max_wait_ms=fetch_wait_ms_max,
-            request_timeout_ms=self._silence_s_max * 1000,
+            request_timeout_ms=request_timeout_ms,
         )
 
     def search_consumer(self) -> Consumer:
@@ -116,17 +87,30 @@ class KafkaClients:
             )
         )
 
-    async def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
+    def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
         """Those of the topics that exist, by name.
+
+        Blocks. The asyncio client knows only the topics that it is subscribed to, so another client is asked.
 
         Raises:
             WatchfloorError: no broker answers.
         """
-        return await asyncio.to_thread(describe_topics, self.kafka, topics)
-
-    def unreachable(self) -> WatchfloorError:
-        """The failure to report when no broker answers."""
-        return unreachable(self.kafka)
+        found: dict[str, TopicDescription] = {}
+        names = TopicCollection(list(topics))
+        try:
+            admin = AdminClient(librdkafka_config(self.kafka))
+            for name, answer in admin.describe_topics(names, request_timeout=_METADATA_TIMEOUT_S).items():
+                try:
+                    topic = answer.result()
+                except KafkaException as error:
+                    if error.args[0].code() not in _NOT_THERE:
+                        raise
+                else:
+                    partitions = sorted(TopicPartition(name, partition.id) for partition in topic.partitions)
+                    found[name] = TopicDescription(str(topic.topic_id), partitions)
+        except KafkaException as error:
+            raise unreachable(self.kafka) from error
+        return found
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

@@ -7,15 +7,15 @@ failure: the handler is notified, and the reader connects anew until it is cance
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeError
 
 from common.errors import WatchfloorError
-from common.kafka import TopicMissingError
+from common.kafka import TopicMissingError, unreachable
 from common.settings import GatewaySettings
 from gateway.kafka.kafka_clients import KafkaClients, TopicDescription, stop_consumer
 
@@ -26,37 +26,18 @@ RECONNECT_AFTER = 6
 _POLL_MS = 1_000
 _FETCH_WAIT_MS = 500
 
-
-@dataclass(frozen=True, slots=True)
-class FromStart:
-    """Read a topic from its first record on."""
+Polled = Mapping[TopicPartition, list[ConsumerRecord]]
+"""What one poll brought."""
 
 
 @dataclass(frozen=True, slots=True)
-class FromTail:
-    """Read a topic from its last records on."""
+class ReadFrom:
+    """Where the reading of a topic begins: at its first record, unless one of these says otherwise."""
 
-    records: int
-    """Of each partition."""
-
-
-@dataclass(frozen=True, slots=True)
-class FromTime:
-    """Read a topic from the first record on that is not older than this."""
-
-    seconds_ago: float
-
-
-ReadFrom = FromStart | FromTail | FromTime
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """What one poll brought; without records where it brought none."""
-
-    records: Mapping[TopicPartition, list[ConsumerRecord]]
-    lag: Mapping[str, int] = field(default_factory=dict)
-    """By topic: records that are not read yet."""
+    newest: int | None = None
+    """With the last so many records of each partition."""
+    seconds_ago: float | None = None
+    """With the first record of each partition that is not older."""
 
 
 class Interruption(Enum):
@@ -93,8 +74,13 @@ class RecordHandler:
         """
         return False
 
-    def take(self, portion: Portion) -> None:
-        """Use what was read. Called after each poll."""
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:
+        """Use what was read. Called after each poll, also one that brought nothing.
+
+        Args:
+            polled: records by partition, in order; no partition without records.
+            lag: by topic, how many records are not read yet.
+        """
 
     def caught_up(self) -> None:
         """All that was in the log when the connection was made has been read; called after each further portion too."""
@@ -152,7 +138,7 @@ class LogReader:
                 await self._connect()
             except (KafkaError, OSError) as error:
                 if time.monotonic() > deadline:
-                    raise self._clients.unreachable() from error
+                    raise unreachable(self._clients.kafka) from error
                 await asyncio.sleep(RETRY_S)
             else:
                 return
@@ -187,7 +173,9 @@ class LogReader:
         return 0.0 if lost else RETRY_S
 
     async def _connect(self) -> AIOKafkaConsumer:
-        consumer = self._consumer = self._clients.consumer(self._fetch_wait_ms_max)
+        consumer = self._consumer = self._clients.consumer(
+            fetch_wait_ms_max=self._fetch_wait_ms_max, request_timeout_ms=self._limits.broker_silence_s_max * 1000
+        )
         try:
             await consumer.start()
             topics = await self._describe()
@@ -206,7 +194,7 @@ class LogReader:
         return consumer
 
     async def _describe(self) -> dict[str, TopicDescription]:
-        topics = await self._clients.describe(self._handler.topics)
+        topics = await asyncio.to_thread(self._clients.describe, self._handler.topics)
         for name in self._handler.topics:
             if name not in topics:
                 raise TopicMissingError(
@@ -220,16 +208,14 @@ class LogReader:
         ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
         for partition in partitions:
             if partition not in self._positions:
-                match self._handler.topics[partition.topic]:
-                    case FromStart():
-                        start = first[partition]
-                    case FromTail(records=records):
-                        start = max(first[partition], ends[partition] - records)
-                    case FromTime(seconds_ago=seconds_ago):
-                        at_ms = int((time.time() - seconds_ago) * 1000)
-                        found = (await consumer.offsets_for_times({partition: at_ms}))[partition]
-                        start = ends[partition] if found is None else found.offset
-                self._positions[partition] = start
+                start, at = self._handler.topics[partition.topic], first[partition]
+                if start.newest is not None:
+                    at = max(at, ends[partition] - start.newest)
+                elif start.seconds_ago is not None:
+                    at_ms = int((time.time() - start.seconds_ago) * 1000)
+                    found = (await consumer.offsets_for_times({partition: at_ms}))[partition]
+                    at = ends[partition] if found is None else found.offset
+                self._positions[partition] = at
             consumer.seek(partition, self._positions[partition])
         return ends
 
@@ -239,7 +225,6 @@ class LogReader:
             await self._hand_over(consumer, await self._poll(consumer))
             if self._silent_s(consumer) > self._limits.broker_silence_s_max:
                 raise KafkaConnectionError("the broker does not answer")
-            # Not from the last record on: behind it may be the marker of its transaction.
             behind = {partition for partition in behind if await consumer.position(partition) < ends[partition]}
             await asyncio.sleep(0)  # other tasks' turn
         self._handler.caught_up()
@@ -260,10 +245,9 @@ class LogReader:
             # of many messages costs hardly more than one of few.
             await asyncio.sleep(min(time.perf_counter() - began, self._limits.round_pause_ms_max / 1000))
 
-    async def _poll(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, list[ConsumerRecord]]:
-        polled: dict[TopicPartition, list[ConsumerRecord]]
+    async def _poll(self, consumer: AIOKafkaConsumer) -> Polled:
         try:
-            polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
+            polled: Polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._limits.poll_records_max)
         except OffsetOutOfRangeError as error:
             # Retention was faster than this gateway, or the topic is a new one: what is left is read.
             for partition in error.args[0]:
@@ -271,20 +255,16 @@ class LogReader:
             raise
         return polled
 
-    async def _hand_over(
-        self, consumer: AIOKafkaConsumer, polled: Mapping[TopicPartition, list[ConsumerRecord]]
-    ) -> None:
+    async def _hand_over(self, consumer: AIOKafkaConsumer, polled: Polled) -> None:
         for partition, records in polled.items():
             self._positions[partition] = records[-1].offset + 1
-        self._handler.take(Portion(polled, await self._lag(consumer, self._positions)))
-
-    async def _lag(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> dict[str, int]:
         lag = dict.fromkeys(self._handler.topics, 0)
-        for partition in partitions:
+        for partition in self._positions:
             highwater = consumer.highwater(partition)
             if highwater is not None:
+                # Not from the last record on: behind it may be the marker of its transaction.
                 lag[partition.topic] += max(0, highwater - await consumer.position(partition))
-        return lag
+        self._handler.take(polled, lag)
 
     def _silent_s(self, consumer: AIOKafkaConsumer) -> float:
         """Seconds since a broker last answered a fetch, or since the connection was made if none did."""

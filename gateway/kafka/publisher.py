@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
+from prometheus_client import Counter
 
 from contracts.topics import partition_of_key
 from gateway.kafka.kafka_clients import KafkaClients
@@ -44,11 +45,13 @@ class Outlet(ABC, Generic[R]):
     Args:
         name: in metrics and log lines.
         topic: where they go; the partition follows from the key.
+        counter: of records by what became of them.
     """
 
-    def __init__(self, name: str, topic: str) -> None:
+    def __init__(self, name: str, topic: str, counter: Counter) -> None:
         self.name = name
         self.topic = topic
+        self.counter = counter
         self.in_flight = 0
         """Records that the producer holds."""
         self.queued_bytes = 0
@@ -80,6 +83,10 @@ class Outlet(ABC, Generic[R]):
         self.queued_bytes -= len(encoded.value)
         return record
 
+    def written(self, record: R) -> None:  # noqa: ARG002 - for subclasses
+        """The broker has taken a record."""
+        self.counter.labels("written").inc()
+
     @abstractmethod
     def encode(self, record: R) -> EncodedRecord:
         """The record's bytes."""
@@ -87,10 +94,6 @@ class Outlet(ABC, Generic[R]):
     @abstractmethod
     def add(self, record: R) -> None:
         """Queue a record as far as there is room; `lost` is called for what there is none for."""
-
-    @abstractmethod
-    def written(self, record: R) -> None:
-        """The broker has taken a record."""
 
     @abstractmethod
     def lost(self, record: R, why: str) -> None:

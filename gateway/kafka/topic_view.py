@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
-from gateway.kafka.log_reader import FromStart, Interruption, Portion, RecordHandler
+from gateway.kafka.log_reader import Interruption, Polled, ReadFrom, RecordHandler
 
 F = TypeVar("F")
 
@@ -26,7 +26,7 @@ class TopicView(RecordHandler, Generic[F]):
     """
 
     def __init__(self, topic: str, empty: F) -> None:
-        super().__init__({topic: FromStart()}, optional=True)
+        super().__init__({topic: ReadFrom()}, optional=True)
         self.topic = topic
         self.current = empty
         """The fold that counts."""
@@ -47,9 +47,9 @@ class TopicView(RecordHandler, Generic[F]):
         self._next = self.new_fold()
         return False
 
-    def take(self, portion: Portion) -> None:
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - nobody asks how far a view is
         """Fold records, in the order of each partition."""
-        for records in portion.records.values():
+        for records in polled.values():
             for record in records:
                 self.fold(self._next, record)
 

@@ -1,6 +1,7 @@
 """The messages that answer a client, built from facts and a clock value. Pure."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,36 +12,33 @@ from gateway.access.bearer import Bearer
 from gateway.session.effects import Action, Audit, Effect, OptionalRequestId, Send
 
 
-class Facts(Protocol):
-    """What the answers are made of; reads of memory, no I/O."""
+class FeedState(Protocol):
+    """Where the feed stands and who is connected, by tenant; reads memory only."""
 
-    server_version: str
-    heartbeat_interval_s: int
-
-    @property
-    def epoch(self) -> str:
-        """The identity of the feed's log."""
-        ...
-
-    def max_events_per_second(self, tenant_id: int) -> int:
-        """The tenant's own limit of scored events, or the default."""
-        ...
+    epoch: str
+    """The identity of the feed's log."""
 
     def position(self, tenant_id: int) -> int:
-        """The seq of the tenant's last message, 0 where none is known."""
-        ...
+        """The seq of the last message, 0 where none is known."""
 
     def events_processed(self, tenant_id: int) -> int:
-        """Source events of the tenant since this process started."""
-        ...
+        """Source events since this process started."""
 
     def connections(self, tenant_id: int) -> int:
-        """Connections of the tenant at this process."""
-        ...
+        """Connections at this process."""
 
-    def uptime_s(self, now: float) -> float:
-        """Seconds since the process started."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the answers are made of."""
+
+    feed: FeedState
+    max_events_per_second: Callable[[int], int]
+    """A tenant's limit of scored events."""
+    server_version: str
+    heartbeat_interval_s: int
+    started_at: float
+    """When the process started, seconds since 1970."""
 
 
 class Replies:
@@ -65,8 +63,8 @@ class Replies:
                 request_id=request_id,
                 tenant_id=bearer.tenant_id,
                 max_events_per_second=self._facts.max_events_per_second(bearer.tenant_id),
-                epoch=self._facts.epoch,
-                seq=self._facts.position(bearer.tenant_id),
+                epoch=self._facts.feed.epoch,
+                seq=self._facts.feed.position(bearer.tenant_id),
                 capabilities=sorted(bearer.capabilities),
                 server_version=self._facts.server_version,
                 heartbeat_interval_s=self._facts.heartbeat_interval_s,
@@ -95,11 +93,11 @@ class Replies:
             Stats(
                 timestamp=iso(now),
                 request_id=request_id,
-                uptime_seconds=round(self._facts.uptime_s(now), 3),
-                events_processed=self._facts.events_processed(bearer.tenant_id),
+                uptime_seconds=round(max(0.0, now - self._facts.started_at), 3),
+                events_processed=self._facts.feed.events_processed(bearer.tenant_id),
                 tenant_id=bearer.tenant_id,
                 group_name=f"noc_tenant_{bearer.tenant_id}",
-                connections=self._facts.connections(bearer.tenant_id),
+                connections=self._facts.feed.connections(bearer.tenant_id),
             )
         )
 

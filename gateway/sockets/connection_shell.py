@@ -47,12 +47,10 @@ class ConnectionSink(Sink, Protocol):
     @property
     def id(self) -> str:
         """Of the connection."""
-        ...
 
     @property
     def peer(self) -> str:
         """Address of the client."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
 
         any_fan_out: Any = fan_out
         handler = FeedHandler(kafka, 1_000, any_fan_out, FeedDecoder(metrics), metrics)
-        gateway = LogReader(KafkaClients(kafka, 5), GatewaySettings(), handler)
+        gateway = LogReader(KafkaClients(kafka), GatewaySettings(), handler)
         async with asyncio.timeout(SOON_S):
             await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
         running = asyncio.create_task(gateway.run())

@@ -34,6 +34,7 @@ from gateway.access.bearer import Bearer
 from gateway.session.effects import Audit, Close, Effect, Rewind, Send, Subscribe, Verify
 from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
+from gateway.session.replies import Facts
 
 ADDRESS = "ws://127.0.0.1/ws/noc/"
 GROWTH_BYTES_MAX = 8 << 20
@@ -42,15 +43,10 @@ _CHECKED = 0.05
 _ANSWERLESS = ('"received"', '"seen"')
 
 
-class Facts:
-    """A gateway that stands still."""
+class StandingFeed:
+    """A feed at which nothing happens."""
 
-    server_version = "fuzz"
-    heartbeat_interval_s = 25
     epoch = "of the tests"
-
-    def max_events_per_second(self, _tenant_id: int) -> int:
-        return 100
 
     def position(self, _tenant_id: int) -> int:
         return 5
@@ -61,8 +57,8 @@ class Facts:
     def connections(self, _tenant_id: int) -> int:
         return 1
 
-    def uptime_s(self, _now: float) -> float:
-        return 1.0
+
+FACTS = Facts(StandingFeed(), lambda _tenant_id: 100, "fuzz", 25, 0.0)
 
 
 @dataclass
@@ -115,7 +111,7 @@ class SessionFuzz:
             messages_per_minute_max=self._random.choice((100, 10_000)),
             filters_max=self._random.choice((3, 100)),
         )
-        session = Session(limits, Facts(), new_id=lambda: "c" * 32, now=self._now)
+        session = Session(limits, FACTS, new_id=lambda: "c" * 32, now=self._now)
         bearer = self._bearer()
         signed_in = False
         if self._random.random() < 0.9:

@@ -49,7 +49,7 @@ async def serve(port: int) -> None:
     """Listen on loopback until cancelled."""
     limits = GatewaySettings(port=port, message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
     settings = Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits)
-    parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka, limits.broker_silence_s_max))
+    parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
     parts.feed.positions_known = parts.tenant_limits.known = parts.services.revocations.known = True
     gateway = _Echo(limits, parts)
     await gateway.open()

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from confluent_kafka import KafkaError, KafkaException
 
+from common.kafka import unreachable
 from common.settings import KafkaSettings
 from gateway.kafka.kafka_clients import KafkaClients, TopicDescription
 
@@ -155,7 +156,7 @@ class FakeCluster(KafkaClients):
     def __init__(
         self, kafka: KafkaSettings | None = None, *, producer: FakeProducer | None = None, **topics: int
     ) -> None:
-        super().__init__(kafka or KafkaSettings(), 1)
+        super().__init__(kafka or KafkaSettings())
         self.topics = {name: FakeTopic(name, partitions) for name, partitions in topics.items()}
         self.answers = True
         self.failures: list[Exception] = []
@@ -185,8 +186,8 @@ class FakeCluster(KafkaClients):
             SimpleNamespace(offset=log.end, key=key, value=value, headers=tuple(headers), timestamp=int(at * 1000))
         )
 
-    def consumer(self, fetch_wait_ms_max: int) -> Any:
-        assert fetch_wait_ms_max
+    def consumer(self, *, fetch_wait_ms_max: int, request_timeout_ms: int) -> Any:
+        assert fetch_wait_ms_max < request_timeout_ms
         return FakeConsumer(self)
 
     def search_consumer(self) -> Any:
@@ -196,10 +197,9 @@ class FakeCluster(KafkaClients):
         assert records_max
         return self._producer
 
-    async def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
-        await asyncio.sleep(0)
+    def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
         if not self.answers:
-            raise self.unreachable()
+            raise unreachable(self.kafka)
         found = {name: self.topics[name] for name in topics if name in self.topics}
         return {name: TopicDescription(topic.id, list(topic.partitions)) for name, topic in found.items()}
 

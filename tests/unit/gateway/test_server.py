@@ -22,7 +22,6 @@ from common.settings import GatewaySettings, KafkaSettings, Settings
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
 from gateway.access.tokens import mint_token
-from gateway.kafka.log_reader import Portion
 from gateway.server import GatewayServer, run_gateway
 from gateway.sockets.listening import listen_admin
 from gateway.sockets.socket_sink import text_frame
@@ -278,7 +277,7 @@ def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int
 
             def write(value: bytes | None) -> None:
                 record: Any = SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=value, timestamp=0)
-                view.take(Portion({TopicPartition(view.topic, 0): [record]}))
+                view.take({TopicPartition(view.topic, 0): [record]}, {})
                 view.caught_up()
 
             view.begin({})

@@ -27,7 +27,6 @@ from gateway.access.admission import ConnectionCounts
 from gateway.access.bearer import AccessRefusedError, Bearer
 from gateway.access.revocation import Revocations, RevocationView
 from gateway.access.signed_in import SignedIn
-from gateway.kafka.log_reader import Portion
 from gateway.metrics import GatewayMetrics
 
 LIFE_S = 3_600
@@ -182,7 +181,7 @@ def refuses(view: RevocationView, bearer: Bearer) -> bool:
 
 
 def take(view: RevocationView, *records: Any) -> None:
-    view.take(Portion({TopicPartition("noc.revocations", 0): list(records)}))
+    view.take({TopicPartition("noc.revocations", 0): list(records)}, {})
 
 
 def test_a_view_is_known_when_it_has_caught_up_and_ends_the_connections_of_revoked_tokens() -> None:

@@ -126,7 +126,7 @@ def test_after_an_interruption_it_goes_on_where_it_stopped(scene: Scene) -> None
     async def story() -> None:
         scene.cluster.failures.append(KafkaConnectionError("away"))
         scene.append(anomaly(1, 2))
-        await until(lambda: scene.fan_out.live == [(2, 1)])
+        await until(lambda: scene.fan_out.live == [(2, 1)] and scene.reader.answering)
 
     scene.append(anomaly(1, 1))
     with capture_logs() as logs:

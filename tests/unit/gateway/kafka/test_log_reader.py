@@ -12,16 +12,7 @@ from unit.gateway.fake_kafka import FakeCluster, until
 from common.errors import WatchfloorError
 from common.settings import GatewaySettings
 from gateway.kafka import log_reader as module
-from gateway.kafka.log_reader import (
-    FromStart,
-    FromTail,
-    FromTime,
-    Interruption,
-    LogReader,
-    Portion,
-    ReadFrom,
-    RecordHandler,
-)
+from gateway.kafka.log_reader import Interruption, LogReader, Polled, ReadFrom, RecordHandler
 
 LIMITS = GatewaySettings(broker_silence_s_max=1, broker_wait_s_max=1, poll_records_max=2)
 
@@ -46,13 +37,13 @@ class Notes(RecordHandler):
         self.calls.append("begin")
         return self.goes_on and same
 
-    def take(self, portion: Portion) -> None:
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:
         self.taken += [
             (partition.topic, partition.partition, record.offset)
-            for partition, records in portion.records.items()
+            for partition, records in polled.items()
             for record in records
         ]
-        self.lag = portion.lag
+        self.lag = lag
 
     def caught_up(self) -> None:
         self.calls.append("caught up")
@@ -110,7 +101,13 @@ def fill(cluster: FakeCluster, count: int, partition: int = 0) -> None:
 
 @pytest.mark.parametrize(
     ("start", "first"),
-    [(FromStart(), 0), (FromTail(3), 4), (FromTail(99), 0), (FromTail(0), 7), (FromTime(0.0), 7)],
+    [
+        (ReadFrom(), 0),
+        (ReadFrom(newest=3), 4),
+        (ReadFrom(newest=99), 0),
+        (ReadFrom(newest=0), 7),
+        (ReadFrom(seconds_ago=0.0), 7),
+    ],
 )
 def test_a_topic_is_read_from_where_the_handler_says(cluster: FakeCluster, start: ReadFrom, first: int) -> None:
     async def story(reader: LogReader) -> None:
@@ -132,7 +129,7 @@ def test_records_that_are_older_than_a_time_are_passed_over(cluster: FakeCluster
     for ago_s in (60, 20, 5):
         cluster.append("t", b"x", at=now - ago_s)
     cluster.append("t", b"x", partition=1, at=now - 60)
-    notes = Notes({"t": FromTime(30)})
+    notes = Notes({"t": ReadFrom(seconds_ago=30)})
     follow(cluster, notes, story)
     assert notes.taken == [("t", 0, 1), ("t", 0, 2)]
 
@@ -148,7 +145,7 @@ def test_it_has_caught_up_when_all_partitions_have_and_says_so_after_each_portio
 
     fill(cluster, 5)
     fill(cluster, 2, partition=1)
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story)
 
 
@@ -158,7 +155,7 @@ def test_markers_at_the_end_of_a_log_do_not_keep_it_behind(cluster: FakeCluster)
 
     fill(cluster, 3)
     cluster.topics["t"].partitions[TopicPartition("t", 0)].hidden = {1, 2}
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story)
     assert (notes.offsets, notes.lag) == ([0], {"t": 0})
 
@@ -171,7 +168,7 @@ def test_an_absent_broker_is_waited_for(cluster: FakeCluster) -> None:
         await until(lambda: reader.answering)
 
     cluster.answers = False
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story)
     attempts = notes.calls.index("begin")
     assert notes.calls[:attempts] == [Interruption.NO_CONNECTION] * attempts
@@ -181,12 +178,12 @@ def test_an_absent_broker_is_waited_for(cluster: FakeCluster) -> None:
 def test_the_start_fails_where_no_broker_answers_in_time(cluster: FakeCluster) -> None:
     cluster.answers = False
     with pytest.raises(WatchfloorError, match="no Kafka broker answers"):
-        asyncio.run(LogReader(cluster, LIMITS, Notes({"t": FromStart()})).open())
+        asyncio.run(LogReader(cluster, LIMITS, Notes({"t": ReadFrom()})).open())
 
 
 def test_the_start_fails_where_a_topic_is_missing(cluster: FakeCluster) -> None:
     with pytest.raises(WatchfloorError, match="the topic other is missing"):
-        asyncio.run(LogReader(cluster, LIMITS, Notes({"t": FromStart(), "other": FromStart()})).open())
+        asyncio.run(LogReader(cluster, LIMITS, Notes({"t": ReadFrom(), "other": ReadFrom()})).open())
 
 
 def test_an_optional_topic_is_looked_for_again(cluster: FakeCluster) -> None:
@@ -195,7 +192,7 @@ def test_an_optional_topic_is_looked_for_again(cluster: FakeCluster) -> None:
         cluster.topics["u"] = FakeCluster(u=1).topics["u"]
         await until(lambda: reader.answering)
 
-    notes = Notes({"u": FromStart()}, optional=True)
+    notes = Notes({"u": ReadFrom()}, optional=True)
     follow(cluster, notes, story)
     assert set(notes.calls) == {"missing", "begin", "caught up"}
 
@@ -211,7 +208,7 @@ def test_a_silent_broker_is_noticed_and_nothing_is_lost_or_repeated(cluster: Fak
         assert cluster.consumers == 1
 
     fill(cluster, 3)
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story, open_first=True)
     assert notes.offsets == list(range(5))
     assert notes.calls[:4] == ["begin", "caught up", Interruption.SILENCE, "resumed"]
@@ -226,7 +223,7 @@ def test_a_broker_that_stays_away_is_looked_up_anew(cluster: FakeCluster, monkey
         await until(lambda: reader.answering and len(notes.taken) == 1)
 
     monkeypatch.setattr(module, "RECONNECT_AFTER", 1.0)
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story, open_first=True)
     assert Interruption.LOST in notes.calls
     assert notes.calls[-1] == "resumed"
@@ -241,7 +238,7 @@ def test_a_loop_that_stood_still_is_no_silence(cluster: FakeCluster) -> None:
         await until(lambda: len(notes.taken) == 1)
 
     cluster.answered_ago_s = 3.0
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story, open_first=True)
     assert notes.offsets == [0]
 
@@ -258,7 +255,7 @@ def test_a_lost_connection_goes_on_where_it_was_or_begins_again_as_the_handler_w
         assert reader.answering
 
     fill(cluster, 3)
-    notes = Notes({"t": FromStart()}, goes_on=goes_on)
+    notes = Notes({"t": ReadFrom()}, goes_on=goes_on)
     follow(cluster, notes, story, open_first=True)
     assert notes.offsets == ([0, 1, 2, 3] if goes_on else [0, 1, 2, 0, 1, 2, 3])
     assert notes.calls[2] is Interruption.LOST
@@ -277,7 +274,7 @@ def test_where_retention_was_faster_what_is_left_is_read(cluster: FakeCluster, a
         await until(lambda: reader.answering and notes.offsets[-1] == 8)
 
     fill(cluster, 1)
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story, open_first=True)
     assert notes.offsets == [0, 6, 7, 8]
 
@@ -296,14 +293,14 @@ def test_after_a_silence_nothing_of_another_log_is_handed_on_before_the_handler_
         assert notes.calls.count("begin") == 2
 
     fill(cluster, 3)
-    notes = Notes({"t": FromStart()})
+    notes = Notes({"t": ReadFrom()})
     follow(cluster, notes, story, open_first=True)
     assert notes.offsets == [0, 1, 2, *range(records)]
 
 
 def test_handlers_that_override_nothing_are_read_for_too(cluster: FakeCluster) -> None:
     async def story() -> None:
-        reader = LogReader(cluster, LIMITS, RecordHandler({"t": FromStart()}))
+        reader = LogReader(cluster, LIMITS, RecordHandler({"t": ReadFrom()}))
         running = asyncio.create_task(reader.run())
         await until(lambda: reader.answering)
         running.cancel()

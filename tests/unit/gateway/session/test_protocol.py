@@ -25,17 +25,13 @@ from gateway.session.effects import (
 )
 from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
+from gateway.session.replies import Facts
 
 LIMITS = SessionLimits(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
 
 
-class Facts:
+class Feed:
     epoch = "epoch-1"
-    server_version = "9.9"
-    heartbeat_interval_s = 25
-
-    def max_events_per_second(self, tenant_id: int) -> int:
-        return 250 if tenant_id == 1 else 100
 
     def position(self, tenant_id: int) -> int:
         return 41 if tenant_id == 1 else 0
@@ -46,13 +42,13 @@ class Facts:
     def connections(self, tenant_id: int) -> int:
         return 2 if tenant_id == 1 else 0
 
-    def uptime_s(self, now: float) -> float:
-        return now - NOW
+
+FACTS = Facts(Feed(), {1: 250}.get, "9.9", 25, NOW)  # type: ignore[arg-type]  # every tenant here is 1
 
 
 def session() -> Session:
     ids = count(1)
-    return Session(LIMITS, Facts(), new_id=lambda: f"correlation-{next(ids)}", now=NOW)
+    return Session(LIMITS, FACTS, new_id=lambda: f"correlation-{next(ids)}", now=NOW)
 
 
 def signed_in(**who: object) -> Session:

@@ -23,29 +23,13 @@ from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
 from gateway.feed.rendering import Endpoint
 from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
+from gateway.session.replies import Facts
 from gateway.sockets.connection_shell import ConnectionShell, Services
 
 LIMITS = SessionLimits(authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10)
 BEHIND = FeedStatus(
     timestamp="", state=FeedState.BEHIND, component="worker", behind_seconds=9.0, behind_records=1, since=""
 )
-
-
-class Facts:
-    server_version = "1"
-    heartbeat_interval_s = 25
-    epoch = "e"
-
-    def __init__(self, world: World) -> None:
-        self.position = world.hub.position
-        self.events_processed = world.hub.events_processed
-        self.connections = world.hub.connections
-
-    def max_events_per_second(self, _tenant_id: int) -> int:
-        return 100
-
-    def uptime_s(self, _now: float) -> float:
-        return 0.0
 
 
 class Verifier:
@@ -88,7 +72,7 @@ class Scene:
             **stand_ins,
         )
         self.sink = FakeSink()
-        session = Session(LIMITS, Facts(self.world), new_id=lambda: "x1", now=NOW)
+        session = Session(LIMITS, Facts(hub, lambda _: 100, "1", 25, NOW), new_id=lambda: "x1", now=NOW)
         self.shell = ConnectionShell(services, session, self.sink, Endpoint.DASHBOARD)
 
     async def says(self, **message: Any) -> None:
