@@ -10,7 +10,7 @@ this process are CPU times, so that neighbours on the machine count less.
 """
 
 import argparse
-import asyncio
+import copy
 import gc
 import os
 import signal
@@ -26,7 +26,6 @@ from confluent_kafka import Producer
 from detection_life import STEP_US, Life, Message
 from figures import Figure, report
 from measure import RunFailedError, say
-from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
 from session import Session, open_session, run_main
@@ -35,17 +34,11 @@ from common.kafka import ensure_topics
 from common.settings import load_settings
 from contracts.topics import CAPTURED_TABLES, TopicNames, partition_of, tenant_key
 from deploy.embedded.ports import choose
-from detectors.interface import Event
+from detectors.interface import Detector, Event
 from detectors.registry import DETECTORS
-from streams.detection.detector_runner import DetectorRunner
 from streams.engine.model import Entry
-from streams.engine.partition.micro_batch import MicroBatch
-from streams.engine.state.partition_state import PartitionState
-from streams.feed.breaker import DeadLetterBreaker
 from streams.gc_tuning import calm_garbage_collector
-from streams.metrics import WorkerMetrics
-from streams.state.tables import TenantTables
-from streams.wiring import make_engine_spec, make_processor
+from streams.testing import MemoryWorker
 
 EVENTS_PER_S_MIN = 60_000
 BATCH_RECORDS = 5_000
@@ -72,42 +65,35 @@ class Fold:
     """The worker's own decoding and scoring, without Kafka.
 
     Args:
-        detectors: that run; None: all.
+        detectors: that run, or their names; None: all.
     """
 
-    def __init__(self, detectors: Sequence[str] | None = None) -> None:
+    def __init__(self, detectors: Sequence[Detector] | Sequence[str] | None = None) -> None:
         settings = load_settings(environ={})
-        worker = settings.worker.model_copy(
-            update={"detectors": None if detectors is None else tuple(detectors), "max_events_per_second": 10**9}
-        )
-        settings = settings.model_copy(update={"worker": worker})
-        metrics = WorkerMetrics(CollectorRegistry())
-        self.application = make_engine_spec(settings, metrics, "epoch")
-        self.scorer = make_processor(settings, metrics, "epoch", time.time, DeadLetterBreaker.never())
-        self.state = PartitionState(self.application.tables)
+        worker = settings.worker.model_copy(update={"max_events_per_second": 10**9})
+        self._worker = MemoryWorker(detectors, settings.model_copy(update={"worker": worker}), clock=time.time)
         self.decode_s = self.process_s = 0.0
-        self.events = self.told = 0
-        self._batch = 0
+        self.events = self.reported = 0
 
-    async def run(self, messages: Sequence[Message]) -> None:
+    def run(self, messages: Sequence[Message]) -> None:
         """Fold them, micro-batch by micro-batch, and take the time."""
-        ranks = {table: source_index for source_index, table in enumerate(CAPTURED_TABLES)}
+        decode = self._worker.spec.decode
+        sources = {table: index for index, table in enumerate(CAPTURED_TABLES)}
         for start in range(0, len(messages), BATCH_RECORDS):
             records = [
-                (ranks[each.table], _Record(start + number, each))
+                (sources[each.table], _Record(start + number, each))
                 for number, each in enumerate(messages[start : start + BATCH_RECORDS])
             ]
             began_s = time.process_time()
-            entries: list[Entry] = [self.application.decode(source_index, record) for source_index, record in records]
+            entries: list[Entry] = [decode(source_index, record) for source_index, record in records]
             decoded_s = time.process_time()
-            self._batch += 1
-            batch = MicroBatch(0, self._batch, self.state, entries, {}, None)
-            self.scorer.process(batch, self.state.derived(TenantTables))
+            outputs = self._worker.process(entries).outputs
             self.process_s += time.process_time() - decoded_s
             self.decode_s += decoded_s - began_s
             self.events += len(records)
-            self.told += len(batch.outputs.get(TOPICS.anomalies, []))
-            for _ in self.state.take_changes(1):
+            self.reported += len(outputs.get(TOPICS.anomalies, []))
+            self._worker.outputs.clear()
+            for _ in self._worker.state.take_changes(1):
                 pass
 
 
@@ -116,11 +102,11 @@ class _Kept:
 
     def __init__(self, judge: Any) -> None:
         self.calls: list[Call] = []
-        self._runner = judge
+        self._judge = judge
 
     def __call__(self, state: Any, event: Event[Any], policy: Any) -> Any:
         self.calls.append((state, event, policy))
-        return self._runner(state, event, policy)
+        return self._judge(state, event, policy)
 
 
 def cost_us(judge: Any, calls: Sequence[Call]) -> float:
@@ -142,26 +128,13 @@ def cost_us(judge: Any, calls: Sequence[Call]) -> float:
 
 def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dict[str, list[Call]]:
     """What the fold calls each detector with."""
-    kept: dict[str, _Kept] = {}
-    fold = Fold()
-    judge: DetectorRunner = fold.scorer._runner  # noqa: SLF001 - the benchmark stands between the fold and its detectors
-    make = judge.site_contexts._make
-
-    def watched(*arguments: Any) -> Any:
-        place = make(*arguments)
-        plans = {
-            table: [
-                (family, tuple((name, kept.setdefault(name, _Kept(call)), *rest) for name, call, *rest in steps))
-                for family, steps in its
-            ]
-            for table, its in place.plans.items()
-        }
-        return type(place)(**{name: getattr(place, name) for name in place.__struct_fields__} | {"plans": plans})
-
-    judge.site_contexts._make = watched  # type: ignore[method-assign,assignment]
-    asyncio.run(fold.run(reference))
-    asyncio.run(fold.run(messages))
-    return {name: each.calls for name, each in kept.items()}
+    watched: list[Any] = [copy.copy(detector) for detector in DETECTORS]
+    for detector in watched:
+        detector.judge = _Kept(detector.judge)
+    fold = Fold(watched)
+    fold.run(reference)
+    fold.run(messages)
+    return {detector.name: detector.judge.calls for detector in watched}
 
 
 def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
@@ -191,16 +164,16 @@ def fold_figures(messages: Sequence[Message], reference: Sequence[Message]) -> l
     figures = []
     for name, detectors in (("all", None), ("no", ())):
         fold = Fold(detectors)
-        asyncio.run(fold.run(reference))
-        fold.decode_s, fold.process_s, fold.events, fold.told = 0.0, 0.0, 0, 0
+        fold.run(reference)
+        fold.decode_s, fold.process_s, fold.events, fold.reported = 0.0, 0.0, 0, 0
         gc.collect()
         gc.freeze()
-        asyncio.run(fold.run(messages))
+        fold.run(messages)
         gc.unfreeze()
         figures.append(Figure(f"fold_{name}_detectors_us_per_event", round(fold.process_s / fold.events * 1e6, 3)))
         if detectors is None:
             figures.append(Figure("decode_us_per_event", round(fold.decode_s / fold.events * 1e6, 3)))
-            figures.append(Figure("events_with_findings", fold.told))
+            figures.append(Figure("events_with_findings", fold.reported))
     return figures
 
 

@@ -4,54 +4,23 @@ Ticks come once a second of log time, which is the worst that the live engine do
 nothing is stored: what is measured is what the detectors find, not how fast.
 """
 
-import asyncio
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
-from common.settings import Settings
+from common.settings import load_settings
 from contracts.feed import AnomalyDetected, decode_feed_record
 from contracts.findings import Finding
-from contracts.topics import CAPTURED_TABLES
 from simulation.records import RowChange
 from streams.engine.model import Entry, OutputRecord
-from streams.engine.partition.micro_batch import MicroBatch
-from streams.engine.state.partition_state import PartitionState
-from streams.feed.breaker import DeadLetterBreaker
-from streams.metrics import WorkerMetrics
-from streams.state.tables import TenantTables
-from streams.wiring import make_engine_spec, make_processor
+from streams.testing import MemoryWorker
 
 _ROWS_PER_S_MAX = 1_000_000_000
-
-
-class _Source(msgspec.Struct, rename={"tx_id": "txId"}):
-    ts_us: int
-    sequence: str
-    lsn: int
-    tx_id: int
-
-
-class _Envelope(msgspec.Struct):
-    op: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    source: _Source
-
-
-@dataclass(slots=True)
-class _Record:
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +63,27 @@ def run(
         detectors: names of those that run; None: all.
         policies: per detector some fields of its policy; None: the defaults.
     """
-    return asyncio.run(_Fold(detectors, policies or {}).run(changes, until_s))
+    return _Fold(detectors, policies or {}).run(changes, until_s)
 
 
 class _Fold:
     def __init__(self, detectors: Sequence[str] | None, policies: Any) -> None:
-        worker: dict[str, Any] = {"max_events_per_second": _ROWS_PER_S_MAX, "policies": policies}
-        if detectors is not None:
-            worker["detectors"] = list(detectors)
-        settings = Settings(worker=worker)  # type: ignore[arg-type]
-        metrics = WorkerMetrics(CollectorRegistry())
-        self._now_s = 0.0
-        self._application = make_engine_spec(settings, metrics, "evaluation")
-        self._scorer = make_processor(settings, metrics, "evaluation", lambda: self._now_s, DeadLetterBreaker.never())
-        self._state = PartitionState(self._application.tables)
-        self._ranks = {table: source_index for source_index, table in enumerate(CAPTURED_TABLES)}
-        self._encode = msgspec.json.Encoder().encode
-        self._number = 0
-        self._wake_ms: int | None = None
-        self._ticked_ms = 0
+        settings = load_settings(environ={})
+        overrides = {"max_events_per_second": _ROWS_PER_S_MAX, "policies": policies}
+        worker = settings.worker.model_copy(update=overrides)
+        self._worker = MemoryWorker(detectors, settings.model_copy(update={"worker": worker}))
         self._devices: dict[int, int | None] = {}
         self._outcome = Outcome([], 0, [])
 
-    async def run(self, changes: Iterable[RowChange], until_s: float) -> Outcome:
+    def run(self, changes: Iterable[RowChange], until_s: float) -> Outcome:
         lsns = itertools.count(1_000, 8)
         for second, group in itertools.groupby(changes, key=lambda change: change.commit_us // 1_000_000):
             self._tick_until(second * 1_000)
             entries = []
             for change in group:
                 lsn = next(lsns)
-                entries.append(self._entry(change, lsn))
+                rows = (change.before, change.after)
+                entries.append(self._worker.entry(change.table, change.op, rows, change.commit_us, lsn))
                 self._devices[lsn] = _device(change)
             entries.sort(key=lambda entry: (entry.commit_lsn, entry.lsn))
             self._process(entries, None, second + 1.0)
@@ -131,28 +91,22 @@ class _Fold:
         return self._outcome
 
     def _tick_until(self, until_ms: int) -> None:
-        while self._wake_ms is not None and self._wake_ms < until_ms:
-            tick_ms = -(-self._wake_ms // 1_000) * 1_000
-            before_ms = self._wake_ms
+        while (wake_ms := self._worker.wake_at_ms) is not None and wake_ms < until_ms:
+            tick_ms = -(-wake_ms // 1_000) * 1_000
             self._process([], tick_ms, tick_ms / 1e3)
-            if self._wake_ms is not None and self._wake_ms <= before_ms:
+            if self._worker.wake_at_ms is not None and self._worker.wake_at_ms <= wake_ms:
                 raise RuntimeError("a tick did not fire what was due")
 
     def _process(self, entries: list[Entry], tick_ms: int | None, now_s: float) -> None:
-        self._number += 1
-        self._now_s = now_s
-        batch = MicroBatch(0, self._number, self._state, entries, {}, tick_ms)
-        batch.ticked_ms = self._ticked_ms
-        self._scorer.process(batch, self._state.derived(TenantTables))
-        self._state.sweep()
-        self._wake_ms = batch.wake_at_ms
-        self._ticked_ms = max(self._ticked_ms, batch.fired_ms)
+        self._worker.now = datetime.fromtimestamp(now_s, UTC)
+        outputs = self._worker.process(entries, tick_ms=tick_ms).outputs
+        self._worker.outputs.clear()
         self._outcome.rows += len(entries)
-        topics = self._application.topics
-        for record in batch.outputs.get(topics.feed, ()):
+        topics = self._worker.spec.topics
+        for record in outputs.get(topics.feed, ()):
             self._outcome.found.extend(self._found(record, now_s))
         dead = topics.other_outputs[1]
-        for record in batch.outputs.get(dead, ()):
+        for record in outputs.get(dead, ()):
             self._outcome.dead_letters.append(_dead_letter(record, now_s))
 
     def _found(self, record: OutputRecord, now_s: float) -> Iterator[Found]:
@@ -182,12 +136,6 @@ class _Fold:
                 now_s if timed else at_s,
                 timed,
             )
-
-    def _entry(self, change: RowChange, lsn: int) -> Entry:
-        source = _Source(change.commit_us, f'["{lsn - 1}","{lsn}"]', lsn, lsn)
-        value = self._encode(_Envelope(change.op, change.before, change.after, source))
-        record = _Record(lsn, change.commit_us // 1_000, b"", value)
-        return self._application.decode(self._ranks[change.table], record)
 
 
 def _device(change: RowChange) -> int | None:

@@ -59,7 +59,7 @@ def build(
         clock,
         make_standby(application.topics.state, aiokafka_config(kafka), worker, metrics, clock),
     )
-    scorer = make_processor(settings, metrics, epoch, clock, make_breaker(worker))
+    processor = make_processor(settings, metrics, epoch, clock, make_breaker(worker))
 
     @app.agent(engine.batches)
     async def score(batches: AsyncIterable[MicroBatch]) -> None:
@@ -71,7 +71,7 @@ def build(
         """
         async for batch in batches:
             with batch:
-                scorer.process(batch, batch.state.derived(TenantTables))
+                processor.process(batch, batch.state.derived(TenantTables))
 
     @app.agent(app.topic(application.topics.sources[0], key_serializer="raw", value_serializer="raw"))
     async def membership(records: AsyncIterable[bytes]) -> None:

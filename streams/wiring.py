@@ -5,7 +5,7 @@ given by the caller.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -14,6 +14,7 @@ from common.settings import Settings, WorkerSettings
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
+from detectors.interface import Detector
 from detectors.policy import PolicyError
 from detectors.registry import DETECTORS, named
 from streams.detection.detector_runner import DetectorRunner
@@ -22,10 +23,13 @@ from streams.engine.loop.loop import EngineSpec
 from streams.engine.model import EngineTopics, OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.feed.breaker import DeadLetterBreaker
-from streams.feed.writer import FeedWriter, OutputLimits
-from streams.handlers.scored_row import BatchProcessor
+from streams.feed.writer import FeedWriter, OutputLimits, OutputTopics
+from streams.handlers.reference_row import ReferenceRowHandler
+from streams.handlers.scored_row import SCORED_TABLES, ScoredRowHandler
+from streams.handlers.timer import TimerHandler
 from streams.intake.cdc_rows import CdcRowReader
 from streams.metrics import WorkerMetrics
+from streams.processor import BatchProcessor, Handler
 from streams.rate_limit.limiter import Limiter
 from streams.state.tables import TenantTables, table_specs
 
@@ -60,7 +64,12 @@ def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> 
 
 
 def make_processor(
-    settings: Settings, metrics: WorkerMetrics, epoch: str, clock: Callable[[], float], breaker: DeadLetterBreaker
+    settings: Settings,
+    metrics: WorkerMetrics,
+    epoch: str,
+    clock: Callable[[], float],
+    breaker: DeadLetterBreaker,
+    detectors: Sequence[Detector] | None = None,
 ) -> BatchProcessor:
     """The fold over micro-batches.
 
@@ -70,42 +79,46 @@ def make_processor(
         epoch: identity of the feed's log; part of every feed record.
         clock: Unix seconds, for the latencies of clean events.
         breaker: what to do about too many dead letters.
+        detectors: that run, instead of those that the settings name.
+
+    Raises:
+        SettingsError: a detector or a policy that does not exist, or does not fit.
     """
     worker = settings.worker
-    limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
-    names, sources = TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources
-    feed = FeedWriter(names, sources, epoch, clock, metrics, limits)
-    return BatchProcessor(
-        CAPTURED_TABLES,
-        make_detector_runner(worker),
-        limiter=Limiter(
-            events_per_second_max=worker.max_events_per_second,
-            window_ms=worker.rate_limit_window_ms,
-            report_interval_ms=worker.burst_report_interval_s * 1000,
-            feed=feed,
-            metrics=metrics,
-        ),
-        waiting=ReferenceWait(
-            worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
-        ),
-        shifts_per_person_max=worker.shifts_per_person_max,
-        timers_per_tick_max=worker.timers_per_tick_max,
-        breaker=breaker,
-        feed=feed,
+    runner = make_detector_runner(worker, detectors)
+    limiter = Limiter(
+        events_per_second_max=worker.max_events_per_second,
+        window_ms=worker.rate_limit_window_ms,
+        report_interval_ms=worker.burst_report_interval_s * 1000,
         metrics=metrics,
     )
+    wait = ReferenceWait(
+        worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
+    )
+    scored_rows = ScoredRowHandler(runner, limiter, wait, metrics)
+    reference_rows = ReferenceRowHandler(runner, wait, scored_rows, shifts_per_person_max=worker.shifts_per_person_max)
+    timers = TimerHandler(
+        limiter, runner.timers, wait, scored_rows, timers_per_tick_max=worker.timers_per_tick_max, metrics=metrics
+    )
+    handlers: dict[str, Handler] = {
+        **dict.fromkeys(SCORED_TABLES, scored_rows),
+        **dict.fromkeys(reference_rows.tables, reference_rows),
+    }
+    topics = OutputTopics(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, CAPTURED_TABLES)
+    limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
+    feed = FeedWriter(topics, epoch, clock, metrics, limits)
+    return BatchProcessor(CAPTURED_TABLES, handlers, timers, feed, breaker, metrics)
 
 
-def make_detector_runner(worker: WorkerSettings) -> DetectorRunner:
-    """The detectors that the settings name, with their policies.
+def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] | None = None) -> DetectorRunner:
+    """The detectors that the settings name, or these, with their policies.
 
     Raises:
         SettingsError: a detector or a policy that does not exist, or does not fit.
     """
     try:
-        detectors = named(worker.detectors)
         return DetectorRunner(
-            detectors,
+            named(worker.detectors) if detectors is None else detectors,
             worker.policies,
             snapshot_settle_ms=worker.snapshot_settle_ms,
             absence_age_ms_max=worker.absence_age_s_max * 1000,
@@ -140,9 +153,9 @@ def make_replay(
         clock: Unix seconds, for the latencies of clean events.
     """
     metrics = WorkerMetrics(CollectorRegistry())
-    scorer = make_processor(settings, metrics, epoch, clock, DeadLetterBreaker.never())
+    processor = make_processor(settings, metrics, epoch, clock, DeadLetterBreaker.never())
 
     async def process(batch: MicroBatch) -> None:
-        scorer.process(batch, batch.state.derived(TenantTables))
+        processor.process(batch, batch.state.derived(TenantTables))
 
     return make_engine_spec(settings, metrics, epoch), process

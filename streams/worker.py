@@ -40,7 +40,7 @@ def run_worker(settings: Settings) -> None:
         WatchfloorError: a detector or policy of the settings does not exist, Kafka cannot be reached, the metrics
             port is taken, or the engine failed.
     """
-    make_detector_runner(settings.worker)  # a wrong setting is told before a missing server
+    make_detector_runner(settings.worker)  # a wrong setting is reported before a missing server
     configure_logs(settings.log.level, process="worker")
     for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.kafka.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

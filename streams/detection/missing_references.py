@@ -1,4 +1,4 @@
-"""What is said where an event had to be judged without a row that it refers to."""
+"""Findings about events that had to be judged without a row that they refer to. Pure."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,21 @@ from streams.detection.reference_wait import ASSIGNMENT
 
 
 def with_missing(
-    judgements: Sequence[FindingDraft], change: Change, missing: Sequence[str], reported: Sequence[str], waited_ms: int
+    drafts: Sequence[FindingDraft], change: Change, missing: Sequence[str], unreported: Sequence[str], waited_ms: int
 ) -> list[FindingDraft]:
-    """The judgements, each saying what was missing, and those of the references that are to be told.
+    """The drafts, each saying what was missing, and one for each missing reference that is to be reported.
 
     Args:
-        judgements: of the detectors.
+        drafts: of the detectors.
         change: that was judged.
         missing: references that it was judged without.
-        reported: those of them of which nobody was told lately. A person without shifts is no wrong row: not told.
+        unreported: those of them that were not reported lately. A person without shifts is not a wrong row, and never
+            reported.
         waited_ms: how long it was waited for them.
     """
     said = ",".join(missing)
-    marked = [
-        msgspec.structs.replace(each, evidence=each.evidence | {"reference_missing": said}) for each in judgements
-    ]
-    marked += [_unknown(change, name, waited_ms) for name in reported if name != ASSIGNMENT]
+    marked = [msgspec.structs.replace(each, evidence=each.evidence | {"reference_missing": said}) for each in drafts]
+    marked += [_unknown(change, name, waited_ms) for name in unreported if name != ASSIGNMENT]
     return marked
 
 

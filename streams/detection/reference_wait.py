@@ -1,13 +1,13 @@
-"""Events that came before what they refer to: they wait a stated time of log time, then are judged without it.
+"""Events that arrive before the rows they refer to: they wait for a set span of log time, then are judged without them.
 
-Owns which events wait and for what; what judging means is the scorer's. An event waits where it is new and its
-tenant has no row of its site or person, or, for attendance, no shift of the person. Fixes and attendance of a person
-of whom something waits already wait behind it: to judge the earlier one at once instead would take from every phone
-that sends a fix a second the time that was to be waited. So a person's events are judged in the order of their
-commits, and one that waits holds back its person alone.
+Owns which events wait and for what; judging them is the handler's. An event waits if it is new and its tenant has no
+row for its site or person, or, for attendance, no shift of the person. Fixes and attendance of a person who already has
+an event waiting queue up behind it: judging the earlier one at once instead would take the wait away from every phone
+that sends a fix a second. So a person's events are judged in commit order, and a waiting event holds back its person
+alone.
 
-What did not come is remembered for a while: until then nothing waits for it again and nobody is told again, so that
-a stream that names a site which does not exist costs and says next to nothing.
+A reference that did not arrive is remembered for a while. Until then nothing waits for it again and it is not reported
+again, so that a stream which names a site that does not exist costs next to nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ REFERENCES = frozenset({SITE, PERSON, ASSIGNMENT})
 """The tables whose rows are waited for."""
 
 Unknown: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
-"""References that an event is judged without, and those of them that nobody was told of lately."""
+"""References that an event is judged without, and those of them that were not reported lately."""
 NOTHING_UNKNOWN: Unknown = ((), ())
 
 
@@ -35,7 +35,7 @@ class Released(NamedTuple):
     missing: tuple[str, ...]
     """What is still unknown."""
     reported: tuple[str, ...]
-    """Of that, what nobody has been told of lately."""
+    """Of that, what was not reported lately."""
 
 
 class ReferenceWait:
@@ -44,13 +44,13 @@ class ReferenceWait:
     Args:
         wait_ms: log time that an event waits for its references; 0: none does.
         events_per_tenant_max: of more events of one tenant none waits.
-        told_interval_ms: for how long a reference that did not come is not waited for and not told again.
+        report_interval_ms: for how long a reference that did not arrive is not waited for and not reported again.
     """
 
-    def __init__(self, wait_ms: int, events_per_tenant_max: int, told_interval_ms: int) -> None:
+    def __init__(self, wait_ms: int, events_per_tenant_max: int, report_interval_ms: int) -> None:
         self.wait_ms = wait_ms
         self._events_per_tenant_max = events_per_tenant_max
-        self._told_interval_ms = told_interval_ms
+        self._report_interval_ms = report_interval_ms
 
     def arrive(
         self, tables: TenantTables, entry: Entry, *, learn_only: bool
@@ -68,8 +68,8 @@ class ReferenceWait:
         awaited = [name for name in missing if not self._is_missed_by(tables, change, name)]
         if not busy and not awaited:
             return ((), (missing, ()))
-        if self._has_room(tables, change.row.tenant_id):
-            self._seat(tables, entry, missing)
+        if self._below_limit(tables, change.row.tenant_id):
+            self._enqueue(tables, entry, missing)
             return ((), None)
         first = self.end_waits(tables, change) if busy else ()
         return (first, (missing, tuple(name for name in awaited if self._miss(tables, change, name))))
@@ -98,12 +98,12 @@ class ReferenceWait:
             queue.has(getattr(row, "person_id", None)) for row in (change.before, change.after)
         )
 
-    def _has_room(self, tables: TenantTables, tenant_id: int) -> bool:
+    def _below_limit(self, tables: TenantTables, tenant_id: int) -> bool:
         """Whether one more of the tenant's may wait."""
         queue = tables.wait_queues.get(tenant_id)
         return queue is None or len(queue.events) < self._events_per_tenant_max
 
-    def _seat(self, tables: TenantTables, entry: Entry, needs: tuple[str, ...]) -> None:
+    def _enqueue(self, tables: TenantTables, entry: Entry, needs: tuple[str, ...]) -> None:
         """Have an event wait."""
         change = entry.change
         tenant_id = change.row.tenant_id
@@ -171,8 +171,8 @@ class ReferenceWait:
         person_id: int | None,
         now_ms: int,
     ) -> bool:
-        told_ms = tables.missed.get(_missed_key(tenant_id, name, site_id, person_id))
-        return told_ms is not None and now_ms < told_ms + self._told_interval_ms
+        reported_ms = tables.missed.get(_missed_key(tenant_id, name, site_id, person_id))
+        return reported_ms is not None and now_ms < reported_ms + self._report_interval_ms
 
 
 def _missed_key(tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> tuple[int, str, int]:

@@ -1,6 +1,6 @@
 """What holds at a site: its facts and the policies of the detectors there, put together once and kept.
 
-A place is derived from the tables alone. It is made when an event first names the site, and forgotten when the
+A site context is derived from the tables alone. It is made when an event first names the site, and forgotten when the
 site, its tenant or one of the tenant's policies changes.
 """
 
@@ -25,20 +25,20 @@ _PLANS_MAX = 1_000
 
 
 class SiteContextCache:
-    """Makes places.
+    """Makes site contexts, and keeps them in the tables until something about them changes.
 
     Args:
-        families: of the detectors that run.
+        groups: of the detectors that run.
         defaults: per detector some fields of its policy, from the settings.
 
     Raises:
         PolicyError: a default that does not fit its detector.
     """
 
-    def __init__(self, families: Sequence[DetectorGroup], defaults: Mapping[str, Mapping[str, Any]]) -> None:
-        self._families = tuple(families)
+    def __init__(self, groups: Sequence[DetectorGroup], defaults: Mapping[str, Mapping[str, Any]]) -> None:
+        self._groups = tuple(groups)
         self._made: dict[tuple[Policy, ...], Plans] = {}
-        running = [detector for group in families for detector in group.detectors]
+        running = [detector for group in groups for detector in group.detectors]
         self._known: dict[str, Policy] = {detector.name: detector.policy for detector in (*DETECTORS, *running)}
         """The policies of all detectors, also of those that do not run here."""
         for name, fields in defaults.items():
@@ -63,7 +63,7 @@ class SiteContextCache:
         return policy
 
     def at(self, tables: TenantTables, tenant_id: int, site_id: int | None) -> SiteContext:
-        """The place; of an unknown site the same as of none."""
+        """The context of a site; of an unknown site the same as of none."""
         key: Any = (tenant_id, site_id)
         if site_id is not None and tables.sites.get(key) is None:  # also counts as use of the site
             tables.site_contexts.pop(key, None)
@@ -95,15 +95,15 @@ class SiteContextCache:
         return SiteContext(facts, name, client_id, self._plans(policies), policies, quality)
 
     def _plans(self, policies: dict[str, Policy]) -> Plans:
-        """What runs under these policies; the same object for all places where they are equal.
+        """What runs under these policies; the same object for all sites where they are equal.
 
-        An event of another place then meets steps that the processor has at hand; measured, a few per cent of the fold.
+        Events of other sites then use steps that are in the CPU cache already; measured, a few per cent of the fold.
         """
         key = tuple(policies.values())
         plans = self._made.get(key)
         if plans is None:
             made: dict[str, list[tuple[DetectorGroup, Sequence[Step]]]] = {}
-            for group in self._families:
+            for group in self._groups:
                 steps = tuple(_step(detector, policies[detector.name], group.timed) for detector in group.detectors)
                 steps = tuple(step for step in steps if step[2].enabled)
                 if steps:
@@ -151,13 +151,13 @@ def _build_area(site: SiteState, points_max: int, reach_m_max: float) -> Area | 
             return polygon(site.geofence, points_max=points_max, reach_m_max=reach_m_max)
         if site.latitude is not None and site.longitude is not None and site.geofence_radius_m is not None:
             return circle(site.latitude, site.longitude, site.geofence_radius_m, reach_m_max=reach_m_max)
-    except AreaError:  # told when the site's row came
+    except AreaError:  # reported when the site's row came
         return None
     return None
 
 
 def forget_site_contexts(tables: TenantTables, tenant_id: int, site_id: int | None = None) -> None:
-    """Have the places of a tenant, or of one of its sites, made anew when they are next asked for."""
+    """Drop the contexts of a tenant, or of one of its sites; they are made again when they are next asked for."""
     if site_id is not None:
         tables.site_contexts.pop((tenant_id, site_id), None)
         tables.areas.pop((tenant_id, site_id), None)

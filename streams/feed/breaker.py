@@ -1,14 +1,17 @@
-"""The dead letters' fuse: a bad record costs itself, a bad deployment must not drain the topics. Pure.
+"""The dead letters' circuit breaker: a bad record fails alone, a bad deployment must not drain the topics. Pure.
 
-When too many records in a row fail, or too large a share of the latest ones, the worker stops instead of
-burying everything. Nothing is lost by that: the records stay in their topics, and the micro-batch that blew
-the fuse was not written.
+When too many records in a row fail, or too large a share of the latest ones, the worker stops instead of turning
+everything into dead letters. Nothing is lost by that: the records stay in their topics, and the micro-batch that
+opened the breaker was not written.
 """
 
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Self
+
+from streams.engine.model import Entry
 
 
 class BreakerOpenError(Exception):
@@ -19,8 +22,8 @@ class DeadLetterBreaker:
     """Counts failures of one worker.
 
     Args:
-        run_max: failures in a row that are still borne.
-        share_max: share of failures among the latest records that is still borne, 0..1.
+        run_max: failures in a row that are tolerated.
+        share_max: share of failures among the latest records that is tolerated, 0..1.
         window_records: how many records "the latest" are; with fewer than these no share is judged.
         tenants_min: failures count only where they hit this many tenants. What one tenant writes into its
             own rows is that tenant's affair; what fails for several is ours.
@@ -38,7 +41,7 @@ class DeadLetterBreaker:
 
     @classmethod
     def never(cls) -> Self:
-        """A fuse that bears everything."""
+        """A breaker that never opens."""
         return cls(run_max=sys.maxsize, share_max=1.0, window_records=1, tenants_min=1)
 
     def note(self, records: int, failed: Mapping[int, bytes | None]) -> None:
@@ -83,3 +86,29 @@ class DeadLetterBreaker:
                 )
         if at != records:
             self._run, self._run_tenants = 0, set()
+
+
+def keys_in_log_order(entries: Sequence[Entry], chosen: AbstractSet[int]) -> dict[int, bytes | None]:
+    """Index, in the order of the log, and record key of each chosen entry.
+
+    Args:
+        entries: of a micro-batch.
+        chosen: the `id`s of some.
+    """
+    if not chosen:
+        return {}
+    return {index: entry.record.key for index, entry in enumerate(_in_log_order(entries)) if id(entry) in chosen}
+
+
+def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries with the unreadable ones behind the record before them in their topic.
+
+    In the micro-batch they come first, since they have no LSN; there even a few look like a long run.
+    """
+    before: dict[int, tuple[int, int]] = {}
+    positions: list[tuple[tuple[int, int], int, int, Entry]] = []
+    for entry in sorted(entries, key=lambda each: each.offset):
+        if entry.commit_lsn:
+            before[entry.source_index] = (entry.commit_lsn, entry.lsn)
+        positions.append((before.get(entry.source_index, (0, 0)), entry.source_index, entry.offset, entry))
+    return [entry for *_, entry in sorted(positions, key=lambda position: position[:3])]

@@ -1,31 +1,35 @@
-"""Encodes what the scorer says, once, and puts it into the micro-batch's outputs.
+"""The only door to the feed: numbers each outcome, encodes it once, stores the tenant, writes the record.
 
-Owns identifiers, time formats and topics of the outputs. Feed bytes depend on the record alone; only the
-latencies of clean events know the clock, which is read once a micro-batch.
+Reads: the outcomes of handlers, in the order in which they happened.
+Writes: noc.anomalies, noc.processed, noc.dead-letters, through the micro-batch; the tenant's last sequence number.
+Guarantee: feed bytes depend on the outcomes alone; only the latencies of clean events know the clock, which is read
+once a micro-batch. A record that cannot be encoded leaves no hole in the numbers.
+On failure: an outcome whose message is too large, or cannot be encoded, becomes a dead letter of its record.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
-from contracts.envelope import Change
-from contracts.feed import (
-    FeedRecord,
-    ProcessedBatch,
-    ProcessedEvent,
-    SourcePosition,
-    cloudevent_headers,
-    encode_record,
-    record_id,
-)
+from contracts.feed import ProcessedBatch, ProcessedEvent, cloudevent_headers, encode_record
 from contracts.topics import TopicNames, tenant_key
-from streams.engine.model import Entry
-from streams.engine.partition.micro_batch import MicroBatch
+from streams.feed.records import RECORDS, Number
 from streams.metrics import WorkerMetrics
+from streams.outcomes import (
+    AbsenceFound,
+    EventClean,
+    FeedOutcome,
+    FindingRaised,
+    Outcomes,
+    RecordFailed,
+    TicketStatusChanged,
+    TimerFailed,
+)
 from streams.state.entities import TenantState
+from streams.turn import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +46,21 @@ class OutputLimits(NamedTuple):
     processed_events_max: int = 5_000
 
 
+class OutputTopics(NamedTuple):
+    """Where outputs go, and where their inputs come from."""
+
+    names: TopicNames
+    sources: tuple[str, ...]
+    """Source topics by index, for the coordinates of dead letters."""
+    tables: tuple[str, ...]
+    """Canonical table of each source, for the metrics."""
+
+
 class FeedWriter:
-    """Collects the outputs of the micro-batch that is being processed.
+    """Writes what follows from the inputs of a micro-batch.
 
     Args:
-        topics: topic names.
-        sources: source topics by rank, for the coordinates of dead letters.
+        topics: names of outputs and sources.
         epoch: identity of the feed's log.
         clock: Unix seconds.
         metrics: where it counts.
@@ -56,80 +69,44 @@ class FeedWriter:
 
     def __init__(
         self,
-        topics: TopicNames,
-        sources: tuple[str, ...],
+        topics: OutputTopics,
         epoch: str,
         clock: Callable[[], float],
         metrics: WorkerMetrics,
         limits: OutputLimits,
     ) -> None:
-        self.epoch = epoch
-        self._limits = limits
         self._topics = topics
-        self._sources = sources
+        self._epoch = epoch
         self._clock = clock
         self._metrics = metrics
+        self._limits = limits
         self._oldest_us: int | None = None
-        self._clean: dict[int, list[tuple[str, str, int | None, int | None, int]]] = {}
+        self._clean: dict[int, list[EventClean]] = {}
 
-    def feed(self, batch: MicroBatch, tenant: TenantState, record: FeedRecord) -> None:
-        """Append a record to the operators' feed; only then is its seq the tenant's last.
+    def write(self, turn: Turn, outcomes: Outcomes) -> None:
+        """Write outcomes in their order.
 
-        A record that cannot be encoded therefore leaves no hole in the numbers.
-
-        Raises:
-            RecordTooLargeError: nothing was appended.
+        What a generator gave before it raised is written.
         """
-        value = encode_record(record)
-        if len(value) > self._limits.feed_record_bytes_max:
-            raise RecordTooLargeError(
-                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
-            )
-        batch.emit(self._topics.anomalies, tenant_key(record.tenant_id), value, cloudevent_headers(record))
-        tenant.seq = record.seq
-        self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
+        for outcome in outcomes:
+            if type(outcome) is EventClean:
+                clean = self._clean.get(outcome.tenant_id)
+                if clean is None:
+                    clean = self._clean[outcome.tenant_id] = []
+                clean.append(outcome)
+            elif type(outcome) is RecordFailed:
+                self._write_dead_letter(turn, outcome)
+            elif type(outcome) is TimerFailed:
+                self._count_failed_timer(outcome.tenant_id, outcome.detector, outcome.exception_class)
+            else:
+                self._write_message(turn, outcome)  # type: ignore[arg-type]  # the other outcomes are done with
 
     def note_scored(self, commit_us: int) -> None:
         """Note that an event was looked at; the oldest of a micro-batch gives its detection latency."""
         if self._oldest_us is None or commit_us < self._oldest_us:
             self._oldest_us = commit_us
 
-    def clean(self, change: Change, event_type: str, site_id: int | None, client_id: int | None) -> None:
-        """Note an event that was scored and found clean; written by `flush`."""
-        row = change.row
-        clean = self._clean.get(row.tenant_id)
-        if clean is None:
-            clean = self._clean[row.tenant_id] = []
-        name = f"{change.table}:{row.id}:{change.lsn}"  # as `event_id`, without its call
-        clean.append((name, event_type, site_id, client_id, change.commit_us))
-
-    def dead_letter(self, batch: MicroBatch, entry: Entry, detector: str, reason: str, exception_class: str) -> None:
-        """Append the original record to the dead letters, with its reason; the log names it by the same id."""
-        headers = dead_letter_headers(
-            topic=self._sources[entry.source_index],
-            partition=batch.partition,
-            offset=entry.offset,
-            reason=reason,
-            detector=detector,
-            exception_class=exception_class,
-        )
-        key, value = entry.record.key, entry.record.value
-        size_bytes = len(key or b"") + len(value or b"")
-        if size_bytes > self._limits.dead_letter_bytes_max:
-            headers.append((VALUE_LEFT_OUT_HEADER, b"%d" % len(value or b"")))
-            key, value = None, None
-        batch.emit(self._topics.dead_letters, key, value, headers)
-        log.warning(
-            "dead letter",
-            correlation_id=dict(headers)["correlation_id"].decode(),
-            topic=self._sources[entry.source_index],
-            partition=batch.partition,
-            offset=entry.offset,
-            detector=detector,
-            error=exception_class,
-        )
-
-    def flush(self, batch: MicroBatch) -> None:
+    def flush(self, turn: Turn) -> None:
         """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
         now_us = round(self._clock() * 1e6)
         if self._oldest_us is not None:
@@ -140,55 +117,95 @@ class FeedWriter:
             for part, start in enumerate(range(0, len(events), count)):
                 record = ProcessedBatch(
                     tenant_id=tenant_id,
-                    batch=batch.number,
+                    batch=turn.batch.number,
                     part=part,
                     events=[
                         ProcessedEvent(
-                            name,
-                            event_type,
-                            site_id,
-                            client_id,
-                            (now_us - commit_us) / 1000,
+                            each.event_id,
+                            each.event_type,
+                            each.site_id,
+                            each.client_id,
+                            (now_us - each.commit_us) / 1000,
                         )
-                        for name, event_type, site_id, client_id, commit_us in events[start : start + count]
+                        for each in events[start : start + count]
                     ],
                 )
-                batch.emit(self._topics.processed, tenant_key(tenant_id), encode_record(record))
+                turn.batch.emit(self._topics.names.processed, tenant_key(tenant_id), encode_record(record))
         self._clean = {}
 
+    def _write_message(self, turn: Turn, outcome: FeedOutcome) -> None:
+        """Append a message; what cannot be encoded becomes a dead letter of its record, or is counted where a timer caused it.
 
-def source_of(change: Change) -> SourcePosition:
-    """Which row change a feed record is about."""
-    claimed_us = change.claimed_commit_us
-    return SourcePosition(
-        change.table,
-        str(change.row.id),
-        change.lsn,
-        iso_us(change.commit_us),
-        None if claimed_us is None else iso_us(claimed_us),
-    )
+        Raises:
+            Exception: of a ticket's status, which is the first that is said of its row: the row as a whole has failed.
+        """
+        try:
+            self._append(turn, outcome)
+        except (RecordTooLargeError, msgspec.MsgspecError, ArithmeticError, ValueError) as error:
+            if isinstance(outcome, TicketStatusChanged):
+                raise
+            if isinstance(outcome, FindingRaised):  # of this row, or of an event that had waited
+                self._write_dead_letter(turn, RecordFailed.by(outcome.entry, outcome.change.table, error))
+            else:
+                detector = outcome.detector if isinstance(outcome, AbsenceFound) else "rate_limit"
+                self._count_failed_timer(outcome.tenant_id, detector, type(error).__name__)
 
+    def _append(self, turn: Turn, outcome: FeedOutcome) -> None:
+        """Append a message to the operators' feed; only then is its number the tenant's last.
 
-def event_id(change: Change) -> str:
-    """The identifier of a row change, such as `attendance:17:35141432`."""
-    return f"{change.table}:{change.row.id}:{change.lsn}"
+        Raises:
+            RecordTooLargeError: nothing was appended.
+        """
+        tenants = turn.tables.tenants
+        tenant_id = (
+            outcome.change.row.tenant_id
+            if isinstance(outcome, FindingRaised | TicketStatusChanged)
+            else outcome.tenant_id
+        )
+        tenant = tenants.get(tenant_id) or TenantState()
+        record = RECORDS[type(outcome)](outcome, Number(tenant.seq + 1, self._epoch))
+        value = encode_record(record)
+        if len(value) > self._limits.feed_record_bytes_max:
+            raise RecordTooLargeError(
+                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
+            )
+        turn.batch.emit(self._topics.names.anomalies, tenant_key(tenant_id), value, cloudevent_headers(record))
+        tenant.seq = record.seq
+        tenants.put(tenant_id, tenant)
+        self._metrics.messages.labels(type(record).__struct_config__.tag).inc()
+        if isinstance(outcome, FindingRaised | AbsenceFound):
+            for draft in outcome.drafts:
+                self._metrics.findings.labels(draft.finding_type).inc()
 
+    def _write_dead_letter(self, turn: Turn, failure: RecordFailed) -> None:
+        """Append the original record to the dead letters, with its reason; the log names it by the same id."""
+        entry, batch = failure.entry, turn.batch
+        turn.failed.add(id(entry))
+        self._metrics.dead_letters.labels(self._topics.tables[entry.source_index]).inc()
+        topic = self._topics.sources[entry.source_index]
+        headers = dead_letter_headers(
+            topic=topic,
+            partition=batch.partition,
+            offset=entry.offset,
+            reason=failure.reason,
+            detector=failure.detector,
+            exception_class=failure.exception_class,
+        )
+        key, value = entry.record.key, entry.record.value
+        if len(key or b"") + len(value or b"") > self._limits.dead_letter_bytes_max:
+            headers.append((VALUE_LEFT_OUT_HEADER, b"%d" % len(value or b"")))
+            key, value = None, None
+        batch.emit(self._topics.names.dead_letters, key, value, headers)
+        log.warning(
+            "dead letter",
+            correlation_id=dict(headers)["correlation_id"].decode(),
+            topic=topic,
+            partition=batch.partition,
+            offset=entry.offset,
+            detector=failure.detector,
+            error=failure.exception_class,
+        )
 
-def feed_id(change: Change, kind: str) -> str:
-    """The deterministic identifier of what `kind` says about a row change."""
-    return record_id(change.table, str(change.row.id), change.lsn, kind)
-
-
-def iso_us(microseconds: int) -> str:
-    """Microseconds since 1970 as ISO 8601 UTC.
-
-    >>> iso_us(1_795_245_000_123_456)
-    '2026-11-21T07:10:00.123456Z'
-    """
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
-
-
-def iso_ms(milliseconds: int) -> str:
-    """Milliseconds since 1970 as ISO 8601 UTC."""
-    return iso_us(milliseconds * 1000)
+    def _count_failed_timer(self, tenant_id: int, detector: str, exception_class: str) -> None:
+        self._metrics.timers_failed.inc()
+        log.error("a detector's timer raised", detector=detector, error=exception_class, tenant_id=tenant_id)

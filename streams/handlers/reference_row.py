@@ -1,17 +1,96 @@
-"""Reference data: rows that teach the tables and are never scored. Snapshots teach here too."""
+"""A row of reference data: kept in the tables, never scored. Snapshots count here as any other row.
 
-from typing import Any, cast
+Reads: changes of tenant, site, person, assignment and policy. Key: the tenant. State: what `streams.state` keeps of them.
+Returns: findings about impossible values, and those of the events that had waited for this row.
+On failure: what raises here makes the record a dead letter; what held before goes on to hold.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from contracts.envelope import Change
 from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
 from detectors.policy import PolicyError
+from detectors.row_quality.data_quality import Reason, clean, data_quality
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
+from streams.detection.reference_wait import REFERENCES, ReferenceWait
 from streams.detection.site_context_cache import forget_site_contexts
+from streams.engine.model import Entry
+from streams.handlers.scored_row import ScoredRowHandler
+from streams.outcomes import FindingRaised, Outcome
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
 from streams.state.tables import TenantTables
+
+
+class Learner(Protocol):
+    """Takes over one row of reference data."""
+
+    def __call__(self, tables: TenantTables, change: Change) -> None:
+        """Change the tables by the row."""
+        ...
+
+
+class ReferenceRowHandler:
+    """Keeps reference data.
+
+    Args:
+        runner: whose site contexts say which values are impossible, and whose timers follow shifts and policies.
+        reference_wait: for events that a row may release.
+        scored_rows: judges those.
+        shifts_per_person_max: of more shifts than this the ones that end first are forgotten.
+    """
+
+    def __init__(
+        self,
+        runner: DetectorRunner,
+        reference_wait: ReferenceWait,
+        scored_rows: ScoredRowHandler,
+        *,
+        shifts_per_person_max: int,
+    ) -> None:
+        self._site_contexts = runner.site_contexts
+        self._wait = reference_wait
+        self._scored_rows = scored_rows
+        self._learners: dict[str, Learner] = {
+            "tenant": learn_tenant,
+            "site": learn_site,
+            "person": learn_person,
+            "assignment": ShiftLearner(runner, shifts_per_person_max),
+            "policy": PolicyLearner(runner),
+        }
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Canonical names of the tables whose rows it takes."""
+        return tuple(self._learners)
+
+    def handle(self, tables: TenantTables, entry: Entry) -> Iterable[Outcome]:
+        """Keep a row without its impossible values; then judge the events that waited for it."""
+        change: Change = entry.change
+        tenant_id, row, reasons = change.row.tenant_id, change.row, cast(Sequence[Reason], ())
+        quality = self._site_contexts.at(tables, tenant_id, None).quality
+        if quality is not None and change.op != "d":
+            row, reasons = clean(change.table, row, change.commit_us, quality, change.before)
+        learn = self._learners[change.table]
+        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row))
+        if reasons and not change.snapshot:
+            yield self._finding(tables, entry, row, reasons)
+        if change.table in REFERENCES and tenant_id in tables.wait_queues:
+            released = self._wait.release(tables, tenant_id, change.commit_us // 1000)
+            yield from self._scored_rows.judge_released(tables, released)
+
+    def _finding(self, tables: TenantTables, entry: Entry, row: Any, reasons: Sequence[Reason]) -> FindingRaised:
+        change: Change = entry.change
+        tenant_id = change.row.tenant_id
+        site_id = row.id if change.table == "site" else getattr(row, "site_id", None)
+        person_id = getattr(row, "person_id", None)
+        context = self._site_contexts.at(tables, tenant_id, site_id)
+        person = None if person_id is None else tables.persons.get((tenant_id, person_id))
+        name = person.name if person else None
+        return FindingRaised(entry, change, context, site_id, person_id, name, [data_quality(reasons)])
 
 
 def learn_tenant(tables: TenantTables, change: Change) -> None:
@@ -57,19 +136,19 @@ def learn_person(tables: TenantTables, change: Change) -> None:
         tables.persons.put(key, PersonState(row.name))
 
 
-class ShiftBook:
+class ShiftLearner:
     """Keeps the shifts of each person.
 
     Args:
+        runner: whose timers follow from shifts.
         shifts_per_person_max: of more shifts than this the ones that end first are forgotten.
-        judge: whose timers follow from shifts.
     """
 
-    def __init__(self, shifts_per_person_max: int, judge: DetectorRunner) -> None:
+    def __init__(self, runner: DetectorRunner, shifts_per_person_max: int) -> None:
+        self._timers = runner.timers
         self._shifts_per_person_max = shifts_per_person_max
-        self._runner = judge
 
-    def learn(self, tables: TenantTables, change: Change) -> None:
+    def __call__(self, tables: TenantTables, change: Change) -> None:
         """Add, move or remove one assignment; a row without person, site or times is no shift."""
         before, after = cast(Assignment | None, change.before), cast(Assignment | None, change.after)
         if before is not None and before.person_id is not None:
@@ -79,7 +158,7 @@ class ShiftBook:
             self._add(tables, (after.tenant_id, after.person_id), shift)
         for person_id in {each.person_id for each in (before, after) if each is not None}:
             if person_id is not None:
-                self._runner.replan(tables, change.row.tenant_id, person_id)
+                self._timers.replan(tables, change.row.tenant_id, person_id)
 
     def _remove(self, tables: TenantTables, key: tuple[int, int], assignment_id: int) -> None:
         held = tables.shifts.get(key)
@@ -106,19 +185,20 @@ def _shift(row: Assignment) -> Shift | None:
     return Shift(row.id, row.site_id, row.shift_start.timestamp(), row.shift_end.timestamp())
 
 
-class PolicyBook:
+class PolicyLearner:
     """Keeps the policies of tenants, clients and sites (B3.11).
 
     They are rows of the log like any other: a replay meets them where they were written, and judges by what held.
 
     Args:
-        judge: whose detectors they are for.
+        runner: whose detectors they are for.
     """
 
-    def __init__(self, judge: DetectorRunner) -> None:
-        self._runner = judge
+    def __init__(self, runner: DetectorRunner) -> None:
+        self._site_contexts = runner.site_contexts
+        self._timers = runner.timers
 
-    def learn(self, tables: TenantTables, change: Change) -> None:
+    def __call__(self, tables: TenantTables, change: Change) -> None:
         """Take over one policy row; it holds from the tenant's next row on, and for timers that wait already.
 
         Raises:
@@ -136,7 +216,7 @@ class PolicyBook:
             tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
         forget_site_contexts(tables, row.tenant_id)
         for detector in {each.detector for each in (held, made) if each is not None}:
-            self._runner.rearm_tenant(tables, row.tenant_id, detector)
+            self._timers.rearm_tenant(tables, row.tenant_id, detector)
 
     def _read(self, row: Policy) -> PolicyState:
         if row.detector is None or row.settings is None:
@@ -145,5 +225,5 @@ class PolicyBook:
             settings = msgspec.json.decode(row.settings, type=dict[str, Any])
         except msgspec.DecodeError as error:
             raise PolicyError(f"the settings are not a JSON object: {error}") from None
-        self._runner.site_contexts.check(row.detector, settings)
+        self._site_contexts.check(row.detector, settings)
         return PolicyState(row.client_id, row.site_id, row.detector, row.settings)

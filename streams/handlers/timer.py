@@ -1,71 +1,107 @@
-"""Lets happen what is due without a row: timers and the ends of bursts, a tenant's in the order of their times."""
+"""What is due without a row: detectors' timers, waits that are over, bursts that ended; a tenant's in the order of time.
 
-from collections.abc import Callable
+Reads: ticks, and the commit time of a tenant's next row. Key: the tenant. State: `streams.state.timers`.
+Returns: what the timers found, one after the other as they fire.
+Guarantee: what is due happens, for a tenant, before its next row; so its position among the tenant's messages is the same
+wherever the ticks fall.
+"""
+
+from collections.abc import Iterable, Iterator
 from math import inf
 
-from streams.engine.partition.micro_batch import MicroBatch
+from streams.detection.detector_timers import DetectorTimers
+from streams.detection.reference_wait import ReferenceWait
+from streams.handlers.scored_row import ScoredRowHandler
 from streams.metrics import WorkerMetrics
+from streams.outcomes import Outcome
 from streams.rate_limit.limiter import Limiter
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
+from streams.state.wait_queue import TABLE as WAITING
+from streams.turn import Turn
 
 
-class TimerRunner:
-    """What is due, before a tenant's next row or by a tick.
+class TimerHandler:
+    """Fires what is due.
 
     Args:
         limiter: knows when a burst is over.
-        fire: lets a tenant's first timer fire, which is the one given.
+        timers: of the detectors.
+        reference_wait: whose events are due.
+        scored_rows: judges the events whose wait is over.
         timers_per_tick_max: so much of what is due happens in one micro-batch.
-        metrics: where the delay of ticks is told.
+        metrics: where the delay of ticks is shown.
     """
 
     def __init__(
         self,
         limiter: Limiter,
-        fire: Callable[[MicroBatch, TenantTables, int, Timer], None],
+        timers: DetectorTimers,
+        reference_wait: ReferenceWait,
+        scored_rows: ScoredRowHandler,
+        *,
         timers_per_tick_max: int,
         metrics: WorkerMetrics,
     ) -> None:
         self._limiter = limiter
-        self._fire = fire
+        self._timers = timers
+        self._wait = reference_wait
+        self._scored_rows = scored_rows
         self._timers_per_tick_max = timers_per_tick_max
         self._metrics = metrics
 
-    def tick(self, batch: MicroBatch, tables: TenantTables, until_ms: int) -> None:
+    def tick(self, turn: Turn, until_ms: int) -> Iterator[Outcome]:
         """Let happen what was due by this log time although no row of its tenant came since.
 
         After a long silence much may be due. The rest of it waits for the next tick, which comes at once: what is
         written meanwhile does not wait for all of it, and a session does not end over it.
         """
-        left = self._timers_per_tick_max
+        tables, left = turn.tables, self._timers_per_tick_max
         for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
-            due_ms, fired = self.advance(batch, tables, tenant_id, until_ms, left)
-            if due_ms is not None:
+            for due_ms, outcomes in self._due(tables, tenant_id, until_ms, left):
+                yield from outcomes
+                left -= 1
                 self._metrics.tick_delay_seconds.set((until_ms - due_ms) / 1e3)
-                batch.fired_ms = max(batch.fired_ms, due_ms)
-            left -= fired
+                turn.batch.fired_ms = max(turn.batch.fired_ms, due_ms)
             if left <= 0:
                 return
 
-    def advance(
-        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, until_ms: int, most: float = inf
-    ) -> tuple[int | None, int]:
-        """Let happen, in the order of the times, what was due of a tenant by then, or `most` of it.
+    def before_row(self, tables: TenantTables, tenant_id: int, commit_ms: int) -> Iterator[Outcome]:
+        """Let happen what was due of a tenant by the time of its next row."""
+        for _, outcomes in self._due(tables, tenant_id, commit_ms, inf):
+            yield from outcomes
 
-        Returns:
-            The last such time, and how much there was.
-        """
-        last_ms, fired = None, 0
-        while fired < most:
+    def next_ms(self, tables: TenantTables) -> int | None:
+        """When `tick` has something to do, Unix milliseconds; None while nothing waits."""
+        waiting = (self._limiter.next_report_ms(tables), tables.timers.next_ms())
+        return min((due_ms for due_ms in waiting if due_ms is not None), default=None)
+
+    def _due(
+        self, tables: TenantTables, tenant_id: int, until_ms: int, most: float
+    ) -> Iterator[tuple[int, Iterable[Outcome]]]:
+        """What was due of a tenant by then, or `most` of it: its time, and what follows from it."""
+        while most > 0:
+            most -= 1
             burst_ms = self._limiter.due_ms(tables, tenant_id)
             timer = tables.timers.next_of(tenant_id) if tables.timers.due_by(tenant_id, until_ms) else None
             if burst_ms is not None and burst_ms <= until_ms and (timer is None or burst_ms <= timer.due_ms):
-                self._limiter.report_due(batch, tables, tenant_id)
-                last_ms, fired = burst_ms, fired + 1
+                burst = self._limiter.report_due(tables, tenant_id)
+                yield burst_ms, () if burst is None else (burst,)
             elif timer is not None and timer.due_ms <= until_ms:
-                self._fire(batch, tables, tenant_id, timer)
-                last_ms, fired = timer.due_ms, fired + 1
+                yield timer.due_ms, self._fire(tables, tenant_id, timer)
             else:
-                break
-        return last_ms, fired
+                return
+
+    def _fire(self, tables: TenantTables, tenant_id: int, timer: Timer) -> Iterator[Outcome]:
+        """Let a tenant's first timer fire, which is this one. What it uses counts as used at its time."""
+        now_us, tables.log_time.us = tables.log_time.us, timer.due_ms * 1000
+        try:
+            if timer.table == WAITING:
+                tables.timers.take(tenant_id)
+                yield from self._scored_rows.judge_released(tables, self._wait.release(tables, tenant_id, timer.due_ms))
+            else:
+                outcome = self._timers.fire(tables, tenant_id, timer)
+                if outcome is not None:
+                    yield outcome
+        finally:
+            tables.log_time.us = now_us

@@ -36,7 +36,7 @@ class CdcRowReader:
         """The record's entry. Never raises: what cannot be read becomes a Poison.
 
         A snapshot row stands before everything that was committed after the snapshot and is never taken for a
-        repeat. An unreadable record has no place: it comes first in its micro-batch.
+        repeat. An unreadable record has no LSN: it comes first in its micro-batch.
         """
         try:
             change = self._decode(self._tables[source_index], record.value)

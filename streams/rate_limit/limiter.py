@@ -1,12 +1,10 @@
-"""The rate limit on the chain: who is over it, when a burst is reported, and that the report is sent once.
+"""The rate limit on the chain: which events are scored, and when a burst over the limit is reported.
 
-The arithmetic is in `streams.rate_limit.window`; here are the tenants, their own limits and the timers.
+The arithmetic is in `streams.rate_limit.window`; here are the tenants and their own limits. Stores a tenant's window.
 """
 
-from contracts.feed import RateLimited, SourcePosition, record_id
-from streams.engine.partition.micro_batch import MicroBatch
-from streams.feed.writer import FeedWriter, iso_ms
 from streams.metrics import WorkerMetrics
+from streams.outcomes import BurstEnded
 from streams.rate_limit.window import BurstReport, admit, advance, report_due_ms
 from streams.state.entities import RateState, TenantState
 from streams.state.tables import TenantTables
@@ -19,43 +17,41 @@ class Limiter:
         events_per_second_max: the limit of a tenant without its own.
         window_ms: length of the tumbling window.
         report_interval_ms: how often a burst that does not end is reported.
-        outbox: where reports go.
         metrics: where drops are counted.
     """
 
     def __init__(
-        self,
-        *,
-        events_per_second_max: int,
-        window_ms: int,
-        report_interval_ms: int,
-        feed: FeedWriter,
-        metrics: WorkerMetrics,
+        self, *, events_per_second_max: int, window_ms: int, report_interval_ms: int, metrics: WorkerMetrics
     ) -> None:
         self._window_ms = window_ms
         self._default_limit = self._per_window(events_per_second_max)
         self._report_interval_ms = report_interval_ms
-        self._feed = feed
         self._metrics = metrics
 
-    def admit(
-        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, commit_ms: int
-    ) -> bool:
-        """Count one event of a tenant; whether it is scored. The caller stores the tenant."""
+    def admit(self, tables: TenantTables, tenant_id: int, commit_ms: int) -> tuple[bool, BurstEnded | None]:
+        """Count one event of a tenant.
+
+        Returns:
+            Whether it is scored, and the report of a burst that ended before it.
+        """
+        tenant = tables.tenants.get(tenant_id)
+        if tenant is None:
+            tenant = TenantState()
         rate, limit = tenant.rate, self._limit(tenant)
         if rate.admitted < limit and commit_ms // self._window_ms <= rate.window:
             # What `admit` says of nearly every event, without its calls.
             tenant.rate = RateState(
                 rate.window, rate.admitted + 1, rate.dropped, rate.burst_window, rate.last_drop_window
             )
-            return True
+            tables.tenants.put(tenant_id, tenant)
+            return True, None
         tenant.rate, scored, report = admit(rate, commit_ms, limit, self._window_ms, self._report_interval_ms)
-        if report is not None:
-            self._report(batch, tables, tenant_id, tenant, report)
+        burst = None if report is None else self._ended(tables, tenant_id, tenant, report)
         if not scored:
             tables.bursting.add(tenant_id)
             self._metrics.count_rate_limited(tenant_id)
-        return scored
+        tables.tenants.put(tenant_id, tenant)
+        return scored, burst
 
     def due_ms(self, tables: TenantTables, tenant_id: int) -> int | None:
         """When the tenant's burst is over if no event of it comes until then; None where there is none."""
@@ -67,18 +63,17 @@ class Limiter:
             tables.bursting.discard(tenant_id)
         return due_ms
 
-    def report_due(self, batch: MicroBatch, tables: TenantTables, tenant_id: int) -> None:
-        """Report the tenant's burst, whose time (`due_ms`) has come, as of that time."""
+    def report_due(self, tables: TenantTables, tenant_id: int) -> BurstEnded | None:
+        """End the tenant's burst, whose time (`due_ms`) has come, as of that time."""
         due_ms, tenant = self.due_ms(tables, tenant_id), tables.tenants.get(tenant_id)
         if tenant is None or due_ms is None:
-            return
+            return None
         tenant.rate, report = advance(tenant.rate, due_ms, self._window_ms, self._report_interval_ms)
-        if report is not None:
-            self._report(batch, tables, tenant_id, tenant, report)
         tables.tenants.put(tenant_id, tenant)
+        return None if report is None else self._ended(tables, tenant_id, tenant, report)
 
     def next_report_ms(self, tables: TenantTables) -> int | None:
-        """When `tick` has something to do; None while no burst is open."""
+        """When the first open burst of any tenant is over, Unix milliseconds; None while there is none."""
         due = [
             report_due_ms(tenant.rate, self._window_ms)
             for tenant_id in tables.bursting
@@ -94,22 +89,6 @@ class Limiter:
     def _per_window(self, per_second: int) -> int:
         return 0 if per_second <= 0 else max(1, per_second * self._window_ms // 1000)
 
-    def _report(
-        self, batch: MicroBatch, tables: TenantTables, tenant_id: int, tenant: TenantState, report: BurstReport
-    ) -> None:
+    def _ended(self, tables: TenantTables, tenant_id: int, tenant: TenantState, report: BurstReport) -> BurstEnded:
         tables.bursting.discard(tenant_id)
-        window = iso_ms(report.window_start_ms)
-        record = RateLimited(
-            tenant_id=tenant_id,
-            seq=tenant.seq + 1,
-            id=record_id("rate_limit", str(tenant_id), report.window_start_ms, str(report.dropped)),
-            time=window,
-            epoch=self._feed.epoch,
-            source=SourcePosition("tenant", str(tenant_id), 0, window),
-            event_id=f"rate_limit:{tenant_id}:{report.window_start_ms}",
-            event_type="rate_limit",
-            dropped=report.dropped,
-            window=window,
-            limit=self._limit(tenant),
-        )
-        self._feed.feed(batch, tenant, record)
+        return BurstEnded(tenant_id, report.dropped, report.window_start_ms, self._limit(tenant))

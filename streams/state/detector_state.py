@@ -1,6 +1,6 @@
 """What the detectors remember, by entity: the tables behind their states.
 
-Detectors that read the same tables and keep the memory of the same kind of entity are a family. A family has one
+Detectors that read the same tables and keep state for the same kind of entity form a group. A group has one
 table; its value holds each detector's state under the detector's name, so that a detector may come or go without
 touching the others' states, and, where one of them finds absences, the time it waits for and the row it is about.
 What a baseline has learned is kept apart, in two tables of its detector: by entity, and shared by site and tenant.
@@ -39,21 +39,21 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GroupState(msgspec.Struct, omit_defaults=True):
-    """One entity's memory; the families' own types add a field a detector. Changed in place, then put."""
+    """One entity's states; each group's own type adds a field per detector. Changed in place, then put."""
 
     due_ms: int | None = None
-    """When the family's timer fires, Unix milliseconds of log time."""
+    """When the group's timer fires, Unix milliseconds of log time."""
     origin: Origin | None = None
 
 
 class DetectorGroup:
-    """The detectors that share a memory.
+    """The detectors that share a table.
 
     Args:
         tables: that they read.
-        entity: whose memory it is.
+        entity: the kind of entity that states are kept for.
         detectors: that run, in the registry's order; at most one finds absences.
-        known: all that ever keep something in this memory: what is switched off keeps its place.
+        known: all detectors that ever keep state in this table: one that is switched off keeps its field.
 
     Raises:
         ValueError: two detectors of it find absences, so that one time would not do.
@@ -87,7 +87,7 @@ class DetectorGroup:
 
 
 def detector_groups(detectors: Sequence[Detector] = DETECTORS) -> tuple[DetectorGroup, ...]:
-    """The families of these detectors, in the order of their first member.
+    """The groups of these detectors, in the order of their first member.
 
     Those of `Entity.NOTHING` have no states and no table.
     """

@@ -24,7 +24,7 @@ class SiteContext(msgspec.Struct, frozen=True):
     name: str | None
     client_id: int | None
     plans: Plans
-    """Table to the families that read it, each with its enabled detectors."""
+    """Table to the groups that read it, each with its enabled detectors."""
     policies: Mapping[str, Policy]
     """Detector to the policy that holds."""
     quality: DataQualityPolicy | None

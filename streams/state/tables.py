@@ -53,7 +53,7 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         entities("policy", PolicyState),
         TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the room bounds it
         msgspec.structs.replace(
-            entities("missed", int),  # tenant, reference and its id, to when it was told, Unix milliseconds
+            entities("missed", int),  # tenant, reference and its id, to when it was reported, Unix milliseconds
             key_type=tuple[int, str, int],
             expire_after_s=2 * worker.missing_told_interval_s,
         ),

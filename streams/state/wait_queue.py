@@ -14,7 +14,7 @@ TABLE = "waiting"
 
 
 class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
-    """One row change that waits, with all that is needed to judge it, or to bury it, after a restart."""
+    """One row change that waits, with all that is needed to judge it, or to make it a dead letter, after a restart."""
 
     due_ms: int
     """When it is judged without what it waits for; never before that of an earlier one of its tenant."""

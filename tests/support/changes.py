@@ -1,31 +1,21 @@
-"""Builds changes and micro-batches by hand: the outside of the scorer, as values."""
+"""Builds changes and micro-batches by hand: what goes into the worker's fold, as values."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from common.settings import WorkerSettings
+from common.settings import load_settings
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
 from contracts.rows import ROW_TYPES
 from contracts.topics import CAPTURED_TABLES, TopicNames
 from detectors.interface import Detector
 from detectors.registry import named
-from streams.detection.detector_runner import DetectorRunner
-from streams.detection.reference_wait import ReferenceWait
 from streams.engine.model import Entry
-from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.state.partition_state import PartitionState
 from streams.feed.breaker import DeadLetterBreaker
-from streams.feed.writer import FeedWriter, OutputLimits
-from streams.handlers.scored_row import BatchProcessor
-from streams.metrics import WorkerMetrics
-from streams.rate_limit.limiter import Limiter
-from streams.state.tables import TenantTables, table_specs
+from streams.testing import MemoryWorker
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NOW_US = int(NOW.timestamp() * 1e6)
@@ -83,64 +73,54 @@ def entries(changes: Iterable[Any]) -> list[Entry]:
 
 @dataclass
 class Worker:
-    """A scorer with the tables of one partition."""
+    """A worker of one partition in memory, given changes instead of records."""
 
     limit: int = 100
     window_ms: int = 1_000
     detectors: Sequence[Detector] = named(["wrong_person", "unauthorized_site"])
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
-    state: PartitionState = field(default_factory=lambda: PartitionState(table_specs(WorkerSettings())))
+    state: PartitionState | None = None
     timers_per_tick_max: int = 2_000
     run_max: int = 100
     tenants_min: int = 1
-    limits: OutputLimits = field(default_factory=OutputLimits)
+    worker: dict[str, Any] = field(default_factory=dict)
     reference_wait_ms: int = 0
     waiting_max: int = 1_000
-    batch: int = 0
-    wake_at_ms: int | None = None
-    ticked_ms: int = 0
-    late: int = 0
-    outputs: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        metrics = WorkerMetrics(CollectorRegistry())
-        sources = tuple(TOPICS.captured(table) for table in CAPTURED_TABLES)
-        outbox = FeedWriter(TOPICS, sources, "epoch", lambda: NOW_US / 1e6, metrics, self.limits)
-        self.scorer = BatchProcessor(
-            CAPTURED_TABLES,
-            DetectorRunner(self.detectors, self.policies, snapshot_settle_ms=2_000, absence_age_ms_max=86_400_000),
-            limiter=Limiter(
-                events_per_second_max=self.limit,
-                window_ms=self.window_ms,
-                report_interval_ms=60_000,
-                outbox=outbox,
-                metrics=metrics,
-            ),
-            waiting=ReferenceWait(self.reference_wait_ms, self.waiting_max, 3_600_000),
-            shifts_per_person_max=200,
-            timers_per_tick_max=self.timers_per_tick_max,
-            fuse=DeadLetterBreaker(
-                run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min
-            ),
-            outbox=outbox,
-            metrics=metrics,
+        overrides = {
+            "max_events_per_second": self.limit,
+            "rate_limit_window_ms": self.window_ms,
+            "policies": self.policies,
+            "timers_per_tick_max": self.timers_per_tick_max,
+            "reference_wait_ms": self.reference_wait_ms,
+            "waiting_events_per_tenant_max": self.waiting_max,
+        }
+        settings = load_settings(environ={})
+        settings = settings.model_copy(update={"worker": settings.worker.model_copy(update=overrides | self.worker)})
+        breaker = DeadLetterBreaker(
+            run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min
         )
+        self.memory = MemoryWorker(self.detectors, settings, breaker=breaker, clock=lambda: NOW_US / 1e6, epoch="epoch")
+        if self.state is not None:
+            self.memory.state = self.state
+        self.state = self.memory.state
+        self.outputs = self.memory.outputs
 
     def run(self, changes: Iterable[Any], *, tick_ms: int | None = None) -> list[Any]:
         """Process one micro-batch; returns the feed records that it wrote."""
-        return asyncio.run(self._run(list(changes), tick_ms))
-
-    async def _run(self, changes: list[Any], tick_ms: int | None) -> list[Any]:
-        self.batch += 1
-        batch = MicroBatch(0, self.batch, self.state, entries(changes), {}, tick_ms)
-        batch.ticked_ms = self.ticked_ms
-        self.scorer.process(batch, self.state.derived(TenantTables))
-        self.wake_at_ms = batch.wake_at_ms
-        self.ticked_ms = max(self.ticked_ms, batch.fired_ms)
-        self.late += batch.late
-        for topic, records in batch.outputs.items():
-            self.outputs.setdefault(topic, []).extend(records)
+        batch = self.memory.process(entries(changes), tick_ms=tick_ms)
         return [decode_feed_record(record.value or b"") for record in batch.outputs.get(FEED, [])]
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When a timer is due next, Unix milliseconds."""
+        return self.memory.wake_at_ms
+
+    @property
+    def late(self) -> int:
+        """Rows from before a timer that had fired already."""
+        return self.memory.late
 
     def feed(self) -> list[AnomalyDetected | TicketUpdated | RateLimited]:
         """Every feed record so far."""

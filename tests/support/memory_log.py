@@ -7,9 +7,11 @@ records only: what a transaction left behind that was not committed takes offset
 
 import asyncio
 import random
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from aiokafka.errors import ProducerFenced
@@ -134,9 +136,9 @@ class MemoryFetcher:
         first, end = self._log.first[place.topic, place.partition], self._log.ends[place.topic, place.partition]
         if offset < first:
             return Fetched([], first, end, 0)
-        there: list[Any] = [record for record in log if record.offset >= offset]
-        records = there[:count]
-        following = end if len(there) <= count else records[-1].offset + 1 if records else offset
+        start = bisect_left(log, offset, key=attrgetter("offset"))
+        records: list[Any] = log[start : start + count]
+        following = end if len(log) - start <= count else records[-1].offset + 1 if records else offset
         return Fetched(records, following, end, 100 * len(records))
 
     async def read(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[Any]:

@@ -323,13 +323,13 @@ export interface Authenticate {
   readonly type: "authenticate";
   readonly request_id?: string | number;
   readonly token: string;
-  readonly resume?: Position;
+  readonly resume?: ResumePosition;
   readonly client_ids?: readonly number[];
   readonly site_ids?: readonly number[];
 }
 
 /** Where a client stands in its tenant's feed: it has had everything up to `seq` of `epoch`. */
-export interface Position {
+export interface ResumePosition {
   readonly epoch: string;
   readonly seq: number;
 }

@@ -16,6 +16,7 @@ class MicroBatch:
     """
 
     __slots__ = (
+        "_processed",
         "entries",
         "fired_ms",
         "late",
@@ -24,7 +25,6 @@ class MicroBatch:
         "number",
         "outputs",
         "partition",
-        "processed",
         "repeats",
         "spans",
         "state",
@@ -64,7 +64,14 @@ class MicroBatch:
         self.outputs: dict[str, list[OutputRecord]] = {}
         self.wake_at_ms: int | None = None
         """When the agent wants a tick, Unix milliseconds; None: not before new records come."""
-        self.processed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._processed: asyncio.Future[None] | None = None
+
+    @property
+    def processed(self) -> asyncio.Future[None]:
+        """Done when the agent has processed it. Made when it is first asked for: a fold without a loop needs none."""
+        if self._processed is None:
+            self._processed = asyncio.get_running_loop().create_future()
+        return self._processed
 
     def emit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Append a record to an output topic, in the partition of the micro-batch."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from contracts.envelope import Change
 from detectors.registry import named
-from streams.state.tables import TenantTables
+from streams.detection.site_context_cache import SiteContextCache
+from streams.state.detector_state import detector_groups
 from tests.support.changes import Worker, change, check_in, shift
 
 
@@ -86,7 +87,7 @@ def test_a_wrong_site_is_told_with_its_id_and_what_was_right_of_it_is_kept() -> 
 
 
 def place_of(sut: Worker) -> Any:
-    return sut.scorer._runner.site_contexts.at(sut.state.derived(TenantTables), 1, 4)
+    return SiteContextCache(detector_groups(sut.detectors), sut.policies).at(sut.memory.tables, 1, 4)
 
 
 SQUARE = {"type": "Polygon", "coordinates": [[[11, 48], [11.01, 48], [11.01, 48.01], [11, 48.01], [11, 48]]]}

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.changes import FEED, NOW_US, Record, Worker
 
+from common.time import iso_us
 from contracts.envelope import ChangeDecoder
 from contracts.topics import CAPTURED_TABLES
 from streams.engine.model import Entry, UnreadableRecord
-from streams.feed.writer import iso_us
 from streams.intake.cdc_rows import CdcRowReader
 from streams.metrics import WorkerMetrics
 

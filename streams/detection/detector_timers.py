@@ -1,0 +1,196 @@
+"""The timers of the detectors that find absences: armed when a state changes, moved with policies and shifts, fired.
+
+Owns when a group's timer is due. Its state is in the group's table; the order of all timers is in `streams.state.timers`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from contracts.envelope import Change
+from detectors.finding_draft import FindingDraft
+from streams.detection.baselines import conclude
+from streams.detection.site_context_cache import SiteContextCache
+from streams.outcomes import AbsenceFound, Outcome, TimerFailed
+from streams.state.detector_state import DetectorGroup, EntityKey, GroupState, Origin
+from streams.state.site_context import SiteContext
+from streams.state.tables import TenantTables
+from streams.state.timers import Timer
+
+
+class Held(NamedTuple):
+    """What a group of detectors keeps of one entity."""
+
+    group: DetectorGroup
+    key: EntityKey
+    states: GroupState
+
+
+class DetectorTimers:
+    """Arms and fires timers.
+
+    Args:
+        groups: of the detectors that run, by name.
+        site_contexts: which policies hold where.
+        snapshot_settle_ms: how long after a snapshot's row was read its timer fires at the earliest, so that
+            the snapshot's later rows, which may say that all is well, are there.
+        absence_age_ms_max: a deadline that had passed so long before its row was first read is no news.
+    """
+
+    def __init__(
+        self,
+        groups: Mapping[str, DetectorGroup],
+        site_contexts: SiteContextCache,
+        *,
+        snapshot_settle_ms: int,
+        absence_age_ms_max: int,
+    ) -> None:
+        self._groups = groups
+        self._site_contexts = site_contexts
+        self._snapshot_settle_ms = snapshot_settle_ms
+        self._absence_age_ms_max = absence_age_ms_max
+
+    def rearm(
+        self, tables: TenantTables, held: Held, change: Change, context: SiteContext, *, learn_only: bool
+    ) -> Sequence[FindingDraft]:
+        """Set, move or drop the group's timer after its state changed.
+
+        Returns:
+            What is to be said of a time that had passed already when its row came: it is reported with the row.
+        """
+        group, _, states = held
+        detector: Any = group.absence
+        policy: Any = context.policies[detector.name]
+        due_ms = _due_ms(detector, getattr(states, detector.name), policy)
+        now_ms = change.commit_us // 1000
+        drafts: Sequence[FindingDraft] = ()
+        if due_ms is not None and due_ms <= now_ms:
+            if detector in group.baselines:
+                due_ms = now_ms + 1  # it concludes only when its timer fires
+            elif not learn_only:
+                after, drafts = detector.expire(getattr(states, detector.name), now_ms, policy)
+                setattr(states, detector.name, after)
+                due_ms = None if after is None else detector.due_ms(after, policy)
+            elif due_ms < now_ms - self._absence_age_ms_max:
+                due_ms = None
+        if due_ms is not None and change.snapshot:
+            due_ms = max(due_ms, now_ms + self._snapshot_settle_ms)
+        row: Any = change.row
+        site_id, person_id = getattr(row, "site_id", None), getattr(row, "person_id", None)
+        states.origin = Origin(change.table, row.id, change.lsn, change.commit_us, site_id, person_id)
+        _arm(tables, held, due_ms)
+        return drafts
+
+    def fire(self, tables: TenantTables, tenant_id: int, timer: Timer) -> Outcome | None:
+        """Let the tenant's first timer fire, which is this one.
+
+        Returns:
+            What was found, or that the detector raised; None where the policy says by now that it is not due yet,
+            or there is nothing to say.
+        """
+        tables.timers.take(tenant_id)
+        key = (tenant_id, timer.entity_id)
+        states = tables.detector_states[timer.table].data[key]
+        group = self._groups.get(timer.table)
+        due_ms, states.due_ms = states.due_ms, None
+        if due_ms is None or states.origin is None or group is None or group.absence is None:
+            tables.detector_states[timer.table].put(key, states)
+            return None
+        held = Held(group, key, states)
+        context = self._site_contexts.at(tables, tenant_id, states.origin.site_id)
+        policy: Any = context.policies[group.timed]
+        state = getattr(states, group.timed)
+        outcome = None
+        if state is not None and policy.enabled:
+            due_by_policy_ms = group.absence.due_ms(state, policy)
+            if due_by_policy_ms is not None and due_by_policy_ms > due_ms:
+                states.due_ms = due_by_policy_ms
+            else:
+                outcome = _expire(tables, held, due_ms, context, policy)
+        if states.due_ms is not None:
+            tables.timers.add(tenant_id, Timer(states.due_ms, timer.table, timer.entity_id))
+        keep(tables, held)
+        return outcome
+
+    def rearm_tenant(self, tables: TenantTables, tenant_id: int, detector: str) -> None:
+        """Move the tenant's timers of a detector to where its policies, which have changed, put them now."""
+        for group in self._groups.values():
+            absence: Any = group.absence
+            if absence is None or absence.name != detector:
+                continue
+            for key, states in list(tables.detector_states[group.name].data.items()):
+                state = getattr(states, detector)
+                if key[0] != tenant_id or state is None or states.origin is None:
+                    continue
+                context = self._site_contexts.at(tables, tenant_id, states.origin.site_id)
+                due_ms = _due_ms(absence, state, context.policies[detector])
+                if due_ms is None and absence in group.baselines:
+                    setattr(states, detector, None)  # what it does not count is not to be missed later
+                if due_ms != states.due_ms:
+                    held = Held(group, key, states)
+                    _arm(tables, held, due_ms)
+                    keep(tables, held)
+
+    def replan(self, tables: TenantTables, tenant_id: int, person_id: int) -> None:
+        """Move the timers that follow from a person's shifts, which have changed."""
+        key = (tenant_id, person_id)
+        for group in self._groups.values():
+            states = tables.detector_states[group.name].get(key) if group.planned else None
+            state = getattr(states, group.timed, None)
+            if states is None or state is None or states.origin is None:
+                continue
+            detector: Any = group.absence
+            policy = self._site_contexts.at(tables, tenant_id, states.origin.site_id).policies[group.timed]
+            after = detector.replan(state, tables.shifts.get(key) or (), policy)
+            if after is not state:
+                setattr(states, group.timed, after)
+                held = Held(group, key, states)
+                _arm(tables, held, _due_ms(detector, after, policy))
+                keep(tables, held)
+
+
+def keep(tables: TenantTables, held: Held) -> None:
+    """Put the states into their table; an entity of which nothing is left is deleted."""
+    group, key, states = held
+    table = tables.detector_states[group.name]
+    if states.due_ms is None and all(getattr(states, name) is None for name in group.state_names):
+        table.delete(key)
+    else:
+        table.put(key, states)
+
+
+def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext, policy: Any) -> Outcome | None:
+    """Ask the detector what it has to say now that its time has come, and when it wants to be asked again."""
+    group, key, states = held
+    detector: Any = group.absence
+    state = getattr(states, detector.name)
+    try:
+        if detector in group.baselines:
+            after, drafts = conclude(tables, key, detector, state, due_ms, context, policy)
+        else:
+            after, drafts = detector.expire(state, due_ms, policy)
+    except Exception as error:  # noqa: BLE001 - R3.9; its timer is dropped, or it would raise for ever
+        return TimerFailed(key[0], detector.name, type(error).__name__)
+    setattr(states, detector.name, after)
+    again_ms = None if after is None else detector.due_ms(after, policy)
+    if again_ms is not None and detector in group.baselines:
+        states.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also where several are over
+    elif again_ms is not None and again_ms > due_ms:
+        states.due_ms = again_ms
+    if not drafts:
+        return None
+    origin: Any = states.origin
+    person = None if origin.person_id is None else tables.persons.get((key[0], origin.person_id))
+    return AbsenceFound(key[0], detector.name, due_ms, origin, context, person.name if person else None, drafts)
+
+
+def _arm(tables: TenantTables, held: Held, due_ms: int | None) -> None:
+    group, (tenant_id, entity_id), states = held
+    if due_ms != states.due_ms:
+        states.due_ms = due_ms
+        if due_ms is not None:
+            tables.timers.add(tenant_id, Timer(due_ms, group.name, entity_id))
+
+
+def _due_ms(detector: Any, state: Any, policy: Any) -> int | None:
+    """When an absence detector has something to say; None where it waits for nothing, or is switched off."""
+    return detector.due_ms(state, policy) if state is not None and policy.enabled else None

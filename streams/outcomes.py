@@ -1,0 +1,105 @@
+"""What may follow from an input: the values that handlers return and `streams.feed` writes. No behaviour.
+
+An outcome is complete: names and sites are looked up when it happens, so that writing it needs no table.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Self, TypeAlias
+
+import msgspec
+
+from contracts.envelope import Change
+from contracts.rows import Ticket
+from detectors.finding_draft import FindingDraft
+from streams.engine.model import Entry
+from streams.state.detector_state import Origin
+from streams.state.entities import SiteState
+from streams.state.site_context import SiteContext
+
+
+class FindingRaised(NamedTuple):
+    """Something is wrong with a row change."""
+
+    entry: Entry
+    change: Change
+    context: SiteContext
+    site_id: int | None
+    person_id: int | None
+    person_name: str | None
+    drafts: Sequence[FindingDraft]
+
+
+class AbsenceFound(NamedTuple):
+    """Something did not happen in time."""
+
+    tenant_id: int
+    detector: str
+    due_ms: int
+    """When it should have happened, Unix milliseconds of log time."""
+    origin: Origin
+    context: SiteContext
+    person_name: str | None
+    drafts: Sequence[FindingDraft]
+
+
+class TicketStatusChanged(NamedTuple):
+    """A ticket's row was updated and its status is another one now."""
+
+    entry: Entry
+    change: Change
+    before: Ticket
+    after: Ticket
+    site: SiteState | None
+
+
+class BurstEnded(NamedTuple):
+    """A burst over a tenant's rate limit is over, or has gone on for the report interval."""
+
+    tenant_id: int
+    dropped: int
+    """Events that were not scored."""
+    window_start_ms: int
+    """Start of its first window, Unix milliseconds of log time."""
+    limit: int
+    """Events per window that are scored."""
+
+
+class EventClean(msgspec.Struct, frozen=True, gc=False):
+    """An event was scored and nothing is wrong with it. Nearly every event ends so: the cheapest object that has names."""
+
+    tenant_id: int
+    event_id: str
+    event_type: str
+    site_id: int | None
+    client_id: int | None
+    commit_us: int
+
+
+class RecordFailed(NamedTuple):
+    """A record could not be read, or made a handler or a detector raise: it becomes a dead letter."""
+
+    entry: Entry
+    detector: str
+    """Which part gave up: `decode`, a detector's name, or the table whose handler it was."""
+    reason: str
+    exception_class: str
+
+    @classmethod
+    def by(cls, entry: Entry, detector: str, error: Exception) -> Self:
+        """What the exception says of the record."""
+        return cls(entry, detector, str(error), type(error).__name__)
+
+
+class TimerFailed(NamedTuple):
+    """A detector raised at its timer; there is no record to set aside, since its row was judged long ago."""
+
+    tenant_id: int
+    detector: str
+    exception_class: str
+
+
+FeedOutcome: TypeAlias = FindingRaised | AbsenceFound | TicketStatusChanged | BurstEnded
+"""Outcomes that become a message of the operators' feed."""
+Outcome: TypeAlias = FeedOutcome | EventClean | RecordFailed | TimerFailed
+Outcomes: TypeAlias = Iterable[Outcome]
+NONE: tuple[Outcome, ...] = ()

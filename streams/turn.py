@@ -1,0 +1,19 @@
+"""The micro-batch that is being processed, and the tables of its partition: what every handler is given.
+
+Owns nothing of its own; it is made for one micro-batch and dropped with it.
+"""
+
+from streams.engine.partition.micro_batch import MicroBatch
+from streams.state.tables import TenantTables
+
+
+class Turn:
+    """One micro-batch in the hands of the application."""
+
+    __slots__ = ("batch", "failed", "tables")
+
+    def __init__(self, batch: MicroBatch, tables: TenantTables) -> None:
+        self.batch = batch
+        self.tables = tables
+        self.failed: set[int] = set()
+        """The `id`s of the entries that became dead letters."""
