@@ -32,7 +32,7 @@ from gateway.kafka.kafka_clients import KafkaClients
 from gateway.lifetime import run_parts
 from gateway.session.replies import iso
 from gateway.sockets.connection_shell import ConnectionShell
-from gateway.sockets.gateway_connection import ConnectionLimits, GatewayConnection, socket_address
+from gateway.sockets.gateway_connection import Connections, GatewayConnection, socket_address
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import HttpReply, text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
@@ -87,7 +87,7 @@ class GatewayServer:
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
         self._open_connections: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(limits.heartbeat_interval_s)
-        self._connection_limits = ConnectionLimits(
+        self._connections = Connections(
             self._limits.handshakes_max, self._limits.control_frames_per_minute_max, parts.metrics
         )
         self._connect_rates = ConnectRates(self._limits, time.monotonic())
@@ -163,7 +163,7 @@ class GatewayServer:
             later = {"Retry-After": str(denial.retry_after_s)}
             return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
         # Counted here and not when the handshake is done: many handshakes at once would all find room.
-        self._connection_limits.accepted.add(connection)
+        self._connections.accepted.add(connection)
         return None
 
     def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
@@ -175,12 +175,12 @@ class GatewayServer:
         readiness = self._parts.readiness
         if not readiness.admits:
             return Denial("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._connection_limits.accepted) >= self._limits.connections_max:
+        if len(self._connections.accepted) >= self._limits.connections_max:
             return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._connect_rates.take(address, time.monotonic())
 
     def _new_connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return GatewayConnection(protocol, server, self._connection_limits, **options)
+        return GatewayConnection(protocol, server, self._connections, **options)
 
     def _refuse(self, connection: ServerConnection, kind: str, reply: HttpReply) -> Response:
         self._parts.metrics.refused.labels(kind).inc()
@@ -196,7 +196,7 @@ class GatewayServer:
             return  # cannot be: `_response` lets nothing else through, and `_new_connection` makes nothing else
         sink = SocketSink(connection, self._limits.close_timeout_s, self._closing, self._parts.metrics)
         shell = self._parts.new_shell(sink, endpoint)
-        connection.on_drained = shell.drained
+        self._connections.shells[connection] = shell
         opened = _OpenConnection(sink, shell)
         self._open_connections.add(opened)
         self._parts.metrics.sockets.set(len(self._open_connections))
@@ -210,9 +210,10 @@ class GatewayServer:
                 await shell.receive(await connection.recv())
             await connection.wait_closed()
         except ConnectionClosed:
-            pass  # by whom and why is in the log already, or is the client's affair
+            pass  # the gateway's own closing is in the log already, the client's need not be
         finally:
             shell.disconnected()
+            self._connections.shells.pop(connection, None)
             self._open_connections.discard(opened)
             self._parts.metrics.sockets.set(len(self._open_connections))
             self._gc_tuning.connection_gone(len(self._open_connections))
@@ -228,7 +229,7 @@ class GatewayServer:
                 connection.shell.heartbeat(now)
 
     async def _drain(self) -> None:
-        """Take no new connections, close all, wait for them as long as the settings say."""
+        """Take no new connections, close all, wait for them for `gateway.drain_s_max`."""
         server = self._server
         if server is None:  # stopped before it was ready
             return

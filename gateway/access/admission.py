@@ -1,6 +1,6 @@
 """Whether one more connection is accepted: how fast clients may connect, and how many each user and tenant may have.
 
-Pure: values in, values out, the clock is the caller's. Counts for this process only. Never says who somebody is.
+Pure: values in, values out, the clock is the caller's. Counts for this process only. Never decides who somebody is.
 """
 
 import math
@@ -16,7 +16,7 @@ from gateway.access.client_address import rate_key
 K = TypeVar("K")
 
 _SPREAD_S_MAX = 60.0
-"""How far ahead clients who came too fast are spread."""
+"""Over how long clients who came too fast are spread."""
 FULL_RETRY_AFTER_S = 2
 
 
@@ -36,7 +36,7 @@ class Denial:
 
 
 class TokenBucket:
-    """A token bucket that also tells those it refuses when to come back: each at a time of its own.
+    """A token bucket that also gives those it refuses a time to come back, each another one.
 
     Args:
         per_s: how fast it refills.
@@ -104,7 +104,7 @@ class ConnectRates:
 
     def take(self, address: str, now: float) -> Denial | None:
         """A handshake from an address; why it is not accepted, where it came too fast."""
-        # The address's own rate first: who is refused for that takes nothing from the others.
+        # The address's own rate first: clients that are refused for that take nothing from the others.
         if not is_loopback(address):
             wait_s = self._bucket(rate_key(address), now).take(now)
             if wait_s:
@@ -150,7 +150,7 @@ class ConnectionCounts:
         return len(self._users) + len(self._tenants)
 
     def take(self, tenant_id: int, subject: str) -> Denial | None:
-        """Count one more connection, or say why there can be none."""
+        """Count one more connection; why there can be none, where the limit is reached."""
         retry_after_s = ADVICE[CloseCode.TRY_AGAIN_LATER].delay_s_min
         if self._users[tenant_id, subject] >= self._per_user_max:
             return Denial("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
@@ -161,7 +161,7 @@ class ConnectionCounts:
         return None
 
     def release(self, tenant_id: int, subject: str) -> None:
-        """A connection that was counted is gone."""
+        """A connection that was counted was closed."""
         _decrement(self._users, (tenant_id, subject))
         _decrement(self._tenants, tenant_id)
 

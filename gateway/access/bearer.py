@@ -1,4 +1,4 @@
-"""Who a verified token says its bearer is, and what the bearer may see and do.
+"""The bearer of a verified token, and what the bearer may see and do.
 
 Owns the capabilities and what the claims mean; `_limits` alone decides which clients and sites they show, and it fails
 closed. Pure. That a token is genuine is checked by `gateway.access.tokens`.
@@ -136,7 +136,7 @@ def bearer_of(payload: Mapping[str, Any], auth: AuthSettings) -> Bearer:
 
 @lru_cache(maxsize=_SHARED_MAX)
 def _shared(capabilities: frozenset[str]) -> frozenset[str]:
-    """The same set for all who may do the same: thousands of equal ones are a good part of idle connections' memory."""
+    """One set for all with the same capabilities: thousands of equal ones are a good part of idle connections' memory."""
     return capabilities
 
 

@@ -95,7 +95,7 @@ class Revocations:
 
 
 class RevocationView(TopicView[Revocations]):
-    """Keeps the revocations as the log says, and ends the connections of revoked tokens.
+    """The revocations by the log; closes the connections of revoked tokens.
 
     Args:
         settings: of the process.
@@ -144,7 +144,7 @@ class RevocationView(TopicView[Revocations]):
             fold.forget(self._clock())
 
     def caught_up(self) -> None:
-        """What was folded counts from here on, also for those who are connected."""
+        """What was folded counts from here on, also for connections that are open."""
         floor = self.current.floor
         super().caught_up()
         self.current.forget(self._clock())

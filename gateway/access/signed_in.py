@@ -33,7 +33,7 @@ class SignedIn:
 
     Args:
         counts: how many connections each user and tenant has.
-        metrics: count who is sent away.
+        metrics: count connections that are refused.
     """
 
     def __init__(self, counts: ConnectionCounts, metrics: GatewayMetrics) -> None:
@@ -60,7 +60,7 @@ class SignedIn:
         self._bearers[connection] = bearer
 
     def leave(self, connection: SignedInConnection) -> None:
-        """A connection is gone; one that has not signed in changes nothing."""
+        """A connection was closed; one that has not signed in changes nothing."""
         bearer = self._bearers.pop(connection, None)
         if bearer is not None:
             self._counts.release(bearer.tenant_id, bearer.subject)

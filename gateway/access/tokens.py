@@ -83,7 +83,7 @@ class TokenVerifier:
 
     async def _public_key(self, keys: Keys, token: str) -> jwt.PyJWK:
         header = jwt.get_unverified_header(token)
-        if header.get("alg") != self._auth.algorithm:  # before the key set is asked: a forger costs no fetch
+        if header.get("alg") != self._auth.algorithm:  # before the key set is fetched: a forger must not cause one
             raise jwt.InvalidAlgorithmError
         kid = header.get("kid")
         return await keys.key(kid if isinstance(kid, str) else None)
@@ -104,7 +104,7 @@ def mint_token(
     Args:
         auth: the settings of the gateway that shall accept it.
         tenant_id: the tenant; None makes a token without one, which the gateway refuses.
-        user: who acts, the `sub` claim.
+        user: the `sub` claim.
         capabilities: such as `noc:view`.
         clients: the clients that the bearer may see; None leaves the claim out, which with `sites` left out
             too shows no client's records unless `noc:view_all_clients` is among the capabilities.

@@ -45,7 +45,7 @@ class DeliveryWriter:
         self._publish = publish
         self._interval_s = interval_s
         self._due: Iterator[ReceiptBatch] = iter(())
-        """What is being written: a stop in the middle goes on with it."""
+        """What is being written: a stop in between writes the rest."""
 
     async def run(self) -> None:
         """Write until cancelled."""

@@ -70,7 +70,7 @@ class AuditOutlet(Outlet[AuditRecord]):
     def lost(self, record: AuditRecord, why: str) -> None:
         """Log a record that will never be written."""
         self.counter.labels("log_only").inc()
-        # Logs hold nothing personal: who it was is known from the connection and the correlation id only.
+        # Logs hold nothing personal: the connection and the correlation id lead to the user.
         shown = {
             "time": record.time,
             "action": record.action,

@@ -55,7 +55,7 @@ class _Pending:
 
     runs: RecipientRuns = field(default_factory=RecipientRuns)
     singles: dict[int, int] = field(default_factory=dict)
-    """Seq to how often it was written to one connection: for those who filter, one after the other."""
+    """Seq to how often it was written to a single connection: those with filters are written one by one."""
     changed: set[Recipient] = field(default_factory=set)
     left: list[Reach] = field(default_factory=list)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Receipts:
         publish: takes records that are ready before their interval is over.
         metrics: count marks.
         ranges_max: ranges and marks of one tenant that are gathered.
-        positions_interval_s: how often it is recorded how far a connection has come that does not say so itself.
+        positions_interval_s: how often the progress of connections is recorded that do not report it themselves.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Receipts:
         self._recipients.add(recipient)
 
     def left(self, recipient: Recipient) -> None:
-        """A connection is gone; a second time does nothing."""
+        """A connection was closed; a second time does nothing."""
         if not recipient.present:
             return
         recipient.present = False
@@ -153,7 +153,7 @@ class Receipts:
         self._publish_when_full(recipient.tenant_id, pending)
 
     def received(self, recipient: Recipient, seq: int) -> None:
-        """A client says that it has had everything up to a seq; more than it was written is not believed."""
+        """A client reports that it has had everything up to a seq; more than it was written is not believed."""
         if not recipient.present:
             return  # it has left, or the log is another one and it is being sent away
         seq = min(seq, self._written(recipient))
@@ -164,8 +164,8 @@ class Receipts:
     def seen(self, recipient: Recipient, ids: Iterable[str], now: float) -> None:
         """A person has looked at messages.
 
-        What the token does not show is passed over without a word, and so is what this gateway does not know: the
-        sender learns nothing about ids of others.
+        Ids that the token does not show are passed over silently, and so are those that this gateway does not know:
+        the sender learns nothing about findings of others.
         """
         tenant_id, user = recipient.tenant_id, recipient.subject
         allowed = recipient.subscriber.scope.widened()
@@ -185,7 +185,7 @@ class Receipts:
     # --- the records -----------------------------------------------------------------------------
 
     def note_positions(self, *, everybody: bool = False) -> None:
-        """Note how far connections have come that do not say so; once a second, each time another part of them.
+        """Note the progress of connections that do not report it; once a second, each time of another part of them.
 
         Args:
             everybody: all of them now.
@@ -223,7 +223,7 @@ class Receipts:
                 self._publish(batch)
 
     def _written(self, recipient: Recipient) -> int:
-        # A client that goes back to a position is written again what it had: it had it all the same.
+        # A client that goes back to a position is written again what it had before; its progress stays.
         recipient.written = max(recipient.written, self._hub.reached(recipient.subscriber))
         return recipient.written
 

@@ -16,13 +16,13 @@ from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 
 _EARLY_MAX = 1_000
-"""Findings that this gateway has not read yet, of which others have recorded who has looked at them."""
+"""Findings with marks of other gateways that this gateway has not read yet."""
 _EARLY_MARKS_MAX = 20
 """Of one such finding."""
 
 
-class _Place(NamedTuple):
-    """Where a finding is: decides who may see it."""
+class _Visibility(NamedTuple):
+    """The client and site of a finding, which decide who may see it."""
 
     client_id: int | None
     site_id: int | None
@@ -43,7 +43,7 @@ class SeenFindings:
         self._unseen = unseen
         self._metrics = metrics
         self._ids_max = ids_max
-        self._known: dict[tuple[int, str], _Place] = {}
+        self._known: dict[tuple[int, str], _Visibility] = {}
         """By tenant and id."""
         self._early: dict[tuple[int, str], list[SeenMark]] = {}
 
@@ -62,7 +62,7 @@ class SeenFindings:
                 continue
             for finding in record.findings:
                 key = (record.tenant_id, finding.id)
-                self._known[key] = _Place(record.client_id, record.site_id)
+                self._known[key] = _Visibility(record.client_id, record.site_id)
                 if finding.severity is Severity.CRITICAL:
                     self._unseen.add(
                         record.tenant_id,
@@ -80,8 +80,8 @@ class SeenFindings:
 
     def visible(self, tenant_id: int, identifier: str, scope: Scope) -> bool:
         """Whether a finding is known and a subscription shows it."""
-        place = self._known.get((tenant_id, identifier))
-        return place is not None and scope.shows(place.client_id, place.site_id)
+        found = self._known.get((tenant_id, identifier))
+        return found is not None and scope.shows(found.client_id, found.site_id)
 
     def mark(self, tenant_id: int, mark: SeenMark) -> None:
         """Somebody has looked at a finding; of a CRITICAL one all are notified who may see it."""

@@ -41,7 +41,7 @@ class SeenMarks(RecordHandler):
         self._take_marks = take_marks
         self._failing = False
 
-    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - nobody asks how far it is
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - there is no lag to show
         """Pass on the marks of other gateways."""
         for records in polled.values():
             for record in records:

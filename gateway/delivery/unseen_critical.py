@@ -1,4 +1,4 @@
-"""CRITICAL messages that somebody has to look at: who has, and when to send a notice that nobody did.
+"""CRITICAL messages that somebody has to look at: who did, and when to send a notice that nobody did.
 
 Values in, notices out; the clock is passed in. Bounded per tenant: the newest messages are watched.
 """
@@ -28,7 +28,7 @@ class CriticalLimits:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the subscribers of a tenant are sent who may see the message that it is about."""
+    """Is sent to the subscribers of a tenant who may see the message that it is about."""
 
     tenant_id: int
     client_id: int | None

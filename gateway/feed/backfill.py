@@ -2,7 +2,7 @@
 
 Reads: one partition of `noc.anomalies`, backwards in growing steps, in a thread. Guarantee: everything that was asked
 for, each number once and as the readers' rule would show it, or the reason why not. On failure of the broker: the
-reason is `unavailable`, and the next one who asks connects anew.
+reason is `unavailable`, and the next read connects anew.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from gateway.kafka.kafka_clients import KafkaClients
 _POLL_S = 0.5
 _CONSUME_MAX = 500
 _STEP_MIN = 2_000
-"""Offsets that the first step goes back."""
+"""Offsets that the first step covers."""
 _PAUSE_S = 0.001
 """After each part, so that the live feed gets the interpreter."""
 

@@ -94,7 +94,7 @@ class CatchUp:
         self._turns: deque[Subscriber] = deque()
         self._waiting_for_turn: set[Subscriber] = set()
         self._work = asyncio.Event()
-        # Rendered once for all who come back in the same storm.
+        # Rendered once for all clients that come back in the same storm.
         self._rendered: OrderedDict[tuple[int, int], FeedEntry] = OrderedDict()
 
     def start(self, subscriber: Subscriber, cursor: int, backlog: Backlog | None = None) -> None:

@@ -44,7 +44,7 @@ class FeedHandler(RecordHandler):
         metrics: GatewayMetrics,
     ) -> None:
         names = TopicNames(kafka.topic_prefix)
-        # Nobody is interested in clean events of the past; the feed's tail tells the positions.
+        # Clean events of the past interest nobody; the feed's tail gives the positions.
         super().__init__({names.anomalies: ReadFrom(newest=tail_records_max), names.processed: ReadFrom(newest=0)})
         self._anomalies_topic = names.anomalies
         self._broker = kafka.bootstrap_servers
@@ -125,11 +125,12 @@ class FeedHandler(RecordHandler):
 
     def _feed_entries(self, partition: int, records: Iterable[ConsumerRecord]) -> list[FeedEntry]:
         decode = self._decoder.anomaly
-        found = (
-            decode(partition, record.offset, record.headers, record.value or b"", record.timestamp)
-            for record in records
-        )
-        return [entry for entry in found if entry is not None]
+        found: list[FeedEntry] = []
+        for record in records:
+            entry = decode(partition, record.offset, record.headers, record.value or b"", record.timestamp)
+            if entry is not None:
+                found.append(entry)
+        return found
 
     def _publish_processed(self, partition: int, records: Iterable[ConsumerRecord]) -> None:
         for record in records:

@@ -111,5 +111,5 @@ class History:
 
 
 def _from(records: deque[StoredRecord], first: int) -> Iterator[StoredRecord]:
-    # A deque finds an index near either end quickly, and most who read on are near the newest end.
+    # A deque finds an index near either end quickly, and most readers are near the newest end.
     return (records[index] for index in range(first, len(records)))

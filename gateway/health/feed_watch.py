@@ -19,7 +19,7 @@ class Symptoms:
 
     kafka_answers: bool = True
     gateway_reads: bool = True
-    """The feed's past is read back."""
+    """What the log held at the start is read."""
     gateway_lag_records: int = 0
     gateway_lag_seconds: float = 0.0
     worker_serves: bool | None = None

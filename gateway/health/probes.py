@@ -1,6 +1,6 @@
 """Asks the other components how they are: the workers' probes, Connect's REST interface, a `SELECT 1`.
 
-Each question is bounded in time and size and never fails: who does not answer has not answered. Only reads, and
+Each probe is bounded in time and size and never fails: it returns that there was no answer. Only reads, and
 keeps nothing of the answers but numbers and states.
 """
 

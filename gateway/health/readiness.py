@@ -1,7 +1,7 @@
 """Whether this gateway is ready for traffic, and what it knows of the feed by reading it.
 
-Owns which parts have to be read before anybody may connect. Asks only this process: the other components are asked by
-`gateway.health.health_watch`.
+Owns which topics have to be read before anybody may connect. Looks at this process only: the other components are
+probed by `gateway.health.health_watch`.
 """
 
 from collections.abc import Mapping

@@ -44,7 +44,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The process that answers."""
     version: str
     checked_age_s: float | None
-    """Since the other components were last asked."""
+    """Since the other components were last probed."""
     feed: Mapping[str, object]
     """What was announced to clients last about the feed: see `feed_status` of the protocol."""
     components: Mapping[str, Component]
@@ -75,7 +75,7 @@ class FeedReading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReading:
-    """What the workers said, added up."""
+    """The workers' answers, added up."""
 
     asked: int
     answered: int
@@ -89,7 +89,7 @@ class WorkerReading:
 
 @dataclass(frozen=True, slots=True)
 class ConnectReading:
-    """What Kafka Connect said of the connector."""
+    """Kafka Connect's answer about the connector."""
 
     answers: bool
     registered: bool = False
@@ -104,7 +104,7 @@ class ConnectReading:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReading:
-    """What PostgreSQL said to the capture role."""
+    """PostgreSQL's answer to the capture role."""
 
     answers: bool
     slot_active: bool | None = None
@@ -175,7 +175,7 @@ def worker_component(
 def connect_component(
     reading: ConnectReading | None, database: DatabaseReading | None, restarts_seen: int
 ) -> Component:
-    """Kafka Connect and the connector's task; a slot that nobody reads says that it does not capture."""
+    """Kafka Connect and the connector's task; where nobody reads the slot nothing is captured."""
     if reading is None:
         return Component(state=State.UNKNOWN, detail="gateway.connect_url is not set")
     if not reading.answers:

@@ -53,7 +53,7 @@ class KafkaClients:
         )
 
     def search_consumer(self) -> Consumer:
-        """A consumer for a thread that looks something up in one partition; tells where a partition ends."""
+        """A blocking consumer for looking something up in one partition; it reports the end of a partition."""
         return Consumer(
             librdkafka_config(self.kafka)
             | {
@@ -90,7 +90,7 @@ class KafkaClients:
     def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
         """Those of the topics that exist, by name.
 
-        Blocks. The asyncio client knows only the topics that it is subscribed to, so another client is asked.
+        Blocks. The asyncio client knows only the topics that it is subscribed to, so another client is used.
 
         Raises:
             WatchfloorError: no broker answers.

@@ -47,7 +47,7 @@ class TopicView(RecordHandler, Generic[F]):
         self._next = self.new_fold()
         return False
 
-    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - nobody asks how far a view is
+    def take(self, polled: Polled, lag: Mapping[str, int]) -> None:  # noqa: ARG002 - a view has no lag to show
         """Fold records, in the order of each partition."""
         for records in polled.values():
             for record in records:

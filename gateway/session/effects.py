@@ -45,7 +45,7 @@ class Subscribe:
     resume: ResumePosition | None = None
     request_id: OptionalRequestId = UNSET
     announce: bool = False
-    """Answer with `subscribed`, which says from where on the scope is shown."""
+    """Answer with `subscribed`, which names the seq from which on the scope is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Rewind:
 
 @dataclass(frozen=True, slots=True)
 class NoteReceived:
-    """The client says that it has had everything up to `seq`."""
+    """The client reports that it has had everything up to `seq`."""
 
     seq: int
 

@@ -21,7 +21,7 @@ class SlidingMinute:
 
     So no stretch of 60 seconds, wherever it begins, holds more than the limit; an allowance that refills evenly
     would let nearly twice as many through in its first minute. Memory: eight bytes a message of the last minute, at
-    most the limit; a connection that has said nothing has none, and thousands say nothing.
+    most the limit; a connection that has sent nothing has none, and thousands send nothing.
 
     Args:
         per_minute_max: messages in any 60 seconds, both ends included.
@@ -41,10 +41,10 @@ class SlidingMinute:
             taken = self._taken = array("d")
         if taken:
             now = max(now, taken[-1])
-            gone = 0
-            while gone < len(taken) and now - taken[gone] > _MINUTE_S:
-                gone += 1
-            del taken[:gone]
+            over = 0
+            while over < len(taken) and now - taken[over] > _MINUTE_S:
+                over += 1
+            del taken[:over]
         if len(taken) >= self._per_minute_max:
             return False
         taken.append(now)

@@ -1,7 +1,7 @@
 """One connection's shell: carries out its session's effects on its sink, the verifier and the hub.
 
 Owns the timer of the session and the log lines about it. Knows no WebSocket library: `gateway.server` gives it a sink.
-Never logs a token, a name or what a message said.
+Never logs a token, a name or the text of a message.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ from gateway.session.replies import iso
 
 
 class ConnectionSink(Sink, Protocol):
-    """A connection's sink, which also says whose it is."""
+    """A connection's sink that also knows the connection's id and the client's address."""
 
     @property
     def id(self) -> str:
@@ -77,7 +77,7 @@ class ConnectionShell:
         services: what it shares with the others.
         session: its protocol.
         sink: its socket's writing side.
-        endpoint: what it asked for.
+        endpoint: that the client asked for.
     """
 
     __slots__ = (
@@ -146,7 +146,7 @@ class ConnectionShell:
         self._set_timer()
 
     def disconnected(self) -> None:
-        """The connection is gone."""
+        """The connection was closed, by whichever side."""
         self._gone = True
         self._services.signed_in.leave(self)
         if self._timer is not None:

@@ -4,7 +4,6 @@ Owns the connection class that the WebSocket library is given.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ from websockets.server import ServerProtocol
 
 from contracts.messages import CloseCode
 from gateway.metrics import GatewayMetrics
+from gateway.sockets.connection_shell import ConnectionShell
 
 _log = structlog.get_logger(__name__)
 
@@ -23,14 +23,14 @@ _MINUTE_S = 60.0
 
 
 def socket_address(connection: ServerConnection) -> str:
-    """Address of the other side of a socket; empty where it is gone."""
+    """Address of the other side of a socket; empty where it is closed."""
     address = connection.remote_address
     return str(address[0]) if address else ""
 
 
 @dataclass(slots=True)
-class ConnectionLimits:
-    """The sockets of a gateway, and the limits of one of them."""
+class Connections:
+    """The connections of a gateway, however far they came, and the limits of one of them."""
 
     handshakes_max: int
     control_frames_per_minute_max: int
@@ -39,6 +39,8 @@ class ConnectionLimits:
     """Connections that were let in."""
     handshakes: dict[ServerConnection, None] = field(default_factory=dict)
     """Those that have not had their answer, the oldest first."""
+    shells: dict[ServerConnection, ConnectionShell] = field(default_factory=dict)
+    """Of those whose handshake is done."""
 
     def opened(self, connection: ServerConnection) -> None:
         """A socket was opened. Where too many send nothing, the one that has sent nothing for longest is closed.
@@ -54,7 +56,7 @@ class ConnectionLimits:
 
 
 class GatewayConnection(ServerConnection):
-    """A connection that is counted until its socket is gone, however far its handshake came.
+    """A connection that is counted until its socket is closed, however far its handshake came.
 
     Also knows when it last received something, and when its socket has room again; and bounds what the library leaves
     open: how many handshakes are under way, how many control frames come, how long a failed connection may linger.
@@ -62,34 +64,33 @@ class GatewayConnection(ServerConnection):
     Args:
         protocol: of the library.
         server: of the library.
-        limits: shared by all connections.
+        connections: of the gateway, this one among them.
         options: of the library.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Server, connections: Connections, **options: Any) -> None:
         super().__init__(protocol, server, **options)
-        # Nearly always empty, and an empty deque takes 600 bytes; the library appends, removes and goes over it.
+        # Nearly always empty, and an empty deque takes 600 bytes; the library only appends, removes and iterates.
         self.drain_waiters = []  # type: ignore[assignment]
-        self._limits = limits
+        self._connections = connections
         self._controls = 0
         self._controls_since = self.loop.time()
         self._end: asyncio.TimerHandle | None = None
         self.received_at = self.loop.time()
-        self.on_drained: Callable[[], None] | None = None
         self.address: str | None = None
         """Of the client, where a trusted proxy named it; None is that of the socket."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket was opened."""
         super().connection_made(transport)
-        self._limits.opened(self)
+        self._connections.opened(self)
 
     async def handshake(self, *arguments: Any, **options: Any) -> None:
         """Shake hands; however that ends, it is not under way any more."""
         try:
             await super().handshake(*arguments, **options)
         finally:
-            self._limits.handshakes.pop(self, None)
+            self._connections.handshakes.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
         """Something was received, be it a pong."""
@@ -108,14 +109,14 @@ class GatewayConnection(ServerConnection):
     def resume_writing(self) -> None:
         """The socket has room again."""
         super().resume_writing()
-        if self.on_drained is not None:
-            self.on_drained()
+        shell = self._connections.shells.get(self)
+        if shell is not None:
+            shell.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
-        self._limits.accepted.discard(self)
-        self._limits.handshakes.pop(self, None)
-        self.on_drained = None
+        """The socket is closed."""
+        self._connections.accepted.discard(self)
+        self._connections.handshakes.pop(self, None)
         if self._end is not None:
             self._end.cancel()
         super().connection_lost(exc)
@@ -125,11 +126,11 @@ class GatewayConnection(ServerConnection):
         if self.received_at - self._controls_since > _MINUTE_S:
             self._controls_since, self._controls = self.received_at, 0
         self._controls += 1
-        if self._controls > self._limits.control_frames_per_minute_max and self.protocol.state is State.OPEN:
-            reason = f"more than {self._limits.control_frames_per_minute_max} pings and pongs a minute"
-            self._limits.metrics.closes.labels(str(int(CloseCode.TOO_MANY))).inc()
+        if self._controls > self._connections.control_frames_per_minute_max and self.protocol.state is State.OPEN:
+            reason = f"more than {self._connections.control_frames_per_minute_max} pings and pongs a minute"
+            self._connections.metrics.closes.labels(str(int(CloseCode.TOO_MANY))).inc()
             _log.info("closing", connection=self.id.hex, code=int(CloseCode.TOO_MANY), reason=reason)
             self.protocol.fail(CloseCode.TOO_MANY, reason)
             self.send_data()
-            self.transport.pause_reading()  # what it goes on to send is not even looked at
+            self.transport.pause_reading()  # what it sends from here on is not even read
             self.close_deadline = self.received_at + (self.close_timeout or 0)

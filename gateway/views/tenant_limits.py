@@ -1,4 +1,4 @@
-"""How many events a second each tenant may have scored: what `connection_established` says of it.
+"""How many events a second each tenant may have scored, for `connection_established`.
 
 Reads: the captured `tenant` topic. Guarantee: once read, a tenant's limit is that of its newest change in the log. The
 worker limits by its own state; nobody is limited here.
@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 class TenantLimitsView(TopicView[dict[int, int]]):
-    """Keeps the tenants' limits as the log says: events per second by tenant, of those that have one of their own.
+    """The tenants' limits by the log: events per second by tenant, of those that have one of their own.
 
     Args:
         settings: of the process.

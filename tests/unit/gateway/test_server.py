@@ -91,7 +91,7 @@ async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterat
 
 
 async def until_free(gateway: GatewayServer) -> None:
-    await until(lambda: not gateway._connection_limits.accepted)
+    await until(lambda: not gateway._connections.accepted)
 
 
 def test_handshakes_that_are_under_way_are_counted_too(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,12 +211,12 @@ def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> 
             (await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")).transport.abort()
             (oldest, _), (other, _) = silent
             assert await oldest.read() == b""  # it made room
-            assert len(gateway._connection_limits.handshakes) <= 1
+            assert len(gateway._connections.handshakes) <= 1
             await other.read()  # the time for a handshake is up
             for _, writer in silent:
                 writer.close()
             await until_free(gateway)
-            assert not gateway._connection_limits.handshakes
+            assert not gateway._connections.handshakes
 
     asyncio.run(story())
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gateway.sockets.sink import SocketSink
+from gateway.sockets.socket_sink import SocketSink
 from websockets.protocol import State
 
 from gateway.metrics import GatewayMetrics
