@@ -1,7 +1,7 @@
-"""What the detectors find of what is wrong in a labelled company life, and what they say that is not wrong.
+"""What the detectors find of what is wrong in a labelled scenario, and what they say that is not wrong.
 
     ./run python benchmarks/detection.py                      six weeks of four companies
-    ./run python benchmarks/detection.py --life DIR           a life that somebody else made (docs/evaluation.md)
+    ./run python benchmarks/detection.py --scenario DIR       one that somebody else made (docs/evaluation.md)
     ./run python benchmarks/detection.py --publish            and put table and picture into docs/evaluation.md
 
 Needs no broker and no database. Exits with 1 where a target is missed. Which labels were missed and what the false
@@ -18,7 +18,7 @@ from rich.console import Console
 from session import run_main
 
 from common.logs import configure_logs
-from evaluation.__main__ import add_life_options, life_of
+from evaluation.__main__ import add_scenario_options, scenario_of
 from evaluation.files import read_changes, read_labels, read_meta
 from evaluation.fold import run
 from evaluation.report import (
@@ -41,8 +41,10 @@ def main() -> bool:
     """Run and print."""
     configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_life_options(parser)
-    parser.add_argument("--life", type=Path, metavar="DIR", help="the directory of a life, instead of making one")
+    add_scenario_options(parser)
+    parser.add_argument(
+        "--scenario", "--life", type=Path, metavar="DIR", help="the directory of a scenario, instead of making one"
+    )
     parser.add_argument("--publish", action="store_true", help="write the table and the picture to docs/evaluation.md")
     arguments = parser.parse_args()
     judged = _judged(arguments)
@@ -58,12 +60,12 @@ def main() -> bool:
 
 
 def _judged(arguments: argparse.Namespace) -> Report:
-    if arguments.life is not None:
-        meta = read_meta(arguments.life)
-        return judge(run(read_changes(arguments.life), meta.until_s), read_labels(arguments.life), meta)
-    life = life_of(arguments)
-    outcome = run(life.changes(), life.meta.until_s)
-    return judge(outcome, life.labels, life.meta)
+    if arguments.scenario is not None:
+        meta = read_meta(arguments.scenario)
+        return judge(run(read_changes(arguments.scenario), meta.until_s), read_labels(arguments.scenario), meta)
+    scenario = scenario_of(arguments)
+    outcome = run(scenario.changes(), scenario.meta.until_s)
+    return judge(outcome, scenario.labels, scenario.meta)
 
 
 def _figures(line: Line) -> list[Figure]:
@@ -88,7 +90,7 @@ def _figures(line: Line) -> list[Figure]:
 
 
 def _title(judged: Report) -> str:
-    return f"What the detectors find in {judged.outcome.rows:,} row changes of a labelled company life"
+    return f"What the detectors find in {judged.outcome.rows:,} row changes of a labelled scenario"
 
 
 def _markdown(judged: Report) -> str:
@@ -105,7 +107,9 @@ def _markdown(judged: Report) -> str:
     lines.append("")
     lines.append(f"`{COMMAND}`. Findings of hourly baselines while they learn: {judged.early}.")
     if lag_s is not None:
-        lines.append(f"What timers found was told {lag_s:.1f} s after its time, p99; ticks come once a second here.")
+        lines.append(
+            f"What timers found was reported {lag_s:.1f} s after its time, p99; ticks come once a second here."
+        )
     return "\n".join(lines)
 
 

@@ -30,8 +30,8 @@ from rich.console import Console
 from rich.table import Table
 from session import Session, open_session, run_main
 
-from common.kafka import ensure_topics
-from common.settings import load_settings
+from common.settings.load import load_settings
+from common.settings.worker import RateLimitSettings, WorkerSettings
 from contracts.topics import CAPTURED_TABLES, TopicNames, partition_of, tenant_key
 from deploy.embedded.ports import choose
 from detectors.interface import Detector, Event
@@ -39,6 +39,7 @@ from detectors.registry import DETECTORS
 from streams.engine.model import Entry
 from streams.gc_tuning import calm_garbage_collector
 from streams.testing import MemoryWorker
+from streams.topics import ensure_topics
 
 EVENTS_PER_S_MIN = 60_000
 BATCH_RECORDS = 5_000
@@ -70,7 +71,7 @@ class Fold:
 
     def __init__(self, detectors: Sequence[Detector] | Sequence[str] | None = None) -> None:
         settings = load_settings(environ={})
-        worker = settings.worker.model_copy(update={"max_events_per_second": 10**9})
+        worker = WorkerSettings(rate_limit=RateLimitSettings(max_events_per_second=10**9))
         self._worker = MemoryWorker(detectors, settings.model_copy(update={"worker": worker}), clock=time.time)
         self.decode_s = self.process_s = 0.0
         self.events = self.reported = 0
@@ -202,7 +203,7 @@ def worker_figure(session: Session, events: int) -> Figure:
     config, port = session.directory / "watchfloor.toml", choose([], set())
     config.write_text(
         f'[kafka]\nbootstrap_servers = "{session.broker.address}"\n'
-        f"[worker]\nmetrics_port = {port}\nmax_events_per_second = 1000000\n",
+        f"[worker]\nmetrics.port = {port}\nrate_limit.max_events_per_second = 1000000\n",
         "utf-8",
     )
     log = session.directory / "worker.log"

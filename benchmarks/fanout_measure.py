@@ -16,9 +16,9 @@ from measure import say
 from processes import cpu_seconds
 from scratch_broker import PARTITIONS, ScratchBroker
 
-from common.kafka import ensure_topics
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
+from streams.topics import ensure_topics
 
 SETTLE_S = 1.0
 CATCH_UP_S = 20.0

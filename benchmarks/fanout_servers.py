@@ -12,7 +12,7 @@ from pathlib import Path
 from measure import RunFailedError
 from scratch_broker import PARTITIONS
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.topics import TopicNames
 from deploy.embedded.ports import choose
 from gateway.access.tokens import mint_token

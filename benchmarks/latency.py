@@ -26,7 +26,7 @@ from stack import Stack, running_stack
 from websockets.asyncio.client import connect
 
 from common.paths import CONFIG_FILE
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, decode_feed_record, decode_processed
 from contracts.topics import CAPTURED_TABLES, TopicNames

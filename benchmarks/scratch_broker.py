@@ -34,7 +34,7 @@ _READ_RECORDS = 5_000
 _READ_POLL_S = 0.2
 
 COMPACTED = {"cleanup.policy": "compact", "max.message.bytes": str(16 << 20)}
-"""A changelog: one RecordBatch holds all changed keys of a snapshot (`common.kafka`)."""
+"""A changelog: one RecordBatch holds all changed keys of a snapshot (`streams.topics`)."""
 
 
 class ScratchBroker:

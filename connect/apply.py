@@ -12,7 +12,8 @@ import httpx
 import msgspec
 
 from common.errors import WatchfloorError
-from common.settings import ConnectSettings, Settings
+from common.settings.connect import ConnectSettings
+from common.settings.load import Settings
 from connect.connector import connector_config
 from connect.slot import drop_slot
 

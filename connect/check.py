@@ -11,7 +11,7 @@ import psycopg
 from psycopg import Connection, conninfo
 
 from common.errors import WatchfloorError
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.mapping import CapturedTable, captured_tables
 
 # The address is said already.

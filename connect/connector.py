@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
-from common.settings import Settings, SourceSettings
+from common.settings.load import Settings
+from common.settings.source import SourceSettings
 from connect.mapping import CapturedTable, captured_tables
 from contracts.rows import UNAVAILABLE
 from contracts.topics import TopicNames

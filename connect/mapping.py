@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from common.errors import SettingsError
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from contracts.schema import TABLES, Table
 
 # Names stand in Debezium's regular expressions and lists, where other characters have a meaning.

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from common.errors import WatchfloorError
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.check import (
     capture_dsn,
     check_server,

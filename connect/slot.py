@@ -6,7 +6,7 @@ from typing import Final
 import psycopg
 
 from common.errors import WatchfloorError
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.check import capture_dsn, connect_to
 
 _POLL_S: Final = 0.1

@@ -1,5 +1,5 @@
-"""How well the detectors find what is wrong: a labelled company life, the fold over it, and the report.
+"""How well the detectors find what is wrong: a labelled scenario, the fold over it, and the report.
 
-`simulation.labelled` makes the life and knows nothing of the detectors; the other modules know nothing of how it is
-made. Between them stand the rows and labels of `simulation.records`, as values or as files (docs/evaluation.md).
+`simulation.labelled` makes the scenario and knows nothing of the detectors; the modules here know nothing of how it is
+made. Between them are the rows and labels of `simulation.records`, as values or as files (docs/evaluation.md).
 """

@@ -1,4 +1,6 @@
-"""A life as a directory of three files, so that one that somebody else made can be judged. See docs/evaluation.md.
+"""A labelled scenario as a directory of three files, so that one that somebody else made can be judged.
+
+See docs/evaluation.md.
 
 `meta.json`: `records.Meta`. `changes.jsonl`: a `records.RowChange` a line, in commit order.
 `labels.jsonl`: a `records.Label` a line.
@@ -17,8 +19,8 @@ T = TypeVar("T")
 META, CHANGES, LABELS = "meta.json", "changes.jsonl", "labels.jsonl"
 
 
-class LifeFileError(ValueError):
-    """A file of a life is not what it should be; names the file and the line."""
+class ScenarioFileError(ValueError):
+    """A file of a scenario is not what it should be; names the file and the line."""
 
 
 def write_changes(directory: Path, changes: Iterable[RowChange]) -> int:
@@ -33,29 +35,29 @@ def write_changes(directory: Path, changes: Iterable[RowChange]) -> int:
 
 
 def write_labels(directory: Path, meta: Meta, labels: Iterable[Label]) -> None:
-    """Write what is wrong, and about the life."""
+    """Write what is wrong, and about the scenario."""
     encode = msgspec.json.Encoder().encode
     (directory / META).write_bytes(encode(meta) + b"\n")
     (directory / LABELS).write_bytes(b"".join(encode(label) + b"\n" for label in labels))
 
 
 def read_meta(directory: Path) -> Meta:
-    """About the life.
+    """About the scenario.
 
     Raises:
-        LifeFileError: the file is not as documented.
+        ScenarioFileError: the file is not as documented.
     """
     try:
         return msgspec.json.decode((directory / META).read_bytes(), type=Meta)
     except msgspec.DecodeError as error:
-        raise LifeFileError(f"{directory / META}: {error}") from None
+        raise ScenarioFileError(f"{directory / META}: {error}") from None
 
 
 def read_labels(directory: Path) -> list[Label]:
     """What is wrong.
 
     Raises:
-        LifeFileError: a line is not as documented.
+        ScenarioFileError: a line is not as documented.
     """
     return list(_lines(directory / LABELS, Label))
 
@@ -64,12 +66,12 @@ def read_changes(directory: Path) -> Iterator[RowChange]:
     """The changes.
 
     Raises:
-        LifeFileError: a line is not as documented, or is committed before the one above it.
+        ScenarioFileError: a line is not as documented, or is committed before the one above it.
     """
     last_us = 0
     for number, change in enumerate(_lines(directory / CHANGES, RowChange), 1):
         if change.commit_us < last_us:
-            raise LifeFileError(f"{directory / CHANGES}, line {number}: committed before the line above it")
+            raise ScenarioFileError(f"{directory / CHANGES}, line {number}: committed before the line above it")
         last_us = change.commit_us
         yield change
 
@@ -81,4 +83,4 @@ def _lines(path: Path, kind: type[T]) -> Iterator[T]:
             try:
                 yield decode(line)
             except msgspec.DecodeError as error:
-                raise LifeFileError(f"{path}, line {number}: {error}") from None
+                raise ScenarioFileError(f"{path}, line {number}: {error}") from None

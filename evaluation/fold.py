@@ -1,4 +1,4 @@
-"""Runs a life through the worker's own fold: encoded as Debezium does, decoded, judged, with timers.
+"""Runs a labelled scenario through the worker's own fold: encoded as Debezium does, decoded, judged, with timers.
 
 Ticks come once a second of log time, which is the worst that the live engine does. There is no Kafka here and
 nothing is stored: what is measured is what the detectors find, not how fast.
@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from common.settings import load_settings
+from common.settings.load import load_settings
+from common.settings.worker import RateLimitSettings, WorkerSettings
 from contracts.feed import AnomalyDetected, decode_feed_record
 from contracts.findings import Finding
 from simulation.records import RowChange
@@ -36,26 +37,36 @@ class Found:
     """What it is about, as labels name it."""
     at_s: float
     """Its own time: the commit of its row, or when its timer was due. Unix seconds."""
-    told_s: float
-    """Log time at which the fold said so: for what a timer found, that of the tick."""
+    reported_s: float
+    """Log time at which the fold reported it: for what a timer found, that of the tick."""
     timed: bool
     """Whether a timer found it."""
 
 
+class DeadLetter(NamedTuple):
+    """A row that could not be judged."""
+
+    table: str
+    tenant_id: int
+    row_id: int
+    at_s: float
+    """Log time, Unix seconds."""
+    reason: str
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What came of a life."""
+    """What the detectors made of a scenario."""
 
     found: list[Found]
     rows: int
-    dead_letters: list[tuple[str, int, int, float, str]]
-    """(table, tenant id, row id, commit time in seconds, reason)"""
+    dead_letters: list[DeadLetter]
 
 
 def run(
     changes: Iterable[RowChange], until_s: float, detectors: Sequence[str] | None = None, policies: Any = None
 ) -> Outcome:
-    """Fold a life.
+    """Fold a scenario.
 
     Args:
         changes: in commit order.
@@ -69,8 +80,7 @@ def run(
 class _Fold:
     def __init__(self, detectors: Sequence[str] | None, policies: Any) -> None:
         settings = load_settings(environ={})
-        overrides = {"max_events_per_second": _ROWS_PER_S_MAX, "policies": policies}
-        worker = settings.worker.model_copy(update=overrides)
+        worker = WorkerSettings(policies=policies, rate_limit=RateLimitSettings(max_events_per_second=_ROWS_PER_S_MAX))
         self._worker = MemoryWorker(detectors, settings.model_copy(update={"worker": worker}))
         self._devices: dict[int, int | None] = {}
         self._outcome = Outcome([], 0, [])
@@ -144,10 +154,10 @@ def _device(change: RowChange) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _dead_letter(record: OutputRecord, now_s: float) -> tuple[str, int, int, float, str]:
+def _dead_letter(record: OutputRecord, now_s: float) -> DeadLetter:
     headers = dict(record.headers)
     envelope = msgspec.json.decode(record.value or b"{}")
     row = envelope.get("after") or envelope.get("before") or {}
     table = headers.get("source_topic", headers.get("topic", b"")).decode().rpartition(".")[2]
     reason = f"{headers.get('detector', b'').decode()}: {headers.get('reason', b'').decode()}"
-    return table, int(row.get("tenant_id", 0)), int(row.get("id", 0)), now_s, reason
+    return DeadLetter(table, int(row.get("tenant_id", 0)), int(row.get("id", 0)), now_s, reason)

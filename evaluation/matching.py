@@ -10,10 +10,10 @@ finding of type DATA_QUALITY about its row.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from evaluation.fold import Found, Outcome
+from contracts.findings import FindingType
+from evaluation.fold import DeadLetter, Found, Outcome
 from simulation.records import Label
 
-DATA_QUALITY = "DATA_QUALITY"
 ROUNDING_S = 0.002
 """Times of labels are rounded to milliseconds."""
 
@@ -48,8 +48,10 @@ class Tally:
 
     @property
     def delays_s(self) -> list[float]:
-        """From the moment that a finding was due until it was told, of the labels that know that moment."""
-        return [max(0.0, found.told_s - label.at_s) for label, found in self.hits if found is not None and label.exact]
+        """From the moment that a finding was due until it was reported, of the labels that know that moment."""
+        return [
+            max(0.0, found.reported_s - label.at_s) for label, found in self.hits if found is not None and label.exact
+        ]
 
 
 def match(outcome: Outcome, labels: Iterable[Label], *, from_s: float = 0.0) -> dict[str, Tally]:
@@ -90,7 +92,7 @@ def match(outcome: Outcome, labels: Iterable[Label], *, from_s: float = 0.0) -> 
             tally.spared += 1
         else:
             tally.false.append(found)
-    _bury(outcome.dead_letters, index, wanted, tallies)
+    _match_dead_letters(outcome.dead_letters, index, wanted, tallies)
     for label in wanted.values():
         tallies[label.finding_type].misses.append(label)
     return dict(sorted(tallies.items()))
@@ -100,15 +102,16 @@ def _within(label: Label, at_s: float) -> bool:
     return label.at_s - label.before_s - ROUNDING_S <= at_s <= label.at_s + label.after_s + ROUNDING_S
 
 
-def _bury(
-    dead_letters: Sequence[tuple[str, int, int, float, str]],
+def _match_dead_letters(
+    dead_letters: Sequence[DeadLetter],
     index: dict[tuple[str, int, str], list[Label]],
     wanted: dict[int, Label],
     tallies: dict[str, Tally],
 ) -> None:
-    for table, tenant_id, row_id, at_s, _ in dead_letters:
-        for label in index.get((DATA_QUALITY, tenant_id, f"{table}:{row_id}"), ()):
-            if id(label) in wanted and _within(label, at_s):
+    kind = FindingType.DATA_QUALITY
+    for each in dead_letters:
+        for label in index.get((kind, each.tenant_id, f"{each.table}:{each.row_id}"), ()):
+            if id(label) in wanted and _within(label, each.at_s):
                 del wanted[id(label)]
-                tallies[DATA_QUALITY].hits.append((label, None))
+                tallies[kind].hits.append((label, None))
                 break

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from contracts.findings import FindingType
 from evaluation.fold import Found, Outcome
 from evaluation.matching import Tally, match
 from simulation.records import Label, Meta
@@ -16,8 +17,8 @@ RULE_RECALL_MIN = RULE_PRECISION_MIN = 0.95
 LEARNED_RECALL_MIN = 0.85
 LEARNED_FALSE_PER_SITE_WEEK_MAX = 1.0
 ABSENCE_DELAY_S_MAX = 2.0
-_LEARNED = frozenset({"UNUSUAL_COMPLETION_TIME"})
-_HOURLY = "ANOMALY_"
+_VOLUME = "ANOMALY_"
+"""What the finding types of learned volumes begin with (`contracts.findings`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +72,33 @@ class Report:
         return all(line.met for line in self.lines)
 
     @property
+    def unlabelled(self) -> list[str]:
+        """Finding types of which the scenario has nothing, and of which nothing was found."""
+        return sorted(set(FindingType) - {line.tally.finding_type for line in self.lines})
+
+    @property
     def timer_lag_p99_s(self) -> float | None:
-        """From when a timer was due until its finding was told, over all that timers found."""
-        return _percentile([each.told_s - each.at_s for each in self.outcome.found if each.timed], 0.99)
-
-
-def is_learned(finding_type: str) -> bool:
-    """Whether findings of this type come from a baseline."""
-    return finding_type in _LEARNED or finding_type.startswith(_HOURLY)
+        """From when a timer was due until its finding was reported, over all that timers found."""
+        return _percentile([each.reported_s - each.at_s for each in self.outcome.found if each.timed], 0.99)
 
 
 def judge(outcome: Outcome, labels: Iterable[Label], meta: Meta) -> Report:
-    """Hold what was found against what is wrong."""
+    """Hold what was found against what is wrong.
+
+    Learned types are those of volumes, and those of which a label says so.
+    """
     labels = list(labels)
-    by_rule, learned = match(outcome, labels), match(outcome, labels, from_s=meta.judged_from_s)
-    lines = [
-        Line(
-            learned[kind] if is_learned(kind) else by_rule[kind],
-            is_learned(kind),
-            meta.sites,
-            (meta.until_s - (meta.judged_from_s if is_learned(kind) else meta.from_s)) / DAY_S,
-        )
-        for kind in sorted({*by_rule, *learned})
-        if kind in (learned if is_learned(kind) else by_rule)
-    ]
+    said = {label.finding_type for label in labels if label.learned}
+    by_rule, by_learning = match(outcome, labels), match(outcome, labels, from_s=meta.judged_from_s)
+    lines = []
+    for kind in sorted({*by_rule, *by_learning}):
+        learned = kind in said or kind.startswith(_VOLUME)
+        tally = (by_learning if learned else by_rule).get(kind)
+        if tally is not None:
+            from_s = meta.judged_from_s if learned else meta.from_s
+            lines.append(Line(tally, learned, meta.sites, (meta.until_s - from_s) / DAY_S))
     early = sum(
-        each.finding.finding_type.startswith(_HOURLY) and each.at_s < meta.judged_from_s for each in outcome.found
+        each.finding.finding_type.startswith(_VOLUME) and each.at_s < meta.judged_from_s for each in outcome.found
     )
     return Report(lines, outcome, early)
 

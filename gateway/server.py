@@ -22,7 +22,8 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from common.settings import GatewaySettings, Settings
+from common.settings.gateway import GatewaySettings
+from common.settings.load import Settings
 from contracts.messages import CloseCode
 from gateway.access.admission import FULL_RETRY_AFTER_S, ConnectRates, Denial
 from gateway.access.client_address import client_address, networks
@@ -80,17 +81,19 @@ class GatewayServer:
 
     def __init__(self, limits: GatewaySettings, parts: GatewayParts) -> None:
         self._limits = limits
-        self._tls = tls_context(limits)
+        self._tls = tls_context(limits.tls)
         self._parts = parts
         self._gc_tuning = GcTuning()
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
-        self._open_connections: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(limits.heartbeat_interval_s)
-        self._connections = Connections(
-            self._limits.handshakes_max, self._limits.control_frames_per_minute_max, parts.metrics
+        self._open_connections: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(
+            limits.session.heartbeat_interval_s
         )
-        self._connect_rates = ConnectRates(self._limits, time.monotonic())
+        self._connections = Connections(
+            limits.handshake.pending_max, limits.session.control_frames_per_minute_max, parts.metrics
+        )
+        self._connect_rates = ConnectRates(limits.handshake, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -175,7 +178,7 @@ class GatewayServer:
         readiness = self._parts.readiness
         if not readiness.admits:
             return Denial("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._connections.accepted) >= self._limits.connections_max:
+        if len(self._connections.accepted) >= self._limits.connections.total_max:
             return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._connect_rates.take(address, time.monotonic())
 
@@ -194,7 +197,7 @@ class GatewayServer:
         endpoint = endpoint_of(request.path) if request is not None else None
         if request is None or endpoint is None or not isinstance(connection, GatewayConnection):
             return  # cannot be: `_response` lets nothing else through, and `_new_connection` makes nothing else
-        sink = SocketSink(connection, self._limits.close_timeout_s, self._closing, self._parts.metrics)
+        sink = SocketSink(connection, self._limits.connections.close_timeout_s, self._closing, self._parts.metrics)
         shell = self._parts.new_shell(sink, endpoint)
         self._connections.shells[connection] = shell
         opened = _OpenConnection(sink, shell)
@@ -220,7 +223,7 @@ class GatewayServer:
 
     async def _send_heartbeats(self) -> None:
         """Once a second a share of the connections: a ping for the library, a heartbeat for the page."""
-        silent_s_max = 2 * self._limits.heartbeat_interval_s
+        silent_s_max = 2 * self._limits.session.heartbeat_interval_s
         while True:
             await asyncio.sleep(_HEARTBEAT_TICK_S)
             now = iso(time.time())
@@ -229,14 +232,14 @@ class GatewayServer:
                 connection.shell.heartbeat(now)
 
     async def _drain(self) -> None:
-        """Take no new connections, close all, wait for them for `gateway.drain_s_max`."""
+        """Take no new connections, close all, wait for them for `gateway.drain.wait_s_max`."""
         server = self._server
         if server is None:  # stopped before it was ready
             return
         server.close(close_connections=False)
         await self._close_all()
         try:
-            async with asyncio.timeout(self._limits.drain_s_max):
+            async with asyncio.timeout(self._limits.drain.wait_s_max):
                 await server.wait_closed()
         except TimeoutError:
             _log.warning("connections did not close in time", left=len(self._open_connections))
@@ -245,7 +248,7 @@ class GatewayServer:
         """Close all connections, spread over a while, so that not all come back to the next gateway at once."""
         connections = self._open_connections.members()
         random.shuffle(connections)
-        pause_s = self._limits.drain_spread_s_max / max(1, len(connections) // _CLOSED_AT_ONCE)
+        pause_s = self._limits.drain.spread_s_max / max(1, len(connections) // _CLOSED_AT_ONCE)
         for index, connection in enumerate(connections):
             if index % _CLOSED_AT_ONCE == 0 and index:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from common.settings import Settings
+from common.settings.gateway import GatewaySettings, SessionSettings
+from common.settings.load import Settings
 from common.version import __version__
 from contracts.topics import TopicNames
 from gateway.access.admission import ConnectionCounts
@@ -22,7 +23,7 @@ from gateway.delivery.outlets import AuditOutlet, ReceiptsOutlet
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.seen_findings import SeenFindings
 from gateway.delivery.seen_marks import SeenMarks
-from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.backfill import Backfill
 from gateway.feed.catchup import CatchUp
 from gateway.feed.fan_out import FanOut
@@ -39,7 +40,6 @@ from gateway.kafka.log_reader import LogReader
 from gateway.kafka.publisher import Publisher
 from gateway.kafka.topic_view import TopicView
 from gateway.metrics import GatewayMetrics
-from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
 from gateway.session.replies import Facts
 from gateway.sockets.connection_shell import ConnectionShell, ConnectionSink, Services
@@ -52,7 +52,7 @@ class GatewayParts:
     """What one gateway consists of, but for its sockets."""
 
     services: Services
-    session_limits: SessionLimits
+    session: SessionSettings
     facts: Facts
     fan_out: FanOut
     feed: FeedHandler
@@ -68,8 +68,19 @@ class GatewayParts:
 
     def new_shell(self, sink: ConnectionSink, endpoint: Endpoint) -> ConnectionShell:
         """The shell of a new connection on an endpoint."""
-        session = Session(self.session_limits, self.facts, new_id=_new_id, now=time.time())
+        session = Session(self.session, self.facts, new_id=_new_id, now=time.time())
         return ConnectionShell(self.services, session, sink, endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deliveries:
+    """What is recorded of deliveries, and where it is written."""
+
+    receipts: Receipts
+    audit: AuditTrail
+    publisher: Publisher
+    writer: DeliveryWriter
+    marks: SeenMarks
 
 
 def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> GatewayParts:
@@ -83,52 +94,29 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     Raises:
         SettingsError: there is no way to verify tokens.
     """
-    limits, auth, names = settings.gateway, settings.auth, TopicNames(settings.kafka.topic_prefix)
+    limits, auth = settings.gateway, settings.auth
     name = f"{socket.gethostname()}-{os.getpid()}"  # of this process, in what it records
     metrics = GatewayMetrics()
-    keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
-    verifier = TokenVerifier(auth, keys)
+    verifier = TokenVerifier(auth, JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None)
 
-    receipts_outlet = ReceiptsOutlet(names, limits.receipts_queue_bytes_max, metrics)
-    audit_outlet = AuditOutlet(names, limits.audit_queue_records_max, metrics)
-    publisher = Publisher(clients, (audit_outlet, receipts_outlet), metrics, limits.publish_stop_s_max)
-    publish_receipts = partial(publisher.publish, receipts_outlet)
-    audit = AuditTrail(
-        name,
-        partial(publisher.publish, audit_outlet),
-        window_s=limits.audit_window_s,
-        kinds_max=limits.audit_repeats_max,
-    )
-
-    hub = Hub(frame, History(limits.history_messages_max, limits.history_bytes_max), metrics, time.time)
-    unseen = UnseenCritical(
-        CriticalLimits(
-            unseen_s=limits.critical_unseen_s,
-            notices_max=limits.critical_notices_max,
-            messages_max=limits.critical_messages_max,
-            seen_by_max=limits.seen_by_max,
-        )
-    )
-    findings = SeenFindings(hub, unseen, metrics, limits.seen_ids_max)
-    receipts = Receipts(
-        name,
+    hub = Hub(frame, History(limits.history.messages_max, limits.history.bytes_max), metrics, time.time)
+    deliveries = _deliveries(clients, limits, hub, metrics, name)
+    catch_up = CatchUp(
         hub,
-        findings,
-        publish_receipts,
+        deliveries.receipts,
         metrics,
-        ranges_max=limits.receipts_ranges_max,
-        positions_interval_s=limits.receipts_positions_interval_s,
+        slow=limits.slow,
+        slice_messages=limits.resume.slice_messages,
+        rendered_max=limits.history.rendered_messages_max,
     )
-    catch_up = CatchUp(hub, receipts, limits, metrics)
-    fan_out = FanOut(hub, catch_up, receipts, metrics)
-    feed = FeedHandler(settings.kafka, limits.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
-    feed_reader = LogReader(clients, limits, feed, fetch_wait_ms_max=limits.fetch_wait_ms_max)
+    fan_out = FanOut(hub, catch_up, deliveries.receipts, metrics)
+    feed = FeedHandler(settings.kafka, limits.reader.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
+    feed_reader = LogReader(clients, limits.reader, feed, fetch_wait_ms_max=limits.reader.fetch_wait_ms_max)
+    backfill = Backfill(clients, limits.resume, limits.reader.broker_silence_s_max)
 
-    signed_in = SignedIn(ConnectionCounts(limits), metrics)
+    signed_in = SignedIn(ConnectionCounts(limits.connections), metrics)
     revocations = RevocationView(settings, signed_in, metrics)
     tenant_limits = TenantLimitsView(settings, metrics)
-    seen_marks = SeenMarks(names, limits, name, findings.take_marks)
-
     views: dict[str, TopicView[Any]] = {
         "reading the tenants' limits": tenant_limits,
         "reading the revocations": revocations,
@@ -139,42 +127,69 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         name,
         metrics,
         feed=readiness.feed_reading,
-        depths=partial(queue_depths, hub, publisher),
+        depths=partial(queue_depths, hub, deliveries.publisher),
         notify=partial(hub.notify, None),
     )
-    services = Services(
-        hub=hub,
-        catch_up=catch_up,
-        resumer=Resumer(hub, catch_up, Backfill(clients, limits), limits, metrics),
-        verifier=verifier,
-        revocations=revocations,
-        signed_in=signed_in,
-        metrics=metrics,
-        receipts=receipts,
-        audit=audit,
-        first_notice=health.notice,
-    )
     return GatewayParts(
-        services=services,
-        session_limits=SessionLimits(
-            authenticate_timeout_s=limits.authenticate_timeout_s,
-            message_bytes_max=limits.message_bytes_max,
-            messages_per_minute_max=limits.messages_per_minute_max,
-            filters_max=limits.filters_max,
+        services=Services(
+            hub=hub,
+            catch_up=catch_up,
+            resumer=Resumer(hub, catch_up, backfill, limits.resume, metrics),
+            verifier=verifier,
+            revocations=revocations,
+            signed_in=signed_in,
+            metrics=metrics,
+            receipts=deliveries.receipts,
+            audit=deliveries.audit,
+            first_notice=health.notice,
         ),
-        facts=Facts(hub, tenant_limits.of, __version__, limits.heartbeat_interval_s, time.time()),
+        session=limits.session,
+        facts=Facts(hub, tenant_limits.of, __version__, limits.session.heartbeat_interval_s, time.time()),
         fan_out=fan_out,
         feed=feed,
         feed_reader=feed_reader,
         tenant_limits=tenant_limits,
-        view_readers=tuple(LogReader(clients, limits, view) for view in (tenant_limits, revocations, seen_marks)),
-        deliveries=DeliveryWriter(
-            receipts, findings, audit, publisher, publish_receipts, limits.receipts_interval_ms / 1000
+        view_readers=tuple(
+            LogReader(clients, limits.reader, handler) for handler in (*views.values(), deliveries.marks)
         ),
+        deliveries=deliveries.writer,
         health=health,
         readiness=readiness,
-        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply, open_metrics=limits.admin_port is None),
+        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply, open_metrics=limits.admin.port is None),
         metrics=metrics,
+    )
+
+
+def _deliveries(
+    clients: KafkaClients, limits: GatewaySettings, hub: Hub, metrics: GatewayMetrics, name: str
+) -> _Deliveries:
+    names, interval_s = TopicNames(clients.kafka.topic_prefix), limits.receipts.interval_ms / 1000
+    receipts_outlet = ReceiptsOutlet(names, limits.receipts.queue_bytes_max, metrics)
+    audit_outlet = AuditOutlet(names, limits.audit.queue_records_max, metrics)
+    publisher = Publisher(clients, (audit_outlet, receipts_outlet), metrics, limits.drain.publish_s_max)
+    publish_receipts = partial(publisher.publish, receipts_outlet)
+    findings = SeenFindings(hub, UnseenCritical(limits.critical), metrics, limits.receipts.seen_ids_max)
+    receipts = Receipts(
+        name,
+        hub,
+        findings,
+        publish_receipts,
+        metrics,
+        ranges_max=limits.receipts.ranges_max,
+        positions_interval_s=limits.receipts.positions_interval_s,
+    )
+    audit = AuditTrail(
+        name,
+        partial(publisher.publish, audit_outlet),
+        window_s=limits.audit.window_s,
+        kinds_max=limits.audit.repeats_max,
+    )
+    return _Deliveries(
+        receipts=receipts,
+        audit=audit,
+        publisher=publisher,
+        writer=DeliveryWriter(receipts, findings, audit, publisher, publish_receipts, interval_s),
+        marks=SeenMarks(names, limits.critical, interval_s, name, findings.take_marks),
     )
 
 

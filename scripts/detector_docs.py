@@ -1,4 +1,4 @@
-"""Writes docs/detectors from the detectors' docstrings and policies, with findings of a run over a labelled life.
+"""Writes docs/detectors from the detectors' docstrings and policies, with findings of a run over a labelled scenario.
 
     python scripts/detector_docs.py            writes the pages
     python scripts/detector_docs.py --check    exits with 1 when one is not current
@@ -22,7 +22,7 @@ from common.logs import configure_logs
 from detectors.interface import AbsenceDetector, BaselineDetector, Detector
 from detectors.registry import DETECTORS
 from evaluation.fold import Found, run
-from simulation.labelled import Life, Span
+from simulation.labelled import Scenario, Span
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "docs" / "detectors"
 SEED, WEEKS, LEARNING_WEEKS = 17, 3, 2
@@ -45,16 +45,16 @@ def documents(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
 
 
 def findings() -> Iterator[tuple[str, Found]]:
-    """What each detector finds in the life. Detectors of the same finding type run one after the other."""
-    life = Life(SEED, Span(weeks=WEEKS, learning_weeks=LEARNING_WEEKS), tenants=1)
-    changes = list(life.changes())
+    """What each detector finds in the scenario. Detectors of the same finding type run one after the other."""
+    scenario = Scenario(SEED, Span(weeks=WEEKS, learning_weeks=LEARNING_WEEKS), tenants=1)
+    changes = list(scenario.changes())
     left = list(DETECTORS)
     while left:
         together: dict[str, Detector] = {}
         for detector in left:
             together.setdefault(_subject(detector), detector)
         names = {subject: detector.name for subject, detector in together.items()}
-        for found in run(changes, life.meta.until_s, list(names.values())).found:
+        for found in run(changes, scenario.meta.until_s, list(names.values())).found:
             subject = next((each for each in names if found.finding.finding_type.startswith(each)), None)
             if subject is not None:
                 yield names[subject], found
@@ -177,7 +177,7 @@ def _examples(found: list[Found]) -> Iterator[str]:
         evidence = each.finding.evidence
         shown.setdefault((each.finding.finding_type, evidence.get("reason"), *sorted(evidence)), each)
     if not shown:
-        yield "The life of the evaluation has none.\n"
+        yield "The evaluation's scenario has none.\n"
     for each in list(shown.values())[:_EXAMPLES_MAX]:
         finding = each.finding
         yield f"{finding.finding_type}, {finding.severity.value}, from a row of `{each.table}`: {finding.title}.\n"

@@ -1,13 +1,14 @@
-"""Writes docs/settings.md from common/settings.py: every setting, its type, its default, its meaning.
+"""Writes docs/settings.md from common/settings/: every setting, its type, its default, its meaning.
 
     python scripts/settings_docs.py            writes the file
     python scripts/settings_docs.py --check    exits with 1 when it is not current
 
-Reads the source for the order of sections and the texts below the settings, and the models for defaults.
+Reads the sources for the order and the texts below the settings, and the models for defaults.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a module of a package
 import ast
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from common import settings as module
-from common.settings import ENV_PREFIX, Settings
+from common.settings.load import ENV_PREFIX, Settings, group_of
+from common.settings.model import Section
+from common.settings.source import TableMapping
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 _TYPES = {
@@ -29,15 +31,16 @@ _TYPES = {
     "SecretStr": "secret text",
     "Port": "1 to 65535",
     "Positive": "integer above 0",
+    "NotNegative": "integer at least 0",
 }
 _HEAD = f"""# Settings
 
-Written by `scripts/settings_docs.py` from `common/settings.py`; do not edit.
+Written by `scripts/settings_docs.py` from `common/settings/`; do not edit.
 
 Values come from, strongest first: the environment, then the TOML file that `--config` or `WATCHFLOOR_CONFIG`
-names, then the defaults below. A setting `name` of a section is `[section]` and `name = …` in the file, and
-`{ENV_PREFIX}SECTION__NAME` in the environment; lists and tables there are JSON. A name that no setting has is
-refused.
+names, then the defaults below. A setting `name` of `[section.group]` stands below that heading in the file, and is
+`{ENV_PREFIX}SECTION__GROUP__NAME` in the environment; lists and tables there are JSON. A name that no setting has is
+refused: the error suggests the nearest one, and for a name of an earlier release it says the new one.
 
 `watchfloor up` writes the settings of its stack to `watchfloor.toml` in the state directory at each start.
 """
@@ -45,46 +48,52 @@ refused.
 
 def document() -> str:
     """The whole text of docs/settings.md."""
-    classes = {node.name: node for node in ast.parse(_source()).body if isinstance(node, ast.ClassDef)}
     parts = [_HEAD]
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise TypeError(f"setting {section} is not a section")
-        parts.append("\n".join(_section(section, model, classes[model.__name__])))
-    parts.append("\n".join(_mapping(classes["TableMapping"])))
+    for name in Settings.model_fields:
+        section = group_of(Settings, name)
+        if section is None:
+            raise TypeError(f"setting {name} is not a section")
+        parts += _section(name, section, level=2)
+    parts.append("\n".join(_mapping()))
     return "\n".join(parts)
 
 
-def _source() -> str:
-    return Path(str(module.__file__)).read_text(encoding="utf-8")
+def _section(name: str, model: type[BaseModel], level: int) -> Iterator[str]:
+    """The heading of a section with its own settings, then each of its groups."""
+    lines = [f"{'#' * level} `[{name}]`\n"]
+    if text := inspect.getdoc(model):
+        lines.append(f"{_one_line(text)}\n")
+    own = [each for each in _settings(model) if group_of(model, each[0]) is None]
+    if own:
+        lines += ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
+        for setting, annotation, text in own:
+            default = _default(model.model_fields[setting])
+            lines.append(f"| `{setting}` | {_type(annotation)} | {default} | {_one_line(text)} |")
+        lines.append("")
+    yield "\n".join(lines)
+    for setting in model.model_fields:
+        if (group := group_of(model, setting)) is not None:
+            yield from _section(f"{name}.{setting}", group, level + 1)
 
 
-def _section(name: str, model: type[BaseModel], node: ast.ClassDef) -> Iterator[str]:
-    yield f"## `[{name}]`\n"
-    if text := ast.get_docstring(node):
-        yield f"{_one_line(text)}\n"
-    yield "| setting | type | default | meaning |"
-    yield "| --- | --- | --- | --- |"
-    for setting, annotation, text in _settings(node):
-        default = _default(model.model_fields[setting])
-        yield f"| `{setting}` | {_type(annotation)} | {default} | {_one_line(text)} |"
-    yield ""
-
-
-def _mapping(node: ast.ClassDef) -> Iterator[str]:
+def _mapping() -> Iterator[str]:
     yield "## Each table of `source.tables`\n"
-    yield f"{_one_line(ast.get_docstring(node) or '')}\n"
+    yield f"{_one_line(inspect.getdoc(TableMapping) or '')}\n"
     yield "| setting | type | meaning |"
     yield "| --- | --- | --- |"
-    for setting, annotation, text in _settings(node):
+    for setting, annotation, text in _settings(TableMapping):
         yield f"| `{setting}` | {_type(annotation)} | {_one_line(text)} |"
     yield ""
 
 
-def _settings(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, str]]:
-    """(name, annotation, the text below it) in the order of the source."""
-    for statement, following in zip(node.body, [*node.body[1:], None], strict=True):
+def _settings(model: type[BaseModel]) -> Iterator[tuple[str, ast.expr, str]]:
+    """(name, annotation, the text below it) in the order of the source; those of the base class come first."""
+    for base in model.__bases__:
+        if issubclass(base, Section) and base is not Section:
+            yield from _settings(base)
+    body = ast.parse(inspect.getsource(model)).body[0]
+    statements = body.body if isinstance(body, ast.ClassDef) else []
+    for statement, following in zip(statements, [*statements[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             text = ""
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):

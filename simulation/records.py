@@ -1,4 +1,4 @@
-"""What a labelled life consists of: row changes in commit order, and labels that say what is wrong in them."""
+"""Row changes in commit order, and labels that say what is wrong in them."""
 
 from typing import Any, Literal, TypeAlias
 
@@ -20,7 +20,7 @@ class RowChange(msgspec.Struct, frozen=True):
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that is wrong in a life, and what a finding of it looks like."""
+    """One thing that is wrong, and what a finding of it looks like."""
 
     finding_type: str
     tenant_id: int
@@ -34,6 +34,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Or so much earlier."""
     required: bool = True
     """False: a finding is right, none is right too: a side effect, or a matter of taste."""
+    learned: bool = False
+    """Whether only those can know it who have watched for weeks; it is judged from `Meta.judged_from_s` on."""
     exact: bool = False
     """Whether `at_s` is the moment a finding is due, so that its delay says something."""
     note: str = ""
@@ -41,7 +43,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """About the life as a whole."""
+    """About a labelled scenario as a whole."""
 
     from_s: float
     until_s: float

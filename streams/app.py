@@ -14,7 +14,7 @@ from pathlib import Path
 import faust
 
 from common.kafka import aiokafka_config
-from common.settings import Settings
+from common.settings.load import Settings
 from streams.engine.kafka.faust_app import faust_app
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.kafka.guarantee import appender_for
@@ -44,20 +44,20 @@ def build(
     application = make_engine_spec(settings, metrics, epoch)
 
     group = f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP
-    app = faust_app(group, kafka.bootstrap_servers, kafka.partitions, worker, data_dir)
+    app = faust_app(group, kafka.bootstrap_servers, kafka.partitions, worker.group, data_dir)
     engine = Engine(
         app,
         application,
         Fetcher(
             aiokafka_config(kafka),
-            fetch_bytes_max=worker.micro_batch_bytes_max,
-            partition_bytes_max=worker.partition_fetch_bytes_max,
+            fetch_bytes_max=worker.fetch.bytes_max,
+            partition_bytes_max=worker.fetch.partition_bytes_max,
         ),
         appender_for(worker, aiokafka_config(kafka), group),
         worker,
         metrics,
         clock,
-        make_standby(application.topics.state, aiokafka_config(kafka), worker, metrics, clock),
+        make_standby(application.topics.state, aiokafka_config(kafka), worker.standby, metrics, clock),
     )
     processor = make_processor(settings, metrics, epoch, clock, make_breaker(worker))
 
@@ -67,7 +67,7 @@ def build(
 
         Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.state.tables`.
         Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its
-        effect exactly once, for readers by `contracts.readers`. On failure: dead letter, see `Scorer`.
+        effect exactly once, for readers by `watchfloor_client.readers`. On failure: dead letter, see `Scorer`.
         """
         async for batch in batches:
             with batch:

@@ -50,7 +50,7 @@ class Probes:
             taken = error.errno == errno.EADDRINUSE
             raise WatchfloorError(
                 f"the metrics address {self._host}:{self._port} {'is taken' if taken else 'cannot be used'}",
-                "set worker.metrics_port (and metrics_host) to a free one",
+                "set worker.metrics.port (and worker.metrics.host) to a free one",
             ) from error
         threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
 

@@ -103,8 +103,8 @@ class BatchProcessor:
         handler = self._handlers[index]
         if handler is None:
             return
-        if self._scored[index] and not change.snapshot:
-            self._feed.note_scored(commit_us)
+        if self._scored[index] and not change.snapshot and not 0 < turn.oldest_us <= commit_us:
+            turn.oldest_us = commit_us
         self._feed.write(turn, handler.handle(tables, entry))
 
 

@@ -10,10 +10,12 @@ from streams.state.tables import TenantTables
 class Turn:
     """One micro-batch in the hands of the application."""
 
-    __slots__ = ("batch", "failed", "tables")
+    __slots__ = ("batch", "failed", "oldest_us", "tables")
 
     def __init__(self, batch: MicroBatch, tables: TenantTables) -> None:
         self.batch = batch
         self.tables = tables
         self.failed: set[int] = set()
         """The `id`s of the entries that became dead letters."""
+        self.oldest_us = 0
+        """Commit time of the oldest scored row, microseconds since 1970; 0: none was scored."""

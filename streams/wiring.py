@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from prometheus_client import CollectorRegistry
 
 from common.errors import SettingsError
-from common.settings import Settings, WorkerSettings
+from common.settings.load import Settings
+from common.settings.worker import WorkerSettings
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
@@ -23,7 +24,7 @@ from streams.engine.loop.loop import EngineSpec
 from streams.engine.model import EngineTopics, OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.feed.breaker import DeadLetterBreaker
-from streams.feed.writer import FeedWriter, OutputLimits, OutputTopics
+from streams.feed.writer import FeedWriter, OutputTopics
 from streams.handlers.reference_row import ReferenceRowHandler
 from streams.handlers.scored_row import SCORED_TABLES, ScoredRowHandler
 from streams.handlers.timer import TimerHandler
@@ -55,7 +56,7 @@ def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> 
         decode=CdcRowReader(
             ChangeDecoder({name: mapping.columns for name, mapping in settings.source.tables.items()}),
             CAPTURED_TABLES,
-            future_ms_max=settings.worker.future_timestamp_ms_max,
+            future_ms_max=settings.worker.intake.future_timestamp_ms_max,
             metrics=metrics,
         ).entry,
         identity=lambda entry: str(entry.change.row.id),
@@ -87,26 +88,29 @@ def make_processor(
     worker = settings.worker
     runner = make_detector_runner(worker, detectors)
     limiter = Limiter(
-        events_per_second_max=worker.max_events_per_second,
-        window_ms=worker.rate_limit_window_ms,
-        report_interval_ms=worker.burst_report_interval_s * 1000,
+        events_per_second_max=worker.rate_limit.max_events_per_second,
+        window_ms=worker.rate_limit.window_ms,
+        report_interval_ms=worker.rate_limit.burst_report_interval_s * 1000,
         metrics=metrics,
     )
     wait = ReferenceWait(
-        worker.reference_wait_ms, worker.waiting_events_per_tenant_max, worker.missing_told_interval_s * 1000
+        worker.references.wait_ms,
+        worker.references.waiting_events_per_tenant_max,
+        worker.references.report_interval_s * 1000,
     )
     scored_rows = ScoredRowHandler(runner, limiter, wait, metrics)
-    reference_rows = ReferenceRowHandler(runner, wait, scored_rows, shifts_per_person_max=worker.shifts_per_person_max)
+    reference_rows = ReferenceRowHandler(
+        runner, wait, scored_rows, shifts_per_person_max=worker.state.shifts_per_person_max
+    )
     timers = TimerHandler(
-        limiter, runner.timers, wait, scored_rows, timers_per_tick_max=worker.timers_per_tick_max, metrics=metrics
+        limiter, runner.timers, wait, scored_rows, timers_per_tick_max=worker.timers.per_tick_max, metrics=metrics
     )
     handlers: dict[str, Handler] = {
         **dict.fromkeys(SCORED_TABLES, scored_rows),
         **dict.fromkeys(reference_rows.tables, reference_rows),
     }
     topics = OutputTopics(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, CAPTURED_TABLES)
-    limits = OutputLimits(worker.feed_record_bytes_max, worker.dead_letter_bytes_max, worker.processed_events_max)
-    feed = FeedWriter(topics, epoch, clock, metrics, limits)
+    feed = FeedWriter(topics, epoch, clock, metrics, worker.feed)
     return BatchProcessor(CAPTURED_TABLES, handlers, timers, feed, breaker, metrics)
 
 
@@ -120,8 +124,8 @@ def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] |
         return DetectorRunner(
             named(worker.detectors) if detectors is None else detectors,
             worker.policies,
-            snapshot_settle_ms=worker.snapshot_settle_ms,
-            absence_age_ms_max=worker.absence_age_s_max * 1000,
+            snapshot_settle_ms=worker.timers.snapshot_settle_ms,
+            absence_age_ms_max=worker.timers.deadline_age_s_max * 1000,
         )
     except KeyError as error:
         raise SettingsError(
@@ -135,10 +139,10 @@ def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] |
 def make_breaker(worker: WorkerSettings) -> DeadLetterBreaker:
     """The live worker's fuse. A replay takes `DeadLetterBreaker.never`: what the live run bore is not to stop it."""
     return DeadLetterBreaker(
-        run_max=worker.dead_letter_run_max,
-        share_max=worker.dead_letter_share_max,
-        window_records=worker.dead_letter_window_records,
-        tenants_min=worker.dead_letter_tenants_min,
+        run_max=worker.breaker.consecutive_max,
+        share_max=worker.breaker.share_max,
+        window_records=worker.breaker.window_records,
+        tenants_min=worker.breaker.tenants_min,
     )
 
 

@@ -17,12 +17,14 @@ from aiokafka.errors import KafkaConnectionError
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from common.errors import WatchfloorError
-from common.kafka import ensure_topics, feed_epoch, unreachable
+from common.kafka import feed_epoch, unreachable
 from common.logs import configure_logs
-from common.settings import Settings
+from common.settings.load import Settings
+from contracts.topics import TopicNames
 from streams.gc_tuning import calm_garbage_collector
 from streams.metrics import WorkerMetrics
 from streams.probes import Probes
+from streams.topics import ensure_topics
 from streams.wiring import make_detector_runner
 
 if TYPE_CHECKING:  # importing it imports Faust, which must wait for the loop policy
@@ -45,7 +47,7 @@ def run_worker(settings: Settings) -> None:
     for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.kafka.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     ensure_topics(settings.kafka)
-    epoch = feed_epoch(settings.kafka)
+    epoch = feed_epoch(settings.kafka, TopicNames(settings.kafka.topic_prefix).anomalies)
     # Faust binds to the loop policy when it is imported, so uvloop comes first.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with tempfile.TemporaryDirectory(prefix="watchfloor-faust-") as scratch:
@@ -59,7 +61,7 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
     disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics = WorkerMetrics(CollectorRegistry())
     app, engine = build(settings, metrics, epoch, data_dir, time.time)
-    probes = Probes(settings.worker.metrics_host, settings.worker.metrics_port, metrics.registry, lambda: engine.ready)
+    probes = Probes(settings.worker.metrics.host, settings.worker.metrics.port, metrics.registry, lambda: engine.ready)
     probes.start()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

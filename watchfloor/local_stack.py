@@ -11,7 +11,7 @@ import msgspec
 
 from common.errors import WatchfloorError
 from common.paths import CONFIG_FILE, ENDPOINTS_FILE, default_state_dir
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ def gateway_addresses(settings: Settings) -> tuple[str, str]:
     gateway = settings.gateway
     where = f"{reachable_host(gateway.host)}:{gateway.port}"
     return (
-        (f"https://{where}", f"wss://{where}") if gateway.tls_certificate_file else (f"http://{where}", f"ws://{where}")
+        (f"https://{where}", f"wss://{where}") if gateway.tls.certificate_file else (f"http://{where}", f"ws://{where}")
     )
 
 

@@ -21,7 +21,7 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
-from common.settings import WorkerSettings  # noqa: E402
+from common.settings.engine import EngineSettings, GroupSettings  # noqa: E402
 from streams.engine.kafka.faust_app import faust_app  # noqa: E402
 from streams.engine.kafka.fetcher import Fetcher  # noqa: E402
 from streams.engine.kafka.guarantee import appender_for  # noqa: E402
@@ -48,7 +48,7 @@ def entry(source_index: int, record: RawRecord) -> Entry:
     return Entry(lsn, lsn, source_index, record.offset, event, record)
 
 
-def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
+def make_engine(app: faust.App, run: Run, settings: EngineSettings) -> Engine:
     """The engine with this work's topics and tables, as `streams.worker` makes the product's."""
     names = EngineTopics((run.source,), run.output, (), f"{run.group}-journal", f"{run.group}-state")
     config = {"bootstrap_servers": run.broker}
@@ -62,10 +62,10 @@ def make_engine(app: faust.App, run: Run, worker: WorkerSettings) -> Engine:
             lambda _: FENCE,
         ),
         Fetcher(
-            config, fetch_bytes_max=worker.micro_batch_bytes_max, partition_bytes_max=worker.partition_fetch_bytes_max
+            config, fetch_bytes_max=settings.fetch.bytes_max, partition_bytes_max=settings.fetch.partition_bytes_max
         ),
-        appender_for(worker, config, run.group),
-        worker,
+        appender_for(settings, config, run.group),
+        settings,
         WorkerMetrics(CollectorRegistry()),
         time.time,
     )
@@ -77,10 +77,10 @@ async def main() -> None:
     meter = Meter(run)
     logging.getLogger().setLevel(logging.WARNING)
     guarantee: Literal["journal", "transactions"] = "transactions" if TRANSACTIONS in sys.argv else "journal"
-    worker = WorkerSettings(instance_id=run.instance, guarantee=guarantee)
-    app = faust_app(run.group, run.broker, PARTITIONS, worker, Path(run.directory))
+    settings = EngineSettings(group=GroupSettings(instance_id=run.instance), guarantee=guarantee)
+    app = faust_app(run.group, run.broker, PARTITIONS, settings.group, Path(run.directory))
     calm_garbage_collector()
-    engine = make_engine(app, run, worker)
+    engine = make_engine(app, run, settings)
 
     @app.agent(engine.batches)
     async def score(batches: AsyncIterable[MicroBatch]) -> None:

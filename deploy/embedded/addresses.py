@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from common.settings import Settings
+from common.settings.load import Settings
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import database_at
 from deploy.embedded.ports import LOOPBACK, asked_for, choose
@@ -84,12 +84,14 @@ def settings_overrides(
         "kafka": {"bootstrap_servers": options.kafka or f"{LOOPBACK}:{addresses.kafka}"},
         "source": source | {"password": _capture_password(base, memory)},
         "connect": connect,
-        "worker": {"metrics_port": addresses.metrics[0], "data_dir": str(worker_dir)},
+        "worker": {"metrics": {"port": addresses.metrics[0]}, "data_dir": str(worker_dir)},
         "auth": auth,
         "gateway": {
             "port": addresses.gateway,
-            "worker_urls": [f"http://{LOOPBACK}:{port}" for port in addresses.metrics],
-            "connect_url": connect["url"],
+            "health": {
+                "worker_urls": [f"http://{LOOPBACK}:{port}" for port in addresses.metrics],
+                "connect_url": connect["url"],
+            },
         },
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import WatchfloorError
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from deploy.embedded.broker import Broker
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.config import server_environment

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from common.settings import Settings
+from common.settings.load import Settings
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.config import child_environment
 from deploy.embedded.options import StackOptions
@@ -26,9 +26,9 @@ def worker_spec(number: int, metrics_port: int, state: StateDir, options: StackO
         state,
         options,
         stop_rank=20,
-        WORKER__METRICS_PORT=str(metrics_port),
+        WORKER__METRICS__PORT=str(metrics_port),
         WORKER__DATA_DIR=str(state.root / name),
-        WORKER__INSTANCE_ID=f"embedded-{number}",
+        WORKER__GROUP__INSTANCE_ID=f"embedded-{number}",
     )
 
 
@@ -81,7 +81,7 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
         "gateway": f"http://{gateway}",
         "websocket": f"ws://{gateway}",
         "metrics": {
-            "worker": f"http://{LOOPBACK}:{settings.worker.metrics_port}/metrics",
+            "worker": f"http://{LOOPBACK}:{settings.worker.metrics.port}/metrics",
             "gateway": f"http://{gateway}/metrics",
         },
         "pids": pids,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from common.settings import Settings
+from common.settings.load import GENERATED, Settings
 
 
 def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Settings:
@@ -20,18 +20,25 @@ def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Pat
 
     Args:
         base: the settings from the user's file and environment.
-        overrides: section name to setting names and values; None leaves a setting out.
+        overrides: section name to setting names and values, groups as tables; None leaves a setting out.
         file: where the TOML goes, mode 0600.
     """
     from deploy.embedded.state import write_private
 
     sections = _plain(base)
-    for section, values in overrides.items():
-        sections.setdefault(section, {}).update({name: value for name, value in values.items() if value is not None})
-    head = "# Written by `watchfloor up` at each start: the settings of the running stack. Holds secrets.\n"
+    _put(sections, overrides)
+    head = f"{GENERATED} at each start: the settings of the running stack. Holds secrets.\n"
     write_private(file, head + to_toml(sections))
     # As arguments they win over the environment, which has been read into `base` already.
     return Settings(**sections)
+
+
+def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _put(tree.setdefault(name, {}), value)
+        elif value is not None:
+            tree[name] = value
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:

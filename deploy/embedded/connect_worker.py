@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from deploy.embedded.child import ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.java import CONNECT, Java

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.errors import WatchfloorError
 from common.kafka import TopicMissingError, feed_epoch
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
 from deploy.embedded.state import Memory
 
@@ -35,7 +35,7 @@ def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_
     if known is None:
         return
     try:
-        found = feed_epoch(kafka, timeout_s=timeout_s)
+        found = feed_epoch(kafka, name, timeout_s=timeout_s)
     except TopicMissingError as missing:
         raise _lost(data, f"topic {name} is gone") from missing
     if found != known:
@@ -44,7 +44,8 @@ def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_
 
 def remember_feed_log(memory: Memory, kafka: KafkaSettings) -> None:
     """Put the identity of the feed's topic into `memory`, for the next start; raises as `feed_epoch` does."""
-    memory.feed_epochs[TopicNames(kafka.topic_prefix).anomalies] = feed_epoch(kafka)
+    name = TopicNames(kafka.topic_prefix).anomalies
+    memory.feed_epochs[name] = feed_epoch(kafka, name)
 
 
 def _lost(data: Path, why: str) -> WatchfloorError:

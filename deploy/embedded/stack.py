@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from common.errors import WatchfloorError
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from deploy.embedded.addresses import SOURCE_PASSWORD, choose_addresses, settings_overrides
 from deploy.embedded.broker import Broker
 from deploy.embedded.components import endpoints_of, write_secrets

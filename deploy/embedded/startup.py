@@ -12,7 +12,7 @@ from functools import partial
 import psycopg
 
 from common.errors import WatchfloorError
-from common.settings import Settings
+from common.settings.load import Settings
 from deploy.embedded.addresses import Addresses
 from deploy.embedded.aot_cache import is_trained, train
 from deploy.embedded.broker import Broker, accepts_connections_at
@@ -148,7 +148,8 @@ class Startup:
         self.launcher.reporter.done("schema", "checked")
 
     def _ensure_topics(self) -> None:
-        from common.kafka import ensure_topics, unreachable
+        from common.kafka import unreachable
+        from streams.topics import ensure_topics
 
         self.launcher.reporter.step("topics", "checking")
         # Looked at first: a client would tell of every vain attempt on standard error.

@@ -1,23 +1,25 @@
-"""Whether one more connection is accepted: how fast clients may connect, and how many each user and tenant may have.
+"""Whether one more connection or message is accepted: how fast clients may connect and send, how many may be connected.
 
 Pure: values in, values out, the clock is the caller's. Counts for this process only. Never decides who somebody is.
 """
 
 import math
+from array import array
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
-from common.addresses import is_loopback
-from common.settings import GatewaySettings
+from common.settings.gateway import ConnectionSettings, HandshakeSettings
 from contracts.messages import ADVICE, CloseCode
 from gateway.access.client_address import rate_key
+from watchfloor_client.addresses import is_loopback
 
 K = TypeVar("K")
 
 _SPREAD_S_MAX = 60.0
 """Over how long clients who came too fast are spread."""
 FULL_RETRY_AFTER_S = 2
+_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,41 @@ class TokenBucket:
             self._seen_at = now
 
 
+class SlidingMinute:
+    """How many messages one connection may send (R5.6): remembers when those of the last minute came.
+
+    So no stretch of 60 seconds, wherever it begins, holds more than the limit; an allowance that refills evenly
+    would let nearly twice as many through in its first minute. Memory: eight bytes a message of the last minute, at
+    most the limit; a connection that has sent nothing has none, and thousands send nothing.
+
+    Args:
+        per_minute_max: messages in any 60 seconds, both ends included.
+    """
+
+    __slots__ = ("_per_minute_max", "_taken")
+
+    def __init__(self, per_minute_max: int) -> None:
+        self._per_minute_max = per_minute_max
+        self._taken: array[float] | None = None
+        """Seconds, ascending."""
+
+    def take(self, now: float) -> bool:
+        """Take one; False where the minute is full. A clock that goes back forgets nothing."""
+        taken = self._taken
+        if taken is None:
+            taken = self._taken = array("d")
+        if taken:
+            now = max(now, taken[-1])
+            over = 0
+            while over < len(taken) and now - taken[over] > _MINUTE_S:
+                over += 1
+            del taken[:over]
+        if len(taken) >= self._per_minute_max:
+            return False
+        taken.append(now)
+        return True
+
+
 class ConnectRates:
     """How fast handshakes come: from each address, and altogether.
 
@@ -89,13 +126,13 @@ class ConnectRates:
     Memory: one bucket for each address that came lately, at most `addresses_max`.
 
     Args:
-        limits: of the gateway.
+        limits: of handshakes.
         now: seconds.
     """
 
-    def __init__(self, limits: GatewaySettings, now: float) -> None:
+    def __init__(self, limits: HandshakeSettings, now: float) -> None:
         self._limits = limits
-        self._all = TokenBucket(limits.connects_per_s_max, limits.connects_burst_max, now)
+        self._all = TokenBucket(limits.per_s_max, limits.burst_max, now)
         self._addresses: OrderedDict[str, TokenBucket] = OrderedDict()
         """Those that came longest ago first."""
 
@@ -116,9 +153,7 @@ class ConnectRates:
         bucket = self._addresses.pop(key, None)
         if bucket is None:
             self._forget(now)
-            bucket = TokenBucket(
-                self._limits.connects_per_address_per_s_max, self._limits.connects_per_address_burst_max, now
-            )
+            bucket = TokenBucket(self._limits.per_address_per_s_max, self._limits.per_address_burst_max, now)
         self._addresses[key] = bucket
         return bucket
 
@@ -137,12 +172,12 @@ class ConnectionCounts:
     Memory: one number for each user and tenant with a connection.
 
     Args:
-        limits: of the gateway.
+        limits: of connections.
     """
 
-    def __init__(self, limits: GatewaySettings) -> None:
-        self._per_user_max = limits.connections_per_user_max
-        self._per_tenant_max = limits.connections_per_tenant_max
+    def __init__(self, limits: ConnectionSettings) -> None:
+        self._per_user_max = limits.per_user_max
+        self._per_tenant_max = limits.per_tenant_max
         self._users: Counter[tuple[int, str]] = Counter()
         self._tenants: Counter[int] = Counter()
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from contracts.revocations import SUBJECT_CHARACTERS_MAX
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from common.settings import AuthSettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.load import Settings
 from contracts.messages import CloseCode
 from contracts.revocations import RevokedSubject, decode_key, decode_revocation
 from contracts.topics import TopicNames

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 import jwt
 
 from common.errors import SettingsError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from gateway.access.bearer import AccessRefusedError, Bearer, bearer_of
 

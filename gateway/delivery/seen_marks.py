@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from aiokafka import ConsumerRecord
 
-from common.settings import GatewaySettings
+from common.settings.gateway import CriticalSettings
 from contracts.receipts import SEEN_HEADER, ReceiptBatch, decode_receipts
 from contracts.topics import TopicNames
 from gateway.kafka.log_reader import Interruption, Polled, ReadFrom, RecordHandler
@@ -25,16 +25,22 @@ class SeenMarks(RecordHandler):
 
     Args:
         names: of the topics.
-        limits: how far back is read.
+        critical: how long messages are watched: so far back is read.
+        interval_s: how old a mark may be when it is written.
         own: the name of this process; its own marks are known.
         take_marks: gets each record with marks.
     """
 
     def __init__(
-        self, names: TopicNames, limits: GatewaySettings, own: str, take_marks: Callable[[ReceiptBatch], None]
+        self,
+        names: TopicNames,
+        critical: CriticalSettings,
+        interval_s: float,
+        own: str,
+        take_marks: Callable[[ReceiptBatch], None],
     ) -> None:
-        watched_s = limits.critical_unseen_s * 2.0 ** (limits.critical_notices_max - 1)
-        window_s = min(watched_s, _WINDOW_S_MAX) + limits.receipts_interval_ms / 1000
+        watched_s = critical.unseen_s * 2.0 ** (critical.notices_max - 1)
+        window_s = min(watched_s, _WINDOW_S_MAX) + interval_s
         super().__init__({names.receipts: ReadFrom(seconds_ago=window_s)}, optional=True)
         self._topic = names.receipts
         self._own = own

@@ -9,21 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage, SeenBy
 from contracts.receipts import Run
 from gateway.access.scope import Scope
 from gateway.session.replies import iso
-
-
-@dataclass(frozen=True, slots=True)
-class CriticalLimits:
-    """Of one gateway."""
-
-    unseen_s: float
-    notices_max: int
-    messages_max: int
-    """Per tenant."""
-    seen_by_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ class UnseenCritical:
         limits: bounds and delays.
     """
 
-    def __init__(self, limits: CriticalLimits) -> None:
+    def __init__(self, limits: CriticalSettings) -> None:
         self._limits = limits
         self._messages: dict[int, dict[str, _Critical]] = {}
         self._due: list[tuple[float, int, _Critical]] = []

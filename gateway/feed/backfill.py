@@ -13,12 +13,12 @@ import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from common.settings import GatewaySettings
+from common.settings.gateway import ResumeSettings
 from contracts.messages import UnrecoverableReason
-from contracts.readers import generation_of
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.feed.history import StoredRecord
 from gateway.kafka.kafka_clients import KafkaClients
+from watchfloor_client.readers import generation_of
 
 _POLL_S = 0.5
 _CONSUME_MAX = 500
@@ -73,12 +73,14 @@ class Backfill:
 
     Args:
         clients: of the cluster.
-        limits: how many records may be read for one request, and how long the broker may be silent.
+        limits: how many records may be read for one gap.
+        silence_s_max: how long the broker may be silent.
     """
 
-    def __init__(self, clients: KafkaClients, limits: GatewaySettings) -> None:
+    def __init__(self, clients: KafkaClients, limits: ResumeSettings, silence_s_max: float) -> None:
         self._clients = clients
-        self._limits = limits
+        self._scan_records_max = limits.scan_records_max
+        self._silence_s_max = silence_s_max
         self._topic = TopicNames(clients.kafka.topic_prefix).anomalies
         self._turn = asyncio.Lock()
         self._recent: tuple[int, list[StoredRecord]] | None = None
@@ -110,7 +112,7 @@ class Backfill:
     def _read(self, span: Span) -> list[StoredRecord]:
         consumer = self._clients.search_consumer()
         try:
-            return _Search(consumer, self._topic, span, self._limits).run()
+            return _Search(consumer, self._topic, span, self._scan_records_max, self._silence_s_max).run()
         finally:
             consumer.close()
 
@@ -118,18 +120,19 @@ class Backfill:
 class _Search:
     """One walk back through a partition. Blocks; runs in a thread."""
 
-    def __init__(self, consumer: Consumer, topic: str, span: Span, limits: GatewaySettings) -> None:
+    def __init__(self, consumer: Consumer, topic: str, span: Span, scan_records_max: int, silence_s_max: float) -> None:
         self._consumer = consumer
         self._topic = topic
         self._span = span
-        self._limits = limits
+        self._scan_records_max = scan_records_max
+        self._silence_s_max = silence_s_max
         self._key = tenant_key(span.tenant_id)
         self._found: dict[int, _Candidate] = {}
         self._generations: set[int] = set()
         self._scanned = 0
 
     def run(self) -> list[StoredRecord]:
-        span, timeout_s = self._span, float(self._limits.broker_silence_s_max)
+        span, timeout_s = self._span, self._silence_s_max
         known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
         partition = partition_of(span.tenant_id, len(known.partitions))
         first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=timeout_s)
@@ -141,7 +144,7 @@ class _Search:
         while above > first and not enough:
             below = max(first, above - step)
             self._scanned += above - below
-            if self._scanned > self._limits.resume_scan_records_max:
+            if self._scanned > self._scan_records_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
             met_before, met = met, met or self._scan(partition, below, above) < max(span.first, 2)
             enough = met and (met_before or len(self._generations) == 1)
@@ -158,7 +161,7 @@ class _Search:
         while at < above:
             messages = self._consumer.consume(_CONSUME_MAX, timeout=_POLL_S)
             if not messages:
-                if time.monotonic() - silent_since > self._limits.broker_silence_s_max:
+                if time.monotonic() - silent_since > self._silence_s_max:
                     raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
                 continue
             silent_since = time.monotonic()

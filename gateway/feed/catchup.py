@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from common.settings import GatewaySettings
+from common.settings.gateway import SlowSettings
 from contracts.messages import CloseCode
 from gateway.feed.feed_decoder import feed_entry_again
 from gateway.feed.history import StoredRecord
@@ -81,16 +81,29 @@ class CatchUp:
     Args:
         hub: who is connected.
         deliveries: is notified of what was written.
-        limits: slice sizes, how far and how long somebody may be behind, how much is kept rendered.
         metrics: count slow closes and what is sent.
+        slow: when a connection is too slow.
+        slice_messages: given to one subscriber before the next one's turn.
+        rendered_max: entries that are kept rendered.
     """
 
-    def __init__(self, hub: Hub, deliveries: WriteListener, limits: GatewaySettings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        deliveries: WriteListener,
+        metrics: GatewayMetrics,
+        *,
+        slow: SlowSettings,
+        slice_messages: int,
+        rendered_max: int,
+    ) -> None:
         self._hub = hub
         self._deliveries = deliveries
-        self._limits = limits
         self._metrics = metrics
-        self._slow = SlowCloseBackoff(limits.slow_retry_after_s_min, limits.slow_retry_after_s_max)
+        self._timeout_s = slow.timeout_s
+        self._slice_messages = slice_messages
+        self._rendered_max = rendered_max
+        self._slow = SlowCloseBackoff(slow.retry_after_s_min, slow.retry_after_s_max)
         self._turns: deque[Subscriber] = deque()
         self._waiting_for_turn: set[Subscriber] = set()
         self._work = asyncio.Event()
@@ -159,10 +172,10 @@ class CatchUp:
 
     def close_stuck(self) -> None:
         """Close those who have taken nothing for too long."""
-        latest = self._hub.clock() - self._limits.slow_timeout_s
+        latest = self._hub.clock() - self._timeout_s
         for subscriber in self._hub.waiting():
             if subscriber.mode is Mode.BEHIND and subscriber.moved_at < latest:
-                self._close_slow(subscriber, f"nothing was read for {self._limits.slow_timeout_s} s")
+                self._close_slow(subscriber, f"nothing was read for {self._timeout_s} s")
 
     def _take_turn(self, subscriber: Subscriber) -> None:
         if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
@@ -172,7 +185,7 @@ class CatchUp:
 
     def _next(self, subscriber: Subscriber) -> Sequence[StoredRecord] | None:
         """What follows a subscriber's cursor; None where that is not known any more."""
-        backlog, count = subscriber.backlog, self._limits.resume_slice_messages
+        backlog, count = subscriber.backlog, self._slice_messages
         if backlog is not None:
             records = backlog.records[backlog.next_index : backlog.next_index + count]
             backlog.next_index += len(records)
@@ -216,7 +229,7 @@ class CatchUp:
 
     def _remember(self, key: tuple[int, int], entry: FeedEntry) -> None:
         self._rendered[key] = entry
-        if len(self._rendered) > self._limits.rendered_messages_max:
+        if len(self._rendered) > self._rendered_max:
             self._rendered.popitem(last=False)
 
     def _close_slow(self, subscriber: Subscriber, why: str) -> None:

@@ -12,7 +12,7 @@ import structlog
 from aiokafka import ConsumerRecord
 from aiokafka.errors import OffsetOutOfRangeError
 
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
 from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.settings import GatewaySettings
+from common.settings.gateway import ResumeSettings
 from contracts.messages import Resumed, UnrecoverableReason
 from contracts.requests import ResumePosition
 from gateway.feed.backfill import Backfill, Span, UnrecoverableError
@@ -65,7 +65,7 @@ class Resumer:
     """
 
     def __init__(
-        self, hub: Hub, catch_up: CatchUp, backfill: Backfill, limits: GatewaySettings, metrics: GatewayMetrics
+        self, hub: Hub, catch_up: CatchUp, backfill: Backfill, limits: ResumeSettings, metrics: GatewayMetrics
     ) -> None:
         self._hub = hub
         self._catch_up = catch_up
@@ -74,7 +74,7 @@ class Resumer:
         self._limits = limits
         self._metrics = metrics
         # One gap's records stay in memory until they are written: so many at once.
-        self._reads = asyncio.Semaphore(limits.resume_reads_max)
+        self._reads = asyncio.Semaphore(limits.reads_max)
 
     def begin(self, request: ResumeRequest) -> asyncio.Task[None] | None:
         """Answer a position, and go on from it or from the tenant's position now.
@@ -121,7 +121,7 @@ class Resumer:
     async def _reached(self, request: ResumeRequest) -> bool:
         """Wait for this gateway to have read as far as the client has; whether it has."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._limits.resume_ahead_wait_s
+        end = loop.time() + self._limits.ahead_wait_s
         while self._hub.position(request.tenant_id) < request.seq:
             if loop.time() > end or request.abandoned:
                 return False
@@ -133,7 +133,7 @@ class Resumer:
         records: list[StoredRecord] = []
         for _ in range(_READS_MAX):
             last = hub.position(tenant_id)
-            if last - seq > self._limits.resume_messages_max:
+            if last - seq > self._limits.messages_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_MANY)
             # Up to now, also what the history has: its oldest end moves on while the log is read, and what is read
             # only up to there would never meet it.

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import structlog
 
-from common.settings import Settings
+from common.settings.load import Settings
 from common.version import __version__
 from contracts.messages import FeedStatus
 from gateway.feed.hub import Hub
@@ -73,9 +73,9 @@ class HealthWatch:
         self._depths = depths
         self._notify = notify
         self._watch = FeedWatch(
-            behind_s=self._limits.feed_behind_s,
-            hold_s=self._limits.feed_status_hold_s,
-            repeat_s=self._limits.feed_status_interval_s,
+            behind_s=self._limits.feed_status.behind_s,
+            hold_s=self._limits.feed_status.hold_s,
+            repeat_s=self._limits.feed_status.interval_s,
         )
         self._workers: WorkerReading | None = None
         self._connect: ConnectReading | None = None
@@ -120,7 +120,7 @@ class HealthWatch:
         """Probe and announce until cancelled."""
         # The components are near by: proxies of the environment are not for them.
         async with (
-            httpx.AsyncClient(timeout=self._limits.health_timeout_s, trust_env=False) as client,
+            httpx.AsyncClient(timeout=self._limits.health.timeout_s, trust_env=False) as client,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._probe_regularly(client))
@@ -133,20 +133,20 @@ class HealthWatch:
             states = {component.state for component in self._components(self._feed(), time.time()).values()}
             well = not states & {State.UNHEALTHY, State.DEGRADED}
             await asyncio.sleep(
-                self._limits.health_interval_s if well else min(_TICK_S, self._limits.health_interval_s)
+                self._limits.health.interval_s if well else min(_TICK_S, self._limits.health.interval_s)
             )
 
     async def _probe(self, client: httpx.AsyncClient) -> None:
-        limits, source, timeout_s = self._limits, self._settings.source, self._limits.health_timeout_s
+        limits, source, timeout_s = self._limits, self._settings.source, self._limits.health.timeout_s
 
         async def workers() -> None:
-            if limits.worker_urls:
-                self._workers = await ask_workers(client, limits.worker_urls, timeout_s)
+            if limits.health.worker_urls:
+                self._workers = await ask_workers(client, limits.health.worker_urls, timeout_s)
 
         async def connect() -> None:
-            if limits.connect_url:
+            if limits.health.connect_url:
                 name = self._settings.connect.connector
-                before, reading = self._connect, await ask_connect(client, limits.connect_url, name, timeout_s)
+                before, reading = self._connect, await ask_connect(client, limits.health.connect_url, name, timeout_s)
                 self._connect_restarts += before is not None and not before.running and reading.running
                 self._connect = reading
 
@@ -186,7 +186,7 @@ class HealthWatch:
             "kafka": kafka_component(feed),
             "connect": connect_component(self._connect, self._database, self._connect_restarts),
             "worker": worker_component(
-                self._workers, feed, self._settings.kafka.partitions, self._limits.feed_behind_s, now
+                self._workers, feed, self._settings.kafka.partitions, self._limits.feed_status.behind_s, now
             ),
             "gateway": gateway_component(feed, now),
         }

@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from gateway.health.report import ConnectReading, DatabaseReading, WorkerReading
 
 _BODY_BYTES_MAX: Final = 2 << 20

@@ -149,7 +149,7 @@ def worker_component(
     """
     age = None if feed.last_output_at is None else round(max(0.0, now - feed.last_output_at), 3)
     if reading is None:
-        return Component(state=State.UNKNOWN, detail="gateway.worker_urls is not set", last_message_age_s=age)
+        return Component(state=State.UNKNOWN, detail="gateway.health.worker_urls is not set", last_message_age_s=age)
     if not reading.answered:
         return Component(state=State.UNHEALTHY, detail=_of(0, reading.asked, "answer"), last_message_age_s=age)
     if reading.partitions < partitions:
@@ -177,7 +177,7 @@ def connect_component(
 ) -> Component:
     """Kafka Connect and the connector's task; where nobody reads the slot nothing is captured."""
     if reading is None:
-        return Component(state=State.UNKNOWN, detail="gateway.connect_url is not set")
+        return Component(state=State.UNKNOWN, detail="gateway.health.connect_url is not set")
     if not reading.answers:
         state, detail = State.UNHEALTHY, "Kafka Connect does not answer"
     elif not reading.registered:

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 
 from common.kafka import aiokafka_config, librdkafka_config, unreachable
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 
 _METADATA_TIMEOUT_S = 5.0
 # A topic that this user may not see is as good as missing.

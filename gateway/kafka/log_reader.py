@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, OffsetOutOfRangeEr
 
 from common.errors import WatchfloorError
 from common.kafka import TopicMissingError, unreachable
-from common.settings import GatewaySettings
+from common.settings.gateway import ReaderSettings
 from gateway.kafka.kafka_clients import KafkaClients, TopicDescription, stop_consumer
 
 RETRY_S = 1.0
@@ -108,7 +108,7 @@ class LogReader:
     def __init__(
         self,
         clients: KafkaClients,
-        limits: GatewaySettings,
+        limits: ReaderSettings,
         handler: RecordHandler,
         *,
         fetch_wait_ms_max: int = _FETCH_WAIT_MS,

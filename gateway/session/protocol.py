@@ -11,6 +11,7 @@ from enum import Enum, auto
 import msgspec
 from msgspec import UNSET
 
+from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode
 from contracts.requests import (
     CLIENT_TYPES,
@@ -31,6 +32,7 @@ from contracts.requests import (
     decode_client_head,
     decode_client_message,
 )
+from gateway.access.admission import SlidingMinute
 from gateway.access.bearer import Bearer
 from gateway.access.scope import Scope
 from gateway.session.effects import (
@@ -45,7 +47,6 @@ from gateway.session.effects import (
     Subscribe,
     Verify,
 )
-from gateway.session.limits import SessionLimits, SlidingMinute
 from gateway.session.replies import Facts, Replies, allowed_actions
 
 UNKNOWN_TYPE = "unknown"
@@ -83,7 +84,7 @@ class Session:
         "last_type",
     )
 
-    def __init__(self, limits: SessionLimits, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
+    def __init__(self, limits: SessionSettings, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
         self._limits = limits
         self._replies = Replies(facts, new_id)
         self._minute = SlidingMinute(limits.messages_per_minute_max)

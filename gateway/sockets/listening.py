@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from common.errors import WatchfloorError
-from common.settings import GatewaySettings
+from common.settings.gateway import GatewaySettings, TlsSettings
 from gateway.sockets.http_routes import SECURITY_HEADERS, HttpReply, HttpRoutes, text
 
 # A message between the limit and this many times the limit is answered with an error and 4413; what is
@@ -46,19 +46,19 @@ async def listen(
             limits.host,
             limits.port,
             ssl=tls,
-            ssl_handshake_timeout=limits.authenticate_timeout_s if tls is not None else None,
+            ssl_handshake_timeout=limits.session.authenticate_timeout_s if tls is not None else None,
             reuse_port=limits.reuse_port or None,
             compression=None,  # 64 KiB a connection otherwise, and a frame would not be the same for all
             select_subprotocol=select_subprotocol,
             process_request=process_request,
             create_connection=create_connection,  # type: ignore[arg-type]  # documented as a factory
             server_header=None,
-            open_timeout=limits.authenticate_timeout_s,
+            open_timeout=limits.session.authenticate_timeout_s,
             ping_interval=None,  # the gateway does it for all: a task for each of thousands costs memory
-            write_limit=limits.queue_bytes_max,
+            write_limit=limits.connections.queue_bytes_max,
             backlog=_BACKLOG,
-            close_timeout=limits.close_timeout_s,
-            max_size=limits.message_bytes_max * _READ_LIMIT_FACTOR,
+            close_timeout=limits.connections.close_timeout_s,
+            max_size=limits.session.message_bytes_max * _READ_LIMIT_FACTOR,
         )
     except OSError as error:
         where = f"{limits.host}:{limits.port}"
@@ -80,7 +80,7 @@ async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | 
     Raises:
         WatchfloorError: the address cannot be had.
     """
-    if limits.admin_port is None:
+    if limits.admin.port is None:
         return None
 
     def reply(_connection: ServerConnection, request: Request) -> Response:
@@ -89,15 +89,15 @@ async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | 
     try:
         return await serve(
             _no_websocket,
-            limits.admin_host,
-            limits.admin_port,
+            limits.admin.host,
+            limits.admin.port,
             process_request=reply,
             server_header=None,
-            open_timeout=limits.authenticate_timeout_s,
+            open_timeout=limits.session.authenticate_timeout_s,
         )
     except OSError as error:
         raise WatchfloorError(
-            f"the gateway cannot listen at its admin address {limits.admin_host}:{limits.admin_port} "
+            f"the gateway cannot listen at its admin address {limits.admin.host}:{limits.admin.port} "
             f"({error.strerror or error})",
             "choose a free one with --admin-port; each process on a shared port needs its own",
         ) from error
@@ -126,19 +126,19 @@ def response(reply: HttpReply) -> Response:
     return Response(reply.status.value, reply.status.phrase, headers, reply.body)
 
 
-def tls_context(limits: GatewaySettings) -> ssl.SSLContext | None:
+def tls_context(tls: TlsSettings) -> ssl.SSLContext | None:
     """The certificate of the settings, None where they name none.
 
     Raises:
         WatchfloorError: one of the two files is not named, or cannot be read.
     """
-    if limits.tls_certificate_file is None and limits.tls_key_file is None:
+    if tls.certificate_file is None and tls.key_file is None:
         return None
-    if limits.tls_certificate_file is None or limits.tls_key_file is None:
-        raise WatchfloorError("only one of gateway.tls_certificate_file and gateway.tls_key_file is set", "set both")
+    if tls.certificate_file is None or tls.key_file is None:
+        raise WatchfloorError("only one of gateway.tls.certificate_file and gateway.tls.key_file is set", "set both")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_cert_chain(limits.tls_certificate_file, limits.tls_key_file)
+        context.load_cert_chain(tls.certificate_file, tls.key_file)
     except OSError as error:
         raise WatchfloorError(f"the gateway's certificate cannot be read ({error})", "check both files") from error
     return context

@@ -66,7 +66,7 @@ class SocketSink:
 
     @property
     def congested(self) -> bool:
-        """Whether more waits to leave than `gateway.queue_bytes_max`."""
+        """Whether more waits to leave than `gateway.connections.queue_bytes_max`."""
         return self._connection.paused
 
     def write(self, frames: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from common.settings import Settings
+from common.settings.load import Settings
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Tenant
 from contracts.topics import TopicNames
@@ -32,7 +32,7 @@ class TenantLimitsView(TopicView[dict[int, int]]):
     def __init__(self, settings: Settings, metrics: GatewayMetrics) -> None:
         super().__init__(TopicNames(settings.kafka.topic_prefix).captured(_TABLE), {})
         self._decoder = ChangeDecoder({name: table.columns for name, table in settings.source.tables.items()})
-        self._default = settings.worker.max_events_per_second
+        self._default = settings.worker.rate_limit.max_events_per_second
         self._metrics = metrics
 
     def of(self, tenant_id: int) -> int:

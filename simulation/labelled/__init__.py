@@ -1,10 +1,9 @@
-"""Makes a labelled company life from a seed. Imports nothing of the detectors, the stream or the contracts.
+"""Makes a labelled scenario from a seed: some weeks of some companies as row changes, and labels of what is wrong.
 
-Every threshold here is this package's own view of what is right and wrong in such a company. What is wrong is
-clearly wrong, and what is right comes close on purpose; nothing is planted in between, where sober people differ.
+Owns what happens how often; what it is and how it looks is `simulation.world`'s.
 """
 
-from simulation.labelled.calendar import Span
-from simulation.labelled.life import Life
+from simulation.labelled.plan import Span
+from simulation.labelled.scenario import Scenario
 
-__all__ = ["Life", "Span"]
+__all__ = ["Scenario", "Span"]

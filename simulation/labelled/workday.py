@@ -1,192 +1,198 @@
-"""A duty as a whole: its attendance and its phone, with at most one planted thing, and what that entails."""
+"""A shift as a whole: its checks and its phone, with at most one thing that is special, and what that entails."""
 
-import random
+from collections.abc import Sequence
 from datetime import date
+from random import Random
 
-from simulation.labelled import trips
-from simulation.labelled.attendance import Gate, Presence
-from simulation.labelled.calendar import HOUR_S, MINUTE_S, whole_hours
-from simulation.labelled.ledger import Ledger
-from simulation.labelled.phones import Fix, Network, outage, received, upload, walk
-from simulation.labelled.roster import Duty, Plan
-from simulation.labelled.world import Person
+from simulation.labelled.plan import ScenarioPlan
+from simulation.world.attendance import Attendance
+from simulation.world.calendar import HOUR_S, MINUTE_S, Span, moment, whole_hours
+from simulation.world.company import Person, Tenant
+from simulation.world.phones import Fix, Network, Receiver, outage, upload, walked
+from simulation.world.planted_attendance import attend
+from simulation.world.planted_location import FINDINGS, label_location, planted_fixes
+from simulation.world.shifts import LUNCH, Shift, Special, arrival_s, departure_s, with_breaks
 
-_PLANT_SHARE = 0.018
-"""Of duties, for each kind of plant."""
-_ATTENDANCE = ("late", "wrong face", "no check-out", "clock set back")
-_BY_PHONE = ("elsewhere", "elsewhere", "buddy")
-_TRIPS = ("walk out", "drive out", "jump", "frozen", "too perfect", "mocked")
-_LEARNED = ("quiet", "flood")
-_NEAR = (
-    "extended",
-    "double tap",
-    "early",
-    "late upload",
-    "late check-out upload",
-    "borrowed phone",
-    "forgotten bag",
-    "way home",
+_SPECIAL_SHARE = 0.018
+"""Of shifts, for each thing that may be special."""
+_ATTENDANCE = (Special.LATE, Special.WRONG_FACE, Special.NO_CHECK_OUT, Special.CLOCK_SET_BACK)
+_BY_PHONE = (Special.ELSEWHERE, Special.ELSEWHERE, Special.BUDDY)
+_LEARNED = {Special.QUIET: "ANOMALY_PHONE_EVENTS_BELOW", Special.FLOOD: "ANOMALY_PHONE_EVENTS_ABOVE"}
+"""What has to be learned before it can be found."""
+_HARMLESS = (
+    Special.EXTENDED,
+    Special.DOUBLE_TAP,
+    Special.EARLY,
+    Special.LATE_UPLOAD,
+    Special.LATE_CHECK_OUT_UPLOAD,
+    Special.BORROWED_PHONE,
+    Special.FORGOTTEN_BAG,
+    Special.WAY_HOME,
 )
 """What looks wrong and is not."""
+_OWN_PHONE_ONLY = frozenset({Special.BORROWED_PHONE, Special.LATE_UPLOAD, Special.LATE_CHECK_OUT_UPLOAD})
+_WITH_HELPER = frozenset({Special.BUDDY, Special.BORROWED_PHONE})
+_FEWER_EVENTS = frozenset({Special.LATE, Special.BUDDY})
+_MORE_EVENTS = frozenset({Special.DRIVE_OUT, Special.WALK_OUT, Special.EXTENDED, Special.LONG_DAY, Special.LONG_WEEK})
+_OUTAGE_SHARE = 0.07
+_SHORT_S = 7 * HOUR_S
 
 
-class Workday:
-    """Lives the duties of one company.
+class Workdays:
+    """The shifts of a tenant."""
 
-    Args:
-        ledger: where rows and labels go.
-        seed: of the life.
-        planted: whether wrong things happen; what only looks wrong happens always.
-        judged_from: the first day of what has to be learned before.
-    """
+    def __init__(self, plan: ScenarioPlan, tenant: Tenant) -> None:
+        self._plan = plan
+        self._timeline = plan.timeline
+        self._staff = tenant.staff
 
-    def __init__(self, ledger: Ledger, seed: int, judged_from: date, *, planted: bool) -> None:
-        self._ledger = ledger
-        self._seed = seed
-        self._judged_from = judged_from
-        self._planted = planted
+    def day(self, shifts: Sequence[Shift], day: date) -> None:
+        """The shifts that begin on a day."""
+        rngs = {shift: self._plan.rng("shift", shift.assignment_id) for shift in shifts}
+        for shift, rng in rngs.items():
+            if shift.special is Special.NOTHING:
+                shift.special = self._special(rng, shift, day)
+        for shift, rng in rngs.items():
+            # Nothing is special about a helper's own day.
+            helpers = [
+                each.person
+                for each in shifts
+                if each.site is shift.site
+                and each.start_s == shift.start_s
+                and each.special is Special.NOTHING
+                and each.person.phone_id is not None
+            ]
+            self._live(rng, shift, helpers, self._staff[shift.site.id])
 
-    def live(self, duty: Duty, day: date, together: list[Person], others: list[Person]) -> None:
-        """One duty; who begins with it, and who belongs to the site."""
-        chance = self._chance(duty)
-        plant = self._plant(chance, duty, day)
-        network = Network(chance)
-        presence = Gate(self._ledger, chance).work(duty, plant, together, others, network)
-        if not network.outages and plant in {"", *_NEAR} and chance.random() < 0.07:
-            span = outage(chance, max(duty.start_s, presence.spans[0][0]), presence.spans[0][1])
-            if span is not None and duty.site.kiosk_id is not None:
-                network.outages.append(span)  # a phone that is also the terminal keeps its line
-        fixes: list[Fix] = []
-        for start_s, end_s in presence.spans:
-            fixes += walk(chance, max(start_s, presence.phone_from_s), end_s, duty.site.extent_m)
-        if plant == "way home":
-            fixes += self._way_home(chance, duty, presence)
-        fixes, labels = self._wrong(chance, duty, plant, presence, fixes)
-        times = upload(self._ledger, duty, sorted(fixes, key=lambda fix: fix.at_s), network)
-        self._label(duty, labels)
-        self._uploaded_late(duty, times)
-        if plant in {"late", "buddy"}:
-            self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_BELOW")
-        elif plant in {"drive out", "walk out", "extended"} or duty.plan is not Plan.USUAL:
-            self._side_effects(duty, presence, "ANOMALY_PHONE_EVENTS_ABOVE")
-
-    def is_usual(self, duty: Duty, day: date) -> bool:
-        """Whether nothing is planted in a duty, so that its person may have a part in another's plant."""
-        return not self._plant(self._chance(duty), duty, day)
-
-    def _chance(self, duty: Duty) -> random.Random:
-        return random.Random(f"{self._seed}/duty/{duty.assignment['id']}")
-
-    def _plant(self, chance: random.Random, duty: Duty, day: date) -> str:
-        kinds = list(_NEAR)
-        if self._planted and duty.plan is Plan.USUAL:
-            kinds += [*_ATTENDANCE, *_TRIPS]
-            if duty.site.kiosk_id is None:
+    def _special(self, rng: Random, shift: Shift, day: date) -> Special:
+        kinds = list(_HARMLESS)
+        if self._plan.is_planted:
+            kinds += [*_ATTENDANCE, *FINDINGS]
+            if shift.site.reader_id is None:
                 kinds += _BY_PHONE
-            if day >= self._judged_from:
+            if day >= self._plan.span.judged_from:
                 kinds += 3 * [*_LEARNED]
-        if duty.site.kiosk_id is not None or duty.person.phone_id == 0:
-            kinds = [kind for kind in kinds if kind not in {"borrowed phone", "late upload", "late check-out upload"}]
-        drawn = int(chance.random() / _PLANT_SHARE)
-        plant = kinds[drawn] if drawn < len(kinds) else ""
-        short = duty.end_s - duty.start_s < 7 * HOUR_S
-        together = plant in {"buddy", "borrowed phone"}
-        return "" if short and (plant in _LEARNED or plant in _TRIPS or together) else plant
+        if shift.site.reader_id is not None or shift.person.phone_id is None:
+            kinds = [kind for kind in kinds if kind not in _OWN_PHONE_ONLY]
+        drawn = int(rng.random() / _SPECIAL_SHARE)
+        special = kinds[drawn] if drawn < len(kinds) else Special.NOTHING
+        needs_long = special in _LEARNED or special in FINDINGS or special in _WITH_HELPER
+        return Special.NOTHING if needs_long and shift.end_s - shift.start_s < _SHORT_S else special
 
-    def _way_home(self, chance: random.Random, duty: Duty, presence: Presence) -> list[Fix]:
-        """The app goes on for ten minutes after the end of the shift."""
-        left_s = max(duty.end_s, presence.spans[-1][1]) + 30
-        drive = [(number * 60.0, number * 60.0 * 9.0) for number in range(1, 10)]
-        return [received(chance, left_s + after_s, far_m, 0.3 * far_m, 9.0) for after_s, far_m in drive]
+    def _live(self, rng: Random, shift: Shift, helpers: Sequence[Person], staff: Sequence[Person]) -> None:
+        helper = rng.choice(helpers) if shift.special in _WITH_HELPER and helpers else None
+        network = Network(rng, shift.phone_id)
+        shift.presence = self._presence(rng, shift, network)
+        attend(Attendance(self._timeline, rng), shift, network, staff, helper)
+        first = shift.presence[0]
+        if not network.outages and rng.random() < _OUTAGE_SHARE and shift.special in {Special.NOTHING, *_HARMLESS}:
+            span = outage(rng, (max(shift.start_s, first[0]), first[1]))
+            if span is not None and shift.site.reader_id is not None:
+                network.outages.append(span)  # a phone that is also the terminal keeps its line
+        is_helped = shift.special is Special.BUDDY and helper is not None
+        phone_from_s = first[0] + rng.uniform(60, 80) * MINUTE_S * is_helped
+        fixes = self._fixes(rng, shift, phone_from_s)
+        times = []
+        for fix in sorted(fixes, key=lambda fix: fix.at_s):
+            committed_s = network.committed_s(fix.at_s)
+            upload(self._timeline, shift, fix, committed_s)
+            times.append((fix.at_s, committed_s))
+        self._label_side_effects(shift, times)
 
-    def _wrong(
-        self, chance: random.Random, duty: Duty, plant: str, presence: Presence, fixes: list[Fix]
-    ) -> tuple[list[Fix], list[tuple[str, float, float, str, bool]]]:
-        """The fixes with the planted ones instead; (type, from, until, note, required) for labels."""
-        start_s, end_s = max(presence.spans, key=lambda span: span[1] - span[0])
-        start_s = max(start_s, presence.phone_from_s, duty.start_s) + 15 * MINUTE_S
-        end_s = min(end_s, duty.end_s) - 10 * MINUTE_S
-        extent_m = duty.site.extent_m
-        new: list[Fix] = []
-        said: list[tuple[str, bool]] = []
-        match plant:
-            case "walk out":
-                new = trips.walk_out(chance, start_s, chance.uniform(700, 1_000), chance.uniform(25, 45) * MINUTE_S)
-                said = [("GEOFENCE_VIOLATION", True), ("UNEXPECTED_MOVEMENT", False)]
-            case "drive out":
-                new = trips.drive_out(chance, start_s, chance.uniform(4_000, 9_000), chance.uniform(10, 30) * MINUTE_S)
-                # Out and back are two movements; that the second one is told is not wrong.
-                said = [("GEOFENCE_VIOLATION", True), ("UNEXPECTED_MOVEMENT", True), ("UNEXPECTED_MOVEMENT", False)]
-            case "jump":
-                new = trips.jump(chance, start_s)
-                said = [("LOCATION_SPOOFING", True), ("GEOFENCE_VIOLATION", False), ("UNEXPECTED_MOVEMENT", False)]
-            case "frozen":
-                new = trips.frozen(chance, start_s, 2.5, extent_m)
-                said = [("LOCATION_SPOOFING", True)]
-            case "too perfect":
-                new = trips.too_perfect(chance, start_s, 2.0, extent_m)
-                said = [("LOCATION_SPOOFING", True)]
-            case "mocked":
-                new = trips.mocked(walk(chance, start_s, start_s + HOUR_S, extent_m))
-                said = [("LOCATION_SPOOFING", True)]
-            case "quiet" | "flood":
-                return self._volume(chance, duty, plant, start_s, end_s, fixes), []
-        if not new:
-            return fixes, []
-        first_s, last_s = new[0].at_s, new[-1].at_s
-        kept = [fix for fix in fixes if not first_s - 30 <= fix.at_s <= last_s + 120]
-        return kept + new, [(kind, first_s, last_s, plant, required) for kind, required in said]
+    def _presence(self, rng: Random, shift: Shift, network: Network) -> list[Span]:
+        """When the person comes and goes, with what is special about it."""
+        in_s, out_s = arrival_s(rng, shift.start_s), departure_s(rng, shift.end_s)
+        match shift.special:
+            case Special.LATE:
+                in_s = shift.start_s + rng.uniform(30, 90) * MINUTE_S
+            case Special.EARLY:
+                in_s = shift.start_s - rng.uniform(30, 45) * MINUTE_S
+            case Special.EXTENDED:
+                longer_s = rng.uniform(1.5, 2.2) * HOUR_S
+                asked_s = shift.end_s - rng.uniform(1, 2) * HOUR_S
+                self._timeline.update(
+                    "assignment", shift.assignment_id, asked_s, shift_end=moment(shift.end_s + longer_s)
+                )
+                out_s += longer_s
+            case Special.LATE_UPLOAD:
+                network.outages.append((in_s - 60, in_s + rng.uniform(20, 150) * MINUTE_S))
+            case Special.LATE_CHECK_OUT_UPLOAD:
+                network.outages.append((out_s - 10 * MINUTE_S, out_s + rng.uniform(5, 20) * MINUTE_S))
+            case Special.CLOCK_SET_BACK:
+                return [(in_s, out_s)]
+            case _:
+                pass
+        return with_breaks(rng, in_s, out_s, LUNCH)
 
-    def _volume(
-        self, chance: random.Random, duty: Duty, plant: str, start_s: float, end_s: float, fixes: list[Fix]
-    ) -> list[Fix]:
-        hours = whole_hours(start_s, end_s, duty.site.zone)[:2]
-        kind = "ANOMALY_PHONE_EVENTS_BELOW" if plant == "quiet" else "ANOMALY_PHONE_EVENTS_ABOVE"
-        for number, hour_s in enumerate(hours):
-            inside = [fix for fix in fixes if hour_s <= fix.at_s < hour_s + HOUR_S]
-            if plant == "quiet":
-                lost = set(inside[1:])
-                fixes = [fix for fix in fixes if fix not in lost]
+    def _fixes(self, rng: Random, shift: Shift, phone_from_s: float) -> list[Fix]:
+        """What the phone records of the shift, with what is special about it."""
+        extent_m, receiver = shift.site.extent_m, Receiver(rng)
+        fixes: list[Fix] = []
+        for from_s, until_s in shift.presence:
+            fixes += walked(rng, receiver, (max(from_s, phone_from_s), until_s), extent_m)
+        if shift.special is Special.WAY_HOME:
+            left_s = max(shift.end_s, shift.presence[-1][1]) + 30
+            fixes += [
+                receiver.fix(left_s + number * 60, number * 540.0, number * 162.0, 9.0) for number in range(1, 10)
+            ]
+        start_s, end_s = max(shift.presence, key=lambda span: span[1] - span[0])
+        start_s = max(start_s, phone_from_s, shift.start_s) + 15 * MINUTE_S
+        if shift.special in _LEARNED:
+            return self._volume(rng, shift, (start_s, min(end_s, shift.end_s) - 10 * MINUTE_S), fixes)
+        planted = planted_fixes(rng, shift.special, start_s, extent_m)
+        if not planted:
+            return fixes
+        first_s, last_s = planted[0].at_s, planted[-1].at_s
+        label_location(self._timeline, shift, shift.special, (first_s, last_s))
+        return planted + [fix for fix in fixes if not first_s - 30 <= fix.at_s <= last_s + 120]
+
+    def _volume(self, rng: Random, shift: Shift, span: Span, fixes: list[Fix]) -> list[Fix]:
+        """Two hours with next to no fixes, or with hundreds."""
+        for number, hour_s in enumerate(whole_hours(*span, shift.site.zone)[:2]):
+            if shift.special is Special.QUIET:
+                lost = {fix for fix in fixes if hour_s <= fix.at_s < hour_s + HOUR_S}
+                fixes = [fix for fix in fixes if fix not in lost] + sorted(lost, key=lambda fix: fix.at_s)[:1]
             else:
-                east_m, north_m = chance.uniform(-0.5, 0.5) * duty.site.extent_m, 0.0
-                fixes = fixes + [received(chance, hour_s + 12.0 * fix, east_m, north_m, 0.0) for fix in range(299)]
-            self._ledger.label(
-                kind, duty.site.tenant_id, [f"device:{duty.phone_id}"], hour_s, f"{plant}: the hour from {hour_s:.0f}",
-                before_s=0.0, after_s=4 * HOUR_S,
-                required=number == 0,  # told once, or once an hour: both will do
-            )  # fmt: skip
+                east_m, receiver = rng.uniform(-0.5, 0.5) * shift.site.extent_m, Receiver(rng)
+                fixes = fixes + [receiver.fix(hour_s + 12.0 * each, east_m, 0.0, 0.0) for each in range(299)]
+            note = f"{shift.special}: the hour from {hour_s:.0f}"
+            # Reported once, or once an hour: both will do.
+            self._label_volume(shift, _LEARNED[shift.special], hour_s, note, after_s=4 * HOUR_S, required=number == 0)
         return fixes
 
-    def _label(self, duty: Duty, labels: list[tuple[str, float, float, str, bool]]) -> None:
-        for kind, first_s, last_s, note, required in labels:
-            self._ledger.label(
-                kind,
-                duty.site.tenant_id,
-                [f"person:{duty.person.id}"],
-                first_s,
-                note,
-                before_s=60.0,
-                after_s=last_s - first_s + 10 * MINUTE_S,
-                required=required,
-            )
-
-    def _uploaded_late(self, duty: Duty, times: list[tuple[float, float]]) -> None:
-        """An hour whose rows came an hour late looked empty: saying so then is not wrong."""
-        if not times:
+    def _label_side_effects(self, shift: Shift, times: Sequence[tuple[float, float]]) -> None:
+        """Fewer or more rows than usual follow from lateness, from trips, from late uploads and from unusual hours."""
+        half_s = HOUR_S / 2
+        late = {at_s // half_s for at_s, committed_s in times if committed_s - at_s > half_s}
+        for number in sorted(late):  # an hour whose rows came an hour late looked empty: saying so then is not wrong
+            self._label_volume(shift, _LEARNED[Special.QUIET], number * half_s, "uploaded late")
+        if shift.special not in _FEWER_EVENTS | _MORE_EVENTS:
             return
-        late = [at_s for at_s, committed_s in times if committed_s - at_s > HOUR_S / 2]
-        for hour_s in sorted({at_s // (HOUR_S / 2) * (HOUR_S / 2) for at_s in late}):
-            self._maybe(duty, "ANOMALY_PHONE_EVENTS_BELOW", hour_s, "uploaded late")
-
-    def _side_effects(self, duty: Duty, presence: Presence, kind: str) -> None:
-        """Fewer or more rows than usual follow from lateness, from trips and from unusual hours."""
-        half = HOUR_S / 2
-        begin, end = int((duty.start_s - HOUR_S) // half), int((presence.spans[-1][1] + HOUR_S) // half)
+        finding_type = _LEARNED[Special.QUIET if shift.special in _FEWER_EVENTS else Special.FLOOD]
+        begin, end = int((shift.start_s - HOUR_S) // half_s), int((shift.presence[-1][1] + HOUR_S) // half_s)
         for number in range(begin, end + 1):
-            self._maybe(duty, kind, number * half, "follows from another plant or an unusual shift")
+            note = "follows from something else, or from an unusual shift"
+            self._label_volume(shift, finding_type, number * half_s, note)
 
-    def _maybe(self, duty: Duty, kind: str, hour_s: float, note: str) -> None:
-        self._ledger.label(
-            kind, duty.site.tenant_id, [f"device:{duty.phone_id}"], hour_s, note,
-            before_s=0.0, after_s=2 * HOUR_S, required=False,
-        )  # fmt: skip
+    def _label_volume(
+        self,
+        shift: Shift,
+        finding_type: str,
+        at_s: float,
+        note: str,
+        *,
+        after_s: float = 2 * HOUR_S,
+        required: bool = False,
+    ) -> None:
+        about = [f"device:{shift.phone_id}"]
+        self._timeline.label(
+            finding_type,
+            shift.site.tenant_id,
+            about,
+            at_s,
+            note,
+            before_s=0.0,
+            after_s=after_s,
+            required=required,
+            learned=True,
+        )

@@ -9,28 +9,33 @@ import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from random import Random
 
-from simulation.live.agenda import Agenda
-from simulation.live.company import PERSONS_PER_TENANT_MAX, Tenant, build_company
-from simulation.live.operations import ANOMALIES, Insert, Planted, Transaction
-from simulation.live.people import People
-from simulation.live.rounds import Told, rounds
+from simulation.live.company import build_company
+from simulation.live.fixes import Fixes
+from simulation.live.planting import PLANTS, Planting
+from simulation.live.rota import Rota
+from simulation.live.transactions import RATE_LIMITED, Transaction, rounds, transaction
+from simulation.live.workload import Workload
+from simulation.records import RowChange
+from simulation.world.calendar import DAY_S
+from simulation.world.company import PERSONS_MAX, Tenant
+from simulation.world.devices import Devices
+from simulation.world.timeline import Timeline
 
 _PERSONS_PER_ROW_PER_S = 13.5
 """So that those at work, a third, send a fix about every six seconds."""
 _PERSONS_MIN = 12
-_PAYMENT_DELAY_SHARE = 0.5
-"""Of the occasions to plant what is owed are left to chance, so that it does not come like a clock."""
-_QUIET_AFTER_BURST = timedelta(seconds=3)
+_DELAY_SHARE = 0.5
+"""Of the occasions to plant what is due by the rate are left to chance, so that it does not come like a clock."""
+_QUIET_AFTER_BURST_S = 3.0
 """Longer than a window of the rate limit: what is planted must not be dropped with a burst."""
 _OUTAGE_S_MAX, _OUTAGE_SHARE_MAX = 8.0, 0.3
-"""How long before a burst a tenant's telephones have no network; of the time between two bursts at the most."""
-_LONG, _LONG_MAX = frozenset({Planted.GEOFENCE_VIOLATION, Planted.UNEXPECTED_MOVEMENT}), timedelta(seconds=30)
+"""How long before a burst a tenant's phones have no network; of the time between two bursts at the most."""
+_LONG, _LONG_S_MAX = frozenset({"GEOFENCE_VIOLATION", "UNEXPECTED_MOVEMENT"}), 30.0
 """What takes several fixes is not begun when a burst is near, which would have to wait for it."""
-_REFERENCE = frozenset({"tenant", "client", "site", "person", "assignment"})
-"""Tables whose rows do not count against the rate limit."""
+_REFERENCE = ("tenant", "client", "site", "person", "assignment")
+"""Tables whose rows do not count against the rate limit; each may refer to those before it."""
 _ROUND_SHARE = 0.6
 """Of a burst's rows are in one round, which therefore stays below the limit."""
 
@@ -53,7 +58,7 @@ class Plan:
     def persons(self) -> int:
         """Of each tenant."""
         wanted = round(_PERSONS_PER_ROW_PER_S * self.rows_per_s / self.tenants)
-        return max(_PERSONS_MIN, min(wanted, PERSONS_PER_TENANT_MAX))
+        return max(_PERSONS_MIN, min(wanted, PERSONS_MAX))
 
     @property
     def round_rows(self) -> int:
@@ -71,128 +76,142 @@ class ResumePoint:
     """Which identifiers the persons of this run have."""
 
 
+class _Company:
+    """One tenant at work: its parts, each with a reference to those that it needs."""
+
+    def __init__(self, tenant: Tenant, rng: Random, timeline: Timeline, start_s: float, plan: Plan) -> None:
+        self.tenant = tenant
+        self.quiet_until_s = start_s
+        rota = Rota(tenant, rng, timeline, start_s, is_prepared=plan.anomaly_rate > 0)
+        self.fixes = Fixes(rota, rng, timeline, start_s)
+        self.devices = Devices(timeline, plan.seed, tenant.id, tenant.devices, start_s)
+        workload = Workload(rota, rng, timeline, start_s)
+        self.planting = Planting(rota, self.fixes, workload, self.devices, rng, timeline)
+
+
 class Simulation:
     """The transactions of a simulated company, one after the other."""
 
-    def __init__(self, plan: Plan, start: datetime, resume: ResumePoint | None = None) -> None:
+    def __init__(self, plan: Plan, start_s: float, resume: ResumePoint | None = None) -> None:
         """Make the company.
 
         Args:
             plan: what it is to be like.
-            start: the time of the opening, timezone-aware.
+            start_s: the time of the opening, Unix seconds.
             resume: where an earlier run stopped; None for an empty database.
         """
         resume = resume or ResumePoint()
         self.plan = plan
-        self.tenants = build_company(plan.seed, plan.tenants, persons=plan.persons, crew=resume.crew)
-        self._start = start
+        self._start_s = start_s
         self._rng = Random(f"{plan.seed}/day")
-        self._ids = dict(resume.first_ids)
-        self._agenda = Agenda()
-        self._people = {
-            tenant.id: People(tenant, self._rng, self._next_id, self._agenda, tempted=plan.anomaly_rate > 0)
-            for tenant in self.tenants
-        }
+        self._timeline = Timeline(resume.first_ids)
+        tenants = build_company(plan.seed, plan.tenants, persons=plan.persons, crew=resume.crew)
+        for tenant in tenants:
+            self._timeline.insert_reference(tenant, start_s - DAY_S, seen_s=start_s)
+        self._companies = [_Company(tenant, self._rng, self._timeline, start_s, plan) for tenant in tenants]
         self._debt = 0.0
-        self._tried: Counter[Planted] = Counter()
-        self._awaited: list[tuple[datetime, Planted]] = []
-        self._quiet_until = {tenant.id: start for tenant in self.tenants}
-        self._plan_burst(start)
+        self._tried: Counter[str] = Counter()
+        self._awaited: list[tuple[float, str]] = []
+        self._plan_burst(start_s)
 
     def opening(self) -> Iterator[Sequence[Transaction]]:
         """Yield what is there when the day is looked at first, in rounds.
 
         Each round keeps below every tenant's rate limit; the next one is for a second later.
         """
-        reference: list[Transaction] = []
-        scored: dict[int, list[Told]] = {}
-        for tenant in self.tenants:
-            rows = [self._seen(row) for row in tenant.rows()]
-            rows.extend(self._people[tenant.id].opening(self._start))
-            reference.append(Transaction(tenant.id, tuple(row for row in rows if row.table in _REFERENCE)))
-            scored[tenant.id] = [(row, None) for row in rows if row.table not in _REFERENCE]
-        yield reference
+        reference: dict[int, list[RowChange]] = {each.tenant.id: [] for each in self._companies}
+        scored: dict[int, list[RowChange]] = {each.tenant.id: [] for each in self._companies}
+        for change in self._timeline.take(self._start_s):
+            (reference if change.table in _REFERENCE else scored)[_tenant_id(change)].append(change)
+        yield [transaction(tenant_id, changes) for tenant_id, changes in reference.items()]
         yield from rounds(scored, self.plan.round_rows)
 
-    def step(self, now: datetime) -> Transaction:
-        """Return the next transaction, with `now` as the time of what happens in it; times must not go back.
+    def step(self, now_s: float) -> Transaction:
+        """Return the next transaction at a time; times must not go back.
 
         What was planted earlier and is due by now is among its `planted`.
         """
-        transaction = self._burst(now) or self._agenda.take(now) or self._planted(now) or self._fix(now)
-        self._debt += self.plan.anomaly_rate * len(transaction.operations)
-        for each in transaction.later:
-            heapq.heappush(self._awaited, each)
-        return replace(transaction, planted=(*transaction.planted, *self.due(now)))
+        step = self._next(now_s) or self._burst(now_s) or self._plant(now_s) or self._filler(now_s)
+        self._debt += self.plan.anomaly_rate * len(step.changes)
+        return replace(step, planted=(*step.planted, *self.due(now_s)))
 
-    def due(self, now: datetime) -> Iterator[Planted]:
-        """Yield what was planted for a later time that has come, each once."""
-        while self._awaited and self._awaited[0][0] <= now:
+    def finish(self, now_s: float) -> Iterator[Transaction]:
+        """Yield what has its time by now, without anything new."""
+        while (step := self._next(now_s)) is not None:
+            yield step
+
+    def due(self, now_s: float) -> Iterator[str]:
+        """Yield what was planted and is to be found by now, each once: finding types."""
+        for label in self._timeline.labels:
+            if label.required:
+                heapq.heappush(self._awaited, (label.at_s, label.finding_type))
+        self._timeline.labels.clear()
+        while self._awaited and self._awaited[0][0] <= now_s:
             yield heapq.heappop(self._awaited)[1]
 
     @property
-    def first_due(self) -> datetime | None:
-        """When the next of what was planted for a later time comes due; None where nothing waits."""
+    def first_due_s(self) -> float | None:
+        """When the next of what was planted comes due; None where nothing waits."""
         return self._awaited[0][0] if self._awaited else None
 
-    def _burst(self, now: datetime) -> Transaction | None:
-        if self.plan.burst_interval_s <= 0 or now < self._next_burst:
-            return None
-        tenant = self._cut_off
-        people = self._people[tenant.id]
-        if people.busy or now < self._quiet_until[tenant.id]:
-            return None
-        self._plan_burst(now)
-        fixes = people.backlog(now, self.plan.burst_rows)
-        if not fixes:
-            return None
-        self._quiet_until[tenant.id] = now + _QUIET_AFTER_BURST
-        return Transaction(tenant.id, tuple(fixes), (Planted.RATE_LIMITED,))
+    def _next(self, now_s: float) -> Transaction | None:
+        """What has its time by now, one change."""
+        change = next(self._timeline.take(now_s), None)
+        return None if change is None else transaction(_tenant_id(change), [change])
 
-    def _planted(self, now: datetime) -> Transaction | None:
-        # An anomaly is owed once enough rows were written; chance decides when it is paid.
-        if self._debt < 1 or self._rng.random() < _PAYMENT_DELAY_SHARE:
+    def _burst(self, now_s: float) -> Transaction | None:
+        if self.plan.burst_interval_s <= 0 or now_s < self._next_burst_s:
             return None
-        tenant: Tenant = self._rng.choice(self.tenants)
-        if now < self._quiet_until[tenant.id]:
+        company = self._cut_off
+        if company.fixes.is_planned(now_s) or now_s < company.quiet_until_s:
             return None
-        plants = self._people[tenant.id].plants
-        long = self.plan.burst_interval_s <= 0 or self._next_burst - now > _LONG_MAX
+        self._plan_burst(now_s)
+        if not company.fixes.send_backlog(now_s, self.plan.burst_rows):
+            return None
+        company.quiet_until_s = now_s + _QUIET_AFTER_BURST_S
+        return transaction(company.tenant.id, list(self._timeline.take(now_s)), [RATE_LIMITED])
+
+    def _plant(self, now_s: float) -> Transaction | None:
+        # An anomaly is due once enough rows were written; chance decides when it comes.
+        if self._debt < 1 or self._rng.random() < _DELAY_SHARE:
+            return None
+        company = self._rng.choice(self._companies)
+        if now_s < company.quiet_until_s:
+            return None
+        is_long_possible = self.plan.burst_interval_s <= 0 or self._next_burst_s - now_s > _LONG_S_MAX
         # What was planted least comes first, so that a short run shows all there is.
-        for kind in sorted(self._rng.sample(ANOMALIES, len(ANOMALIES)), key=self._tried.__getitem__):
-            if kind in _LONG and not long:
-                continue
-            transaction = plants[kind](now)
-            if transaction is not None:
+        for kind in sorted(self._rng.sample(list(PLANTS), len(PLANTS)), key=self._tried.__getitem__):
+            if (is_long_possible or kind not in _LONG) and PLANTS[kind](company.planting, now_s):
                 self._debt -= 1
                 self._tried[kind] += 1
                 # What is planted by leaving a row out comes with another one.
-                return transaction if transaction.operations else replace(self._fix(now), later=transaction.later)
+                return self._next(now_s) or self._filler(now_s)
         return None
 
-    def _fix(self, now: datetime) -> Transaction:
+    def _filler(self, now_s: float) -> Transaction:
         """A fix of whoever waits longest for one; where nobody is at work, the report of a device."""
-        cut_off = self.plan.burst_interval_s > 0 and now >= self._next_burst - self._outage
+        is_cut_off = self.plan.burst_interval_s > 0 and now_s >= self._next_burst_s - self._outage_s
         waiting = []
-        for tenant_id, people in self._people.items():
-            first = people.first_waiting()
+        for number, company in enumerate(self._companies):
+            first = company.fixes.first(now_s)
             if first is not None:
-                waiting.append((cut_off and tenant_id == self._cut_off.id, *first, people))
-        if not waiting:
-            return self._people[self._rng.choice(self.tenants).id].report(now)
-        *_, duty, people = min(waiting, key=lambda each: each[:3])
-        return people.fix(duty, now)
+                since_s, shift = first
+                waiting.append((is_cut_off and company is self._cut_off, since_s, number, company, shift))
+        if waiting:
+            *_, company, shift = min(waiting, key=lambda each: each[:3])
+            company.fixes.send(shift, now_s)
+        else:
+            company = self._rng.choice(self._companies)
+            company.devices.report(self._rng.choice(company.devices.online(now_s)), now_s)
+        change = next(self._timeline.take(now_s))
+        return transaction(company.tenant.id, [change])
 
-    def _seen(self, row: Insert) -> Insert:
-        return Insert("device", {**row.values, "last_seen": self._start}) if row.table == "device" else row
-
-    def _plan_burst(self, now: datetime) -> None:
+    def _plan_burst(self, now_s: float) -> None:
         """Where the network goes away next, and when it is back."""
-        self._cut_off = self._rng.choice(self.tenants)
-        self._next_burst = now + timedelta(seconds=self.plan.burst_interval_s * self._rng.uniform(0.7, 1.3))
-        self._outage = timedelta(seconds=min(_OUTAGE_S_MAX, self.plan.burst_interval_s * _OUTAGE_SHARE_MAX))
+        self._cut_off = self._rng.choice(self._companies)
+        self._next_burst_s = now_s + self.plan.burst_interval_s * self._rng.uniform(0.7, 1.3)
+        self._outage_s = min(_OUTAGE_S_MAX, self.plan.burst_interval_s * _OUTAGE_SHARE_MAX)
 
-    def _next_id(self, table: str) -> int:
-        following = self._ids.get(table, 1)
-        self._ids[table] = following + 1
-        return following
+
+def _tenant_id(change: RowChange) -> int:
+    return int((change.after or change.before or {})["tenant_id"])

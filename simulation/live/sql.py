@@ -5,41 +5,41 @@ composes the one, the server binds the other.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cache
 
 from psycopg import Connection, sql
 
-from simulation.live.company import CREWS, crew_of
-from simulation.live.operations import Delete, Insert, Operation, Update, Value
 from simulation.live.simulation import ResumePoint
-from simulation.live.wind_down import CHECK_IN_AGE_MAX, ENDED, ENDS, OpenRows
+from simulation.live.wind_down import CHECK_IN_AGE_S_MAX, FINAL_STATUS, OpenRows
+from simulation.records import RowChange
+from simulation.world.calendar import moment
+from simulation.world.company import CREWS, crew_of
+from simulation.world.timeline import ENDED
 
 GROWING_TABLES = ("assignment", "attendance", "jobneed", "location", "ticket", "work_order")
 """Those whose ids go on from run to run."""
 
 
-def execute(connection: Connection, operation: Operation, *, replace: bool = False) -> None:
-    """Send one operation within the caller's transaction.
+def execute(connection: Connection, change: RowChange, *, replace: bool = False) -> None:
+    """Send one row change within the caller's transaction.
 
     Args:
         connection: open, in a transaction.
-        operation: the row change.
+        change: an insert of all columns, an update of those that differ, or a delete.
         replace: an insert whose id exists overwrites the row; otherwise it is skipped, so that a
             transaction whose outcome a lost connection left unknown can be sent again.
     """
-    columns: tuple[str, ...] = ()
-    parameters: list[Value] = []
-    if not isinstance(operation, Delete):
-        columns, parameters = tuple(operation.values), list(operation.values.values())
-    match operation:
-        case Insert():
-            connection.execute(_insert(operation.table, columns, replace=replace), parameters)
-        case Update():
-            connection.execute(_update(operation.table, columns), [*parameters, operation.row_id])
-        case Delete():
-            table = sql.Identifier("public", operation.table)
-            connection.execute(sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [operation.row_id])
+    before, after = change.before or {}, change.after
+    if after is None:
+        table = sql.Identifier("public", change.table)
+        connection.execute(sql.SQL("DELETE FROM {} WHERE id = %s").format(table), [before["id"]])
+        return
+    columns = {name: value for name, value in after.items() if change.before is None or before.get(name) != value}
+    if change.before is None:
+        statement = _insert(change.table, tuple(columns), replace=replace)
+        connection.execute(statement, list(columns.values()))
+    else:
+        connection.execute(_update(change.table, tuple(columns)), [*columns.values(), after["id"]])
 
 
 def read_resume_point(connection: Connection, tenants: Sequence[int]) -> ResumePoint:
@@ -58,18 +58,20 @@ def clear_people(connection: Connection, tenants: Sequence[int]) -> None:
         connection.execute(query, [list(tenants)])
 
 
-def read_open_rows(connection: Connection, tenants: Sequence[int], now: datetime) -> OpenRows:
+def read_open_rows(connection: Connection, tenants: Sequence[int], now_s: float) -> OpenRows:
     """What these tenants have open."""
     last_checks = (
         "SELECT DISTINCT ON (person_id) tenant_id, person_id, site_id, event_type FROM public.attendance"
         " WHERE tenant_id = ANY(%s) AND occurred_at > %s ORDER BY person_id, occurred_at DESC, id DESC"
     )
-    checks = connection.execute(last_checks, [list(tenants), now - CHECK_IN_AGE_MAX]).fetchall()
-    work: list[tuple[str, int, int]] = []
-    for table in ENDS:
-        query = sql.SQL("SELECT tenant_id, id FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id")
+    checks = connection.execute(last_checks, [list(tenants), moment(now_s - CHECK_IN_AGE_S_MAX)]).fetchall()
+    work: list[tuple[str, int, int, str]] = []
+    for table in FINAL_STATUS:
+        query = sql.SQL(
+            "SELECT tenant_id, id, status FROM {} WHERE tenant_id = ANY(%s) AND NOT status = ANY(%s) ORDER BY id"
+        )
         found = connection.execute(query.format(sql.Identifier("public", table)), [list(tenants), list(ENDED)])
-        work.extend((table, tenant_id, row_id) for tenant_id, row_id in found.fetchall())
+        work.extend((table, *row) for row in found.fetchall())
     devices = "SELECT tenant_id, id FROM public.device WHERE tenant_id = ANY(%s) ORDER BY id"
     return OpenRows(
         check_ins=[

@@ -6,16 +6,14 @@ what is open, `writer` commits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from simulation.live.operations import Delete, Insert, Planted, Update, Value
-from simulation.live.rounds import Told
+from simulation.records import Row, RowChange
+from simulation.world.attendance import CHECK_OUT
+from simulation.world.calendar import HOUR_S, moment
 
-ENDS = {"jobneed": "CANCELLED", "ticket": "CLOSED", "work_order": "CANCELLED"}
+FINAL_STATUS = {"jobneed": "CANCELLED", "ticket": "CLOSED", "work_order": "CANCELLED"}
 """Tables of work, and with which status it is ended."""
-ENDED = ("COMPLETED", "CLOSED", "DONE", "CANCELLED")
-"""Statuses of work that has ended."""
-CHECK_IN_AGE_MAX = timedelta(hours=11)
+CHECK_IN_AGE_S_MAX = 11 * HOUR_S
 """An older check-in is left alone: it was missed already, and a check-out now would make an endless day of it."""
 
 
@@ -25,27 +23,30 @@ class OpenRows:
 
     check_ins: Sequence[tuple[int, int, int]]
     """Tenant, person and site of those whose last row is a check-in that is not too old."""
-    work: Sequence[tuple[str, int, int]]
-    """Table, tenant and id of the work that has not ended."""
+    work: Sequence[tuple[str, int, int, str]]
+    """Table, tenant, id and status of the work that has not ended."""
     devices: Sequence[tuple[int, int]]
     """Tenant and id."""
     attendance_id: int
     """The next free one."""
 
 
-def endings(rows: OpenRows, now: datetime) -> dict[int, list[Told]]:
+def endings(rows: OpenRows, now_s: float) -> dict[int, list[RowChange]]:
     """By tenant the row changes that end what is open, first what could come due meanwhile."""
-    told: dict[int, list[Told]] = {}
-    for table, tenant_id, row_id in rows.work:
-        values: dict[str, Value] = {"status": ENDS[table]}
-        if table != "jobneed":
-            values["updated_at"] = now
-        planted = Planted.TICKET_UPDATED if table == "ticket" else None
-        told.setdefault(tenant_id, []).append((Update(table, row_id, values), planted))
-    for place, (tenant_id, person_id, site_id) in enumerate(rows.check_ins):
-        ids = {"id": rows.attendance_id + place, "tenant_id": tenant_id, "site_id": site_id, "person_id": person_id}
-        row = Insert("attendance", ids | {"event_type": "CHECK_OUT", "occurred_at": now})
-        told.setdefault(tenant_id, []).append((row, None))
+    changes: dict[int, list[RowChange]] = {}
+    now, now_us = moment(now_s), round(now_s * 1e6)
+
+    def add(tenant_id: int, table: str, before: Row | None, after: Row | None) -> None:
+        change = RowChange(table, "c" if before is None else "d" if after is None else "u", before, after, now_us)
+        changes.setdefault(tenant_id, []).append(change)
+
+    for table, tenant_id, row_id, status in rows.work:
+        before: Row = {"id": row_id, "tenant_id": tenant_id, "status": status}
+        stamp = {} if table == "jobneed" else {"updated_at": now}
+        add(tenant_id, table, before, before | {"status": FINAL_STATUS[table]} | stamp)
+    for number, (tenant_id, person_id, site_id) in enumerate(rows.check_ins):
+        row = {"id": rows.attendance_id + number, "tenant_id": tenant_id, "site_id": site_id, "person_id": person_id}
+        add(tenant_id, "attendance", None, row | {"event_type": CHECK_OUT, "occurred_at": now})
     for tenant_id, row_id in rows.devices:
-        told.setdefault(tenant_id, []).append((Delete("device", row_id), None))
-    return told
+        add(tenant_id, "device", {"id": row_id, "tenant_id": tenant_id}, None)
+    return changes

@@ -12,16 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from common.errors import WatchfloorError
 from simulation.live import sql
 from simulation.live.company import TENANT_IDS
-from simulation.live.operations import Planted, Transaction
-from simulation.live.rounds import rounds
 from simulation.live.simulation import Plan, Simulation
+from simulation.live.transactions import Transaction, rounds
 from simulation.live.wind_down import endings
 
 _CONNECT_TIMEOUT_S = 5
@@ -31,7 +29,7 @@ _LAG_S_MAX = 0.5
 up squeezes the simulation's seconds, and what is planted after a burst would fall into the burst's window."""
 _ROUND_S = 1.1
 """Longer than a window of the rate limit."""
-_CALM, _CALM_TRIES_MAX = timedelta(seconds=0.4), 30
+_CALM_S, _CALM_TRIES_MAX = 0.4, 30
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ class Tally:
     transactions: int = 0
     waiting: str | None = None
     """Why nothing is written just now, for a reader; None while all is well."""
-    planted: Counter[Planted] = field(default_factory=Counter)
+    planted: Counter[str] = field(default_factory=Counter)
 
 
 class CompanyWriter:
@@ -78,7 +76,7 @@ class CompanyWriter:
 
     def start(self) -> None:
         """Write in a thread of its own."""
-        self._thread = threading.Thread(target=self._run_kept, name="company", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="company", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 20.0) -> None:
@@ -87,37 +85,20 @@ class CompanyWriter:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    @property
-    def running(self) -> bool:
-        """Whether rows are still being written."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def run(self) -> None:
-        """Write in the caller's thread until stopped.
-
-        Raises:
-            WatchfloorError: the database refuses what is written.
-        """
+    def _run(self) -> None:
         connection = self._connected()
         try:
             if connection is not None:
                 self._write(connection)
         except psycopg.Error as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise WatchfloorError(
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            self.failure = WatchfloorError(
                 f"the simulated company cannot write to PostgreSQL ({reason})",
                 "run watchfloor doctor, and look whether the source tables are those of this version",
-            ) from error
+            )
         finally:
             if connection is not None:
                 connection.close()
-
-    def _run_kept(self) -> None:
-        try:
-            self.run()
-        except WatchfloorError as failure:
-            self.failure = failure
-        finally:
             self._on_end()
 
     def _write(self, connection: psycopg.Connection) -> None:
@@ -127,8 +108,8 @@ class CompanyWriter:
         with connection.transaction():
             resume = sql.read_resume_point(connection, tenants)
             sql.clear_people(connection, tenants)
-        start, began = datetime.now(UTC), self._clock()
-        simulation = Simulation(self._plan, start, resume)
+        start_s, began = time.time(), self._clock()
+        simulation = Simulation(self._plan, start_s, resume)
         connection = self._commit_rounds(connection, simulation.opening(), replace=True)
         opened_s = self._clock() - began
         skipped = due = 0.0
@@ -139,32 +120,35 @@ class CompanyWriter:
                 continue
             if lag > _LAG_S_MAX:
                 skipped += lag
-            transaction = simulation.step(start + timedelta(seconds=opened_s + due + skipped))
+            transaction = simulation.step(start_s + opened_s + due + skipped)
             connection = self._commit(connection, transaction)
             due += 1 / self._plan.rows_per_s
-        self._wait_for_a_calm_moment(simulation)
+        connection = self._finish(connection, simulation)
         # Where the server is gone there is nothing to end: the next run does it.
         with suppress(psycopg.OperationalError):
             self._end_what_is_open(connection, tenants)
 
-    def _wait_for_a_calm_moment(self, simulation: Simulation) -> None:
+    def _finish(self, connection: psycopg.Connection, simulation: Simulation) -> psycopg.Connection:
         """Wait until the rate limit's window is over and nothing that was planted is just coming due.
 
-        Whether that would be found or be ended before nobody could say.
+        Whether that would be found or be ended before nobody could say. What has its time meanwhile happens.
         """
         time.sleep(_ROUND_S)
         for _ in range(_CALM_TRIES_MAX):
-            now = datetime.now(UTC)
-            self.tally.planted.update(simulation.due(now))
-            first = simulation.first_due
-            if first is None or first - now > _CALM:
-                return
-            time.sleep(_CALM.total_seconds())
+            now_s = time.time()
+            for transaction in simulation.finish(now_s):
+                connection = self._commit(connection, transaction)
+            self.tally.planted.update(simulation.due(now_s))
+            first_s = simulation.first_due_s
+            if first_s is None or first_s - now_s > _CALM_S:
+                break
+            time.sleep(_CALM_S)
+        return connection
 
     def _end_what_is_open(self, connection: psycopg.Connection, tenants: Sequence[int]) -> psycopg.Connection:
         with connection.transaction():
-            now = datetime.now(UTC)
-            ends = endings(sql.read_open_rows(connection, tenants, now), now)
+            now_s = time.time()
+            ends = endings(sql.read_open_rows(connection, tenants, now_s), now_s)
         return self._commit_rounds(connection, rounds(ends, self._plan.round_rows))
 
     def _commit_rounds(
@@ -184,8 +168,8 @@ class CompanyWriter:
         while True:
             try:
                 with connection.transaction():
-                    for operation in transaction.operations:
-                        sql.execute(connection, operation, replace=replace)
+                    for change in transaction.changes:
+                        sql.execute(connection, change, replace=replace)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 if not connection.closed and not connection.broken:
                     raise
@@ -194,7 +178,7 @@ class CompanyWriter:
                     return connection
                 connection = renewed
                 continue
-            self.tally.rows += len(transaction.operations)
+            self.tally.rows += len(transaction.changes)
             self.tally.transactions += 1
             self.tally.planted.update(transaction.planted)
             return connection

@@ -15,8 +15,8 @@ from detectors.finding_draft import FindingDraft, combined_fraud_score
 from streams.outcomes import AbsenceFound, BurstEnded, FindingRaised, TicketStatusChanged
 
 DESCRIPTION_CHARACTERS_MAX = 200
-_EVENT_TYPES = {"jobneed": "task"}
-"""Canonical table to event type, where they differ."""
+EVENT_TYPES = {"jobneed": "task"}
+"""Canonical table to what its events are called, where that differs."""
 
 
 class Number(NamedTuple):
@@ -24,11 +24,6 @@ class Number(NamedTuple):
 
     seq: int
     epoch: str
-
-
-def event_type_of(table: str) -> str:
-    """What events of a canonical table are called."""
-    return _EVENT_TYPES.get(table, table)
 
 
 def event_id(change: Change) -> str:
@@ -48,7 +43,7 @@ def finding_record(outcome: FindingRaised, number: Number) -> AnomalyDetected:
         epoch=number.epoch,
         source=_source_of(change),
         event_id=event_id(change),
-        event_type=event_type_of(change.table),
+        event_type=EVENT_TYPES.get(change.table, change.table),
         site_id=outcome.site_id,
         client_id=context.client_id,
         person_id=outcome.person_id,
@@ -70,7 +65,7 @@ def absence_record(outcome: AbsenceFound, number: Number) -> AnomalyDetected:
         epoch=number.epoch,
         source=SourcePosition(origin.table, key, origin.lsn, iso_us(origin.commit_us)),
         event_id=f"{origin.table}:{key}:{origin.lsn}{kind}",
-        event_type=event_type_of(origin.table),
+        event_type=EVENT_TYPES.get(origin.table, origin.table),
         site_id=origin.site_id,
         client_id=context.client_id,
         person_id=origin.person_id,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from common.settings.worker import FeedSettings
 from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
 from contracts.feed import ProcessedBatch, ProcessedEvent, cloudevent_headers, encode_record
 from contracts.topics import TopicNames, tenant_key
@@ -36,14 +37,6 @@ log = structlog.get_logger(__name__)
 
 class RecordTooLargeError(Exception):
     """A feed record is larger than the settings allow; its source record becomes a dead letter."""
-
-
-class OutputLimits(NamedTuple):
-    """How large a single output may become; see `worker` in the settings."""
-
-    feed_record_bytes_max: int = 1_000_000
-    dead_letter_bytes_max: int = 4_500_000
-    processed_events_max: int = 5_000
 
 
 class OutputTopics(NamedTuple):
@@ -73,14 +66,13 @@ class FeedWriter:
         epoch: str,
         clock: Callable[[], float],
         metrics: WorkerMetrics,
-        limits: OutputLimits,
+        limits: FeedSettings,
     ) -> None:
         self._topics = topics
         self._epoch = epoch
         self._clock = clock
         self._metrics = metrics
         self._limits = limits
-        self._oldest_us: int | None = None
         self._clean: dict[int, list[EventClean]] = {}
 
     def write(self, turn: Turn, outcomes: Outcomes) -> None:
@@ -101,17 +93,11 @@ class FeedWriter:
             else:
                 self._write_message(turn, outcome)  # type: ignore[arg-type]  # the other outcomes are done with
 
-    def note_scored(self, commit_us: int) -> None:
-        """Note that an event was looked at; the oldest of a micro-batch gives its detection latency."""
-        if self._oldest_us is None or commit_us < self._oldest_us:
-            self._oldest_us = commit_us
-
     def flush(self, turn: Turn) -> None:
         """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
         now_us = round(self._clock() * 1e6)
-        if self._oldest_us is not None:
-            self._metrics.detection_seconds.observe(max(0.0, (now_us - self._oldest_us) / 1e6))
-            self._oldest_us = None
+        if turn.oldest_us:
+            self._metrics.detection_seconds.observe(max(0.0, (now_us - turn.oldest_us) / 1e6))
         count = self._limits.processed_events_max
         for tenant_id, events in self._clean.items():
             for part, start in enumerate(range(0, len(events), count)):
@@ -165,9 +151,9 @@ class FeedWriter:
         tenant = tenants.get(tenant_id) or TenantState()
         record = RECORDS[type(outcome)](outcome, Number(tenant.seq + 1, self._epoch))
         value = encode_record(record)
-        if len(value) > self._limits.feed_record_bytes_max:
+        if len(value) > self._limits.record_bytes_max:
             raise RecordTooLargeError(
-                f"its message would take {len(value)} bytes, the limit is {self._limits.feed_record_bytes_max}"
+                f"its message would take {len(value)} bytes, the limit is {self._limits.record_bytes_max}"
             )
         turn.batch.emit(self._topics.names.anomalies, tenant_key(tenant_id), value, cloudevent_headers(record))
         tenant.seq = record.seq

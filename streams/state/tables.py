@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from common.settings import WorkerSettings
+from common.settings.worker import WorkerSettings
 from detectors.shared.facts import Shift
 from detectors.shared.geo import Area
 from streams.engine.state.partition_state import PartitionState, Table, TableSpec
@@ -40,9 +40,9 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
             name,
             EntityKey,
             value_type,
-            entities_per_tenant_max=worker.entities_per_tenant_max,
-            expire_after_s=worker.entity_expire_after_days * _DAY_S,
-            use_interval_s=worker.entity_use_interval_s,
+            entities_per_tenant_max=worker.state.entities_per_tenant_max,
+            expire_after_s=worker.state.expire_after_days * _DAY_S,
+            use_interval_s=worker.state.use_interval_s,
         )
 
     return (
@@ -55,7 +55,7 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         msgspec.structs.replace(
             entities("missed", int),  # tenant, reference and its id, to when it was reported, Unix milliseconds
             key_type=tuple[int, str, int],
-            expire_after_s=2 * worker.missing_told_interval_s,
+            expire_after_s=2 * worker.references.report_interval_s,
         ),
         *(entities(group.name, group.memory_type) for group in detector_groups() if group.remembers),
         *(entities(OWN_PREFIX + each.name, each.own_type) for group in detector_groups() for each in group.baselines),

@@ -2,15 +2,15 @@
 
 import itertools
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
 from playwright.sync_api import Page, expect
+from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
+from support.waiting import let_pass, stays
 from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
@@ -130,8 +130,8 @@ def test_a_token_that_may_not_view_is_not_tried_again(page: Page, own_gateway: G
     expect(page.locator("#state")).to_have_text("Refused", timeout=LIVE_MS)
     expect(page.locator("#banner")).to_contain_text("tenant")
     closes = f'watchfloor_gateway_closes_total{{code="{int(CloseCode.FORBIDDEN)}"}}'
-    time.sleep(3)  # longer than the first delays of a reconnecting client
-    assert own_gateway.metric(closes) == 1
+    # Longer than the first delays of a reconnecting client.
+    stays(lambda: own_gateway.metric(closes) == 1, "the page connected once", for_s=3)
 
 
 def test_messages_of_each_kind_are_listed_newest_first(page: Page, own_gateway: GatewayProcess) -> None:
@@ -178,7 +178,7 @@ def test_over_restarts_under_load_every_row_is_shown_once(page: Page, own_gatewa
         for _ in range(10):
             own_gateway.feed.write(*(anomaly(1, seq + step, findings=2) for step in range(1, 4)))
             seq += 3
-            time.sleep(0.02)
+            let_pass(0.02)
         own_gateway.stop(how)
         own_gateway.feed.write(*(anomaly(1, seq + step, findings=2) for step in range(1, 6)))
         seq += 5

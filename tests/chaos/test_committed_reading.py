@@ -8,10 +8,12 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
+from support.waiting import let_pass_async, until_async
 from unit.gateway.samples import anomaly
 
-from common.kafka import aiokafka_config, ensure_topics
-from common.settings import GatewaySettings, KafkaSettings
+from common.kafka import aiokafka_config
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import TopicNames
 from gateway.feed.feed_decoder import FeedDecoder
@@ -23,6 +25,7 @@ from gateway.metrics import GatewayMetrics
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.kafka.transactions import TransactionalAppender
 from streams.engine.model import OutputRecord
+from streams.topics import ensure_topics
 
 SOON_S = 30.0
 
@@ -90,21 +93,20 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         await fetcher.start([feed])
         place = TopicPartition(feed, 0)
         async with asyncio.timeout(SOON_S):
-            while await fetcher.end(place) < end:  # noqa: ASYNC110 - the marker comes after the acknowledgement
-                await asyncio.sleep(0.01)
+            while await fetcher.end(place) < end:
+                await let_pass_async(0.01)  # the marker comes after the acknowledgement
         assert await fetcher.end(place) == end
         assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
 
         any_fan_out: Any = fan_out
         handler = FeedHandler(kafka, 1_000, any_fan_out, FeedDecoder(metrics), metrics)
-        gateway = LogReader(KafkaClients(kafka), GatewaySettings(), handler)
+        gateway = LogReader(KafkaClients(kafka), ReaderSettings(), handler)
         async with asyncio.timeout(SOON_S):
             await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
         running = asyncio.create_task(gateway.run())
         async with asyncio.timeout(SOON_S):
             await write(owner, record(3, "live"))
-            while not fan_out.live:  # noqa: ASYNC110 - the reader has no event to wait for
-                await asyncio.sleep(0.01)
+        await until_async(lambda: fan_out.live, "the record is sent on", within_s=SOON_S)
         running.cancel()
         assert fan_out.past == [(1, "committed"), (2, "made anew")]
         assert fan_out.live == [(3, "live")]

@@ -10,21 +10,21 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
+from support.paths import ROOT
+from support.waiting import until
+
 from deploy.embedded.ports import choose
 
-ROOT = Path(__file__).parents[2]
 READY_S_MAX = 120.0
 STOP_S_MAX = 60.0
-_POLL_S = 0.02
 
 
 DETECTION = {
     "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
-    "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
+    "WATCHFLOOR_WORKER__REFERENCES__WAIT_MS": "0",
 }
 """What the plain fold knows, for workers and replays. The other detectors are held against their own tests."""
 
@@ -54,8 +54,8 @@ class Worker:
             self.lives += 1
             self._asked = False
             variables = {
-                "WATCHFLOOR_WORKER__INSTANCE_ID": self.name,
-                "WATCHFLOOR_WORKER__METRICS_PORT": str(self._port),
+                "WATCHFLOOR_WORKER__GROUP__INSTANCE_ID": self.name,
+                "WATCHFLOOR_WORKER__METRICS__PORT": str(self._port),
             } | DETECTION
             inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
             with self.log.open("ab") as log:
@@ -122,11 +122,8 @@ class Worker:
 
     def wait_ready(self) -> None:
         """Wait for the probe."""
-        deadline = time.monotonic() + READY_S_MAX
-        while not self.ready():
-            assert self.running, f"{self.name} ended: {self.last_line()}"
-            assert time.monotonic() < deadline, f"{self.name} not ready within {READY_S_MAX:g} s, see {self.log}"
-            time.sleep(_POLL_S)
+        until(lambda: self.ready() or not self.running, f"{self.name} is ready, see {self.log}", within_s=READY_S_MAX)
+        assert self.running, f"{self.name} ended: {self.last_line()}"
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 where it is not there."""

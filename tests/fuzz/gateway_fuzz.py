@@ -29,9 +29,9 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
+from support.attacked_gateway import TunedGateway
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
 from unit.gateway.samples import anomaly
 
@@ -40,9 +40,9 @@ CONNECTIONS = 8
 MESSAGES_OF_A_CONNECTION = 2_000
 LIMITS = {
     "gateway": {
-        "messages_per_minute_max": "1000000",
-        "control_frames_per_minute_max": "1000000",
-        "authenticate_timeout_s": "30",
+        "session.messages_per_minute_max": "1000000",
+        "session.control_frames_per_minute_max": "1000000",
+        "session.authenticate_timeout_s": "30",
     },
     "log": {"level": '"warning"'},
 }

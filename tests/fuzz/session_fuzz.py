@@ -29,10 +29,10 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from support.published_contract import check_heard
 
+from common.settings.gateway import SessionSettings
 from contracts.messages import CloseCode, encode_message
 from gateway.access.bearer import Bearer
 from gateway.session.effects import Audit, Close, Effect, Rewind, Send, Subscribe, Verify
-from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
 from gateway.session.replies import Facts
 
@@ -105,8 +105,8 @@ class SessionFuzz:
     def _session(self, messages: int) -> int:
         """One session; how many messages it took."""
         self.seen.sessions += 1
-        limits = SessionLimits(
-            authenticate_timeout_s=10.0,
+        limits = SessionSettings(
+            authenticate_timeout_s=10,
             message_bytes_max=self._random.choice((1_000, 64 * 1024)),
             messages_per_minute_max=self._random.choice((100, 10_000)),
             filters_max=self._random.choice((3, 100)),

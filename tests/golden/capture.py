@@ -23,12 +23,14 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
-from common.kafka import ensure_topics, librdkafka_config
-from common.settings import Settings, TableMapping, load_settings
+from common.kafka import librdkafka_config
+from common.settings.load import Settings, load_settings
+from common.settings.source import TableMapping
 from connect.apply import apply_connector
 from connect.schema import apply_schema
 from connect.slot import drop_slot
 from contracts.topics import TopicNames
+from streams.topics import ensure_topics
 
 HERE = Path(__file__).parent
 NAME = "watchfloor_golden"

@@ -106,7 +106,7 @@ def changes(draw: st.DrawFn, tenant: int = 1, least: int = 1, most: int = 40) ->
         at_us += draw(st.sampled_from((0, 1, 1, 60, 600, 3_600, 40_000))) * STEP_US
         at = datetime.fromtimestamp(at_us / 1e6, UTC)
         drawn = draw(_ROWS[table]).items()
-        row = {"id": row_id, "tenant_id": tenant}
+        row: dict[str, Any] = {"id": row_id, "tenant_id": tenant}
         row |= {name: at + value if isinstance(value, timedelta) else value for name, value in drawn}
         old = before.get((table, row_id), row) if operation in "ud" else None
         gone = operation == "d"

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from common.settings import load_settings
+from support.changed_settings import changed
+
+from common.settings.load import load_settings
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated, decode_feed_record
 from contracts.rows import ROW_TYPES
@@ -45,7 +47,7 @@ def change(
 ) -> Change:
     """One committed change; the operation follows from which rows there are."""
     row_type = ROW_TYPES[table]
-    operation = op or ("d" if after is None else "u" if before is not None else "c")
+    operation: Any = op or ("d" if after is None else "u" if before is not None else "c")
     return Change(
         table,
         operation,
@@ -89,15 +91,15 @@ class Worker:
 
     def __post_init__(self) -> None:
         overrides = {
-            "max_events_per_second": self.limit,
-            "rate_limit_window_ms": self.window_ms,
+            "rate_limit.max_events_per_second": self.limit,
+            "rate_limit.window_ms": self.window_ms,
             "policies": self.policies,
-            "timers_per_tick_max": self.timers_per_tick_max,
-            "reference_wait_ms": self.reference_wait_ms,
-            "waiting_events_per_tenant_max": self.waiting_max,
+            "timers.per_tick_max": self.timers_per_tick_max,
+            "references.wait_ms": self.reference_wait_ms,
+            "references.waiting_events_per_tenant_max": self.waiting_max,
         }
         settings = load_settings(environ={})
-        settings = settings.model_copy(update={"worker": settings.worker.model_copy(update=overrides | self.worker)})
+        settings = settings.model_copy(update={"worker": changed(settings.worker, overrides | self.worker)})
         breaker = DeadLetterBreaker(
             run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min
         )
@@ -124,7 +126,7 @@ class Worker:
 
     def feed(self) -> list[AnomalyDetected | TicketUpdated | RateLimited]:
         """Every feed record so far."""
-        return [decode_feed_record(record.value) for record in self.outputs.get(FEED, [])]  # type: ignore[misc]
+        return [decode_feed_record(record.value or b"") for record in self.outputs.get(FEED, [])]
 
 
 def check_in(
@@ -147,3 +149,8 @@ def shift(*, tenant: int = 1, person: int = 17, site: int = 4, lsn: int = 10, nu
         "shift_end": datetime(2026, 3, 2, 16, 0, tzinfo=UTC),
     }
     return change("assignment", row, lsn=lsn)
+
+
+def ticket_row(status: str, *, number: int = 3, **more: Any) -> dict[str, Any]:
+    """A ticket of the first tenant."""
+    return {"id": number, "tenant_id": 1, "status": status, "site_id": 4, "priority": "HIGH"} | more

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
+from support.changed_settings import changed
 from support.golden_run import Place, Said, counted_digest, mark, tenant_of, without_engine_headers
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
-from common.settings import Settings, WorkerSettings, load_settings
+from common.settings.load import Settings, load_settings
+from common.settings.worker import WorkerSettings
 from streams.engine.loop.loop import EngineLoop
 from streams.metrics import WorkerMetrics
 from streams.replay.by_journal import replay, summarize
@@ -29,12 +31,14 @@ class Replays:
     Args:
         epoch: of the recorded feed.
         clock_s: what the clock says to the processing, Unix seconds: the latencies of clean events depend on it.
-        worker: the settings of the section `worker` that differ from their defaults.
+        worker: the settings of the section `worker` that differ from their defaults, by their dotted names.
     """
 
     def __init__(self, epoch: str, clock_s: float, worker: dict[str, Any]) -> None:
         given = json.loads(json.dumps(worker))  # as a file gives them, so that recorder and test have the same
-        self.settings: Settings = load_settings(environ={}).model_copy(update={"worker": WorkerSettings(**given)})
+        self.settings: Settings = load_settings(environ={}).model_copy(
+            update={"worker": changed(WorkerSettings(), given)}
+        )
         self._epoch = epoch
         self._clock_s = clock_s
 

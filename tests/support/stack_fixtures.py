@@ -16,7 +16,7 @@ from support.stack import RunningStack
 
 TWO_DETECTORS = {
     "WATCHFLOOR_WORKER__DETECTORS": '["wrong_person","unauthorized_site"]',
-    "WATCHFLOOR_WORKER__REFERENCE_WAIT_MS": "0",
+    "WATCHFLOOR_WORKER__REFERENCES__WAIT_MS": "0",
 }
 """What tests run with that are not about detection: their rows have few columns, and each message is known."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from common.errors import WatchfloorError
-from common.settings import Settings, load_settings
+from common.settings.load import Settings, load_settings
 from common.version import __version__
 
 _COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "revoke", "tail", "doctor")

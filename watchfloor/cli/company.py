@@ -17,13 +17,15 @@ from rich.live import Live
 from rich.text import Text
 
 from common.errors import WatchfloorError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from gateway.access.bearer import Capability
 from gateway.access.tokens import mint_token
-from simulation.live.operations import Planted
+from simulation.live.planting import PLANTS
+from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
-from watchfloor_client import Connected, Feed, FeedOptions, Message
+from watchfloor_client import Connected, Feed, FeedError, FeedOptions, Message
 
+_KINDS = (*PLANTS, TICKET_UPDATED, RATE_LIMITED)
 _WATCH_LIFETIME_S = 3600
 _STOP_TIMEOUT_S = 5.0
 _REFRESH_S = 0.5
@@ -44,7 +46,7 @@ class FeedWatch:
         self.messages = 0
         self.seen: Counter[str] = Counter()
         """By finding type, or by message type where it is no anomaly."""
-        self.failure: WatchfloorError | None = None
+        self.failure: WatchfloorError | FeedError | None = None
         self._connected: set[int] = set()
         self._all_connected = threading.Event()
         self._websocket = websocket
@@ -86,8 +88,8 @@ class FeedWatch:
             async with asyncio.TaskGroup() as group:
                 for tenant in self._tenants:
                     group.create_task(self._watch(tenant))
-        except* WatchfloorError as failures:
-            self.failure = next(one for one in failures.exceptions if isinstance(one, WatchfloorError))
+        except* (WatchfloorError, FeedError) as failures:
+            self.failure = next(one for one in failures.exceptions if isinstance(one, WatchfloorError | FeedError))
 
     async def _watch(self, tenant: int) -> None:
         def token() -> str:
@@ -159,21 +161,21 @@ def wait_until_seen(writer: CompanyWriter, watch: FeedWatch, timeout_s: float) -
         time.sleep(0.05)
 
 
-def unplanned(planted: Mapping[Planted, int], seen: Mapping[str, int]) -> Counter[str]:
+def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[str]:
     """What the feed showed more often than it was planted, by kind: finding types, which are in capitals, and ours.
 
-    >>> unplanned({Planted.WRONG_PERSON: 2}, {"WRONG_PERSON": 3, "TASK_OVERDUE": 1, "stats": 4})
+    >>> unplanned({"WRONG_PERSON": 2}, {"WRONG_PERSON": 3, "TASK_OVERDUE": 1, "stats": 4})
     Counter({'WRONG_PERSON': 1, 'TASK_OVERDUE': 1})
     """
-    wanted: Counter[str] = Counter({str(kind): number for kind, number in planted.items()})
-    return Counter({kind: number for kind, number in seen.items() if kind.isupper() or kind in set(Planted)}) - wanted
+    counted = Counter({kind: number for kind, number in seen.items() if kind.isupper() or kind in _KINDS})
+    return counted - Counter(planted)
 
 
 def summary(writer: CompanyWriter, watch: FeedWatch) -> list[str]:
     """What was planted and what the feed showed of it, a line a kind, and what it showed besides."""
     lines = [f"{writer.tally.rows} rows in {writer.tally.transactions} transactions, {watch.messages} messages seen"]
     planted, seen = writer.tally.planted, watch.seen
-    lines += [f"{kind:<20} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in Planted]
+    lines += [f"{kind:<20} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in _KINDS]
     more = unplanned(planted, seen)
     which = "".join(f", {kind} {number}" for kind, number in sorted(more.items()))
     return [*lines, f"unplanned findings {more.total()}{which}"]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from common.settings import Settings
+from common.settings.load import Settings
 
 _EPILOG = "Connect's address and the database are settings: connect.url and the source section."
 _StateDir = Annotated[
@@ -40,9 +40,9 @@ def _apply(
     """
     from rich.console import Console
 
-    from common.kafka import ensure_topics
     from connect.apply import apply_connector
     from connect.schema import apply_schema, check_source
+    from streams.topics import ensure_topics
 
     settings = _settings(context, state_dir)
     console = Console(stderr=True)

@@ -62,7 +62,7 @@ def demo(
     from simulation.live.simulation import Plan
 
     settings = context.obj.settings()
-    limit = settings.worker.max_events_per_second
+    limit = settings.worker.rate_limit.max_events_per_second
     burst_rows = limit + max(limit // 2, 1)
     plan = Plan(seed, tenants, anomaly_rate, burst_interval_s=burst_every, burst_rows=burst_rows, rows_per_s=rate)
     if rate > _LIMIT_SHARE_MAX * limit * tenants:

@@ -1,6 +1,6 @@
 """`watchfloor gateway`: one gateway process, for production and for the embedded stack."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,9 @@ def _gateway(
     from gateway.server import run_gateway
 
     settings = context.obj.settings()
-    asked = {"host": host, "port": port, "reuse_port": reuse_port, "admin_port": admin_port}
+    asked: dict[str, Any] = {"host": host, "port": port, "reuse_port": reuse_port}
+    if admin_port is not None:
+        asked["admin"] = settings.gateway.admin.model_copy(update={"port": admin_port})
     given = {name: value for name, value in asked.items() if value is not None}
     if given:
         settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})

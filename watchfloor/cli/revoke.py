@@ -12,7 +12,7 @@ from common.errors import WatchfloorError
 if TYPE_CHECKING:
     from msgspec import UnsetType
 
-    from common.settings import KafkaSettings
+    from common.settings.kafka import KafkaSettings
     from contracts.revocations import RevocationKey
 
 _WAIT_S = 15.0
@@ -106,7 +106,9 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
     from gateway.kafka.kafka_clients import KafkaClients
 
     topic = TopicNames(kafka.topic_prefix).revocations
-    if topic not in KafkaClients(kafka).describe([topic]):  # a broker that makes topics by itself would make a wrong one
+    if topic not in KafkaClients(kafka).describe(
+        [topic]
+    ):  # a broker that makes topics by itself would make a wrong one
         raise WatchfloorError(f"topic {topic} is missing", "start a worker once, it makes the topics")
     failures: list[str] = []
     config = librdkafka_config(

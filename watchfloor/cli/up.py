@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.paths import CONFIG_FILE, default_cache_dir, default_state_dir
-from common.settings import Settings
+from common.settings.load import Settings
 
 if TYPE_CHECKING:
     from deploy.embedded.stack import Stack

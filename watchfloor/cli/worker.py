@@ -12,11 +12,11 @@ def worker(context: typer.Context) -> None:
     """Score row changes and write the anomalies feed, until SIGTERM.
 
     Run as many as there are cores; they share the partitions. Give each its own
-    `worker.instance_id` and `worker.metrics_port`.
+    `worker.group.instance_id` and `worker.metrics.port`.
 
     [dim]watchfloor --config watchfloor.toml worker[/dim]
 
-    [dim]WATCHFLOOR_WORKER__METRICS_PORT=9102 watchfloor --config watchfloor.toml worker[/dim]
+    [dim]WATCHFLOOR_WORKER__METRICS__PORT=9102 watchfloor --config watchfloor.toml worker[/dim]
     """
     from streams.worker import run_worker
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from common.errors import WatchfloorError
-from common.settings import Settings
+from common.settings.load import Settings
 from watchfloor.local_stack import Endpoints
 
 

@@ -7,7 +7,8 @@ from confluent_kafka.admin import AdminClient
 
 from common.errors import WatchfloorError
 from common.kafka import librdkafka_config, unreachable
-from common.settings import KafkaSettings, Settings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
 from connect.apply import connector_state
 from contracts.topics import TopicNames
 from watchfloor.doctor.checks import Report, Target

@@ -14,7 +14,7 @@ from gateway.access.bearer import Capability
 from gateway.access.tokens import mint_token
 from watchfloor.doctor.checks import Report, Target
 from watchfloor.local_stack import gateway_addresses, reachable_host
-from watchfloor_client import Connected, Disconnected, Feed, FeedOptions
+from watchfloor_client import Connected, Disconnected, Feed, FeedError, FeedOptions
 
 _LAG_RECORDS_MAX = 10_000
 _FREE_MIB_MIN = 512
@@ -24,7 +24,7 @@ _HTTP_OK = 200
 async def probe_worker(target: Target, report: Report) -> None:
     """Check that the worker answers, owns recovered partitions and keeps up."""
     worker = target.settings.worker
-    fallback = f"http://{reachable_host(worker.metrics_host)}:{worker.metrics_port}/metrics"
+    fallback = f"http://{reachable_host(worker.metrics.host)}:{worker.metrics.port}/metrics"
     url = target.endpoints.metrics.get("worker", fallback) if target.endpoints else fallback
     status, text = await _get(url, target.timeout_s)
     if status != _HTTP_OK:
@@ -89,6 +89,8 @@ async def _sign_in(target: Target, report: Report) -> None:
                     return
     except WatchfloorError as failure:
         report.failed("sign-in", failure)
+    except FeedError as failure:
+        report.problem("sign-in", failure.problem, failure.advice)
 
 
 async def probe_machine(target: Target, report: Report) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 
 from common.errors import WatchfloorError
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.check import capture_dsn, check_source, connect_to
 from watchfloor.doctor.checks import Report, Target
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import faust
 from faust.tables import TableManager
 
-from common.settings import WorkerSettings
+from common.settings.engine import GroupSettings
 
 _NEVER_S = 1e9
 
@@ -19,14 +19,16 @@ class NoTables(TableManager):
         await self.recovery.start()
 
 
-def faust_app(group: str, bootstrap_servers: str, partitions: int, worker: WorkerSettings, datadir: Path) -> faust.App:
+def faust_app(
+    group: str, bootstrap_servers: str, partitions: int, membership: GroupSettings, datadir: Path
+) -> faust.App:
     """An application that joins the consumer group `group` and leaves topics, tables and the web to others.
 
     Args:
         group: name of the application and of its consumer group.
         bootstrap_servers: `host:port,…`
         partitions: of every topic.
-        worker: membership settings.
+        membership: of that group.
         datadir: for Faust's small files; nothing in it is needed later.
     """
     return faust.App(
@@ -36,9 +38,9 @@ def faust_app(group: str, bootstrap_servers: str, partitions: int, worker: Worke
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=partitions,
-        consumer_group_instance_id=worker.instance_id,
-        broker_session_timeout=worker.session_timeout_ms / 1e3,
-        broker_heartbeat_interval=worker.heartbeat_interval_ms / 1e3,
+        consumer_group_instance_id=membership.instance_id,
+        broker_session_timeout=membership.session_timeout_ms / 1e3,
+        broker_heartbeat_interval=membership.heartbeat_interval_ms / 1e3,
         # The consumer never polls, so aiokafka would think that it hangs and leave the group.
         broker_max_poll_interval=_NEVER_S,
         TableManager=NoTables,

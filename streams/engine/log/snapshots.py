@@ -8,7 +8,7 @@ sent in steps (`streams.engine.state.chunked_snapshot`).
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.appender import GENERATION_HEADER
 from streams.engine.log.changelog import encode_position
 from streams.engine.model import EngineTopics, OutputRecord
@@ -53,12 +53,12 @@ class Snapshots:
         clock: Unix seconds.
     """
 
-    def __init__(self, topics: EngineTopics, settings: WorkerSettings, clock: Callable[[], float]) -> None:
+    def __init__(self, topics: EngineTopics, settings: EngineSettings, clock: Callable[[], float]) -> None:
         self._topics = topics
-        self._interval_s = settings.changelog_interval_ms / 1e3
-        self._keys_max = settings.changelog_keys_max
-        self._batch_bytes_max = settings.state_batch_bytes_max
-        self._part_bytes_max = min(settings.output_batch_bytes_max, settings.state_batch_bytes_max)
+        self._interval_s = settings.changelog.interval_ms / 1e3
+        self._keys_max = settings.changelog.keys_max
+        self._batch_bytes_max = settings.changelog.batch_bytes_max
+        self._part_bytes_max = min(settings.output.batch_bytes_max, settings.changelog.batch_bytes_max)
         self._clock = clock
         self._last_s: dict[int, float] = {}
         self._bytes_per_key: dict[int, float] = {}

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from mode import Service
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.appender import Appender
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.loop.batch_channel import BatchChannel
@@ -52,7 +52,7 @@ class Engine(Service):
         application: EngineSpec,
         fetcher: Fetcher,
         appender: Appender,
-        settings: WorkerSettings,
+        settings: EngineSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.appender import Appender
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.log.snapshots import Snapshots
@@ -68,7 +68,7 @@ class EngineLoop:
         process: Callable[[MicroBatch], Awaitable[None]],
         fetcher: Fetcher,
         appender: Appender,
-        settings: WorkerSettings,
+        settings: EngineSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
@@ -90,7 +90,7 @@ class EngineLoop:
                 appender,
                 lambda: PartitionState(application.tables),
                 lambda number, state: Partition(
-                    number, topics.sources, state, application.identity, tick_grace_ms=settings.tick_grace_ms
+                    number, topics.sources, state, application.identity, tick_grace_ms=settings.tick.grace_ms
                 ),
                 application.make_fence,
                 TakeoverProgress(metrics, clock),
@@ -98,14 +98,14 @@ class EngineLoop:
             ),
             metrics,
             clock,
-            reclaim_after_s=2 * settings.session_timeout_ms / 1e3,
-            at_once=settings.recoveries_at_once,
+            reclaim_after_s=2 * settings.group.session_timeout_ms / 1e3,
+            at_once=settings.takeover.concurrent_max,
         )
         self._in_flight: asyncio.Task[None] | None = None
         self._unwritten = False
         """Whether micro-batches were cut whose writing has not begun: positions are ahead of what was written."""
         self._last_small_cycle_s = 0.0
-        self._patience = MergeTimeout(settings.merge_wait_ms_max / 1e3)
+        self._patience = MergeTimeout(settings.merge.wait_ms_max / 1e3)
 
     async def run_once(self) -> None:
         """One round.
@@ -130,7 +130,7 @@ class EngineLoop:
         await self._intake.look_again(partitions)
         # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
-        if fetched >= self._settings.large_batch_records:
+        if fetched >= self._settings.micro_batch.large_records:
             self._intake.fetch_ahead(partitions.values())
         self._unwritten = True
         batches = await self._process()
@@ -163,9 +163,9 @@ class EngineLoop:
             await self._writer.write(snapshots, [])
 
     async def _pace(self) -> None:
-        """At most one round in `cycle_interval_ms` while batches are small; a lone record goes at once."""
+        """At most one round in `micro_batch.interval_ms` while batches are small; a lone record goes at once."""
         if self._last_small_cycle_s:
-            left_s = self._settings.cycle_interval_ms / 1e3 - (self._clock() - self._last_small_cycle_s)
+            left_s = self._settings.micro_batch.interval_ms / 1e3 - (self._clock() - self._last_small_cycle_s)
             if left_s > 0:
                 await asyncio.sleep(left_s)
 
@@ -188,7 +188,7 @@ class EngineLoop:
         return done
 
     def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
-        return sum(len(batch.entries) for _, batch in batches) < self._settings.large_batch_records
+        return sum(len(batch.entries) for _, batch in batches) < self._settings.micro_batch.large_records
 
     def _count(self, batch: MicroBatch, seconds: float) -> None:
         metrics = self._metrics

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka.structs import TopicPartition
 
-from common.settings import WorkerSettings
+from common.settings.engine import EngineSettings
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.model import Entry, Fetched, RawRecord
 from streams.engine.partition.partition import Partition
@@ -32,7 +32,7 @@ class SourceReader:
         sources: tuple[str, ...],
         decode: Decode,
         fetcher: Fetcher,
-        settings: WorkerSettings,
+        settings: EngineSettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
     ) -> None:
@@ -54,7 +54,7 @@ class SourceReader:
         """Fetch into the buffers, waiting a little where there is nothing; how many records came."""
         asked_s = self._clock()
         if self._ahead is None:
-            offsets = self._offsets(partitions.values(), self._settings.partition_fetch_bytes_max)
+            offsets = self._offsets(partitions.values(), self._settings.fetch.partition_bytes_max)
             fetched = await self._fetcher.fetch(offsets, self._wait_ms(partitions.values()))
         else:
             (offsets, task), self._ahead = self._ahead, None
@@ -76,13 +76,13 @@ class SourceReader:
         or rarely; and under load a second question would cost a quarter more CPU.
         """
         waiting = sum(each.waiting_records for each in partitions.values())
-        wanted = waiting < self._settings.large_batch_records
-        wanted = wanted and self._waited_s >= self._settings.second_look_after_ms / 1e3
+        wanted = waiting < self._settings.micro_batch.large_records
+        wanted = wanted and self._waited_s >= self._settings.merge.second_look_after_ms / 1e3
         again = [each for each in partitions.values() if each.set_horizon(wanted=wanted)]
         if not again:
             return
         now_ms = int(self._clock() * 1e3)
-        offsets = self._places(again, self._settings.partition_fetch_bytes_max)
+        offsets = self._places(again, self._settings.fetch.partition_bytes_max)
         fetched = await self._fetcher.look(offsets)
         self._take_in(partitions, fetched, offsets, dict.fromkeys(fetched, now_ms))
 
@@ -111,7 +111,7 @@ class SourceReader:
 
         The buffers are still full of those, so they may hold twice their limit.
         """
-        offsets = self._offsets(partitions, 2 * self._settings.partition_fetch_bytes_max)
+        offsets = self._offsets(partitions, 2 * self._settings.fetch.partition_bytes_max)
         if offsets:
             self._ahead = offsets, asyncio.create_task(self._fetcher.fetch(offsets, 0))
 
@@ -138,15 +138,15 @@ class SourceReader:
 
     def _wait_ms(self, partitions: Iterable[Partition]) -> int:
         """How long the broker may hold the fetch back where it has nothing."""
-        wait_ms = self._settings.idle_fetch_wait_ms
+        wait_ms = self._settings.fetch.idle_wait_ms
         now_ms = self._clock() * 1e3
         for partition in partitions:
             if partition.unsaved:
-                wait_ms = min(wait_ms, self._settings.changelog_interval_ms)
+                wait_ms = min(wait_ms, self._settings.changelog.interval_ms)
             if any(partition.buffers):
                 wait_ms = min(wait_ms, 1)
             if partition.wake_at_ms is not None:
                 # A tick takes a fetch that was sent after its time; where that is not answered, do not spin.
-                left_ms = int(partition.wake_at_ms + self._settings.tick_grace_ms - now_ms) + 1
-                wait_ms = min(wait_ms, max(self._settings.cycle_interval_ms, left_ms))
+                left_ms = int(partition.wake_at_ms + self._settings.tick.grace_ms - now_ms) + 1
+                wait_ms = min(wait_ms, max(self._settings.micro_batch.interval_ms, left_ms))
         return wait_ms

@@ -72,5 +72,5 @@ class StateGauges:
                     table=table,
                     limit=limit,
                     forgotten=count,
-                    advice="raise worker.entities_per_tenant_max, or find out what writes so many",
+                    advice="raise worker.state.entities_per_tenant_max, or find out what writes so many",
                 )

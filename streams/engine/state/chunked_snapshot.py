@@ -43,7 +43,7 @@ class ValueTooLargeError(Exception):
         shown = key[:100].decode("utf-8", "replace")
         super().__init__(
             f"the state of {shown} takes {size_bytes} bytes, more than a RecordBatch may hold ({limit_bytes}); "
-            "raise worker.state_batch_bytes_max and the changelog's max.message.bytes"
+            "raise worker.changelog.batch_bytes_max and the changelog's max.message.bytes"
         )
 
 

@@ -14,7 +14,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from common.settings import WorkerSettings
+from common.settings.engine import StandbySettings
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.log.changelog import Changelog
 from streams.metrics import WorkerMetrics
@@ -51,14 +51,14 @@ class Standby:
         self,
         topic: str,
         fetcher: Fetcher,
-        settings: WorkerSettings,
+        settings: StandbySettings,
         metrics: WorkerMetrics,
         clock: Callable[[], float],
     ) -> None:
         self.fetcher = fetcher
         self._topic = topic
-        self._interval_s = settings.standby_interval_ms / 1e3
-        self._pause_s_max = settings.standby_pause_s_max
+        self._interval_s = settings.interval_ms / 1e3
+        self._pause_s_max = settings.pause_s_max
         self._metrics = metrics
         self._clock = clock
         self._copies: dict[int, _Copy] = {}
@@ -132,7 +132,7 @@ class Standby:
 def make_standby(
     topic: str,
     client_config: Mapping[str, Any],
-    settings: WorkerSettings,
+    settings: StandbySettings,
     metrics: WorkerMetrics,
     clock: Callable[[], float],
 ) -> Standby | None:
@@ -141,12 +141,12 @@ def make_standby(
     Args:
         topic: the changelog.
         client_config: of its Kafka client.
-        settings: of the worker.
+        settings: whether there are copies, interval and limits.
         metrics: where it counts.
         clock: Unix seconds.
     """
-    if settings.standby == "off":
+    if settings.mode == "off":
         return None
-    bytes_max = settings.standby_fetch_bytes_max
+    bytes_max = settings.fetch_bytes_max
     fetcher = Fetcher(client_config, fetch_bytes_max=bytes_max, partition_bytes_max=bytes_max)
     return Standby(topic, fetcher, settings, metrics, clock)

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
+from chain.capture.captured_records import Records
 from confluent_kafka.admin import AdminClient
 
-from common.kafka import ensure_topics
-from common.settings import Settings, TableMapping
+from common.settings.load import Settings
+from common.settings.source import TableMapping
 from connect.apply import apply_connector
 from connect.schema import apply_schema, check_source
 from connect.slot import drop_slot
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Attendance, Tenant
 from contracts.topics import partition_of
-
-from .conftest import Records
+from streams.topics import ensure_topics
 
 MAPPING = {
     # Swapped on purpose: their client is our tenant, their tenant is our client.

@@ -7,7 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import WatchfloorError
-from common.settings import Settings, SourceSettings, TableMapping
+from common.settings.load import Settings
+from common.settings.source import SourceSettings, TableMapping
 from connect.check import check_server
 from connect.schema import apply_schema, check_source, schema_sql
 

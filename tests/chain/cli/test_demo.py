@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from support.stack import wait_for
+from support.waiting import until
 
-from simulation.live.operations import ANOMALIES, Planted
+from simulation.live.planting import PLANTS
+from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 
 START_TIMEOUT_S = 180
 
@@ -52,7 +53,7 @@ class Demo:
             found = re.match(r"ready: (\S+)\n", self._output.read_text())
             return found[1] if found else None
 
-        return wait_for(printed, "the demo is ready", START_TIMEOUT_S)
+        return until(printed, "the demo is ready", within_s=START_TIMEOUT_S)
 
     def ended(self, timeout_s: float = 120) -> str:
         """What it said, after its end."""
@@ -96,17 +97,17 @@ def test_the_feed_shows_exactly_what_was_planted_and_a_second_day_goes_on(
     assert token.count(".") == 2
     words = first.ended()
     planted = counts(words)
-    assert set(planted) == {str(kind) for kind in Planted}
+    assert set(planted) == {*PLANTS, TICKET_UPDATED, RATE_LIMITED}
     assert {kind: both for kind, both in planted.items() if both[0] != both[1]} == {}, words
     assert "watchfloor: unplanned findings 0\n" in words
-    assert sum(planted[kind][0] for kind in ANOMALIES) >= 15
-    assert len([kind for kind in ANOMALIES if planted[kind][0]]) >= 8
+    assert sum(planted[kind][0] for kind in PLANTS) >= 15
+    assert len([kind for kind in PLANTS if planted[kind][0]]) >= 8
     assert planted["rate_limited"][0] >= 1
     assert not (state_dir / "endpoints.json").exists()
 
     second = demo(*arguments, "--seed", "9")
     second.address()
-    wait_for(lambda: "rows written" in (state_dir / "demo.err").read_text(), "rows are written again", 30)
+    until(lambda: "rows written" in (state_dir / "demo.err").read_text(), "rows are written again", within_s=30)
     dsn = re.search(r'"postgres": "([^"]+)"', (state_dir / "endpoints.json").read_text())
     assert dsn is not None
     with psycopg.connect(dsn[1]) as connection:

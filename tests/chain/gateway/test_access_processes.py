@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess, free_port
-from support.stack import wait_for
+from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
+from support.waiting import until
 from unit.gateway.samples import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -25,7 +25,8 @@ def pair(
     feed, port = FeedWriter(kafka_address), free_port()
     directories = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
     first, second = (
-        GatewayProcess(feed, directory, port=port, reuse_port=True, admin_port=free_port()) for directory in directories
+        GatewayProcess(feed, directory, port=port, reuse_port=True, **{"admin.port": free_port()})
+        for directory in directories
     )
     with first, second:
         yield first, second
@@ -40,7 +41,7 @@ def signed_in(gateway: GatewayProcess, tenant: int = 1) -> Client:
         except (OSError, EOFError, WebSocketException):
             return None
 
-    return wait_for(attempt, "somebody answers at the port", 5)
+    return until(attempt, "somebody answers at the port", within_s=5)
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(

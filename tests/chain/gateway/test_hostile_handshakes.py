@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway, unharmed
+from support.attacked_gateway import TunedGateway, unharmed
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import CLOSE, TEXT, RawSocket, frame
-from support.stack import wait_for
+from support.waiting import until
 
 HANDSHAKE_S_MAX = 2.0
 """As the tests' gateways are set."""
@@ -23,7 +23,7 @@ def serves_on(gateway: GatewayProcess) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def narrow(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    limits = {"gateway": {"handshakes_max": str(HANDSHAKES_MAX), "authenticate_timeout_s": "30"}}
+    limits = {"gateway": {"handshake.pending_max": str(HANDSHAKES_MAX), "session.authenticate_timeout_s": "30"}}
     with TunedGateway(feed, tmp_path_factory.mktemp("narrow"), limits) as running:
         yield running
 
@@ -58,7 +58,7 @@ def test_somebody_who_opens_sockets_and_says_nothing_keeps_nobody_out(narrow: Ga
     with ExitStack() as attack:
         sockets = [attack.enter_context(RawSocket(narrow.port)) for _ in range(3 * HANDSHAKES_MAX)]
         # The probe's own connection takes a place, so the last of the first forty may have gone too.
-        wait_for(lambda: narrow.metric(refused) >= 2 * HANDSHAKES_MAX, "the oldest are sent away")
+        until(lambda: narrow.metric(refused) >= 2 * HANDSHAKES_MAX, "the oldest are sent away")
         for first in sockets[: 2 * HANDSHAKES_MAX]:
             assert first.dropped_after(2.0) < 2.0
         assert sockets[-1].open() == 101  # it waited, and still may come in

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
-from support.stack import wait_for
+from support.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
+from support.waiting import until
 from unit.gateway.samples import anomaly
 from websockets.exceptions import InvalidStatus
 
@@ -18,7 +18,7 @@ from contracts.receipts import RecipientCounts, decode_receipts
 from gateway.access.tokens import mint_token
 
 tenants = itertools.count(7_000)
-QUICK = {"receipts_interval_ms": 100, "receipts_positions_interval_s": 1, "critical_unseen_s": 3, "audit_window_s": 2}
+QUICK = {"receipts.interval_ms": 100, "receipts.positions_interval_s": 1, "critical.unseen_s": 3, "audit.window_s": 2}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_who_was_written_what_and_who_had_it(here: GatewayProcess, there: Gatewa
         assert [feed_messages(client) for client in (ann, bob, eve)] == [10, 5, 10]
         ann.say(type="received", seq=10)
         eve.say(type="received", seq=9_999)
-        wait_for(
+        until(
             lambda: counts(feed, tenant, epoch, range(1, 12)) == [3, 2] * 5 + [0],
             "each message's recipients are counted over both gateways",
         )
@@ -89,7 +89,7 @@ def test_who_was_written_what_and_who_had_it(here: GatewayProcess, there: Gatewa
             token = here.token(tenant)
             late.say(type="authenticate", token=token, resume={"epoch": epoch, "seq": 6})
             assert [message["seq"] for message in late.hear_all() if "prev_seq" in message] == [7, 8, 9, 10]
-        wait_for(
+        until(
             lambda: counts(feed, tenant, epoch, range(1, 11)) == [3, 2, 3, 2, 3, 2, 4, 3, 4, 3],
             "a client that catches up counts",
         )
@@ -100,7 +100,7 @@ def test_who_was_written_what_and_who_had_it(here: GatewayProcess, there: Gatewa
             reaches |= {reach["user"]: reach for reach in record.get("connections", [])}
         return reaches
 
-    wait_for(lambda: all(latest()[user].get("left") for user in ("ann", "bob", "eve")), "the last entries are written")
+    until(lambda: all(latest()[user].get("left") for user in ("ann", "bob", "eve")), "the last entries are written")
     found = latest()
     assert {user: (found[user]["written"], found[user].get("received")) for user in ("ann", "bob", "eve")} == {
         "ann": (10, 10),
@@ -181,8 +181,8 @@ def test_sign_ins_refusals_and_floods_are_in_the_audit_trail(here: GatewayProces
     def refused_handshakes() -> list[int]:
         return [row[4] for row in trail() if row[0] == "handshake"]
 
-    wait_for(lambda: sum(refused_handshakes()) == 20, "all refused handshakes are counted")
-    wait_for(lambda: ("subscribe", False, tenant, "ann", 5) in trail(), "repeats are counted")
+    until(lambda: sum(refused_handshakes()) == 20, "all refused handshakes are counted")
+    until(lambda: ("subscribe", False, tenant, "ann", 5) in trail(), "repeats are counted")
     assert len(refused_handshakes()) == 2
     for expected in (
         ("sign_in", True, tenant, "ann", 1),
@@ -206,7 +206,7 @@ def test_sign_ins_refusals_and_floods_are_in_the_audit_trail(here: GatewayProces
 
 def test_what_is_not_written_yet_is_written_at_the_end(feed: FeedWriter, tmp_path: Path) -> None:
     tenant = next(tenants)
-    slow = {"receipts_interval_ms": 60_000, "receipts_positions_interval_s": 600, "audit_window_s": 600}
+    slow = {"receipts.interval_ms": 60_000, "receipts.positions_interval_s": 600, "audit.window_s": 600}
     with GatewayProcess(feed, tmp_path, **slow) as gateway, visitor(gateway, tenant, "ann") as ann:
         epoch = ann.established["epoch"]
         feed.write(anomaly(tenant, 1))

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
+from support.waiting import until
 
 from common.errors import WatchfloorError
-from common.kafka import ensure_topics
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
+from streams.topics import ensure_topics
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def configure(kafka: KafkaSettings, topic: str, name: str, value: str) -> None:
     for done in admin.incremental_alter_configs([resource]).values():
         done.result(10)
     # The controller has taken it; the broker that is asked next follows a moment later.
-    wait_for(lambda: configuration(kafka, topic)[name] == value, f"{topic} has {name}={value}")
+    until(lambda: configuration(kafka, topic)[name] == value, f"{topic} has {name}={value}")
 
 
 def configuration(kafka: KafkaSettings, topic: str) -> dict[str, str]:

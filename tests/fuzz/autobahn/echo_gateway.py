@@ -19,7 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from common.logs import configure_logs
-from common.settings import AuthSettings, GatewaySettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.gateway import GatewaySettings, SessionSettings
+from common.settings.load import Settings
 from gateway.kafka.kafka_clients import KafkaClients
 from gateway.server import GatewayServer
 from gateway.sockets.gateway_connection import GatewayConnection
@@ -34,7 +36,7 @@ class _Echo(GatewayServer):
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, GatewayConnection)
-        sink = SocketSink(connection, self._limits.close_timeout_s, self._closing, self._parts.metrics)
+        sink = SocketSink(connection, self._limits.connections.close_timeout_s, self._closing, self._parts.metrics)
         try:
             while True:
                 message = await connection.recv()
@@ -47,7 +49,8 @@ class _Echo(GatewayServer):
 
 async def serve(port: int) -> None:
     """Listen on loopback until cancelled."""
-    limits = GatewaySettings(port=port, message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    session = SessionSettings(message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
+    limits = GatewaySettings(port=port, session=session)
     settings = Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits)
     parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
     parts.feed.positions_known = parts.tenant_limits.known = parts.services.revocations.known = True

@@ -1,4 +1,4 @@
-"""The rows of the recorded run, in the order of their commits: a thinned life of three companies, and the scenes."""
+"""The rows of the recorded run, in the order of their commits: a thinned scenario of three companies, and the scenes."""
 
 import heapq
 from collections.abc import Iterator
@@ -7,16 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 from rows import Commit
 from scenes import Scenes
 
-from simulation.labelled import Life, Span
+from simulation.labelled import Scenario, Span
 from simulation.records import RowChange
 
 SEED = 7
 FIRST = date(2026, 3, 2)
-LIFE = Span(first=FIRST, weeks=2, learning_weeks=1)
+SPAN = Span(first=FIRST, weeks=2, learning_weeks=1)
 TENANTS = 3
 PARTITION_OF = {1: 0, 4: 0, 2: 1, 3: 1, 5: 1}
 """Tenant to partition. What comes late comes in partition 1 alone."""
-_PHONES_OF_SITE = 2
+_PHONES_OF_SITE = 1_002
 """Tenant 1's office: its phones are followed all the time, so that something is learned of them."""
 _BEATS_KEPT = 6
 """One in so many of a device's heartbeats."""
@@ -28,7 +28,7 @@ _REFERENCE = frozenset({"tenant", "client", "site", "person", "device", "assignm
 def commits() -> list[Commit]:
     """Everything that is committed, in order."""
     parts = (
-        _life(),
+        _scenario(),
         Scenes(4, datetime(2026, 3, 4, 9, tzinfo=UTC)).commits(),
         Scenes(5, datetime(2026, 3, 9, 13, tzinfo=UTC)).commits(),
     )
@@ -37,12 +37,12 @@ def commits() -> list[Commit]:
     return [*merged, *Scenes(5, end).another_database()]
 
 
-def _life() -> Iterator[Commit]:
-    """The life without most of its fixes and heartbeats; tenant 2's reference data is read by a snapshot."""
+def _scenario() -> Iterator[Commit]:
+    """The scenario without most of its fixes and heartbeats; tenant 2's reference data is read by a snapshot."""
     first_us = round(datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC).timestamp() * 1e6) - 86_400_000_000
     thinning = _Thinning()
     last: tuple[int, int] = (0, 0)
-    for change in Life(SEED, LIFE, tenants=TENANTS).changes():
+    for change in Scenario(SEED, SPAN, tenants=TENANTS).changes():
         row = change.after or change.before or {}
         tenant = row["id"] if change.table == "tenant" else row["tenant_id"]
         thinned = thinning.of(change, tenant)

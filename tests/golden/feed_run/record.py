@@ -7,7 +7,7 @@ same as the engine wrote, and writes `run.msgpack.xz` and `digests.json` beside 
 `digests.json` before you commit it: what changed there is what changes for the readers of the feed. A change that is
 meant to leave the feed as it is must not need this script.
 
-Partitions 0 and 1 have two weeks of the labelled life, thinned, and the scenes of `scenes.py`; 2 and 3 a few minutes of
+Partitions 0 and 1 have two weeks of a labelled scenario, thinned, and the scenes of `scenes.py`; 2 and 3 a few minutes of
 the company that `support.played_company` plays. In 1 and 3 records come late. Workers are killed now and then. The same
 code gives the same files.
 """
@@ -29,22 +29,22 @@ from contracts.topics import CAPTURED_TABLES, TopicNames
 
 EPOCH, CLOCK_S = "golden", 1_774_000_000.0
 WORKER: dict[str, Any] = {
-    "max_events_per_second": 4,
-    "burst_report_interval_s": 4,
-    "reference_wait_ms": 1_500,
-    "waiting_events_per_tenant_max": 5,
-    "missing_told_interval_s": 60,
-    "snapshot_settle_ms": 300,
-    "timers_per_tick_max": 7,
-    "entities_per_tenant_max": 24,
-    "entity_use_interval_s": 3_600,
-    "processed_events_max": 25,
-    "feed_record_bytes_max": 4_000,
-    "dead_letter_bytes_max": 12_000,
+    "rate_limit.max_events_per_second": 4,
+    "rate_limit.burst_report_interval_s": 4,
+    "references.wait_ms": 1_500,
+    "references.waiting_events_per_tenant_max": 5,
+    "references.report_interval_s": 60,
+    "timers.snapshot_settle_ms": 300,
+    "timers.per_tick_max": 7,
+    "state.entities_per_tenant_max": 24,
+    "state.use_interval_s": 3_600,
+    "feed.processed_events_max": 25,
+    "feed.record_bytes_max": 4_000,
+    "feed.dead_letter_bytes_max": 12_000,
     "policies": {"phone_events": {"weeks_min": 1}, "unusual_completion_time": {"jobs_min": 12}},
-    "cycle_interval_ms": 0,
-    "changelog_interval_ms": 1,
-    "merge_wait_ms_max": 864_000_000,
+    "micro_batch.interval_ms": 0,
+    "changelog.interval_ms": 1,
+    "merge.wait_ms_max": 864_000_000,
 }
 """The limits are low so that a short run meets all of them."""
 NAMES = TopicNames()
@@ -116,7 +116,7 @@ class Worker:
 
     def _is_idle(self, partition: Any) -> bool:
         wake_ms = partition.wake_at_ms
-        due = wake_ms is not None and wake_ms + self._replays.settings.worker.tick_grace_ms <= self.now_ms
+        due = wake_ms is not None and wake_ms + self._replays.settings.worker.tick.grace_ms <= self.now_ms
         return bool(partition.caught_up) and not due
 
     def _next_ms(self, cycle: Any) -> int | None:
@@ -125,7 +125,7 @@ class Worker:
         wakes = [each.wake_at_ms for each in cycle.ownership.partitions.values() if each.wake_at_ms is not None]
         if next_ms is None or not wakes or self._draws.random() < 0.3:
             return next_ms
-        return min(next_ms, min(wakes) + self._replays.settings.worker.tick_grace_ms + self._draws.randrange(1_500))
+        return min(next_ms, min(wakes) + self._replays.settings.worker.tick.grace_ms + self._draws.randrange(1_500))
 
 
 def check(replays: Replays, recording: golden_run.Recording, outputs: dict[Place, list[Said]]) -> list[str]:

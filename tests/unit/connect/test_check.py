@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from common.settings import SourceSettings
+from common.settings.source import SourceSettings
 from connect.check import SignInError
 from connect.schema import apply_schema
 

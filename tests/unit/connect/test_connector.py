@@ -4,7 +4,10 @@ import re
 
 from pydantic import SecretStr
 
-from common.settings import ConnectSettings, KafkaSettings, Settings, SourceSettings, TableMapping
+from common.settings.connect import ConnectSettings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
+from common.settings.source import SourceSettings, TableMapping
 from connect.connector import connector_config
 from contracts.topics import CAPTURED_TABLES
 

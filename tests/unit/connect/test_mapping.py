@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import SettingsError
-from common.settings import SourceSettings, TableMapping
+from common.settings.source import SourceSettings, TableMapping
 from connect.mapping import captured_tables
 from contracts.topics import CAPTURED_TABLES
 

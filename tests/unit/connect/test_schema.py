@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from common.errors import WatchfloorError
-from common.settings import SourceSettings, TableMapping
+from common.settings.source import SourceSettings, TableMapping
 from connect.schema import apply_schema, schema_sql
 from contracts.schema import TABLES
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from support.judged import Judged, at
 
 from detectors.work.task_overdue import TaskOverdue, TaskOverduePolicy
 from detectors.work.work_order_overdue import WorkOrderOverdue
-from tests.support.judged import Judged, at
 
 BOTH = pytest.mark.parametrize(
     ("detector", "done"), [(TaskOverdue(), "COMPLETED"), (WorkOrderOverdue(), "DONE")], ids=["task", "work order"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.absurd_rows import Watched, changes, watched
 from support.changes import NOW, NOW_US, TOPICS, Worker, change
 
-from contracts.envelope import Change, decode_change
+from contracts.envelope import Change, ChangeDecoder
 from contracts.rows import ROW_TYPES
 from detectors.interface import Detector
 from detectors.registry import DETECTORS
@@ -137,7 +137,7 @@ def test_rows_without_columns_and_with_strange_ones_are_no_anomaly(table: str, o
     for lsn, after in ((10, bare), (20, strange)):
         source = {"ts_us": NOW_US + lsn, "sequence": f'["{lsn - 1}","{lsn}"]', "lsn": lsn, "txId": 1}
         body = {"op": operation, "before": bare if operation == "u" else None, "after": after, "source": source}
-        made = decode_change(table, json.dumps(body).encode())
+        made = ChangeDecoder().decode(table, json.dumps(body).encode())
         assert made is not None
         assert isinstance(made.row, ROW_TYPES[table])
         sut.run([made])

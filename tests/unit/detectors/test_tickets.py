@@ -4,10 +4,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.judged import Judged, at
 
 from detectors.work.ticket_escalated import TicketEscalated, TicketEscalatedPolicy
 from detectors.work.ticket_sla_breach import TicketSlaBreach, TicketSlaBreachPolicy
-from tests.support.judged import Judged, at
 
 
 def ticket(policy: TicketSlaBreachPolicy | None = None, **more: Any) -> Judged:

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fixes import attendance, fix, run
 
 from detectors.location.unexpected_movement import UnexpectedMovement
-from tests.support.fixes import attendance, fix, run
 
 SUT = UnexpectedMovement()
 DRIVE = [fix(minute, 600.0 * minute) for minute in range(8)]  # 10 m/s

@@ -1,4 +1,4 @@
-"""A life that was written is judged like the one that was made; a damaged file is named with its line."""
+"""A scenario that was written is judged like the one that was made; a damaged file is named with its line."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from evaluation.files import (
     CHANGES,
     LABELS,
-    LifeFileError,
+    ScenarioFileError,
     read_changes,
     read_labels,
     read_meta,
@@ -16,7 +16,7 @@ from evaluation.files import (
 )
 from evaluation.fold import run
 from evaluation.report import judge
-from simulation.labelled import Life, Span
+from simulation.labelled import Scenario, Span
 
 DAY = Span(weeks=1, learning_weeks=1)
 FEW = ["ticket_sla_breach", "wrong_person"]
@@ -24,18 +24,18 @@ FEW = ["ticket_sla_breach", "wrong_person"]
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    life = Life(1, DAY, tenants=1)
-    assert write_changes(tmp_path, life.changes()) > 1_000
-    write_labels(tmp_path, life.meta, life.labels)
+    scenario = Scenario(1, DAY, tenants=1)
+    assert write_changes(tmp_path, scenario.changes()) > 1_000
+    write_labels(tmp_path, scenario.meta, scenario.labels)
     return tmp_path
 
 
-def test_a_written_life_says_what_the_made_one_says(written: Path) -> None:
-    life = Life(1, DAY, tenants=1)
-    made = judge(run(life.changes(), life.meta.until_s, FEW), life.labels, life.meta)
+def test_a_written_scenario_says_what_the_made_one_says(written: Path) -> None:
+    scenario = Scenario(1, DAY, tenants=1)
+    made = judge(run(scenario.changes(), scenario.meta.until_s, FEW), scenario.labels, scenario.meta)
     meta = read_meta(written)
     read = judge(run(read_changes(written), meta.until_s, FEW), read_labels(written), meta)
-    assert meta == life.meta
+    assert meta == scenario.meta
     assert read.outcome.found == made.outcome.found
     assert [line.tally.hits for line in read.lines] == [line.tally.hits for line in made.lines]
     assert any(line.tally.hits for line in made.lines)
@@ -44,12 +44,12 @@ def test_a_written_life_says_what_the_made_one_says(written: Path) -> None:
 def test_a_line_that_is_no_label_is_named(written: Path) -> None:
     with (written / LABELS).open("a") as file:
         file.write('{"finding_type": "LATE_CHECK_IN"}\n')
-    with pytest.raises(LifeFileError, match=r"labels\.jsonl, line \d+: .*tenant_id"):
+    with pytest.raises(ScenarioFileError, match=r"labels\.jsonl, line \d+: .*tenant_id"):
         read_labels(written)
 
 
 def test_changes_that_go_back_in_time_are_refused(written: Path) -> None:
     lines = (written / CHANGES).read_bytes().splitlines(keepends=True)
     (written / CHANGES).write_bytes(lines[-1] + lines[0])
-    with pytest.raises(LifeFileError, match="line 2: committed before the line above it"):
+    with pytest.raises(ScenarioFileError, match="line 2: committed before the line above it"):
         list(read_changes(written))

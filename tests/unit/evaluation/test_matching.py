@@ -1,7 +1,7 @@
 """A finding is of a label of its type, tenant and entity within its time; a label takes one."""
 
-from contracts.findings import Category, Finding, Severity
-from evaluation.fold import Found, Outcome
+from contracts.findings import Category, Finding, FindingType, Severity
+from evaluation.fold import DeadLetter, Found, Outcome
 from evaluation.matching import Tally, match
 from evaluation.report import judge
 from simulation.records import Label, Meta
@@ -13,13 +13,18 @@ def label(kind: str = "LATE_CHECK_IN", at_s: float = 100.0, *, entity: str = "pe
 
 
 def found(
-    kind: str = "LATE_CHECK_IN", at_s: float = 100.0, *, tenant: int = 1, entity: str = "person:1", told_s: float = 0.0
+    kind: str = "LATE_CHECK_IN",
+    at_s: float = 100.0,
+    *,
+    tenant: int = 1,
+    entity: str = "person:1",
+    reported_s: float = 0.0,
 ) -> Found:
     finding = Finding(
         id="1", finding_type=kind, category=Category.ATTENDANCE, severity=Severity.LOW, title="", description="",
         evidence={}, created_at="",
     )  # fmt: skip
-    return Found(finding, tenant, None, "attendance", 1, frozenset({entity}), at_s, max(at_s, told_s), timed=False)
+    return Found(finding, tenant, None, "attendance", 1, frozenset({entity}), at_s, max(at_s, reported_s), timed=False)
 
 
 def tally(findings: list[Found], labels: list[Label]) -> Tally:
@@ -66,14 +71,14 @@ def test_a_required_label_goes_first() -> None:
 
 def test_a_dead_letter_is_a_finding_about_its_row() -> None:
     wrong = label("DATA_QUALITY", entity="location:5")
-    outcome = Outcome([], 0, [("location", 1, 5, 101.0, "decode: not a number")])
+    outcome = Outcome([], 0, [DeadLetter("location", 1, 5, 101.0, "decode: not a number")])
     assert match(outcome, [wrong])["DATA_QUALITY"].recall == 1.0
-    elsewhere = Outcome([], 0, [("location", 1, 6, 101.0, "decode: not a number")])
+    elsewhere = Outcome([], 0, [DeadLetter("location", 1, 6, 101.0, "decode: not a number")])
     assert match(elsewhere, [wrong])["DATA_QUALITY"].recall == 0.0
 
 
-def test_delay_is_told_only_where_the_moment_is_known() -> None:
-    its = tally([found(told_s=100.8), found(at_s=200.0)], [label(exact=True), label(at_s=200.0)])
+def test_delay_is_known_only_where_the_moment_is_known() -> None:
+    its = tally([found(reported_s=100.8), found(at_s=200.0)], [label(exact=True), label(at_s=200.0)])
     assert [round(delay, 3) for delay in its.delays_s] == [0.8]
 
 
@@ -94,5 +99,16 @@ def test_a_learned_type_is_judged_from_its_time_on_and_may_err_once_a_site_and_w
 def test_a_rule_that_is_late_does_not_hold_its_target() -> None:
     meta = Meta(from_s=0.0, until_s=86_400.0, judged_from_s=0.0, sites=1)
     exact = label(exact=True)
-    assert judge(Outcome([found(told_s=101.9)], 0, []), [exact], meta).met
-    assert not judge(Outcome([found(told_s=102.1)], 0, []), [exact], meta).met
+    assert judge(Outcome([found(reported_s=101.9)], 0, []), [exact], meta).met
+    assert not judge(Outcome([found(reported_s=102.1)], 0, []), [exact], meta).met
+
+
+def test_a_type_is_learned_where_a_label_says_so_and_what_nobody_planted_is_named() -> None:
+    kind = "UNUSUAL_COMPLETION_TIME"
+    meta = Meta(from_s=0.0, until_s=86_400.0, judged_from_s=1_000.0, sites=1)
+    report = judge(Outcome([], 0, []), [label(kind, 500.0), label(kind, 2_000.0, learned=True), label()], meta)
+    assert [(line.tally.finding_type, line.learned, line.tally.labels) for line in report.lines] == [
+        ("LATE_CHECK_IN", False, 1),
+        (kind, True, 1),
+    ]
+    assert set(report.unlabelled) == {*map(str, FindingType)} - {"LATE_CHECK_IN", kind}

@@ -9,9 +9,10 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 from confluent_kafka import KafkaError, KafkaException
+from support.waiting import let_pass_async, until_async
 
 from common.kafka import unreachable
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from gateway.kafka.kafka_clients import KafkaClients, TopicDescription
 
 SOON_S = 5.0
@@ -94,7 +95,7 @@ class FakeConsumer:
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         assert timeout_ms
-        await asyncio.sleep(0.001)
+        await let_pass_async(0.001)  # nothing is there yet
         if self._cluster.failures:
             raise self._cluster.failures.pop()
         if not self._cluster.answers:
@@ -206,6 +207,4 @@ class FakeCluster(KafkaClients):
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for what a reader does."""
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - a reader has no event to wait for
-            await asyncio.sleep(0.001)
+    await until_async(condition, "the reader has come to it", within_s=SOON_S)

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from support.changed_settings import changed
 from unit.gateway.samples import NOW, instant
 
-from common.settings import GatewaySettings
+from common.settings.gateway import GatewaySettings
 from contracts.feed import FeedRecord, encode_record
 from contracts.messages import CloseCode
 from gateway.access.scope import Scope
@@ -92,12 +93,12 @@ class World:
     """A hub, its history, and a log that is published into it."""
 
     def __init__(self, **limits: Any) -> None:
-        self.limits = GatewaySettings(**limits)
+        self.limits = changed(GatewaySettings(), limits)
         self.now = NOW
         self.encodings = 0
         self.metrics = GatewayMetrics()
         self.counts = WriteCounts()
-        history = History(self.limits.history_messages_max, self.limits.history_bytes_max)
+        history = History(self.limits.history.messages_max, self.limits.history.bytes_max)
         self.hub = Hub(self._frame, history, self.metrics, lambda: self.now)
         self.hub.start_log(EPOCH)
         self.notify_of_deliveries(self.counts)
@@ -105,7 +106,14 @@ class World:
 
     def notify_of_deliveries(self, listener: DeliveryListener) -> None:
         """Make the parts that write, with somebody who is notified of it."""
-        self.catch_up = CatchUp(self.hub, listener, self.limits, self.metrics)
+        self.catch_up = CatchUp(
+            self.hub,
+            listener,
+            self.metrics,
+            slow=self.limits.slow,
+            slice_messages=self.limits.resume.slice_messages,
+            rendered_max=self.limits.history.rendered_messages_max,
+        )
         self.fan_out = FanOut(self.hub, self.catch_up, listener, self.metrics)
 
     def _frame(self, payload: bytes) -> bytes:

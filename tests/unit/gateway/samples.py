@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.feed import AnomalyDetected, RateLimited, SourcePosition, TicketUpdated, record_id
 from contracts.findings import Category, Finding, Severity
 from gateway.access.bearer import Bearer

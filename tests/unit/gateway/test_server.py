@@ -6,19 +6,23 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from aiokafka import TopicPartition
+from support.changed_settings import changed
 from unit.gateway.fake_kafka import FakeCluster, until
 from unit.gateway.samples import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from common.errors import WatchfloorError
-from common.settings import GatewaySettings, KafkaSettings, Settings
+from common.settings.gateway import AdminSettings, GatewaySettings, ReaderSettings, TlsSettings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
 from gateway.access.tokens import mint_token
@@ -52,7 +56,7 @@ def test_an_absent_broker_is_named(free_port: int) -> None:
     settings = Settings(
         auth=AUTH,
         kafka=KafkaSettings(bootstrap_servers="127.0.0.1:9"),
-        gateway=GatewaySettings(port=free_port, broker_wait_s_max=1, broker_silence_s_max=1),
+        gateway=GatewaySettings(port=free_port, reader=ReaderSettings(broker_wait_s_max=1, broker_silence_s_max=1)),
     )
     with pytest.raises(WatchfloorError, match=r"no Kafka broker answers at 127.0.0.1:9.*kafka.bootstrap_servers"):
         run_gateway(settings)
@@ -60,12 +64,12 @@ def test_an_absent_broker_is_named(free_port: int) -> None:
 
 def test_an_admin_port_that_is_taken_is_named(taken_port: int, free_port: int) -> None:
     with pytest.raises(WatchfloorError, match=rf"admin address 127.0.0.1:{taken_port}.*--admin-port"):
-        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(port=free_port, admin_port=taken_port)))
+        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(port=free_port, admin=AdminSettings(port=taken_port))))
 
 
 def test_half_a_certificate_is_refused() -> None:
-    with pytest.raises(WatchfloorError, match="tls_key_file"):
-        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(tls_key_file="/nowhere.pem")))
+    with pytest.raises(WatchfloorError, match=r"tls\.key_file"):
+        run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(tls=TlsSettings(key_file=Path("/nowhere.pem")))))
 
 
 def server_of(limits: GatewaySettings) -> GatewayServer:
@@ -79,7 +83,7 @@ def server_of(limits: GatewaySettings) -> GatewayServer:
 
 @asynccontextmanager
 async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterator[GatewayServer]:
-    gateway = server_of(GatewaySettings(port=port, connections_max=connections_max, **more))
+    gateway = server_of(changed(GatewaySettings(port=port), {"connections.total_max": connections_max} | more))
     await gateway.open()
     server = gateway._server
     assert server is not None
@@ -162,7 +166,11 @@ def refused_with(error: InvalidStatus) -> tuple[int, str, str]:
 
 
 def test_who_comes_too_fast_from_one_address_is_told_when_to_come_back(free_port: int) -> None:
-    slow = {"connects_per_address_per_s_max": 1, "connects_per_address_burst_max": 2, "trusted_proxies": ["127.0.0.1"]}
+    slow = {
+        "handshake.per_address_per_s_max": 1,
+        "handshake.per_address_burst_max": 2,
+        "trusted_proxies": ["127.0.0.1"],
+    }
 
     async def story() -> None:
         async with listening(free_port, 10, **slow), AsyncExitStack() as opened:
@@ -188,7 +196,7 @@ def test_who_comes_too_fast_from_one_address_is_told_when_to_come_back(free_port
 
 def test_who_comes_too_fast_altogether_is_told_when_to_come_back(free_port: int) -> None:
     async def story() -> None:
-        async with listening(free_port, 10, connects_per_s_max=1, connects_burst_max=1) as gateway:
+        async with listening(free_port, 10, **{"handshake.per_s_max": 1, "handshake.burst_max": 1}) as gateway:
             url = f"ws://127.0.0.1:{free_port}/ws/noc/"
             (await connect(url)).transport.abort()
             for wait_s in ("1", "2", "3"):
@@ -206,7 +214,9 @@ def test_who_comes_too_fast_altogether_is_told_when_to_come_back(free_port: int)
 
 def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> None:
     async def story() -> None:
-        async with listening(free_port, 10, handshakes_max=2, authenticate_timeout_s=1) as gateway:
+        async with listening(
+            free_port, 10, **{"handshake.pending_max": 2, "session.authenticate_timeout_s": 1}
+        ) as gateway:
             silent = [await asyncio.open_connection("127.0.0.1", free_port) for _ in range(2)]
             (await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")).transport.abort()
             (oldest, _), (other, _) = silent
@@ -224,7 +234,9 @@ def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> 
 def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) -> None:
     async def story() -> None:
         greetings: list[str] = []
-        async with listening(free_port, 10, connections_per_user_max=2, connections_per_tenant_max=3) as gateway:
+        async with listening(
+            free_port, 10, **{"connections.per_user_max": 2, "connections.per_tenant_max": 3}
+        ) as gateway:
 
             async def come(user: str, tenant: int = 1) -> ClientConnection:
                 token = mint_token(AUTH, tenant_id=tenant, user=user, capabilities=["noc:view"])
@@ -302,7 +314,7 @@ def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: i
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             admin_port = int(probe.getsockname()[1])
-        async with listening(free_port, 10, admin_port=admin_port) as gateway, httpx.AsyncClient() as http:
+        async with listening(free_port, 10, **{"admin.port": admin_port}) as gateway, httpx.AsyncClient() as http:
             admin = await listen_admin(gateway._limits, gateway._parts.routes)
             assert admin is not None
             public, own = (f"http://127.0.0.1:{port}" for port in (free_port, admin_port))

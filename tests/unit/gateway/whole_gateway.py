@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from support.visible import STREAM, Transcript, View
+from support.changed_settings import changed
+from support.expected_messages import STREAM, Transcript, View
+from support.waiting import until_async
 from unit.gateway.fake_kafka import FakeCluster
 from unit.gateway.samples import AUTH, NOW
 
-from common.settings import GatewaySettings, Settings
+from common.settings.gateway import GatewaySettings
+from common.settings.load import Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record
 from contracts.messages import CloseCode
 from contracts.topics import partition_of
@@ -138,11 +141,13 @@ class World:
     """The gateway; use it inside a running loop, and `close` it."""
 
     def __init__(self) -> None:
-        limits = GatewaySettings(history_messages_max=HISTORY, resume_slice_messages=3, slow_timeout_s=600)
+        limits = changed(
+            GatewaySettings(), {"history.messages_max": HISTORY, "resume.slice_messages": 3, "slow.timeout_s": 600}
+        )
         settings = Settings(auth=AUTH, gateway=limits)
         parts = wire_gateway(settings, lambda payload: payload + END, FakeCluster())
         hub, metrics, catch_up = parts.services.hub, parts.metrics, parts.services.catch_up
-        soon = limits.model_copy(update={"resume_ahead_wait_s": 0.01})
+        soon = limits.resume.model_copy(update={"ahead_wait_s": 0.01})
         resumer = Resumer(hub, catch_up, _Log(self), soon, metrics)  # type: ignore[arg-type]  # the same two methods
         self.parts = replace(parts, services=replace(parts.services, resumer=resumer))
         parts.fan_out.start_log(EPOCH)
@@ -181,11 +186,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nobody is behind."""
-        for _ in range(2_000):
-            if not self.parts.services.hub.waiting():
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("somebody stays behind")
+        await until_async(lambda: not self.parts.services.hub.waiting(), "nobody is behind", within_s=5)
 
     async def close(self) -> None:
         self._serving.cancel()

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings import KafkaSettings, Settings, WorkerSettings
+from common.settings.kafka import KafkaSettings
+from common.settings.load import Settings
+from common.settings.worker import MetricsSettings, WorkerSettings
 from deploy.embedded.ports import choose
 from streams import worker
 
@@ -15,7 +17,7 @@ def test_a_broker_that_goes_while_the_worker_starts_gives_one_clear_line(tmp_pat
     taken: set[int] = set()
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{choose([], taken)}"),
-        worker=WorkerSettings(metrics_port=choose([], taken), data_dir=tmp_path),
+        worker=WorkerSettings(metrics=MetricsSettings(port=choose([], taken)), data_dir=tmp_path),
     )
     with pytest.raises(WatchfloorError, match="no Kafka broker answers"):
         asyncio.run(worker._serve(settings, "epoch", tmp_path))

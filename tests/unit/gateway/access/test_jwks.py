@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from gateway.access.bearer import AccessRefusedError
 from gateway.access.jwks import REFETCH_INTERVAL_S, JwksKeys

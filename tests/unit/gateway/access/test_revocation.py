@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from unit.gateway.samples import AUTH, NOW, SECRET, bearer, instant
 
-from common.settings import AuthSettings, GatewaySettings, Settings
+from common.settings.auth import AuthSettings
+from common.settings.gateway import ConnectionSettings
+from common.settings.load import Settings
 from contracts.messages import CloseCode
 from contracts.revocations import (
     Revocation,
@@ -167,7 +169,7 @@ class Connection:
 
 def view_of(auth: AuthSettings = SHORT) -> tuple[RevocationView, Connection]:
     metrics = GatewayMetrics()
-    signed_in, connection = SignedIn(ConnectionCounts(GatewaySettings()), metrics), Connection()
+    signed_in, connection = SignedIn(ConnectionCounts(ConnectionSettings()), metrics), Connection()
     signed_in.admit(connection, connection.bearer)
     return RevocationView(Settings(auth=auth), signed_in, metrics, lambda: NOW), connection
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unit.gateway.samples import AUTH, SECRET
 
 from common.errors import SettingsError
-from common.settings import AuthSettings
+from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from gateway.access.bearer import AccessRefusedError, Bearer, Capability
 from gateway.access.scope import Scope

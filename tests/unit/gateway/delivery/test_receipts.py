@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from unit.gateway.hub_world import FakeSink, World
 from unit.gateway.samples import NOW, anomaly, ticket
 
+from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage
 from contracts.receipts import Reach, ReceiptBatch, RecipientCounts, SeenMark
 from gateway.access.scope import Scope
 from gateway.delivery.receipts import Receipts, Recipient
 from gateway.delivery.seen_findings import SeenFindings
-from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.history import History
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import Endpoint, Variant
@@ -50,7 +51,7 @@ class Desk:
         self.metrics = GatewayMetrics()
         self.world = World()
         self.hub = KeptNotices(lambda: self.now)
-        unseen = UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10))
+        unseen = UnseenCritical(CriticalSettings(unseen_s=60, notices_max=3, messages_max=100, seen_by_max=10))
         self.findings = SeenFindings(self.hub, unseen, self.metrics, ids_max)
         self.receipts = Receipts(
             "here",

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 from structlog.testing import capture_logs
 from unit.gateway.fake_kafka import FakeCluster, until
 
-from common.settings import GatewaySettings
+from common.settings.gateway import CriticalSettings, ReaderSettings
 from contracts.receipts import ReceiptBatch, Run, SeenMark, encode_receipts, receipt_headers
 from contracts.topics import TopicNames
 from gateway.delivery.seen_marks import SeenMarks
@@ -17,7 +17,7 @@ from gateway.kafka import log_reader
 from gateway.kafka.log_reader import LogReader
 
 TOPIC = "noc.receipts"
-LIMITS = GatewaySettings(critical_unseen_s=10, critical_notices_max=3)
+CRITICAL = CriticalSettings(unseen_s=10, notices_max=3)
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +40,10 @@ def marks(user: str, gateway: str = "there") -> ReceiptBatch:
 def read(cluster: FakeCluster, story: Callable[[list[str]], Awaitable[None]]) -> list[str]:
     """The users whose marks were taken."""
     users: list[str] = []
-    handler = SeenMarks(TopicNames(), LIMITS, "here", lambda batch: users.append(batch.seen[0].user))
+    handler = SeenMarks(TopicNames(), CRITICAL, 1.0, "here", lambda batch: users.append(batch.seen[0].user))
 
     async def run() -> None:
-        running = asyncio.create_task(LogReader(cluster, LIMITS, handler).run())
+        running = asyncio.create_task(LogReader(cluster, ReaderSettings(), handler).run())
         await story(users)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -5,13 +5,14 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Run
 from gateway.access.scope import Scope
-from gateway.delivery.unseen_critical import CriticalLimits, Notice, UnseenCritical
+from gateway.delivery.unseen_critical import Notice, UnseenCritical
 from gateway.session.replies import iso
 
-LIMITS = CriticalLimits(unseen_s=60, notices_max=3, messages_max=4, seen_by_max=2)
+LIMITS = CriticalSettings(unseen_s=60, notices_max=3, messages_max=4, seen_by_max=2)
 
 
 def watch_with(*identifiers: str, tenant: int = 1, since: float = 0.0) -> UnseenCritical:

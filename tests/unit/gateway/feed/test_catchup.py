@@ -2,7 +2,6 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 
-from gateway.feed.slow_close_backoff import SlowCloseBackoff
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.gateway.hub_world import FakeSink, World
@@ -11,6 +10,7 @@ from unit.gateway.samples import anomaly, limited, ticket
 from contracts.feed import FeedRecord
 from contracts.messages import CloseCode
 from gateway.access.scope import Scope
+from gateway.feed.catchup import SlowCloseBackoff
 from gateway.feed.subscriber import Mode, Subscriber
 
 
@@ -44,7 +44,7 @@ def test_the_past_is_rendered_once_for_all_who_come_back() -> None:
 
 
 def test_who_takes_nothing_for_too_long_is_closed_and_told_when_to_come_back() -> None:
-    world = World(slow_timeout_s=30, slow_retry_after_s_min=5, slow_retry_after_s_max=20)
+    world = World(**{"slow.timeout_s": 30, "slow.retry_after_s_min": 5, "slow.retry_after_s_max": 20})
     reasons = []
     for _ in range(4):
         frozen, sink = world.join(1, room=10)
@@ -64,7 +64,7 @@ def test_who_takes_nothing_for_too_long_is_closed_and_told_when_to_come_back() -
 
 
 def test_who_is_further_behind_than_the_past_reaches_is_closed() -> None:
-    world = World(history_messages_max=3)
+    world = World(**{"history.messages_max": 3})
     slow, sink = world.join(1, room=10)
     for seq in range(1, 8):
         world.publish(anomaly(1, seq))
@@ -74,7 +74,7 @@ def test_who_is_further_behind_than_the_past_reaches_is_closed() -> None:
 
 
 def test_a_storm_leaves_the_live_feed_its_turns() -> None:
-    world = World(resume_slice_messages=1)
+    world = World(**{"resume.slice_messages": 1})
     world.publish(*(anomaly(1, seq) for seq in range(1, 201)))
     subscribers = [world.subscriber(1) for _ in range(200)]
 
@@ -155,7 +155,7 @@ class Play:
     """What happens to a gateway, step by step."""
 
     def __init__(self, slice_messages: int) -> None:
-        self.world = World(resume_slice_messages=slice_messages)
+        self.world = World(**{"resume.slice_messages": slice_messages})
         self.viewers: list[Viewer] = []
         self.seq = 0
 

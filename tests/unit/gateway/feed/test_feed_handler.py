@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from unit.gateway.fake_kafka import FakeCluster, until
 from unit.gateway.samples import NOW, anomaly
 
-from common.settings import GatewaySettings, KafkaSettings
+from common.settings.gateway import ReaderSettings
+from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, ProcessedBatch, ProcessedEvent, encode_record, feed_headers
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_handler import FeedHandler
@@ -21,7 +22,7 @@ from gateway.kafka.log_reader import LogReader
 from gateway.metrics import GatewayMetrics
 
 ANOMALIES, PROCESSED = "noc.anomalies", "noc.processed"
-LIMITS = GatewaySettings(broker_silence_s_max=1)
+LIMITS = ReaderSettings(broker_silence_s_max=1)
 
 
 class FanOut:

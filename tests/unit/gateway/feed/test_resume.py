@@ -57,7 +57,7 @@ class Desk:
             self.world.hub,
             self.world.catch_up,
             self.log,  # type: ignore[arg-type]
-            self.world.limits,
+            self.world.limits.resume,
             self.world.metrics,
         )
 
@@ -121,7 +121,7 @@ def test_nothing_missing_is_an_answer_too() -> None:
 def test_what_memory_has_not_comes_from_the_log_also_filtered() -> None:
     async def story() -> None:
         for scope in (Scope(), Scope().with_site(3)):
-            desk = Desk(history_messages_max=3)
+            desk = Desk(**{"history.messages_max": 3})
             desk.publish(20)
             desk.log.meanwhile = lambda desk=desk: desk.publish(21)  # type: ignore[misc]  # mypy: lambda defaults
             _, sink = await desk.resume(5, scope)
@@ -138,7 +138,7 @@ def test_the_past_may_move_on_while_the_log_is_read() -> None:
     async def story() -> None:
         # A little, as it does all the time; or so far that the log has to be read again for what has left meanwhile.
         for moves, reads in (([22, 23, 24], 1), ([30, 31], 2)):
-            desk = Desk(history_messages_max=3)
+            desk = Desk(**{"history.messages_max": 3})
             desk.publish(20)
             numbers = iter(moves)
             desk.log.meanwhile = lambda desk=desk, numbers=numbers: desk.publish(next(numbers))  # type: ignore[misc]
@@ -153,9 +153,9 @@ def test_what_cannot_be_given_is_said_and_the_live_feed_goes_on() -> None:
     async def story() -> None:
         cases: list[tuple[dict[str, Any], Log, int, str, tuple[bool, str, int | None, int | None]]] = [
             ({}, Log(), 6, "another", (False, "epoch_changed", None, 20)),
-            ({"history_messages_max": 3}, Log(first=9), 6, "e", (False, "too_old", 7, 20)),
-            ({"history_messages_max": 3, "resume_messages_max": 10}, Log(), 6, "e", (False, "too_many", 7, 20)),
-            ({"resume_ahead_wait_s": 1}, Log(), 99, "e", (False, "unknown_position", None, 20)),
+            ({"history.messages_max": 3}, Log(first=9), 6, "e", (False, "too_old", 7, 20)),
+            ({"history.messages_max": 3, "resume.messages_max": 10}, Log(), 6, "e", (False, "too_many", 7, 20)),
+            ({"resume.ahead_wait_s": 1}, Log(), 99, "e", (False, "unknown_position", None, 20)),
         ]
         for limits, log, seq, epoch, answer in cases:
             desk = Desk(log, **limits)
@@ -175,7 +175,7 @@ def test_what_cannot_be_given_is_said_and_the_live_feed_goes_on() -> None:
 
 def test_a_log_that_cannot_be_read_is_no_silent_loss() -> None:
     async def story() -> None:
-        desk = Desk(history_messages_max=3)
+        desk = Desk(**{"history.messages_max": 3})
         desk.publish(20)
         desk.log.away = True
         await desk.resume(5)
@@ -219,7 +219,7 @@ def test_a_live_client_may_go_back() -> None:
 
 def test_who_leaves_meanwhile_is_answered_nothing() -> None:
     async def story() -> None:
-        desk = Desk(history_messages_max=3)
+        desk = Desk(**{"history.messages_max": 3})
         desk.publish(20)
         subscriber, sink = desk.world.subscriber(1)
         task = desk.begin(subscriber, 5)
@@ -240,7 +240,7 @@ def test_who_leaves_meanwhile_is_answered_nothing() -> None:
 )
 def test_the_whole_gap_or_none_of_it(position: int, seq: int, memory: int, log_first: int, scope: Scope) -> None:
     async def story() -> None:
-        desk = Desk(Log(log_first), history_messages_max=memory, resume_ahead_wait_s=1)
+        desk = Desk(Log(log_first), **{"history.messages_max": memory, "resume.ahead_wait_s": 1})
         desk.publish(position)
         if seq > position:
             return

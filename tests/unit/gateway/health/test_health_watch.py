@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from common.settings import Settings
+from common.settings.load import Settings
 from contracts.messages import FeedState, FeedStatus
 from gateway.health.health_watch import HealthWatch
 from gateway.health.report import (
@@ -129,7 +129,7 @@ class Stage:
         self.reading = feed()
         self.metrics = GatewayMetrics()
         self.watch = HealthWatch(
-            Settings.model_validate({"gateway": {"feed_status_hold_s": 3}}),
+            Settings.model_validate({"gateway": {"feed_status": {"hold_s": 3}}}),
             "here",
             self.metrics,
             feed=lambda: self.reading,

@@ -10,11 +10,11 @@ from aiokafka.errors import KafkaConnectionError
 from unit.gateway.fake_kafka import FakeCluster, until
 
 from common.errors import WatchfloorError
-from common.settings import GatewaySettings
+from common.settings.gateway import ReaderSettings
 from gateway.kafka import log_reader as module
 from gateway.kafka.log_reader import Interruption, LogReader, Polled, ReadFrom, RecordHandler
 
-LIMITS = GatewaySettings(broker_silence_s_max=1, broker_wait_s_max=1, poll_records_max=2)
+LIMITS = ReaderSettings(broker_silence_s_max=1, broker_wait_s_max=1, poll_records_max=2)
 
 
 class Notes(RecordHandler):

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
 from unit.gateway.fake_kafka import FakeCluster, FakeProducer
 
-from common.settings import KafkaSettings
+from common.settings.kafka import KafkaSettings
 from contracts.audit import AuditRecord, decode_audit
 from contracts.receipts import ReceiptBatch, Run, SeenMark, decode_receipts
 from contracts.topics import TopicNames, partition_of

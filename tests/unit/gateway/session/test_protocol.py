@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from unit.gateway.samples import NOW, bearer
 
+from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
 from contracts.requests import ResumePosition
 from gateway.access.scope import Scope
@@ -23,11 +24,10 @@ from gateway.session.effects import (
     Subscribe,
     Verify,
 )
-from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
 from gateway.session.replies import Facts
 
-LIMITS = SessionLimits(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
+LIMITS = SessionSettings(authenticate_timeout_s=10, message_bytes_max=4096, messages_per_minute_max=100, filters_max=3)
 
 
 class Feed:

@@ -8,7 +8,8 @@ import pytest
 from unit.gateway.hub_world import FakeSink, World
 from unit.gateway.samples import AUTH, NOW, anomaly, bearer
 
-from common.settings import GatewaySettings, Settings
+from common.settings.gateway import ConnectionSettings, CriticalSettings, SessionSettings
+from common.settings.load import Settings
 from contracts.audit import AuditRecord
 from contracts.messages import CloseCode, FeedState, FeedStatus
 from contracts.receipts import ReceiptBatch
@@ -19,14 +20,15 @@ from gateway.access.signed_in import SignedIn
 from gateway.delivery.audit import AuditTrail
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.seen_findings import SeenFindings
-from gateway.delivery.unseen_critical import CriticalLimits, UnseenCritical
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.rendering import Endpoint
-from gateway.session.limits import SessionLimits
 from gateway.session.protocol import Session
 from gateway.session.replies import Facts
 from gateway.sockets.connection_shell import ConnectionShell, Services
 
-LIMITS = SessionLimits(authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10)
+LIMITS = SessionSettings(
+    authenticate_timeout_s=10, message_bytes_max=10_000, messages_per_minute_max=20, filters_max=10
+)
 BEHIND = FeedStatus(
     timestamp="", state=FeedState.BEHIND, component="worker", behind_seconds=9.0, behind_records=1, since=""
 )
@@ -51,14 +53,14 @@ class Scene:
         self.world = World()
         hub, metrics = self.world.hub, self.world.metrics
         self.trail: list[AuditRecord] = []
-        unseen = UnseenCritical(CriticalLimits(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
+        unseen = UnseenCritical(CriticalSettings(unseen_s=60, notices_max=3, messages_max=9, seen_by_max=9))
         findings = SeenFindings(hub, unseen, metrics, 100)
         published: list[ReceiptBatch] = []
         self.receipts = Receipts(
             "here", hub, findings, published.append, metrics, ranges_max=100, positions_interval_s=10
         )
         self.world.notify_of_deliveries(self.receipts)
-        signed_in = SignedIn(ConnectionCounts(GatewaySettings()), metrics)
+        signed_in = SignedIn(ConnectionCounts(ConnectionSettings()), metrics)
         stand_ins: dict[str, Any] = {"resumer": None, "verifier": Verifier(**tokens)}
         services = Services(
             hub=hub,

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gateway.sockets.socket_sink import SocketSink
 from websockets.protocol import State
 
 from gateway.metrics import GatewayMetrics
+from gateway.sockets.socket_sink import SocketSink
 
 SILENT_S_MAX = 50.0
 

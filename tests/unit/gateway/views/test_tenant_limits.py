@@ -11,7 +11,9 @@ from aiokafka import TopicPartition
 from unit.gateway.fake_kafka import FakeCluster, until
 from unit.gateway.samples import AUTH
 
-from common.settings import GatewaySettings, Settings, SourceSettings, TableMapping
+from common.settings.gateway import ReaderSettings
+from common.settings.load import Settings
+from common.settings.source import SourceSettings, TableMapping
 from gateway.kafka import log_reader
 from gateway.kafka.log_reader import LogReader
 from gateway.metrics import GatewayMetrics
@@ -103,7 +105,7 @@ def follow(cluster: FakeCluster, story: Callable[[TenantLimitsView], Awaitable[N
 
     async def run() -> None:
         view = TenantLimitsView(SETTINGS, GatewayMetrics())
-        running = asyncio.create_task(LogReader(cluster, GatewaySettings(poll_records_max=1), view).run())
+        running = asyncio.create_task(LogReader(cluster, ReaderSettings(poll_records_max=1), view).run())
         await story(view)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -1,0 +1,97 @@
+"""Check-ins and check-outs: the rows of `attendance`, and those of an ordinary shift."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from simulation.world.calendar import Span, moment
+from simulation.world.company import Person, Site
+from simulation.world.geometry import moved
+from simulation.world.phones import Network
+from simulation.world.timeline import Entry, Timeline
+
+CHECK_IN, CHECK_OUT = "CHECK_IN", "CHECK_OUT"
+_UNVERIFIED_SHARE = 0.05
+"""The camera is dirty now and then: then nobody was verified, which is no finding."""
+_INDOORS_SHARE, _INDOORS_M = 0.02, 120.0
+
+
+class Attendance:
+    """Writes check-ins and check-outs.
+
+    Args:
+        timeline: where they go.
+        rng: of the details.
+        may_use_reader: whether a site's gate reader is free at a time; it is used where there is one.
+    """
+
+    def __init__(
+        self, timeline: Timeline, rng: Random, may_use_reader: Callable[[Site, float], bool] = lambda *_: True
+    ) -> None:
+        self.timeline = timeline
+        self.rng = rng
+        self._may_use_reader = may_use_reader
+
+    def check(
+        self,
+        kind: str,
+        site: Site,
+        person: Person,
+        at_s: float,
+        committed_s: float,
+        device_id: int | None,
+        *,
+        verified_id: int | None = None,
+        off_m: tuple[float, float] = (0.0, 0.0),
+    ) -> Entry:
+        """One row. A gate reader gives no position, a phone its own: `off_m` east and north of the site."""
+        rng = self.rng
+        latitude = longitude = accuracy = None
+        if device_id is None or device_id != site.reader_id:
+            accuracy = round(rng.uniform(5, 25), 1)
+            east, north = (off + rng.gauss(0, 0.4 * accuracy) + rng.uniform(-0.4, 0.4) * site.extent_m for off in off_m)
+            if rng.random() < _INDOORS_SHARE:  # far off, and the phone knows it
+                east, accuracy = east + _INDOORS_M, _INDOORS_M + 20
+            latitude, longitude = moved(site.latitude, site.longitude, east, north)
+        return self.timeline.insert(
+            "attendance",
+            site.tenant_id,
+            committed_s,
+            site_id=site.id,
+            person_id=person.id,
+            verified_person_id=verified_id,
+            device_id=device_id,
+            event_type=kind,
+            occurred_at=moment(at_s),
+            latitude=latitude,
+            longitude=longitude,
+            accuracy_m=accuracy,
+        )
+
+    def usual(
+        self,
+        kind: str,
+        site: Site,
+        person: Person,
+        at_s: float,
+        network: Network,
+        off_m: tuple[float, float] = (0.0, 0.0),
+    ) -> Entry:
+        """The check of somebody with nothing special: at the gate's reader, which has a cable, or by phone."""
+        committed_s, device_id = network.committed_s(at_s), network.phone_id
+        if network.uses_reader and site.reader_id is not None and self._may_use_reader(site, at_s):
+            committed_s, device_id = at_s + self.rng.uniform(*network.delay_s), site.reader_id
+        verified_id = None if self.rng.random() < _UNVERIFIED_SHARE else person.id
+        return self.check(kind, site, person, at_s, committed_s, device_id, verified_id=verified_id, off_m=off_m)
+
+    def stay(self, site: Site, person: Person, span: Span, network: Network) -> tuple[Entry, Entry]:
+        """A check-in and a check-out."""
+        come = self.usual(CHECK_IN, site, person, span[0], network)
+        return come, self.usual(CHECK_OUT, site, person, span[1], network)
+
+    def label(
+        self, finding_type: str, person: Person, entries: Sequence[Entry], note: str, after_s: float = 5.0
+    ) -> None:
+        """Say what is wrong with the first of these checks of a person, or else with one of the others."""
+        about = [f"person:{person.id}", *(f"attendance:{entry.row_id}" for entry in entries)]
+        tenant_id, at_s = entries[0].columns["tenant_id"], entries[0].at_s
+        self.timeline.label(finding_type, tenant_id, about, at_s, note, after_s=after_s)
