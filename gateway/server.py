@@ -10,7 +10,6 @@ import random
 import signal
 import time
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import structlog
@@ -25,17 +24,18 @@ from websockets.typing import Subprotocol
 from common.settings.gateway import GatewaySettings
 from common.settings.load import Settings
 from contracts.messages import CloseCode
-from gateway.access.admission import FULL_RETRY_AFTER_S, ConnectRates, Denial
+from gateway.access.admission import FULL_RETRY_AFTER_S, ConnectRates, Refusal
 from gateway.access.client_address import client_address, networks
 from gateway.delivery.audit import Actor
 from gateway.gc_tuning import GcTuning
 from gateway.kafka.kafka_clients import KafkaClients
 from gateway.lifetime import run_parts
+from gateway.session.effects import Action, Audit
 from gateway.session.replies import iso
 from gateway.sockets.connection_shell import ConnectionShell
 from gateway.sockets.gateway_connection import Connections, GatewayConnection, socket_address
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.sockets.http_routes import HttpReply, text
+from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
 from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
@@ -159,17 +159,14 @@ class GatewayServer:
         if endpoint_of(request.path) is None:
             return http_response(self._parts.routes, request)
         refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
+        refusal = refusal or self._refusal(connection, request)
         if refusal is not None:
-            return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
-        denial = self._denial(connection, request)
-        if denial is not None:
-            later = {"Retry-After": str(denial.retry_after_s)}
-            return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
+            return self._refuse(connection, refusal)
         # Counted here and not when the handshake is done: many handshakes at once would all find room.
         self._connections.accepted.add(connection)
         return None
 
-    def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
+    def _refusal(self, connection: ServerConnection, request: Request) -> Refusal | None:
         address = client_address(
             socket_address(connection), request.headers.get_all("X-Forwarded-For"), self._trusted_proxies
         )
@@ -177,20 +174,21 @@ class GatewayServer:
             connection.address = address
         readiness = self._parts.readiness
         if not readiness.admits:
-            return Denial("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
+            return Refusal("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
         if len(self._connections.accepted) >= self._limits.connections.total_max:
-            return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
+            return Refusal("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._connect_rates.take(address, time.monotonic())
 
     def _new_connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
         return GatewayConnection(protocol, server, self._connections, **options)
 
-    def _refuse(self, connection: ServerConnection, kind: str, reply: HttpReply) -> Response:
-        self._parts.metrics.refused.labels(kind).inc()
-        _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
-        actor = Actor(peer=socket_address(connection) or None)
-        self._parts.services.audit.handshake_refused(kind, actor, time.time())
-        return response(reply)
+    def _refuse(self, connection: ServerConnection, refusal: Refusal) -> Response:
+        self._parts.metrics.refused.labels(refusal.kind).inc()
+        _log.warning("handshake refused", reason=refusal.kind, connection=connection.id.hex)
+        what = Audit(Action.HANDSHAKE, allowed=False, reason=refusal.kind)
+        self._parts.services.audit.note(what, Actor(peer=socket_address(connection) or None), time.time())
+        later = {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}
+        return response(text(refusal.status, refusal.sentence, later))
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request

@@ -7,6 +7,7 @@ import math
 from array import array
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
 from common.settings.gateway import ConnectionSettings, HandshakeSettings
@@ -23,13 +24,16 @@ _MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
-    """Why a connection is not accepted now, and when to try again."""
+class Refusal:
+    """Why a connection is not accepted."""
 
     kind: str
     """For the metric."""
     sentence: str
-    retry_after_s: int
+    retry_after_s: int | None = None
+    """When to try again; None where that is of no use."""
+    status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE
+    """What a handshake is answered with."""
 
     @property
     def closing(self) -> str:
@@ -139,15 +143,15 @@ class ConnectRates:
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def take(self, address: str, now: float) -> Denial | None:
+    def take(self, address: str, now: float) -> Refusal | None:
         """A handshake from an address; why it is not accepted, where it came too fast."""
         # The address's own rate first: clients that are refused for that take nothing from the others.
         if not is_loopback(address):
             wait_s = self._bucket(rate_key(address), now).take(now)
             if wait_s:
-                return Denial("address_rate", "too many connections from this address in a short time", wait_s)
+                return Refusal("address_rate", "too many connections from this address in a short time", wait_s)
         wait_s = self._all.take(now)
-        return Denial("rate", "too many clients connect at once", wait_s) if wait_s else None
+        return Refusal("rate", "too many clients connect at once", wait_s) if wait_s else None
 
     def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._addresses.pop(key, None)
@@ -184,13 +188,15 @@ class ConnectionCounts:
     def __len__(self) -> int:
         return len(self._users) + len(self._tenants)
 
-    def take(self, tenant_id: int, subject: str) -> Denial | None:
+    def take(self, tenant_id: int, subject: str) -> Refusal | None:
         """Count one more connection; why there can be none, where the limit is reached."""
         retry_after_s = ADVICE[CloseCode.TRY_AGAIN_LATER].delay_s_min
         if self._users[tenant_id, subject] >= self._per_user_max:
-            return Denial("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
+            return Refusal("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
         if self._tenants[tenant_id] >= self._per_tenant_max:
-            return Denial("tenant_full", f"a tenant has at most {self._per_tenant_max} connections here", retry_after_s)
+            return Refusal(
+                "tenant_full", f"a tenant has at most {self._per_tenant_max} connections here", retry_after_s
+            )
         self._users[tenant_id, subject] += 1
         self._tenants[tenant_id] += 1
         return None

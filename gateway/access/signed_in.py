@@ -53,10 +53,10 @@ class SignedIn:
         """
         if connection in self._bearers:
             return
-        denial = self._counts.take(bearer.tenant_id, bearer.subject)
-        if denial is not None:
-            self._metrics.refused.labels(denial.kind).inc()
-            raise AccessRefusedError(CloseCode.TRY_AGAIN_LATER, denial.closing)
+        refusal = self._counts.take(bearer.tenant_id, bearer.subject)
+        if refusal is not None:
+            self._metrics.refused.labels(refusal.kind).inc()
+            raise AccessRefusedError(CloseCode.TRY_AGAIN_LATER, refusal.closing)
         self._bearers[connection] = bearer
 
     def leave(self, connection: SignedInConnection) -> None:

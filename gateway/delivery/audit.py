@@ -6,9 +6,10 @@ again from the same bearer and address within the window is counted, and the cou
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.audit import AuditRecord
-from gateway.session.effects import Action, Audit
+from gateway.session.effects import Audit
 from gateway.session.replies import iso
 
 _REASON_CHARACTERS_MAX = 300
@@ -69,29 +70,18 @@ class AuditTrail:
 
     def note(self, what: Audit, who: Actor, now: float) -> None:
         """Something happened; `now` is in seconds since 1970."""
-        reason = what.reason[:_REASON_CHARACTERS_MAX]
         subject = None if who.subject is None else who.subject[:_SUBJECT_CHARACTERS_MAX]
-        if not what.allowed and self._is_repeat(_Kind(str(what.action), reason, who.tenant_id, subject, who.peer), now):
+        kind = _Kind(str(what.action), what.reason[:_REASON_CHARACTERS_MAX], who.tenant_id, subject, who.peer)
+        if not what.allowed and self._is_repeat(kind, now):
             return
-        self._publish(
-            AuditRecord(
-                time=iso(now),
-                gateway=self._gateway,
-                action=str(what.action),
-                allowed=what.allowed,
-                reason=reason,
-                tenant_id=who.tenant_id,
-                subject=subject,
-                connection=who.connection,
-                endpoint=who.endpoint,
-                peer=who.peer,
-                correlation_id=what.correlation_id,
-            )
+        self._publish_record(
+            kind,
+            now,
+            allowed=what.allowed,
+            connection=who.connection,
+            endpoint=who.endpoint,
+            correlation_id=what.correlation_id,
         )
-
-    def handshake_refused(self, reason: str, who: Actor, now: float) -> None:
-        """A handshake was refused before there was a connection."""
-        self.note(Audit(Action.HANDSHAKE, allowed=False, reason=reason), who, now)
 
     def sweep(self, now: float) -> None:
         """Publish the counts of windows that are over."""
@@ -123,18 +113,19 @@ class AuditTrail:
         return True
 
     def _publish_count(self, kind: _Kind, repeats: _Repeats) -> None:
-        if not repeats.count:
-            return
+        if repeats.count:
+            self._publish_record(kind, repeats.latest, allowed=False, count=repeats.count)
+
+    def _publish_record(self, kind: _Kind, at: float, **more: Any) -> None:
         self._publish(
             AuditRecord(
-                time=iso(repeats.latest),
+                time=iso(at),
                 gateway=self._gateway,
                 action=kind.action,
-                allowed=False,
                 reason=kind.reason,
                 tenant_id=kind.tenant_id,
                 subject=kind.subject,
                 peer=kind.peer,
-                count=repeats.count,
+                **more,
             )
         )

@@ -38,16 +38,6 @@ class Recipient:
     received: int | None = None
     present: bool = False
 
-    @property
-    def tenant_id(self) -> int:
-        """Whose messages it sees."""
-        return self.subscriber.tenant_id
-
-    @property
-    def subject(self) -> str:
-        """The token's user."""
-        return self.subscriber.subject
-
 
 @dataclass(slots=True)
 class _Pending:
@@ -147,10 +137,10 @@ class Receipts:
             return
         recipient.present = False
         self._recipients.discard(recipient)
-        pending = self._pending_of(recipient.tenant_id)
+        pending = self._pending_of(recipient.subscriber.tenant_id)
         pending.changed.discard(recipient)
         pending.left.append(self._reach(recipient, left=True))
-        self._publish_when_full(recipient.tenant_id, pending)
+        self._publish_when_full(recipient.subscriber.tenant_id, pending)
 
     def received(self, recipient: Recipient, seq: int) -> None:
         """A client reports that it has had everything up to a seq; more than it was written is not believed."""
@@ -159,7 +149,7 @@ class Receipts:
         seq = min(seq, self._written(recipient))
         if recipient.received is None or seq > recipient.received:
             recipient.received = seq
-            self._pending_of(recipient.tenant_id).changed.add(recipient)
+            self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)
 
     def seen(self, recipient: Recipient, ids: Iterable[str], now: float) -> None:
         """A person has looked at messages.
@@ -167,7 +157,7 @@ class Receipts:
         Ids that the token does not show are passed over silently, and so are those that this gateway does not know:
         the sender learns nothing about findings of others.
         """
-        tenant_id, user = recipient.tenant_id, recipient.subject
+        tenant_id, user = recipient.subscriber.tenant_id, recipient.subscriber.subject
         allowed = recipient.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
@@ -192,7 +182,7 @@ class Receipts:
         """
         for recipient in self._recipients.members() if everybody else self._recipients.tick():
             if self._written(recipient) > recipient.recorded:
-                self._pending_of(recipient.tenant_id).changed.add(recipient)
+                self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)
 
     def flush(self) -> Iterator[ReceiptBatch]:
         """The records that are due now, at least one for each tenant at which something happened.
@@ -230,7 +220,7 @@ class Receipts:
     def _reach(self, recipient: Recipient, *, left: bool = False) -> Reach:
         recipient.recorded = self._written(recipient)
         return Reach(
-            user=recipient.subject,
+            user=recipient.subscriber.subject,
             connection=recipient.connection,
             endpoint=str(recipient.subscriber.variant.endpoint),
             written=recipient.recorded,

@@ -10,7 +10,7 @@ from contracts.feed import AnomalyDetected
 from contracts.findings import Severity
 from contracts.receipts import ReceiptBatch, Run, SeenMark
 from gateway.access.scope import Scope
-from gateway.delivery.unseen_critical import Notice, UnseenCritical
+from gateway.delivery.unseen_critical import CriticalMessage, Notice, UnseenCritical
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
@@ -64,15 +64,8 @@ class SeenFindings:
                 key = (record.tenant_id, finding.id)
                 self._known[key] = _Visibility(record.client_id, record.site_id)
                 if finding.severity is Severity.CRITICAL:
-                    self._unseen.add(
-                        record.tenant_id,
-                        finding.id,
-                        record.seq,
-                        record.client_id,
-                        record.site_id,
-                        since=now if live else entry.stored.timestamp_ms / 1000,
-                        now=now,
-                    )
+                    since = now if live else entry.stored.timestamp_ms / 1000
+                    self._unseen.add(CriticalMessage(*key, record.seq, *self._known[key], since), now)
                 for mark in self._early.pop(key, ()):
                     self.mark(record.tenant_id, mark)
         while len(self._known) > self._ids_max:

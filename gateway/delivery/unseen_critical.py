@@ -30,14 +30,18 @@ class Notice:
         return scope.shows(self.client_id, self.site_id)
 
 
-@dataclass(slots=True)
-class _Critical:
+@dataclass(slots=True, eq=False)
+class CriticalMessage:
+    """A message that is watched."""
+
     tenant_id: int
     id: str
+    """Of the finding."""
     seq: int
     client_id: int | None
     site_id: int | None
     since: float
+    """When it was published, seconds since 1970."""
     notices: int = 0
     """How many were due, sent or not."""
     recipients: int = 0
@@ -55,43 +59,20 @@ class UnseenCritical:
 
     def __init__(self, limits: CriticalSettings) -> None:
         self._limits = limits
-        self._messages: dict[int, dict[str, _Critical]] = {}
-        self._due: list[tuple[float, int, _Critical]] = []
+        self._messages: dict[int, dict[str, CriticalMessage]] = {}
+        self._due: list[tuple[float, int, CriticalMessage]] = []
         self._order = count()
         self.unseen = 0
         """Messages that nobody has looked at, as far as they are watched."""
 
-    def add(
-        self,
-        tenant_id: int,
-        identifier: str,
-        seq: int,
-        client_id: int | None,
-        site_id: int | None,
-        *,
-        since: float,
-        now: float,
-    ) -> None:
-        """Watch a message; one that is watched already stays as it is.
-
-        Args:
-            tenant_id: whose.
-            identifier: of the finding.
-            seq: of its record.
-            client_id: of its record.
-            site_id: of its record.
-            since: when it was published, seconds since 1970. Notices that were due before `now` are not made up for.
-            now: seconds since 1970.
-        """
-        known = self._messages.setdefault(tenant_id, {})
-        if identifier in known:
+    def add(self, critical: CriticalMessage, now: float) -> None:
+        """Watch a message; one that is watched already stays as it is. Notices that were due before are left out."""
+        known = self._messages.setdefault(critical.tenant_id, {})
+        if critical.id in known:
             return
-        critical = _Critical(tenant_id, identifier, seq, client_id, site_id, since)
-        known[identifier] = critical
+        known[critical.id] = critical
         self.unseen += 1
-        while critical.notices < self._limits.notices_max and self._due_at(critical) <= now:
-            critical.notices += 1
-        self._schedule(critical)
+        self._skip_until(critical, now)
         if len(known) > self._limits.messages_max:
             self._forget(known, next(iter(known)))
 
@@ -131,7 +112,7 @@ class UnseenCritical:
     def due(self, now: float) -> list[Notice]:
         """The notices of messages that nobody has looked at by now; at most one for each message and call."""
         notices: list[Notice] = []
-        again: list[_Critical] = []
+        again: list[CriticalMessage] = []
         while self._due and self._due[0][0] <= now:
             critical = heapq.heappop(self._due)[2]
             if critical.forgotten or critical.seen_by:
@@ -155,9 +136,7 @@ class UnseenCritical:
             )
         for critical in again:
             # After a loop that stood still one notice is sent for all that fell due in between.
-            while critical.notices < self._limits.notices_max and self._due_at(critical) <= now:
-                critical.notices += 1
-            self._schedule(critical)
+            self._skip_until(critical, now)
         return notices
 
     def clear(self) -> None:
@@ -166,14 +145,17 @@ class UnseenCritical:
         self._due.clear()
         self.unseen = 0
 
-    def _due_at(self, critical: _Critical) -> float:
+    def _due_at(self, critical: CriticalMessage) -> float:
         return float(critical.since + self._limits.unseen_s * 2**critical.notices)
 
-    def _schedule(self, critical: _Critical) -> None:
+    def _skip_until(self, critical: CriticalMessage, now: float) -> None:
+        """Leave out the notices that were due by now, and schedule the next one."""
+        while critical.notices < self._limits.notices_max and self._due_at(critical) <= now:
+            critical.notices += 1
         if critical.notices < self._limits.notices_max:
             heapq.heappush(self._due, (self._due_at(critical), next(self._order), critical))
 
-    def _forget(self, known: dict[str, _Critical], identifier: str) -> None:
+    def _forget(self, known: dict[str, CriticalMessage], identifier: str) -> None:
         critical = known.pop(identifier)
         critical.forgotten = True
         self.unseen -= not critical.seen_by
@@ -182,5 +164,5 @@ class UnseenCritical:
             heapq.heapify(self._due)
 
     @staticmethod
-    def _notice(critical: _Critical, message: NoticeMessage) -> Notice:
+    def _notice(critical: CriticalMessage, message: NoticeMessage) -> Notice:
         return Notice(critical.tenant_id, critical.client_id, critical.site_id, message)

@@ -125,11 +125,14 @@ class CatchUp:
     def fall_behind(self, subscriber: Subscriber, cursor: int) -> None:
         """A subscriber has had everything up to `cursor`, and its socket takes no more for now."""
         self._hub.set_aside(subscriber, Mode.BEHIND, cursor)
-        self._take_turn(subscriber)
+        self.drained(subscriber)
 
     def drained(self, subscriber: Subscriber) -> None:
-        """A subscriber's socket has room again."""
-        self._take_turn(subscriber)
+        """A subscriber's socket has room again: it takes its turn with the others."""
+        if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
+            self._waiting_for_turn.add(subscriber)
+            self._turns.append(subscriber)
+            self._work.set()
 
     def keep_rendered(self, entries: Sequence[FeedEntry]) -> None:
         """Keep entries for those who read them later: their frames are made already."""
@@ -146,7 +149,7 @@ class CatchUp:
                 subscriber = self._turns.popleft()
                 self._waiting_for_turn.discard(subscriber)
                 if self.serve(subscriber):
-                    self._take_turn(subscriber)
+                    self.drained(subscriber)
             if not self._turns:
                 self._work.clear()
             await asyncio.sleep(0)
@@ -176,12 +179,6 @@ class CatchUp:
         for subscriber in self._hub.waiting():
             if subscriber.mode is Mode.BEHIND and subscriber.moved_at < latest:
                 self._close_slow(subscriber, f"nothing was read for {self._timeout_s} s")
-
-    def _take_turn(self, subscriber: Subscriber) -> None:
-        if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
-            self._waiting_for_turn.add(subscriber)
-            self._turns.append(subscriber)
-            self._work.set()
 
     def _next(self, subscriber: Subscriber) -> Sequence[StoredRecord] | None:
         """What follows a subscriber's cursor; None where that is not known any more."""

@@ -114,21 +114,12 @@ class FeedWatch:
     def status(self, now: float) -> FeedStatus:
         """The status as it is announced, as of now."""
         verdict = self._announced
-        if verdict == _LIVE:
-            return FeedStatus(
-                timestamp=iso(now),
-                state=verdict.state,
-                component=None,
-                behind_seconds=None,
-                behind_records=None,
-                since=None,
-            )
         return FeedStatus(
             timestamp=iso(now),
             state=verdict.state,
             component=verdict.component,
-            behind_seconds=round(self._behind(now), 3),
-            behind_records=self._latest.lag_records(),
+            behind_seconds=None if self.live else round(self._behind(now), 3),
+            behind_records=None if self.live else self._latest.lag_records(),
             since=None if self._since is None else iso(self._since),
         )
 

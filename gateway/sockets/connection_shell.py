@@ -25,18 +25,8 @@ from gateway.feed.rendering import Endpoint, Variant
 from gateway.feed.resume import Resumer, ResumeRequest
 from gateway.feed.subscriber import Mode, Sink, Subscriber
 from gateway.metrics import GatewayMetrics
-from gateway.session.effects import (
-    Audit,
-    Close,
-    Effect,
-    NoteReceived,
-    NoteSeen,
-    OptionalRequestId,
-    Rewind,
-    Send,
-    Subscribe,
-    Verify,
-)
+from gateway.session import effects
+from gateway.session.effects import Effect, OptionalRequestId
 from gateway.session.protocol import Session
 from gateway.session.replies import iso
 
@@ -125,9 +115,9 @@ class ConnectionShell:
 
     async def receive(self, data: str | bytes) -> None:
         """A message of the client."""
-        effects = self._session.receive(data, self._services.hub.clock())
+        wanted = self._session.receive(data, self._services.hub.clock())
         self._services.metrics.received.labels(self._session.last_type).inc()
-        await self._carry_out(effects)
+        await self._carry_out(wanted)
 
     def drained(self) -> None:
         """The connection has room again."""
@@ -158,9 +148,9 @@ class ConnectionShell:
         if self._subscriber is not None:
             self._services.hub.leave(self._subscriber)
 
-    async def _carry_out(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Verify):
+    async def _carry_out(self, wanted: Sequence[Effect]) -> None:
+        for effect in wanted:
+            if isinstance(effect, effects.Verify):
                 await self._carry_out(await self._verify(effect.token))
             else:
                 self._apply(effect)
@@ -168,26 +158,26 @@ class ConnectionShell:
 
     def _apply(self, effect: Effect) -> None:
         match effect:
-            case Send(message=message):
+            case effects.Send(message=message):
                 self._send(message)
-            case Subscribe():
+            case effects.Subscribe():
                 self._subscribe(effect)
-            case Rewind(position=position, request_id=request_id):
+            case effects.Rewind(position=position, request_id=request_id):
                 self._resume(position, request_id)
-            case Close(code=code, reason=reason):
+            case effects.Close(code=code, reason=reason):
                 self._close(code, reason)
-            case NoteReceived() | NoteSeen():
+            case effects.NoteReceived() | effects.NoteSeen():
                 self._note(effect)
-            case Audit():
+            case effects.Audit():
                 self._services.audit.note(effect, self._actor(), self._services.hub.clock())
-            case Verify():
+            case effects.Verify():
                 pass
 
-    def _note(self, effect: NoteReceived | NoteSeen) -> None:
+    def _note(self, effect: effects.NoteReceived | effects.NoteSeen) -> None:
         receipts, recipient = self._services.receipts, self._recipient
         if recipient is None:
             return
-        if isinstance(effect, NoteReceived):
+        if isinstance(effect, effects.NoteReceived):
             receipts.received(recipient, effect.seq)
         else:
             receipts.seen(recipient, effect.ids, self._services.hub.clock())
@@ -206,7 +196,7 @@ class ConnectionShell:
         services.metrics.sign_ins.labels("accepted").inc()
         return self._session.admitted(bearer, services.hub.clock())
 
-    def _subscribe(self, effect: Subscribe) -> None:
+    def _subscribe(self, effect: effects.Subscribe) -> None:
         if self._gone:
             return
         bearer, subscriber = effect.bearer, self._subscriber
@@ -226,7 +216,7 @@ class ConnectionShell:
         if notice is not None:
             self._sink.write(self._services.hub.frame(encode_message(notice)))
 
-    def _change(self, subscriber: Subscriber, variant: Variant, effect: Subscribe) -> None:
+    def _change(self, subscriber: Subscriber, variant: Variant, effect: effects.Subscribe) -> None:
         seq = self._services.hub.change(subscriber, variant, effect.scope)
         if effect.announce:
             self._send(

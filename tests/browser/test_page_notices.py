@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from browser.test_page import CONTRAST
+from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from gateway.health.readiness import Readiness
@@ -116,10 +116,6 @@ def played(page: Page, address: str) -> Callable[..., PlayedGateway]:
         return gateway
 
     return start
-
-
-def titles(page: Page) -> list[str]:
-    return page.locator("#feed li .title").all_text_contents()
 
 
 def test_a_lost_connection_is_resumed_and_nothing_is_said_of_it(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.settings.gateway import ConnectionSettings, HandshakeSettings
-from gateway.access.admission import ConnectionCounts, ConnectRates, Denial, SlidingMinute, TokenBucket
+from gateway.access.admission import ConnectionCounts, ConnectRates, Refusal, SlidingMinute, TokenBucket
 
 HANDSHAKES = HandshakeSettings(
     per_s_max=100, burst_max=50, per_address_per_s_max=2, per_address_burst_max=5, addresses_max=100
@@ -59,7 +59,7 @@ def test_a_flood_from_one_address_takes_no_place_from_the_others() -> None:
     rates = ConnectRates(HANDSHAKES, 0.0)
     flood = [rates.take(HERE, 0.0) for _ in range(1_000)]
     assert flood.count(None) == 5
-    assert {denial.kind for denial in flood if denial is not None} == {"address_rate"}
+    assert {refusal.kind for refusal in flood if refusal is not None} == {"address_rate"}
     assert rates.take(THERE, 0.0) is None
 
 
@@ -67,7 +67,7 @@ def test_all_together_have_a_limit_too() -> None:
     rates = ConnectRates(HANDSHAKES, 0.0)
     answers = [rates.take(f"198.51.100.{number}", 0.0) for number in range(60)]
     assert answers.count(None) == 50
-    assert answers[-1] == Denial("rate", "too many clients connect at once", 1)
+    assert answers[-1] == Refusal("rate", "too many clients connect at once", 1)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
@@ -106,15 +106,15 @@ def test_addresses_that_had_their_rest_are_forgotten() -> None:
 def test_a_user_and_a_tenant_have_so_many_connections() -> None:
     counts = ConnectionCounts(CONNECTIONS)
     assert [counts.take(1, "a") for _ in range(3)] == [None] * 3
-    denial = counts.take(1, "a")
-    assert denial is not None
-    assert denial.kind == "user_full"
-    assert denial.closing == "retry_after_s=10; a user has at most 3 connections here"
+    refusal = counts.take(1, "a")
+    assert refusal is not None
+    assert refusal.kind == "user_full"
+    assert refusal.closing == "retry_after_s=10; a user has at most 3 connections here"
     assert counts.take(2, "a") is None
     assert [counts.take(1, "b"), counts.take(1, "c")] == [None, None]
-    denial = counts.take(1, "d")
-    assert denial is not None
-    assert denial.kind == "tenant_full"
+    refusal = counts.take(1, "d")
+    assert refusal is not None
+    assert refusal.kind == "tenant_full"
     counts.release(1, "b")
     assert counts.take(1, "d") is None
 

@@ -24,6 +24,10 @@ def refused(action: Action = Action.SUBSCRIBE, reason: str = "not yours") -> Aud
     return Audit(action, allowed=False, reason=reason, correlation_id="x1")
 
 
+def handshake(reason: str) -> Audit:
+    return Audit(Action.HANDSHAKE, allowed=False, reason=reason)
+
+
 def test_a_record_says_who_what_when_and_why() -> None:
     audit, records = trail()
     audit.note(Audit(Action.SIGN_IN, allowed=True, reason="noc:view noc:view_pii"), ALICE, NOW)
@@ -60,7 +64,7 @@ def test_a_record_says_who_what_when_and_why() -> None:
 def test_the_same_refusal_again_is_counted_until_its_window_is_over() -> None:
     audit, records = trail()
     for step in range(1_000):
-        audit.handshake_refused("origin", STRANGER, NOW + step * 0.01)
+        audit.note(handshake("origin"), STRANGER, NOW + step * 0.01)
     audit.sweep(NOW + 59)
     assert [record.count for record in records] == [1]
     audit.sweep(NOW + 60)
@@ -68,7 +72,7 @@ def test_the_same_refusal_again_is_counted_until_its_window_is_over() -> None:
         ("handshake", "203.0.113.9", 999, iso(NOW + 9.99))
     ]
     audit.sweep(NOW + 600)
-    audit.handshake_refused("origin", STRANGER, NOW + 601)
+    audit.note(handshake("origin"), STRANGER, NOW + 601)
     assert [record.count for record in records] == [1, 999, 1]
 
 
@@ -91,7 +95,7 @@ def test_others_and_other_reasons_have_their_own_records() -> None:
 def test_ten_thousand_addresses_are_one_line_once_too_many_are_known() -> None:
     audit, records = trail(kinds_max=10)
     for number in range(10_000):
-        audit.handshake_refused("origin", Actor(peer=f"10.0.{number >> 8}.{number & 255}"), NOW)
+        audit.note(handshake("origin"), Actor(peer=f"10.0.{number >> 8}.{number & 255}"), NOW)
     assert len(records) == 11
     assert len(audit._repeats) == 11
     audit.close()
@@ -102,7 +106,7 @@ def test_ten_thousand_addresses_are_one_line_once_too_many_are_known() -> None:
 def test_reasons_without_end_are_one_line_too() -> None:
     audit, records = trail(kinds_max=10)
     for number in range(10_000):
-        audit.handshake_refused(f"reason {number}", STRANGER, NOW)
+        audit.note(handshake(f"reason {number}"), STRANGER, NOW)
     assert len(audit._repeats) <= 10 + 101
     audit.close()
     assert sum(record.count for record in records) == 10_000
@@ -123,7 +127,7 @@ def test_no_refusal_is_lost_and_none_counts_twice(script: list[tuple[str, str, f
     now = NOW
     for reason, peer, wait in script:
         now += wait
-        audit.handshake_refused(reason, Actor(peer=peer), now)
+        audit.note(handshake(reason), Actor(peer=peer), now)
         if wait > 45:
             audit.sweep(now)
     audit.close()

@@ -9,7 +9,7 @@ from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen
 from contracts.receipts import Run
 from gateway.access.scope import Scope
-from gateway.delivery.unseen_critical import Notice, UnseenCritical
+from gateway.delivery.unseen_critical import CriticalMessage, Notice, UnseenCritical
 from gateway.session.replies import iso
 
 LIMITS = CriticalSettings(unseen_s=60, notices_max=3, messages_max=4, seen_by_max=2)
@@ -18,7 +18,7 @@ LIMITS = CriticalSettings(unseen_s=60, notices_max=3, messages_max=4, seen_by_ma
 def watch_with(*identifiers: str, tenant: int = 1, since: float = 0.0) -> UnseenCritical:
     watch = UnseenCritical(LIMITS)
     for seq, identifier in enumerate(identifiers, start=1):
-        watch.add(tenant, identifier, seq, 2, 3, since=since, now=since)
+        watch.add(CriticalMessage(tenant, identifier, seq, 2, 3, since), since)
     return watch
 
 
@@ -89,9 +89,9 @@ def test_another_tenant_s_mark_means_nothing() -> None:
 
 def test_after_a_restart_the_notices_go_on_where_they_are() -> None:
     watch = UnseenCritical(LIMITS)
-    watch.add(1, "a", 1, None, None, since=0, now=130)
+    watch.add(CriticalMessage(1, "a", 1, None, None, 0), 130)
     assert [second for second in range(130, 600) if watch.due(second)] == [240]
-    watch.add(1, "old", 2, None, None, since=0, now=700)
+    watch.add(CriticalMessage(1, "old", 2, None, None, 0), 700)
     assert watch.due(10_000) == []
 
 
@@ -129,7 +129,7 @@ def test_never_told_after_it_was_seen_never_too_early_never_too_often(script: li
     for what, tenant, number in script:
         key = (tenant, str(number))
         if what == "add":
-            watch.add(tenant, str(number), number, None, None, since=now, now=now)
+            watch.add(CriticalMessage(tenant, str(number), number, None, None, now), now)
             if len([1 for known in since if known[0] == tenant]) < LIMITS.messages_max:
                 since.setdefault(key, now)
             else:
