@@ -13,7 +13,7 @@ from typing import Any
 
 from support.changed_settings import changed
 from support.expected_messages import STREAM, Transcript, View
-from support.waiting import until_async
+from support.waiting import loop_turns, until_async
 from unit.gateway.fake_kafka import FakeCluster
 from unit.gateway.samples import AUTH, NOW
 
@@ -181,8 +181,7 @@ class World:
 
     async def turns(self) -> None:
         """Let those who are behind read on for a moment."""
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await loop_turns(_TURNS)
 
     async def settle(self) -> None:
         """Until nobody is behind."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import stays_async
 from unit.gateway.hub_world import FakeSink, World
 from unit.gateway.samples import NOW, anomaly
 
@@ -192,8 +193,8 @@ def test_a_client_of_a_gateway_that_is_further_waits_for_this_one() -> None:
         task = desk.begin(subscriber, 8)
         assert task is not None
         desk.publish(7)
-        await asyncio.sleep(0.05)
-        assert (desk.answers, sink.data, subscriber.mode) == ([], b"", Mode.HELD)
+        await stays_async(lambda: not desk.answers, "no answer", for_s=0.05)
+        assert (sink.data, subscriber.mode) == (b"", Mode.HELD)
         desk.publish(10)
         await task
         desk.world.serve(subscriber, sink)
