@@ -35,13 +35,16 @@ class Refusal:
 
 
 def endpoint_of(target: str) -> Endpoint | None:
-    """The endpoint of a request target; the last slash may be missing."""
-    path = urlsplit(target).path
+    """The endpoint of a request target, None where it has none; the last slash may be missing."""
+    try:
+        path = urlsplit(target).path
+    except ValueError:
+        return None
     return ENDPOINTS.get(path if path.endswith("/") else f"{path}/")
 
 
 def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refusal | None:
-    """Whether a handshake is refused.
+    """Whether a handshake is refused, and why.
 
     Args:
         target: of the request, with its query.

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from common.errors import WatchfloorError
 from common.settings.auth import AuthSettings
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter

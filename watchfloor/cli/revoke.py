@@ -103,10 +103,12 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
     from common.kafka import librdkafka_config, unreachable
     from contracts.revocations import key_bytes
     from contracts.topics import TopicNames
-    from gateway.kafka.kafka_clients import partitions_of
+    from gateway.kafka.kafka_clients import KafkaClients
 
     topic = TopicNames(kafka.topic_prefix).revocations
-    if topic not in partitions_of(kafka, [topic]):  # a broker that makes topics by itself would make a wrong one
+    if topic not in KafkaClients(kafka).describe(
+        [topic]
+    ):  # a broker that makes topics by itself would make a wrong one
         raise WatchfloorError(f"topic {topic} is missing", "start a worker once, it makes the topics")
     failures: list[str] = []
     config = librdkafka_config(

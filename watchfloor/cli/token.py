@@ -65,7 +65,7 @@ def token(
 
 def default_capabilities(*, limited: bool) -> list[str]:
     """What a token may do that was asked for without saying: see its clients and sites, or everything."""
-    from gateway.access.tokens import Capability
+    from gateway.access.bearer import Capability
 
     return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
@@ -76,7 +76,7 @@ def known_capabilities(names: list[str]) -> list[str]:
     Raises:
         WatchfloorError: a capability does not exist; a token with it would silently open nothing.
     """
-    from gateway.access.tokens import Capability
+    from gateway.access.bearer import Capability
 
     known = [str(capability) for capability in Capability]
     for name in names:
