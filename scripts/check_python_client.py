@@ -1,10 +1,10 @@
-"""Runs the tests of clients/python against its built wheel, on every Python from 3.11 on that this machine has.
+"""Runs the tests of clients/python against its built wheel, on every supported Python that this machine has.
 
-    python scripts/check_python_client.py              all of them
-    python scripts/check_python_client.py 3.13 3.14    these; one that is not there is an error
+    python scripts/check_python_client.py              all of them; missing ones are reported and skipped
+    python scripts/check_python_client.py 3.13 3.14    these; a missing one is an error
 
-Each gets an environment with the wheel, the wheel's dependencies, pytest and hypothesis, and nothing else; versions
-and hashes are those of requirements.lock. What is not there is said and left out.
+Each Python gets an environment with the wheel, its dependencies, pytest and hypothesis, and nothing else, in the
+versions and with the hashes of requirements.lock.
 """
 
 # ruff: noqa: INP001, T201, S603 - a command that starts the project's own tools
@@ -21,25 +21,25 @@ ROOT = Path(__file__).resolve().parent.parent
 CLIENT = ROOT / "clients" / "python"
 sys.path.insert(0, str(ROOT))
 
-from deploy.compose.lock_subset import subset  # noqa: E402 - a script's own folder is not the project's
+from deploy.compose.lock_subset import subset  # noqa: E402 - a script's folder is not on the import path of the project
 
 _NEEDED = ["msgspec", "websockets", "pytest", "hypothesis"]
 _VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def supported() -> list[str]:
-    """The Python versions that the client names as its own."""
+    """The Python versions that the client supports."""
     classifiers = tomllib.loads((CLIENT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["classifiers"]
     return [each.rpartition(" ")[2] for each in classifiers if each.startswith("Programming Language :: Python :: 3.")]
 
 
 def interpreter(version: str) -> Path | None:
-    """A Python of this version, from the PATH or from pyenv; None where there is none."""
+    """A Python of this version from the PATH or from pyenv, if there is one."""
     return next((found for found in _candidates(version) if _run([found, "-c", _VERSION]) == version), None)
 
 
 def _candidates(version: str) -> Iterator[Path]:
-    """A name on the PATH may be pyenv's stand-in, which fails where that version is not chosen."""
+    """Possible interpreters; one on the PATH may be a shim of pyenv that fails because its version is not selected."""
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         yield Path(sys.executable)
     if named := shutil.which(f"python{version}"):
@@ -62,7 +62,7 @@ def _tests(version: str, python: Path, wheel: Path, lock: Path, work: Path) -> b
         [*uv, "venv", "--quiet", "--no-config", "--python", python, environment],
         [*uv, "pip", "sync", "--quiet", "--no-config", "--python", its_python, "--require-hashes", lock],
         [*uv, "pip", "install", "--quiet", "--no-config", "--python", its_python, "--no-deps", "--offline", wheel],
-        # -P: what is tested is the installed wheel, not a folder that happens to be the current one.
+        # -P, so that the installed wheel is tested and not the current folder.
         [its_python, "-P", "-m", "pytest", "--rootdir", CLIENT, "-c", CLIENT / "pyproject.toml", CLIENT / "tests"],
     ):
         if subprocess.run(step, cwd=work, check=False).returncode:
@@ -71,7 +71,7 @@ def _tests(version: str, python: Path, wheel: Path, lock: Path, work: Path) -> b
 
 
 def main(asked: Sequence[str]) -> int:
-    """Build, test, report; the exit code."""
+    """Build, test, report; return the exit code."""
     results: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
