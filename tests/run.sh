@@ -2,19 +2,19 @@
 # Every test, fast ones first; the first stage that fails ends the run and is named. Called by `./run test` and by CI,
 # with the environment's programs on the PATH.
 #
-#   ./run test                    lint, unit, chain, browser, chaos
+#   ./run test                    lint, unit, clients, chain, browser, chaos
 #   ./run test fast               lint and unit
 #   ./run test unit chain         some stages
 #   ./run test unit -k word       what begins with a dash, and all after it, goes to pytest
 set -eu
 cd "$(dirname -- "$0")/.."
 code='watchfloor contracts common detectors streams gateway connect deploy simulation evaluation clients/python'
-all='lint unit chain browser chaos'
+all='lint unit clients chain browser chaos'
 
 stages=
 while [ $# -gt 0 ]; do
     case "$1" in
-        lint | unit | chain | browser | chaos) stages="$stages $1" ;;
+        lint | unit | clients | chain | browser | chaos) stages="$stages $1" ;;
         fast) stages="$stages lint unit" ;;
         -*) break ;;
         *) printf 'watchfloor: unknown stage %s: fast, or some of %s\n' "$1" "$all" >&2; exit 2 ;;
@@ -33,6 +33,7 @@ run_stage() {
             # On every core; not for a few chosen tests, each process collects all of them first.
             [ $# -gt 0 ] || set -- -n auto --dist loadfile
             tests "$@" tests/unit tests/fuzz $code ;;
+        clients) python scripts/check_python_client.py ;; # the wheel alone, on every Python that is there
         chain) tests "$@" tests/chain ;;
         browser)
             if command -v chromium >/dev/null; then tests "$@" tests/browser

@@ -1,4 +1,7 @@
-"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed."""
+"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed.
+
+Also of detectors/work/helpers/deadline.py.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The checks of `tests/support/detector_checks.py` on every detector that the registry finds."""
+"""The checks of `tests/support/detector_checks.py` on every detector that the registry finds.
+
+Also of detectors/interface.py and detectors/registry.py.
+"""
 
 from typing import Any
 
