@@ -1,7 +1,4 @@
-"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed.
-
-Also of detectors/work/helpers/deadline.py.
-"""
+"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed."""
 
 from typing import Any
 
