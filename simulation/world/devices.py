@@ -10,7 +10,7 @@ from simulation.world.timeline import Timeline
 
 _INTERVAL_S = (280.0, 320.0)
 _DELAY_S = (0.2, 3.0)
-_LOST_SHARE = 0.004
+_LOST_SHARE = 0.003
 _BATTERY_LOSS_SHARE = 0.02
 _BATTERY_PERCENT_MIN = 40
 """Then it is charged."""
