@@ -19,12 +19,12 @@ def test_a_writer_without_a_server_says_what_it_waits_for_and_stops_at_once() ->
     writer = CompanyWriter(dsn, Plan(), on_end=lambda: ended.append(True))
     writer.start()
     deadline = time.monotonic() + 10
-    while writer.tally.waiting is None and time.monotonic() < deadline:
+    while writer.progress.waiting is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert writer.tally.waiting == "PostgreSQL does not answer"
+    assert writer.progress.waiting == "PostgreSQL does not answer"
     began = time.monotonic()
     writer.stop()
     assert time.monotonic() - began < 3
     assert ended == [True]
     assert writer.failure is None
-    assert writer.tally.rows == 0
+    assert writer.progress.rows == 0
