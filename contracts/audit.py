@@ -1,6 +1,6 @@
 """Records of `noc.audit`: sensitive actions, and what was refused (R5.5).
 
-Never holds a token or a part of one; of persons only the user id of the token and the network address.
+They never hold a token or a part of one; of persons only the user id in the token and the network address.
 """
 
 import msgspec
@@ -12,10 +12,10 @@ NO_TENANT_KEY = b'{"tenant_id":null}'
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="audit"):
-    """Something that was done, or that somebody tried to do."""
+    """An action that was done, or refused."""
 
     time: str
-    """ISO 8601 UTC; of several the last one's."""
+    """ISO 8601 UTC; of several the time of the last one."""
     gateway: str
     """The process that wrote it."""
     action: str
@@ -29,11 +29,11 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     connection: str | None = None
     endpoint: str | None = None
     peer: str | None = None
-    """The client's address; behind a proxy that is in `gateway.trusted_proxies` the one that it names."""
+    """The client's address; behind a proxy of the gateway's trusted ones the address that it names."""
     correlation_id: str | None = None
     """As in the client's error message and in the log."""
     count: int = 1
-    """How many were refused alike from the same address since the record before it."""
+    """How many of the same kind were refused from the same address since the record before."""
 
 
 encode_audit = msgspec.json.Encoder().encode

@@ -1,7 +1,7 @@
 """Records of `noc.dead-letters`: the original key and value bytes, and headers that say what happened.
 
-An original that is too large for a record of its own is left out: it has no value then, the header
-`value_left_out` says how many bytes it has, and the source headers where it is.
+An original value that is too large is left out: the dead letter has no value then, its header `value_left_out` says how
+many bytes the original has, and the source headers say where it is.
 """
 
 from contracts.feed import Header, record_id
@@ -20,7 +20,7 @@ def dead_letter_headers(
         partition: its partition.
         offset: its offset.
         reason: what could not be read or computed; cut at 300 characters.
-        detector: which part gave up: `decode`, a detector's name, or the handler of the table.
+        detector: which part failed: `decode`, a detector's name, or the handler of the table.
         exception_class: the class of the exception, such as `ValidationError`.
     """
     return [

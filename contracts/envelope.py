@@ -1,26 +1,24 @@
 """Change envelopes of the captured topics: Debezium's JSON to one typed `Change`.
 
-This is the hot path of the worker: envelope and row are decoded in one msgspec pass by a decoder that is
-built once a table; columns and fields that nobody reads are skipped, not built. Owns the order of changes.
+This is the hot path of the worker: envelope and row are decoded in one msgspec pass by a decoder that is built once for
+each table; columns and fields that nobody reads are skipped, not built. Owns the order of changes.
 
 **Order.** `Change.order`, the pair `(commit_lsn, lsn)`, sorts the changes of all tables by commit.
-PostgreSQL decodes a transaction when it commits, so Debezium sees whole transactions in commit order;
-`lsn` is where the row was written in the log, which for a transaction that started early and commits late
-lies before rows of transactions that committed in between. Alone it is not an order of commits.
-Debezium's `source.sequence` is `["<end of the commit before this transaction>","<lsn>"]`: the first number
-grows from one transaction to the next and is the same for all rows of one, and inside one transaction the
-second follows the statements. Together they are the total order, and the same again when a restarted
-connector repeats a record.
+PostgreSQL decodes a transaction when it commits, so Debezium sees whole transactions in commit order. `lsn` is where the
+row was written in the log: for a transaction that started early and committed late that is before rows of transactions
+that committed in between, so by itself it is not the order of commits. Debezium's `source.sequence` is `["<end of the
+commit before this transaction>","<lsn>"]`: the first number grows from one transaction to the next and is the same for
+all rows of one, and within one transaction the second follows the statements. Together they are a total order, and the
+same again when a restarted connector repeats a record.
 
-The first number is null until a connector without a position has seen a commit: in a snapshot, and in the
-one transaction after it. `lsn` stands in for it there, which keeps the order: a snapshot's is the log's end
-when it was taken, and the rows of that transaction lie after it and before its own commit.
+The first number is null until a connector without a position has seen a commit: in a snapshot, and in the first
+transaction after it. `lsn` replaces it there, which keeps the order: a snapshot's is the end of the log when it was
+taken, and the rows of that transaction come after it and before their own commit.
 
-Equal pairs are possible in three cases, and none leaves a choice: rows of one COPY page are of one table
-and stand in their topic in order; rows of a snapshot share one pair over all tables, and
-`contracts.topics.CAPTURED_TABLES` names the tables in the order in which they refer to each other; an
-update that moves a row to another tenant is a delete in the one and a create in the other, with one pair.
-So `(tenant, order, table, id)` recognises a repeat.
+Equal pairs are possible in three cases, and the order is clear in each: rows of one COPY page are of one table and in
+order in their topic; rows of a snapshot share one pair over all tables, and `contracts.rows.ROW_TYPES` names the tables
+in the order in which they refer to each other; an update that moves a row to another tenant is a delete in the one and a
+create in the other, with one pair. So `(tenant, order, table, id)` identifies a repeat.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,10 +53,10 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     commit_us: int
     """Commit time, microseconds since 1970 UTC, by PostgreSQL's clock; for r, when the snapshot read it."""
     snapshot: bool
-    """Read by a snapshot: it teaches state and never alerts."""
+    """Read by a snapshot: it updates the state and never alerts."""
     txid: int | None
     claimed_commit_us: int | None = None
-    """What PostgreSQL said, where that lay in the future and `commit_us` is the record's append time instead."""
+    """What PostgreSQL said, where that is in the future; `commit_us` is the time at which Kafka stored the record then."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -70,7 +68,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         """The row as it is now, or as it last was when it is deleted."""
         row = self.before if self.after is None else self.after
         if row is None:
-            raise ValueError("a change has a row")  # never from decode_change, which refuses such envelopes
+            raise ValueError("a change has a row")  # never from ChangeDecoder, which rejects such envelopes
         return row
 
 
@@ -169,7 +167,7 @@ def _lsn(parts: list[str]) -> int:
 
 
 def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]:
-    """The same struct reading other column names, as a subclass: isinstance and attributes stay."""
+    """The same struct with other column names, as a subclass: `isinstance` and the attributes stay."""
     if not columns:
         return row_type
     fields = {field.name: field for field in msgspec.structs.fields(row_type)}
@@ -189,7 +187,7 @@ def _renamed(row_type: type[AnyRow], columns: Mapping[str, str]) -> type[AnyRow]
 
 
 def _envelope_decoder(before: Any, after: Any) -> Callable[[bytes], Any]:
-    """One decoder for an envelope and its rows together; what it does not name is skipped, not built."""
+    """One decoder for an envelope and its rows together; fields that it does not name are skipped, not built."""
     envelope = msgspec.defstruct(
         "Envelope",
         [
@@ -201,11 +199,3 @@ def _envelope_decoder(before: Any, after: Any) -> Callable[[bytes], Any]:
         gc=False,
     )
     return msgspec.json.Decoder(envelope).decode
-
-
-_canonical = ChangeDecoder()
-
-
-def decode_change(table: str, value: bytes | None) -> Change | None:
-    """`ChangeDecoder.decode` with the canonical column names."""
-    return _canonical.decode(table, value)

@@ -5,7 +5,6 @@ live or replayed; nothing here reads a clock.
 """
 
 import hashlib
-from typing import Literal
 
 import msgspec
 
@@ -28,8 +27,8 @@ class SourcePosition(msgspec.Struct, frozen=True, omit_defaults=True):
     lsn: int
     commit_time: str
     claimed_commit_time: str | None = None
-    """Only where the database's clock was ahead: what it said. `commit_time`, and every time that follows from it,
-    is then the moment at which the change reached Kafka."""
+    """Only where the database's clock was ahead: what it said. Then `commit_time`, and every time that is derived from
+    it, is when the change reached Kafka."""
 
 
 class FeedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=False):
@@ -51,7 +50,7 @@ class FeedRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", om
 
 
 class AnomalyDetected(FeedRecord, frozen=True, kw_only=True, tag="anomaly_detected"):
-    """A source event with at least one finding."""
+    """A source event with findings, at least one."""
 
     findings: list[Finding]
 
@@ -104,8 +103,8 @@ class ProcessedEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ProcessedBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="processed", omit_defaults=True):
     """The clean events of one tenant in one micro-batch.
 
-    `batch` counts the micro-batches of the partition, `part` the records of one micro-batch where they are too
-    many for one record: a reader that has seen both skips their repeat.
+    `batch` is the number of the micro-batch in its partition, `part` that of the record where the events of one
+    micro-batch need several: a reader that has seen both numbers skips the repeat.
     """
 
     tenant_id: int
@@ -125,7 +124,7 @@ def encode_record(record: FeedRecord | Fence | ProcessedBatch) -> bytes:
 
 
 def record_id(table: str, key: str, lsn: int, kind: str) -> str:
-    """The deterministic identifier of what `kind` says about one row change: 32 hexadecimal digits.
+    """The deterministic identifier of one `kind` of statement about one row change: 32 hexadecimal digits.
 
     >>> record_id("ticket", "17", 35141432, "ticket_updated") == record_id("ticket", "17", 35141432, "ticket_updated")
     True
@@ -153,6 +152,3 @@ def cloudevent_headers(record: FeedRecord) -> list[Header]:
 def feed_headers(record: FeedRecord, generation: int) -> list[Header]:
     """All headers of a feed record: its CloudEvents ones and the writer's generation."""
     return [(GENERATION_HEADER, b"%d" % generation), *cloudevent_headers(record)]
-
-
-FeedType = Literal["anomaly_detected", "ticket_updated", "rate_limited", "fence"]

@@ -1,16 +1,17 @@
-"""Findings: what a detector says about one source event.
+"""Findings: what a detector reports about one source event.
 
-Titles and descriptions hold placeholders (`{person_name}`, `{site_name}`) where a name belongs; the
-gateway fills them per viewer, so that a name never reaches somebody who may not see it.
+Titles and descriptions hold placeholders (`{person_name}`, `{site_name}`) in the place of names; the gateway fills them
+for each viewer, so that a name never reaches anybody who may not see it.
 """
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
 
 class Severity(StrEnum):
-    """How soon somebody has to look."""
+    """How soon somebody has to look at it."""
 
     INFO = "INFO"
     LOW = "LOW"
@@ -56,14 +57,12 @@ class FindingType(StrEnum):
     DATA_QUALITY = "DATA_QUALITY"
 
 
-Number = int | float
+Evidence: TypeAlias = dict[str, int | float | str | bool | list[int] | None]
+"""What an operator needs to check a finding: identifiers and numbers, never names."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with one source event.
-
-    `evidence` holds what an operator needs to redo the judgement: identifiers and numbers, never names.
-    """
+    """One thing that is wrong with one source event."""
 
     id: str
     finding_type: str
@@ -71,7 +70,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     title: str
     description: str
-    evidence: dict[str, Number | str | bool | list[int] | None]
+    evidence: Evidence
     created_at: str
     """The commit time of the source row, ISO 8601 UTC: the log's clock, the same on a replay."""
     fraud_score: float | None = None

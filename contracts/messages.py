@@ -1,23 +1,20 @@
 """What a server sends over a WebSocket: messages and close codes of contract v1.
 
-Owns the shapes and their JSON. Never decides who gets what: that is the gateway's. Fields may be added
-within v1, none removed or retyped; clients ignore what they do not know.
+Owns the shapes and their JSON. Never decides who gets what: the gateway does. Fields may be added within v1, none
+removed or retyped; clients ignore what they do not know.
 """
 
 from enum import IntEnum, StrEnum
-from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from contracts.findings import Category, Severity
+from contracts.feed_messages import EventProcessed, SequencedMessage, ServerStruct
 from contracts.requests import RequestId
 
 SUBPROTOCOL = "noc.v1"
 BEARER_PREFIX = "bearer."
 """A client that cannot send headers offers `noc.v1` and `bearer.<token>` as subprotocols."""
-
-Evidence = dict[str, int | float | str | bool | list[int] | None]
 
 
 # --- close codes ---------------------------------------------------------------------------------
@@ -39,7 +36,7 @@ class CloseCode(IntEnum):
 
 
 class Reconnect(StrEnum):
-    """Whether a client comes back on its own."""
+    """Whether a client reconnects by itself."""
 
     YES = "yes"
     NEW_TOKEN = "new_token"  # noqa: S105 - the name of a policy
@@ -51,7 +48,7 @@ class Advice(msgspec.Struct, frozen=True):
 
     reconnect: Reconnect
     delay_s_min: int
-    """The first attempt's delay, doubled by each further one; a random share of it is waited."""
+    """The delay of the first attempt, doubled by each further one; the client waits a random share of it."""
     meaning: str
 
 
@@ -72,12 +69,7 @@ ADVICE: dict[CloseCode, Advice] = {
 # --- server to client: answers -------------------------------------------------------------------
 
 
-class _Server(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
-    timestamp: str
-    """ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent."""
-
-
-class _Answer(_Server, frozen=True, kw_only=True):
+class _Answer(ServerStruct, frozen=True, kw_only=True):
     request_id: RequestId | UnsetType = UNSET
 
 
@@ -91,39 +83,39 @@ class ConnectionEstablished(_Answer, frozen=True, kw_only=True, tag="connection_
     capabilities: list[str]
     server_version: str
     heartbeat_interval_s: int
-    """A client that hears nothing for twice this long may take the connection for dead."""
+    """A client that receives nothing for twice this long may consider the connection dead."""
     expires_at: str
     """When the token ends, and with it this connection unless it is refreshed."""
 
 
 class Refreshed(_Answer, frozen=True, kw_only=True, tag="refreshed"):
-    """The connection goes on with another token, and shows what that one allows."""
+    """The connection continues with another token, and shows what that one allows."""
 
     capabilities: list[str]
     expires_at: str
 
 
 class UnrecoverableReason(StrEnum):
-    """Why a gap cannot be given again."""
+    """Why missed messages cannot be sent again."""
 
     EPOCH_CHANGED = "epoch_changed"
     """The log behind the numbers is another one."""
     UNKNOWN_POSITION = "unknown_position"
-    """The log never came as far as the position that was named."""
+    """The log never reached the position that was named."""
     TOO_OLD = "too_old"
     """The log does not reach back that far, or has a hole there."""
     TOO_MANY = "too_many"
-    """More messages than the gateway gives again at once."""
+    """More messages than the gateway sends again at once."""
     UNAVAILABLE = "unavailable"
     """The log cannot be read now."""
 
 
 class Resumed(_Answer, frozen=True, kw_only=True, tag="resumed"):
-    """The answer to a position: the whole gap follows, or nothing of it.
+    """The answer to a position: all missed messages follow, or none.
 
-    `from` and `to` are the first and the last seq that the client has not had, both included; with nothing
-    missing `from` is one above `to`. Where nothing of it follows the live feed goes on after `to`; `from` is null
-    where the position that was named means nothing in this log.
+    `from` and `to` are the first and the last seq that the client has missed, both included; with nothing missed `from`
+    is one above `to`. Where none follow, the live feed continues after `to`; `from` is null where the position that was
+    named does not exist in this log.
     """
 
     recovered: bool
@@ -133,7 +125,7 @@ class Resumed(_Answer, frozen=True, kw_only=True, tag="resumed"):
 
 
 class Subscribed(_Answer, frozen=True, kw_only=True, tag="subscribed"):
-    """The subscription after `subscribe_*` or `unsubscribe`; empty lists stand for all that the token allows.
+    """The subscription after `subscribe_*` or `unsubscribe`; empty lists mean everything that the token allows.
 
     `seq` is where it starts: the `prev_seq` of its first message.
     """
@@ -148,7 +140,7 @@ class Stats(_Answer, frozen=True, kw_only=True, tag="stats"):
 
     uptime_seconds: float
     events_processed: int
-    """Source events of the tenant that this gateway was told of, with findings and without."""
+    """Source events of the tenant that this gateway knows of, with findings and without."""
     tenant_id: int
     group_name: str
     connections: int
@@ -159,11 +151,11 @@ class Pong(_Answer, frozen=True, kw_only=True, tag="pong"):
     """The answer to `ping` and `heartbeat`."""
 
 
-class Heartbeat(_Server, frozen=True, kw_only=True, tag="heartbeat"):
+class Heartbeat(ServerStruct, frozen=True, kw_only=True, tag="heartbeat"):
     """A sign of life: browsers do not show protocol pings to a page.
 
-    Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there.
-    It has none while the gateway looks for what a returning client has missed.
+    Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. It has no
+    `seq` while the gateway looks for what a returning client has missed.
     """
 
     seq: int | UnsetType = UNSET
@@ -176,8 +168,8 @@ class GapReason(StrEnum):
     """The log lost them."""
 
 
-class GapMessage(_Server, frozen=True, kw_only=True, tag="gap"):
-    """Messages that nobody can be given: reload what depends on them. Both ends included."""
+class GapMessage(ServerStruct, frozen=True, kw_only=True, tag="gap"):
+    """Messages that are lost for everybody: reload what depends on them. Both ends included."""
 
     first: int = msgspec.field(name="from")
     last: int = msgspec.field(name="to")
@@ -192,12 +184,12 @@ class FeedState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-class FeedStatus(_Server, frozen=True, kw_only=True, tag="feed_status"):
+class FeedStatus(ServerStruct, frozen=True, kw_only=True, tag="feed_status"):
     """Sent when the feed falls behind the database, while it is, and when it has caught up."""
 
     state: FeedState
     component: str | None
-    """Where it is held up: `gateway`, `worker`, `connect`, `kafka` or `database`."""
+    """What delays it: `gateway`, `worker`, `connect`, `kafka` or `database`."""
     behind_seconds: float | None
     behind_records: int | None
     since: str | None
@@ -210,15 +202,15 @@ class SeenBy(msgspec.Struct, frozen=True):
     at: str
 
 
-class MessageSeen(_Server, frozen=True, kw_only=True, tag="message_seen"):
-    """Somebody has looked at a CRITICAL message; everybody who has, the first one first."""
+class MessageSeen(ServerStruct, frozen=True, kw_only=True, tag="message_seen"):
+    """Somebody has looked at a CRITICAL message; `seen_by` names everybody who has, the first one first."""
 
     seq: int
     id: str
     seen_by: list[SeenBy]
 
 
-class CriticalUnseen(_Server, frozen=True, kw_only=True, tag="critical_unseen"):
+class CriticalUnseen(ServerStruct, frozen=True, kw_only=True, tag="critical_unseen"):
     """Nobody has looked at a CRITICAL message in the time that the settings allow."""
 
     seq: int
@@ -246,120 +238,13 @@ class ErrorCode(StrEnum):
 
 
 class ErrorMessage(_Answer, frozen=True, kw_only=True, tag="error"):
-    """Something the client asked for was not done; the logs carry `correlation_id` too (R5.8)."""
+    """Something that the client asked for was not done; the logs contain `correlation_id` too (R5.8)."""
 
     code: ErrorCode
     message: str
     correlation_id: str
 
 
-# --- server to client: the feed ------------------------------------------------------------------
-# `prev_seq` is the last field of each: the hub encodes a message once and appends the number.
-
-
-class Part(msgspec.Struct, frozen=True):
-    """A record with several findings is several dashboard messages of one `seq`."""
-
-    index: int
-    of: int
-
-
-class DashboardAnomaly(_Server, frozen=True, kw_only=True, tag="anomaly_detected"):
-    """One finding, on the dashboard endpoint."""
-
-    seq: int
-    part: Part
-    anomaly_id: str
-    event_id: str
-    event_type: str
-    person_id: int | None
-    person_name: str | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    anomaly_type: str
-    category: Category
-    severity: Severity
-    fraud_score: float | None
-    title: str
-    description: str
-    evidence: Evidence
-    """What the judgement was made from: enough to make it again."""
-    created_at: str
-    detection_latency_ms: float
-    prev_seq: int = 0
-
-
-class FindingView(msgspec.Struct, frozen=True, kw_only=True):
-    """A finding with its placeholders filled for the viewer."""
-
-    id: str
-    finding_type: str
-    category: Category
-    severity: Severity
-    title: str
-    description: str
-    evidence: Evidence
-    created_at: str
-    fraud_score: float | None
-
-
-class StreamAnomaly(_Server, frozen=True, kw_only=True, tag="anomaly_detected"):
-    """One source event with all its findings, on the anomaly stream."""
-
-    seq: int
-    event_id: str
-    event_type: str
-    findings_count: int
-    detection_latency_ms: float
-    """From the commit in PostgreSQL to the record in the feed's log."""
-    person_id: int | None
-    person_name: str | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    findings: list[FindingView]
-    prev_seq: int = 0
-
-
-class TicketUpdatedMessage(_Server, frozen=True, kw_only=True, tag="ticket_updated"):
-    """A ticket whose status changed."""
-
-    seq: int
-    ticket_id: int
-    ticket_no: str | None
-    old_status: str
-    new_status: str
-    priority: str | None
-    assigned_to: int | None
-    site_id: int | None
-    site_name: str | None
-    client_id: int | None
-    description: str
-    updated_at: str | None
-    prev_seq: int = 0
-
-
-class RateLimitedMessage(_Server, frozen=True, kw_only=True, tag="rate_limited"):
-    """A burst over the tenant's limit: `dropped` events of `window` were not scored."""
-
-    seq: int
-    dropped: int
-    window: str
-    limit: int
-    prev_seq: int = 0
-
-
-class EventProcessed(_Server, frozen=True, kw_only=True, tag="event_processed"):
-    """A source event that was scored and found clean; anomaly stream only, outside the sequence."""
-
-    event_id: str
-    event_type: str
-    anomalies_found: Literal[False] = False
-    detection_latency_ms: float
-
-
-SequencedMessage = DashboardAnomaly | StreamAnomaly | TicketUpdatedMessage | RateLimitedMessage
 AnswerMessage = ConnectionEstablished | Refreshed | Resumed | Subscribed | Stats | Pong | ErrorMessage
 NoticeMessage = Heartbeat | GapMessage | FeedStatus | MessageSeen | CriticalUnseen
 ServerMessage = SequencedMessage | AnswerMessage | EventProcessed | NoticeMessage

@@ -1,13 +1,12 @@
 """Feed records as the messages that viewers get. Pure: values in, values out, no clock.
 
-A name that the viewer may not see must have been masked in the record before it comes here.
+A name that the viewer may not see must have been masked in the record before.
 """
 
 import re
 
 from contracts.feed import AnomalyDetected, FeedRecord, ProcessedEvent, RateLimited, TicketUpdated
-from contracts.findings import Finding
-from contracts.messages import (
+from contracts.feed_messages import (
     DashboardAnomaly,
     EventProcessed,
     FindingView,
@@ -17,21 +16,22 @@ from contracts.messages import (
     StreamAnomaly,
     TicketUpdatedMessage,
 )
+from contracts.findings import Finding
 
 DESCRIPTION_CHARACTERS_MAX = 200
 _PLACEHOLDER = re.compile(r"\{(?:person|site)_name\}")
 
 
 def dashboard_messages(record: FeedRecord, timestamp: str, latency_ms: float) -> list[SequencedMessage]:
-    """The dashboard's messages of a record: one a finding, all with the record's seq.
+    """The dashboard's messages of a record: one for each finding, all with the record's seq.
 
     Args:
         record: a record of the feed, masked for the viewer.
         timestamp: when it was written to the log, ISO 8601 UTC.
-        latency_ms: from the source commit to the log.
+        latency_ms: from the source's commit to the log.
 
     Raises:
-        TypeError: a record type that has no message.
+        TypeError: a type of record that has no message.
     """
     if not isinstance(record, AnomalyDetected):
         return [_other(record, timestamp)]
@@ -103,7 +103,7 @@ def filled(text: str, record: FeedRecord) -> str:
         "{person_name}": record.person_name or _numbered("person", record.person_id),
         "{site_name}": record.site_name or _numbered("site", record.site_id),
     }
-    # One pass: a person who is called "{site_name}" stays called so.
+    # One pass: a person whose name is "{site_name}" keeps that name.
     return _PLACEHOLDER.sub(lambda found: names[found[0]], text)
 
 

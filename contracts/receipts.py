@@ -1,21 +1,21 @@
-"""Records of `noc.receipts`: who was written what, who has had it, and who has looked at it (B5.11).
+"""Records of `noc.receipts`: which message was written to whom, received by whom and looked at by whom (B5.11).
 
-Written by gateways, batched, best effort: a gateway that cannot reach the broker for long drops its oldest.
-Nothing personal is in them but the user ids of tokens. Pure: values in, values out.
+Written by gateways in batches, best effort: a gateway that cannot reach the broker for long drops its oldest ones. They
+hold nothing personal but the user ids of tokens. Pure: values in, values out.
 """
 
 from collections.abc import Iterable
 
 import msgspec
 
-Header = tuple[str, bytes]
+from contracts.feed import Header
 
 SEEN_HEADER: Header = ("holds", b"seen")
-"""On records that hold seen ids: a gateway that wants only those need not decode the others."""
+"""On records with seen ids: a gateway that needs only those does not decode the others."""
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True):
-    """Messages in a row that were written equally often; both ends included."""
+    """Consecutive messages that were written equally often; both ends included."""
 
     first: int
     last: int
@@ -24,21 +24,21 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far a connection has come in its tenant's feed; cumulative, so the newest one holds."""
+    """How far a connection has got in its tenant's feed; cumulative, so the newest one replaces the others."""
 
     user: str
     connection: str
     endpoint: str
     written: int
-    """Everything up to this seq that it may see was handed to its socket."""
+    """Everything up to this seq that it may see was written to its socket."""
     received: int | None = None
-    """The client said that it has had everything up to this seq; None where it never said."""
+    """The client said that it has everything up to this seq; None where it never said so."""
     left: bool = False
     """The connection is gone: this is its last entry."""
 
 
 class SeenMark(msgspec.Struct, frozen=True, kw_only=True):
-    """A person has looked at a message."""
+    """Somebody has looked at a message."""
 
     user: str
     id: str
@@ -48,7 +48,7 @@ class SeenMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="receipts", omit_defaults=True):
-    """What one gateway has to say of one tenant since its last record."""
+    """What one gateway has counted for one tenant since its last record."""
 
     tenant_id: int
     gateway: str
@@ -56,7 +56,7 @@ class ReceiptBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     at: str
     """ISO 8601 UTC."""
     epoch: str
-    """Of the feed that the numbers belong to."""
+    """The epoch of the feed that the numbers belong to."""
     runs: list[Run] = []
     connections: list[Reach] = []
     seen: list[SeenMark] = []
@@ -72,26 +72,26 @@ def receipt_headers(batch: ReceiptBatch) -> list[Header]:
 
 
 class RecipientRuns:
-    """Counts how often each message of one tenant was written; one step a range, however long it is.
+    """Counts how often each message of one tenant was written; a range costs the same however long it is.
 
-    Kept as differences: a range raises the count at its first seq and lowers it behind its last.
+    Kept as differences: a range raises the count at its first seq and lowers it after its last.
     """
 
     def __init__(self) -> None:
         self._steps: dict[int, int] = {}
 
     def __len__(self) -> int:
-        """Steps held, at most two a range."""
+        """The number of differences, at most two a range."""
         return len(self._steps)
 
     def add(self, first: int, last: int, recipients: int) -> None:
-        """All messages from `first` to `last` were written to so many connections."""
+        """All messages from `first` to `last` were written to this many connections."""
         steps = self._steps
         steps[first] = steps.get(first, 0) + recipients
         steps[last + 1] = steps.get(last + 1, 0) - recipients
 
     def runs(self) -> list[Run]:
-        """The counts so far, in order, without what was never written; neighbours differ."""
+        """The counts so far, in order, without messages that were never written; the counts of neighbours differ."""
         found: list[Run] = []
         count = 0
         first = 0
@@ -106,42 +106,37 @@ class RecipientRuns:
 
     def of(self, seq: int) -> int:
         """How often one message was written."""
-        return sum(step for place, step in self._steps.items() if place <= seq)
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self._steps.clear()
+        return sum(step for first, step in self._steps.items() if first <= seq)
 
 
 class RecipientCounts:
-    """How many connections each message was written to, over all gateways and catch-ups: a fold of the topic.
+    """How many connections each message was written to, by all gateways, live or later: a fold of the topic.
 
-    A client that resumes is written some messages again and counts again. Numbers of another epoch of the feed
-    are kept apart.
+    A client that resumes may get some messages again and is counted again. Each epoch of the feed has its own counts.
     """
 
     def __init__(self) -> None:
         self._runs: dict[tuple[str, int], RecipientRuns] = {}
 
     def take(self, batch: ReceiptBatch) -> None:
-        """A record of the topic; the order does not matter, but each one counts once."""
+        """Add a record of the topic, each one once; the order does not matter."""
         self.add(batch.epoch, batch.tenant_id, batch.runs)
 
     def add(self, epoch: str, tenant_id: int, runs: Iterable[Run]) -> None:
-        """The runs of one record."""
+        """Add the runs of one record."""
         found = self._runs.setdefault((epoch, tenant_id), RecipientRuns())
         for run in runs:
             found.add(run.first, run.last, run.recipients)
 
     def of(self, epoch: str, tenant_id: int, seq: int) -> int:
-        """How many connections a message was written to; 0 where nobody said so."""
+        """How many connections a message was written to; 0 where no gateway reported any."""
         found = self._runs.get((epoch, tenant_id))
         return found.of(seq) if found else 0
 
     def settled(self, epoch: str, tenant_id: int, below: int) -> list[Run]:
-        """The counts of the messages below a seq, which are forgotten: so that a reader can persist them and stay small.
+        """Remove and return the counts of the messages below a seq, so that a reader can store them and stay small.
 
-        A later record about one of them counts from 0 again: add what comes then to what was persisted.
+        A later record about one of them counts from 0 again: add its counts to those that were stored.
         """
         found = self._runs.pop((epoch, tenant_id), None)
         if found is None:

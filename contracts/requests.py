@@ -1,6 +1,6 @@
 """What a client sends over a WebSocket: the messages of contract v1.
 
-Owns the shapes and their decoding. Never answers one: that is `gateway.session.protocol`.
+Owns the shapes and their decoding. Never answers one: `gateway.session.protocol` does.
 """
 
 from typing import Annotated, get_args
@@ -13,7 +13,7 @@ RequestId = Annotated[str, Meta(max_length=128)] | int
 
 
 class ClientHead(msgspec.Struct, frozen=True):
-    """What every client message has; the rest is read by its type."""
+    """What every client message has; its type determines the rest."""
 
     type: str
     request_id: RequestId | UnsetType = UNSET
@@ -23,11 +23,15 @@ class _Client(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     request_id: RequestId | UnsetType = UNSET
 
 
-class ResumePosition(msgspec.Struct, frozen=True):
-    """Where a client stands in its tenant's feed: it has had everything up to `seq` of `epoch`."""
+_Text = Annotated[str, Meta(max_length=128)]
+_Seq = Annotated[int, Meta(ge=0)]
 
-    epoch: Annotated[str, Meta(max_length=128)]
-    seq: Annotated[int, Meta(ge=0)]
+
+class ResumePosition(msgspec.Struct, frozen=True):
+    """Where a client is in its tenant's feed: it has everything up to `seq` of `epoch`."""
+
+    epoch: _Text
+    seq: _Seq
 
 
 FilterIds = Annotated[list[int], Meta(max_length=1_000)]
@@ -36,8 +40,8 @@ FilterIds = Annotated[list[int], Meta(max_length=1_000)]
 class Authenticate(_Client, frozen=True, kw_only=True, tag="authenticate"):
     """The first message of a client that did not sign in by subprotocol.
 
-    With `resume` nothing live comes before the answer to it; with `client_ids` and `site_ids` the connection
-    starts narrowed, so that the gap is filtered like what follows it.
+    With `resume` nothing live is sent before the answer to it; with `client_ids` and `site_ids` the subscription is
+    narrow from the start, so that missed messages are filtered like those that follow.
     """
 
     token: str
@@ -59,13 +63,13 @@ class GetStats(_Client, frozen=True, kw_only=True, tag="get_stats"):
 
 
 class SubscribeClient(_Client, frozen=True, kw_only=True, tag="subscribe_client"):
-    """Narrow the subscription to this client (and others named before)."""
+    """Narrow the subscription to this client (and those named before)."""
 
     client_id: int
 
 
 class SubscribeSite(_Client, frozen=True, kw_only=True, tag="subscribe_site"):
-    """Narrow the subscription to this site (and others named before)."""
+    """Narrow the subscription to this site (and those named before)."""
 
     site_id: int
 
@@ -73,20 +77,20 @@ class SubscribeSite(_Client, frozen=True, kw_only=True, tag="subscribe_site"):
 class Resume(_Client, frozen=True, kw_only=True, tag="resume"):
     """Go back to a position, as `resume` of `authenticate` does; answered with `resumed`."""
 
-    epoch: Annotated[str, Meta(max_length=128)]
-    seq: Annotated[int, Meta(ge=0)]
+    epoch: _Text
+    seq: _Seq
 
 
 class Refresh(_Client, frozen=True, kw_only=True, tag="refresh"):
-    """Another token of the same bearer, so that the connection outlives the first; answered with `refreshed`."""
+    """Another token of the same user, so that the connection outlives the first one; answered with `refreshed`."""
 
     token: str
 
 
 class Received(_Client, frozen=True, kw_only=True, tag="received"):
-    """The client has had every message of its subscription up to `seq`; not answered."""
+    """The client has received every message of its subscription up to `seq`; not answered."""
 
-    seq: Annotated[int, Meta(ge=0)]
+    seq: _Seq
 
 
 class Seen(_Client, frozen=True, kw_only=True, tag="seen"):
@@ -96,7 +100,7 @@ class Seen(_Client, frozen=True, kw_only=True, tag="seen"):
 
 
 class Unsubscribe(_Client, frozen=True, kw_only=True, tag="unsubscribe"):
-    """Back to everything that the token allows."""
+    """Widen the subscription to everything that the token allows."""
 
 
 ClientMessage = (

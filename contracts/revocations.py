@@ -1,9 +1,9 @@
-"""Records of `noc.revocations`: bearers and tokens that are not let in any more.
+"""Records of `noc.revocations`: users and tokens that are no longer let in.
 
-A compacted topic. Key: `{"tenant_id":1,"subject":"ops"}` for everything that was issued to a bearer before
-`not_before`, or `{"jti":"…"}` for one token, byte for byte as `key_bytes` writes it. A record without a value lifts
-what the key named. Not keyed by tenant: one token's key names none. So a writer takes Kafka's default partitioner
-for keys (murmur2); every reader reads all partitions.
+A compacted topic. Key: `{"tenant_id":1,"subject":"ops"}` for everything that was issued to a user before `not_before`,
+or `{"jti":"…"}` for one token, byte for byte as `key_bytes` writes it. A record without a value lifts the revocation of
+its key. It is not keyed by tenant, because a token's key names none: a writer uses Kafka's default partitioner for keys
+(murmur2), and every reader reads all partitions.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 SUBJECT_CHARACTERS_MAX = 256
-"""Of a subject or a token's id; longer ones sign in nowhere."""
+"""Of a subject or a token's id; longer ones are refused everywhere."""
 REASON_CHARACTERS_MAX = 300
 
 _Text = Annotated[str, Meta(min_length=1, max_length=SUBJECT_CHARACTERS_MAX)]
@@ -21,7 +21,7 @@ _Instant = Annotated[datetime, Meta(tz=True)]
 
 
 class RevokedSubject(msgspec.Struct, frozen=True):
-    """All of a bearer's tokens up to a moment."""
+    """All tokens of a user up to a moment."""
 
     tenant_id: int
     subject: _Text
@@ -37,12 +37,12 @@ RevocationKey = RevokedSubject | RevokedToken
 
 
 class Revocation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is said of a key."""
+    """The revocation of a key."""
 
     not_before: _Instant
     """Tokens of the subject that were issued earlier are refused. Of one token: when it was revoked."""
     reason: Annotated[str, Meta(max_length=REASON_CHARACTERS_MAX)] | UnsetType = UNSET
-    """For those who read the topic; the gateway neither shows nor logs it."""
+    """For people who read the topic; the gateway neither shows nor logs it."""
     revoked_by: Annotated[str, Meta(max_length=SUBJECT_CHARACTERS_MAX)] | UnsetType = UNSET
 
 
@@ -70,7 +70,7 @@ def decode_key(key: bytes) -> RevocationKey:
     """What a record key names.
 
     Raises:
-        msgspec.DecodeError: it is none of the two, or both.
+        msgspec.DecodeError: it names neither of the two, or both.
     """
     match _decode_any_key(key):
         case _AnyKey(tenant_id=int(tenant_id), subject=str(subject), jti=msgspec.UNSET):

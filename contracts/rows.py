@@ -1,8 +1,8 @@
 """The rows of the captured tables, as the change envelopes carry them. Never judges a value.
 
-One struct a canonical table (contracts/schema.py). Only `id` and `tenant_id` are required: a column that
-was dropped, or that a customer never had, is None; a column that was added is ignored. A value of the
-wrong type raises `msgspec.ValidationError`, which the worker turns into a dead letter.
+One struct a canonical table; contracts/schema.py derives the SQL of the tables from them. Only `id` and `tenant_id` are
+required: a column that was dropped, or that a customer never had, is None; a column that was added is ignored. A value
+of the wrong type raises `msgspec.ValidationError`, which the worker turns into a dead letter.
 """
 
 from datetime import datetime
@@ -11,10 +11,10 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
-"""Stands for the unchanged value of a long (TOASTed) text column of a table that does not log it.
+"""Replaces the unchanged value of a long (TOASTed) text column of a table that does not log it.
 
-With `REPLICA IDENTITY FULL`, which the source schema sets, Debezium fills in the old value and this is
-not seen. Compare with `==`, or use `known`.
+With `REPLICA IDENTITY FULL`, which the source schema sets, Debezium fills in the old value and this does not occur.
+Compare with `==`, or use `known`.
 """
 
 Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -22,15 +22,15 @@ Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 BigInt: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""PostgreSQL's bigint. JSON knows no bound; without one a made-up number would break what stores it later."""
+"""PostgreSQL's bigint. JSON has no bounds; without them a made-up number would break whatever stores it later."""
 
 TenantId: TypeAlias = Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
-"""Never 0: Debezium writes 0 for an integer that it does not know but that may not be null, as in the
-delete of a table which does not log its old rows."""
+"""Never 0: Debezium writes 0 for an unknown integer that may not be null, as in the delete of a table which does not log
+its old rows."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What every captured row has. Holds only scalars, so the garbage collector need not visit it."""
+    """What every captured row has. It holds only scalars, so that the garbage collector can skip it."""
 
     id: BigInt
     tenant_id: TenantId
@@ -52,13 +52,13 @@ class Tenant(Row, frozen=True, kw_only=True, gc=False):
 
 
 class Client(Row, frozen=True, kw_only=True, gc=False):
-    """Whom a tenant guards, cleans or repairs for."""
+    """A company for which a tenant guards, cleans or repairs."""
 
     name: str | None = None
 
 
 class Site(Row, frozen=True, kw_only=True, gc=False):
-    """A place of a client."""
+    """A location of a client that a tenant looks after."""
 
     client_id: BigInt | None = None
     name: str | None = None
@@ -88,7 +88,7 @@ class Assignment(Row, frozen=True, kw_only=True, gc=False):
 
 
 class Policy(Row, frozen=True, kw_only=True, gc=False):
-    """Thresholds of one detector: for the whole tenant, one of its clients, or one of its sites."""
+    """Thresholds of one detector, for the whole tenant, one of its clients or one of its sites."""
 
     client_id: BigInt | None = None
     site_id: BigInt | None = None
@@ -113,7 +113,7 @@ class Attendance(Row, frozen=True, kw_only=True, gc=False):
     site_id: BigInt | None = None
     person_id: BigInt | None = None
     verified_person_id: BigInt | None = None
-    """Whom the face check recognised."""
+    """The person whom the face check recognised."""
     device_id: BigInt | None = None
     event_type: str | None = None
     occurred_at: Timestamp | None = None
@@ -206,11 +206,11 @@ ROW_TYPES: Final[dict[str, type[AnyRow]]] = {
     "ticket": Ticket,
     "work_order": WorkOrder,
 }
-"""The struct of each canonical table."""
+"""The struct of each canonical table. Reference data comes first, in the order in which the tables refer to each other."""
 
 
 def known(text: str | None) -> str | None:
-    """The text, or None where the change did not carry it.
+    """The text, or None where the change does not carry it.
 
     >>> known(UNAVAILABLE), known("door open")
     (None, 'door open')

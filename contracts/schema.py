@@ -1,12 +1,15 @@
-"""The canonical source tables as typed data: what the embedded database is made of, what a customer's is mapped to.
+"""The canonical source tables as SQL sees them: what the embedded database is made of, what a customer's is mapped to.
 
-The one source for the SQL of connect/schema.py, the checks of a customer's database, the names that a
-mapping may use and the reference in docs/capture.md. contracts/rows.py has the same columns as structs;
-a test holds the two together.
+Derived from the structs of contracts/rows.py. The one source for the SQL of connect/schema.py, the checks of a
+customer's database, the names that a mapping may use and the reference in docs/capture.md.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from datetime import datetime
+from types import NoneType
+from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
+
+from contracts.rows import ROW_TYPES, Row
 
 SqlType: TypeAlias = Literal["bigint", "integer", "boolean", "double precision", "text", "timestamptz", "jsonb"]
 
@@ -20,7 +23,7 @@ class Column:
     required: bool = False
     """NOT NULL in the tables that we create; demanded of a customer's table."""
     default: str | None = None
-    """SQL expression for rows that do not say."""
+    """SQL expression for rows that do not set it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,74 +39,37 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
-_TYPES: Final[dict[str, SqlType]] = {
+_SQL_TYPES: Final[dict[type[Any], SqlType]] = {
+    int: "bigint",
+    float: "double precision",
+    bool: "boolean",
+    str: "text",
+    datetime: "timestamptz",
+}
+_OTHER_SQL_TYPES: Final[dict[str, SqlType]] = {
     "max_events_per_second": "integer",
-    "latitude": "double precision",
-    "longitude": "double precision",
-    "geofence_radius_m": "double precision",
-    "geofence": "jsonb",
-    "settings": "jsonb",
-    "shift_start": "timestamptz",
-    "shift_end": "timestamptz",
-    "last_seen": "timestamptz",
-    "battery_percent": "double precision",
-    "occurred_at": "timestamptz",
-    "recorded_at": "timestamptz",
-    "accuracy_m": "double precision",
-    "speed_mps": "double precision",
-    "is_mock": "boolean",
-    "planned_start": "timestamptz",
-    "due_at": "timestamptz",
-    "started_at": "timestamptz",
-    "completed_at": "timestamptz",
     "checkpoints_expected": "integer",
     "checkpoints_scanned": "integer",
-    "assigned_to": "bigint",
     "escalation_level": "integer",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
+    "geofence": "jsonb",
+    "settings": "jsonb",
 }
-"""A column means the same in every table that has it; identifiers are bigint, everything else is text."""
+"""Of columns whose type in Python does not determine the one in SQL."""
 
 
-def _table(name: str, columns: str) -> Table:
-    def column(name: str) -> Column:
-        if name in ("id", "tenant_id"):
-            return Column(name, "bigint", required=True)
-        default = "now()" if name in ("created_at", "updated_at") else None
-        return Column(name, _TYPES.get(name, "bigint" if name.endswith("_id") else "text"), default=default)
-
-    return Table(name, tuple(column(each) for each in ("id", "tenant_id", *columns.split())))
+def _column(name: str, hint: Any) -> Column:
+    """A column of a struct's field, whose type is optional but for `id` and `tenant_id`."""
+    (python_type,) = {*(get_args(hint) or (hint,))} - {NoneType}
+    return Column(
+        name,
+        _OTHER_SQL_TYPES.get(name, _SQL_TYPES[python_type]),
+        required=name in Row.__struct_fields__,
+        default="now()" if name in ("created_at", "updated_at") else None,
+    )
 
 
 TABLES: Final[dict[str, Table]] = {
-    table.name: table
-    for table in (
-        _table("tenant", "name timezone max_events_per_second"),
-        _table("client", "name"),
-        _table("site", "client_id name latitude longitude geofence_radius_m geofence timezone"),
-        _table("person", "name phone email"),
-        _table("assignment", "person_id site_id shift_start shift_end"),
-        _table("policy", "client_id site_id detector settings"),
-        _table("device", "site_id name status last_seen battery_percent"),
-        _table(
-            "attendance",
-            "site_id person_id verified_person_id device_id event_type occurred_at latitude longitude accuracy_m",
-        ),
-        _table(
-            "jobneed",
-            "site_id person_id job_type title status planned_start due_at started_at completed_at "
-            "checkpoints_expected checkpoints_scanned",
-        ),
-        _table(
-            "location",
-            "person_id site_id device_id latitude longitude accuracy_m speed_mps is_mock recorded_at",
-        ),
-        _table(
-            "ticket",
-            "site_id ticket_no status priority assigned_to description escalation_level created_at updated_at",
-        ),
-        _table("work_order", "site_id status vendor due_at created_at updated_at"),
-    )
+    table: Table(table, tuple(_column(*field) for field in get_type_hints(row_type).items()))
+    for table, row_type in ROW_TYPES.items()
 }
-"""Every canonical table by name, in the order of `contracts.topics.CAPTURED_TABLES`."""
+"""Every canonical table by name, in the order of `contracts.rows.ROW_TYPES`."""

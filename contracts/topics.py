@@ -1,29 +1,18 @@
 """The topics of the pipeline: their names, keys and retention classes.
 
-Every producer of a tenant-keyed topic uses these key bytes and this partitioner; then all that belongs
-to a tenant lies in one partition number of every topic.
+Every producer of a tenant-keyed topic uses these key bytes and this partitioner, so that everything of a tenant is in
+the partition with the same number of every topic.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-CAPTURED_TABLES = (
-    "tenant",
-    "client",
-    "site",
-    "person",
-    "assignment",
-    "policy",
-    "device",
-    "attendance",
-    "jobneed",
-    "location",
-    "ticket",
-    "work_order",
-)
+from contracts.rows import ROW_TYPES
+
+CAPTURED_TABLES = tuple(ROW_TYPES)
 """The canonical tables, reference data first: ties in commit order are broken in this order."""
 
-_SETTINGS = frozenset({"tenant", "policy"})
+_SETTINGS_TABLES = frozenset({"tenant", "policy"})
 
 
 class Retention(StrEnum):
@@ -33,13 +22,13 @@ class Retention(StrEnum):
     SHORT = "short"
     LONG = "long"
     SETTINGS = "settings"
-    """Rows that say how to treat a tenant: kept without a limit in time, since nothing else repeats an old one."""
+    """Rows that configure a tenant: kept without a limit in time, since nothing else repeats an old one."""
     COMPACT = "compact"
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic to provision; the partition count and replication factor are the cluster's settings."""
+    """A topic to create; the partition count and replication factor are the cluster's settings."""
 
     name: str
     retention: Retention
@@ -82,12 +71,12 @@ class TopicNames:
 
     @property
     def revocations(self) -> str:
-        """Bearers and tokens that are not let in any more."""
+        """Users and tokens that are no longer let in."""
         return f"{self.prefix}.revocations"
 
     @property
     def receipts(self) -> str:
-        """Who was written, has had and has looked at which message."""
+        """Which message was written to whom, received by whom and looked at by whom."""
         return f"{self.prefix}.receipts"
 
     @property
@@ -99,7 +88,7 @@ class TopicNames:
         """Every topic that the chain needs, captured tables first."""
         return [
             *(
-                TopicSpec(self.captured(table), Retention.SETTINGS if table in _SETTINGS else Retention.FEED)
+                TopicSpec(self.captured(table), Retention.SETTINGS if table in _SETTINGS_TABLES else Retention.FEED)
                 for table in CAPTURED_TABLES
             ),
             TopicSpec(self.anomalies, Retention.FEED),
@@ -149,7 +138,7 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_of(tenant_id: int, partitions: int) -> int:
-    """The partition of a tenant: what the Java client's default partitioner chooses for its key."""
+    """The partition of a tenant, as the Java client's default partitioner chooses it for the tenant's key."""
     return partition_of_key(tenant_key(tenant_id), partitions)
 
 

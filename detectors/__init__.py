@@ -1,6 +1,6 @@
-"""Pure scoring: (state, event, policy) -> (state, judgements). Knows nothing of Kafka, Faust, asyncio or the clock.
+"""The detectors: pure functions (state, event, policy) -> (state, findings) without Kafka, Faust, asyncio or a clock.
 
-One file a detector; `detectors.interface` says what one is, `detectors.registry` lists them. A detector reads
-one source event, its own memory of one entity and the policy that holds there, and returns what is wrong. It
-never writes, never reads a clock and never sees another tenant.
+One file each, in a folder by subject; `detectors.interface` defines what a detector is, `detectors.registry` finds
+them. A detector reads one event, its own state of one entity and the policy in effect there, and returns what is
+wrong. It never writes, never reads a clock and never sees another tenant.
 """

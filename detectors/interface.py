@@ -1,23 +1,23 @@
-"""What a detector is: a pure fold over one entity's events.
+"""What a detector is: a pure fold over the events of one entity.
 
-**Entity.** The detector names the tables that it reads and the entity whose memory it keeps: of an attendance row
-the person's, the device's, the row's own. The worker keeps one memory a tenant and entity and hands the detector
+**Entity.** A detector names the tables that it reads and the entity whose state it keeps: of an attendance row the
+person's, the device's or the row's own. The worker keeps one state for each tenant and entity and hands the detector
 its own part. Detectors of the same tables and entity share a record in the changelog, nothing else.
 
-**State.** An immutable msgspec struct that survives MessagePack and JSON, of bounded size; None before the first
-event. A detector returns the same object where nothing changed: then nothing is written.
+**State.** An immutable msgspec struct of bounded size that survives MessagePack and JSON; None before the first event.
+A detector returns the same object where nothing has changed: then nothing is written.
 
 **Time.** `Event.now_us` is the log's clock. A detector never reads another.
 
-**Taught.** Rows of a snapshot, and rows over the tenant's limit, are judged like others and the judgements thrown
-away: the state is right, nobody is alerted.
+**Learning only.** Rows of a snapshot, and rows over the tenant's limit, go through the detectors like all others and
+their findings are dropped: the state is right, and nobody is alerted.
 
-**Absence.** A detector with `due_ms` finds what did not happen: the worker calls `expire` once the log's clock
-has reached that time, without a row. Of detectors that share a memory at most one is such.
+**Absence.** An `AbsenceDetector` finds what did not happen: the worker calls `expire` once the log's clock has reached
+`due_ms`, without a row. Of the detectors that share a record at most one may do so.
 
-**Baselines.** What a detector learns over weeks is large and changes seldom, so it is kept apart from the memory that
-every row changes: a `BaselineDetector` is handed it when its time has come, `conclude` in the place of `expire`: the
-entity's own, and what it shares with the entities of its site and of its tenant.
+**Baselines.** What a detector learns over weeks is large and seldom changes, so it is kept apart from the state that
+every row changes. A `BaselineDetector` is given it when its time has come, in `conclude`, which replaces `expire`: what
+is known of the entity itself, and what it shares with the other entities of its site and of its tenant.
 """
 
 from collections.abc import Sequence
@@ -35,23 +35,24 @@ R = TypeVar("R", bound=AnyRow)
 
 
 class Entity(StrEnum):
-    """Whose memory a detector keeps."""
+    """Whose state a detector keeps."""
 
     NOTHING = "nothing"
-    """It needs none: it judges each event by itself."""
+    """It keeps none: each event is judged by itself."""
     PERSON = "person"
     DEVICE = "device"
     ROW = "row"
-    """The row itself, through its changes: a ticket, a task."""
+    """The row itself, through all its changes: a ticket, a task."""
     KIND = "kind"
-    """All jobs of one type and title of a tenant."""
+    """All jobs of a tenant with the same type and title."""
 
 
 class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """One row change and what is known around it."""
 
     row: R
-    """The row as it is now. Its values are plausible one by one: `detectors.row_quality.data_quality` has blanked what was not."""
+    """The row as it is now. Each value is plausible by itself: `detectors.row_quality.data_quality` has set those to
+    None that were not."""
     now_us: int
     """Commit time, microseconds since 1970."""
     op: Literal["c", "u", "r"] = "c"
@@ -62,10 +63,10 @@ class Event(msgspec.Struct, Generic[R], frozen=True, gc=False):
     shifts: Sequence[Shift] = ()
     """The shifts of the person that the row names; only for attendance and location."""
     missing: tuple[str, ...] = ()
-    """References that the row names and that did not come in time: "site", "person", "assignment"."""
+    """References that the row names and that did not arrive in time: "site", "person", "assignment"."""
     at_s: float | None = None
-    """When a check was made or a fix taken, Unix seconds, worked out once for all detectors. None where nobody has, or
-    where no calendar has the time; so always `event.at_s or ...`, with what the row itself says."""
+    """When a check was made or a fix was taken, Unix seconds, computed once for all detectors. None where nobody has
+    done so, or where no calendar has the time; so always write `event.at_s or ...` with the row's own column."""
 
 
 FindingDrafts: TypeAlias = Sequence[FindingDraft]
@@ -75,11 +76,14 @@ NOTHING: FindingDrafts = ()
 
 @runtime_checkable
 class Detector(Protocol):
-    """One detector; see the module's text. Stateless itself: one instance serves all tenants."""
+    """One detector; see the module's docstring. Stateless itself: one instance serves all tenants.
+
+    A subclass states `name` and `tables` as class attributes, and of the others those that differ from the defaults.
+    """
 
     @property
     def name(self) -> str:
-        """Its module's name, the name in policies and in dead letters."""
+        """Its module's name: what policies, settings and dead letters call it."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -87,18 +91,21 @@ class Detector(Protocol):
 
     @property
     def entity(self) -> Entity:
-        """Whose memory it keeps."""
+        """Whose state it keeps."""
+        return Entity.NOTHING
 
     @property
     def state_type(self) -> type[Any] | None:
-        """What it keeps; None for `Entity.NOTHING`."""
+        """The type of that state; None where it keeps none."""
+        return None
 
     @property
     def policy(self) -> Policy:
-        """Its defaults."""
+        """Its thresholds where nobody has set others."""
+        return Policy()
 
     def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, FindingDrafts]:
-        """The state after the event, and what is wrong."""
+        """The state after the event, and what is wrong with the event."""
 
 
 @runtime_checkable
@@ -106,7 +113,7 @@ class AbsenceDetector(Detector, Protocol):
     """A detector that also finds what did not happen."""
 
     def due_ms(self, state: Any, policy: Any) -> int | None:
-        """When there is something to say if nothing happens until then, Unix milliseconds; None: never."""
+        """When there is a finding if nothing happens until then, Unix milliseconds; None: never."""
 
     def expire(self, state: Any, at_ms: int, policy: Any) -> tuple[Any, FindingDrafts]:
         """The time has come: the state after it, and what is missing. `due_ms` of that state is None or later."""
@@ -117,49 +124,47 @@ class PlannedDetector(AbsenceDetector, Protocol):
     """An absence detector of persons whose times follow from their shifts, which may change while it waits."""
 
     def replan(self, state: Any, shifts: Sequence[Shift], policy: Any) -> Any:
-        """The state by the person's shifts as they are now; the same object where nothing moved."""
+        """The state by the person's shifts as they are now; the same object where nothing has moved."""
 
 
 class Learned(NamedTuple):
-    """What a `BaselineDetector` has learned; each part None before there is any."""
+    """What a `BaselineDetector` has learned; each part is None before there is any."""
 
     own: Any
-    """The entity's."""
+    """About the entity itself."""
     site: Any
-    """What the entities of the site share; None where the site is not known, and then not kept."""
+    """About all entities of the site; None where the site is not known, and then not kept."""
     tenant: Any
-    """What the entities of the tenant share."""
+    """About all entities of the tenant."""
 
 
-class Closing(msgspec.Struct, frozen=True, gc=False):
-    """The occasion on which a `BaselineDetector` concludes."""
+class SpanEnd(msgspec.Struct, frozen=True, gc=False):
+    """The end of the time span that a `BaselineDetector` judges."""
 
     entity_id: int
     at_ms: int
-    """The time that `due_ms` said, Unix milliseconds."""
+    """The time that `due_ms` returned, Unix milliseconds."""
     site: SiteFacts | None = None
     """The site of the row that set the timer."""
 
 
 @runtime_checkable
 class BaselineDetector(Detector, Protocol):
-    """A detector that learns what is usual, and judges when a span of time is over."""
+    """A detector that learns what is usual, and judges a span of time when it is over."""
 
     @property
     def own_type(self) -> type[Any]:
-        """What it learns of an entity."""
+        """The type of what it learns about one entity."""
 
     @property
     def shared_type(self) -> type[Any]:
-        """What it learns of a site's and of a tenant's entities together."""
+        """The type of what it learns about all entities of a site, and of a tenant."""
 
     def due_ms(self, state: Any, policy: Any) -> int | None:
         """When the span is over, Unix milliseconds; None: never."""
 
-    def conclude(
-        self, state: Any, learned: Learned, closing: Closing, policy: Any
-    ) -> tuple[Any, Learned, FindingDrafts]:
-        """The time has come: the state after it, what is learned then, and what is unusual.
+    def conclude(self, state: Any, learned: Learned, end: SpanEnd, policy: Any) -> tuple[Any, Learned, FindingDrafts]:
+        """The span is over: the state after it, what is known by now, and what is unusual.
 
         What did not change is the same object, else it is written. `due_ms` of the state is None or later.
         """

@@ -1,31 +1,36 @@
-"""Thresholds: one typed struct a detector, changed by data while the worker runs.
+"""Policies: the thresholds of each detector as one typed struct, changed by data while the worker runs.
 
-A policy row names a detector and some of its fields, for a tenant, one of its clients or one of its sites.
-`overridden` lays such rows over the defaults, the narrowest last; it is strict, so that a misspelt field or a
-text where a number belongs is reported to whoever wrote it and changes nothing.
+A row of the table `policy` names a detector and some fields of its policy, for a tenant, one of its clients or one of
+its sites. `overridden` applies such rows to the defaults, the most specific last. It is strict: a misspelt field, or a
+text where a number belongs, is an error and changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
 P = TypeVar("P", bound="Policy")
 
+NonNegative: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""Also of fraud scores: 0 says nothing of fraud, 1 is fraud."""
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every detector's policy has. Each field has its unit in its name, and a default."""
+    """What every detector's policy has. Each field has a default, and its unit in its name."""
 
     enabled: bool = True
     """False: the detector is not run."""
 
 
 class PolicyError(ValueError):
-    """A policy's settings do not fit its detector; reads as a sentence."""
+    """The settings do not fit the detector's policy; the message is a sentence."""
 
 
 def overridden(policy: P, layers: Iterable[Mapping[str, Any]]) -> P:
-    """The policy with the fields that the layers name, later ones over earlier ones.
+    """The policy with the fields that the layers name; a later layer overrides an earlier one.
 
     Raises:
         PolicyError: a field that the policy does not have, or a value of the wrong type or out of its range.

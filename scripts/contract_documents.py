@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from contracts import messages, requests
+from contracts import feed_messages, messages, requests
 from contracts.messages import ADVICE, BEARER_PREFIX, SUBPROTOCOL, Reconnect, ServerMessage
 from contracts.requests import ClientMessage
 
@@ -29,13 +29,15 @@ SCHEMAS = DOCS / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Json = dict[str, Any]
 
+_MODULES = (requests, messages, feed_messages)
+
 CLIENT: tuple[type, ...] = get_args(ClientMessage)
 SERVER: tuple[type, ...] = get_args(ServerMessage)
 _DASHBOARD, _STREAM = "dashboard", "anomaly-stream"
 ONLY_ON: dict[type, str] = {
-    messages.DashboardAnomaly: _DASHBOARD,
-    messages.StreamAnomaly: _STREAM,
-    messages.EventProcessed: _STREAM,
+    feed_messages.DashboardAnomaly: _DASHBOARD,
+    feed_messages.StreamAnomaly: _STREAM,
+    feed_messages.EventProcessed: _STREAM,
 }
 """Server messages of one endpoint; the others are of both."""
 ENDPOINTS = {_DASHBOARD: ("/ws/noc/dashboard/", "/ws/noc/"), _STREAM: ("/ws/noc/anomaly-stream/",)}
@@ -263,7 +265,7 @@ def _components(template: str) -> dict[str, Json]:
             body["description"] = _paragraph(body["description"])
         if "properties" in body:
             _describe(body["properties"], kinds[name], texts)
-            if name not in {kind.__name__ for kind in (*CLIENT, requests.Position)}:
+            if name not in {kind.__name__ for kind in (*CLIENT, requests.ResumePosition)}:
                 _all_are_sent(body, kinds[name])
     return dict(sorted(found.items()))
 
@@ -289,14 +291,14 @@ def _all_are_sent(body: Json, kind: type) -> None:
 
 
 def _structs() -> dict[str, type]:
-    everything = [*vars(requests).values(), *vars(messages).values()]
+    everything = [value for module in _MODULES for value in vars(module).values()]
     return {each.__name__: each for each in everything if isinstance(each, type) and issubclass(each, msgspec.Struct)}
 
 
 def _attribute_texts() -> dict[tuple[str, str], str]:
     """(class, field as it is sent) to the text below the field."""
     found: dict[tuple[str, str], str] = {}
-    for module in (requests, messages):
+    for module in _MODULES:
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 for field, below in zip(node.body, node.body[1:], strict=False):

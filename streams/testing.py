@@ -164,7 +164,8 @@ class MemoryWorker:
         if op == "r":
             source["snapshot"] = "true"
         value = self._encode({"op": op, "before": before, "after": after, "source": source})
-        key = tenant_key((after or before or {})["tenant_id"])
+        row = after or before or {}
+        key = tenant_key(row.get("tenant_id") or row["id"])  # a tenant is its own
         return self.spec.decode(CAPTURED_TABLES.index(table), SourceRecord(lsn, commit_us // 1000, key, value))
 
     def process(self, entries: Sequence[Entry], *, tick_ms: int | None = None) -> MicroBatch:

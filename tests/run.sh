@@ -1,24 +1,54 @@
 #!/bin/sh
-# Every test, fast ones first; the first stage that fails ends the run. Called by `./run test` and by CI,
-# with the environment's programs on the PATH. `./run test unit` runs one stage: lint, unit, chain, browser or chaos.
+# Every test, fast ones first; the first stage that fails ends the run and is named. Called by `./run test` and by CI,
+# with the environment's programs on the PATH.
+#
+#   ./run test                    lint, unit, clients, chain, browser, chaos
+#   ./run test fast               lint and unit
+#   ./run test unit chain         some stages
+#   ./run test unit -k word       what begins with a dash, and all after it, goes to pytest
 set -eu
 cd "$(dirname -- "$0")/.."
-stages="${*:-lint unit chain browser chaos}"
 code='watchfloor contracts common detectors streams gateway connect deploy simulation evaluation clients/python'
+all='lint unit clients chain browser chaos'
 
-for stage in $stages; do
-    printf '\n== %s\n' "$stage" >&2
+stages=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        lint | unit | clients | chain | browser | chaos) stages="$stages $1" ;;
+        fast) stages="$stages lint unit" ;;
+        -*) break ;;
+        *) printf 'watchfloor: unknown stage %s: fast, or some of %s\n' "$1" "$all" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+tests() { pytest --durations=15 "$@"; }
+
+run_stage() {
+    stage=$1
+    shift
     case "$stage" in
-        lint)
-            ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo >/dev/null ||
-                { printf 'watchfloor: the lint stage failed\n' >&2; exit 1; } ;;
-        unit) pytest tests/unit tests/contract tests/fuzz $code ;;
-        chain) pytest tests/chain ;;
+        lint) ruff check . && ruff format --check --quiet . && mypy && lint-imports --no-logo >/dev/null ;;
+        unit)
+            # On every core; not for a few chosen tests, each process collects all of them first.
+            [ $# -gt 0 ] || set -- -n auto --dist loadfile
+            tests "$@" tests/unit tests/fuzz $code ;;
+        clients) python scripts/check_python_client.py ;; # the wheel alone, on every Python that is there
+        chain) tests "$@" tests/chain ;;
         browser)
-            if command -v chromium >/dev/null; then pytest tests/browser
+            if command -v chromium >/dev/null; then tests "$@" tests/browser
             else printf 'watchfloor: browser tests left out: no chromium (Debian: apt-get install chromium)\n' >&2
             fi ;;
-        chaos) python tests/chaos/full.py --short ;; # without --short it takes most of an hour
-        *) printf 'watchfloor: unknown stage %s: lint, unit, chain, browser or chaos\n' "$stage" >&2; exit 2 ;;
+        chaos)
+            if [ $# -gt 0 ]; then tests "$@" tests/chaos
+            else python tests/chaos/full.py --short # without --short it takes most of an hour
+            fi ;;
     esac
+}
+
+for stage in ${stages:-$all}; do
+    printf '\n== %s\n' "$stage" >&2
+    began=$(date +%s)
+    run_stage "$stage" "$@" || { printf 'watchfloor: the %s stage failed\n' "$stage" >&2; exit 1; }
+    printf '== %s passed in %d s\n' "$stage" $(($(date +%s) - began)) >&2
 done

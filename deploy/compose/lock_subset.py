@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-PROJECT = "watchfloor (pyproject.toml)"
+PROJECTS = {"watchfloor (pyproject.toml)", "watchfloor-client"}
+"""What is built from this repository, as the lock's notes call it."""
 _HEAD = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==")
 _VIA = re.compile(r"^ +#(?: via)? +(?P<parent>\S.*)$")
 
@@ -42,7 +43,7 @@ def subset(lock: str, roots: Iterable[str] = ()) -> str:
         KeyError: a root is not in the lock.
     """
     known = blocks(lock)
-    wanted = {PROJECT}
+    wanted = set(PROJECTS)
     if named := set(roots):
         wanted = {name for name in named if known[name]}
     size = -1

@@ -1,53 +1,55 @@
 """LATE_CHECK_IN: the first check-in of a shift comes after the shift's start and some grace."""
 
-from typing import Annotated
+from operator import itemgetter
 
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.checks import is_unchanged, shift_at
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
+from detectors.shared.times import iso_utc, unix_s
 
 _CHECKS_MAX = 4
 _HOUR_S = 3_600.0
+_time = itemgetter(1)
 
 
 class LateCheckInPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LATE_CHECK_IN."""
 
-    grace_s_max: Annotated[float, msgspec.Meta(ge=0)] = 900.0
-    """How long after its start a shift may be begun: a quarter of an hour, the usual step of time sheets."""
-    check_in_early_s_max: Annotated[float, msgspec.Meta(ge=0)] = 3_600.0
-    """A check so long before a shift belongs to it."""
-    fraud_score_max: Score = 0.1
-    """Being late is hardly ever fraud."""
+    grace_s_max: NonNegative = 900.0
+    """How long after the start of a shift its check-in may come: a quarter of an hour, the usual unit of time sheets."""
+    check_in_early_s_max: NonNegative = 3_600.0
+    """A check up to this long before a shift belongs to it."""
+    fraud_score_max: Share = 0.1
+    """Being late is rarely fraud."""
 
 
 class RecentChecks(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Site and time (Unix seconds) of a person's latest checks, by time."""
+    """Site and time (Unix seconds) of a person's latest checks, in order of time."""
 
     checks: tuple[tuple[int, float], ...] = ()
 
 
-class LateCheckIn:
-    """Late is a check-in at t with t - start > grace, where start is of the shift that it belongs to.
+class LateCheckIn(Detector):
+    """Late is a check-in at t with t - start > grace, where start is the start of the shift that it belongs to.
 
-    It is the first one if no check of the person at that site is known in [start - early, t]: a check-in after a
-    break is not late, nor is one whose check-out came before its late upload. The time is the row's own, so a phone
-    without network makes nobody late. A check-in without a shift at its site, or after its end, is not judged here.
+    Only the first one counts: no check of the person at that site is known in [start - early, t]. A check-in after a
+    break is not late, and neither is one that is uploaded after its check-out. The time is the row's own, so a phone
+    without a network makes nobody late. A check-in without a shift at its site, or after its end, is not judged here.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.shared.facts import Shift
     >>> at = datetime(2026, 3, 1, 8, 25, tzinfo=timezone.utc)
     >>> row = Attendance(id=1, tenant_id=1, person_id=17, site_id=4, event_type="CHECK_IN", occurred_at=at)
     >>> event = Event(row, 0, shifts=[Shift(6, 4, at.timestamp() - 1500, at.timestamp() + 7200)])
-    >>> state, (judgement,) = LateCheckIn().judge(None, event, LateCheckInPolicy())
-    >>> judgement.evidence["observed_s"], judgement.evidence["threshold_s"], judgement.evidence["expected_at"]
+    >>> state, (draft,) = LateCheckIn().judge(None, event, LateCheckInPolicy())
+    >>> draft.evidence["observed_s"], draft.evidence["threshold_s"], draft.evidence["expected_at"]
     (1500.0, 900.0, '2026-03-01T08:00:00Z')
     >>> LateCheckIn().judge(state, event, LateCheckInPolicy())[1]
     ()
@@ -64,10 +66,10 @@ class LateCheckIn:
     ) -> tuple[RecentChecks | None, FindingDrafts]:
         """The finding where a check-in is the first of its shift and too late."""
         row = event.row
-        site_id, at_s = row.site_id, event.at_s or occurred_s(row)
+        site_id, at_s = row.site_id, event.at_s or unix_s(row.occurred_at)
         if at_s is None or site_id is None or row.event_type not in CHECKS:
             return state, NOTHING
-        if event.before is not None and restated(event):
+        if event.before is not None and is_unchanged(event):
             return state, NOTHING
         checks = () if state is None else state.checks
         check = (site_id, at_s)
@@ -80,9 +82,9 @@ class LateCheckIn:
             if shift is not None and at_s - shift.start_s > policy.grace_s_max:
                 since_s = shift.start_s - policy.check_in_early_s_max
                 if not _was_there(checks, site_id, since_s, at_s):
-                    found = (_judgement(row, at_s - shift.start_s, shift.assignment_id, shift.start_s, policy),)
+                    found = (_draft(row, at_s - shift.start_s, shift.assignment_id, shift.start_s, policy),)
         if event.before is not None:
-            replaced = (event.before.site_id, occurred_s(event.before))
+            replaced = (event.before.site_id, unix_s(event.before.occurred_at))
             checks = tuple(known for known in checks if known != replaced)
         checks = (*checks, check)
         if not newest:
@@ -91,17 +93,13 @@ class LateCheckIn:
 
 
 def _was_there(checks: tuple[tuple[int, float], ...], site_id: int, since_s: float, until_s: float) -> bool:
-    for site, at_s in checks:  # noqa: SIM110 - `any` would make a generator for every check-in
+    for site, at_s in checks:  # noqa: SIM110 - `any` would create a generator for every check-in
         if site == site_id and since_s <= at_s <= until_s:
             return True
     return False
 
 
-def _time(check: tuple[int, float]) -> float:
-    return check[1]
-
-
-def _judgement(
+def _draft(
     row: Attendance, late_s: float, assignment_id: int, start_s: float, policy: LateCheckInPolicy
 ) -> FindingDraft:
     return FindingDraft(
@@ -119,3 +117,6 @@ def _judgement(
         },
         fraud_score=saturating_score(policy.fraud_score_max, late_s - policy.grace_s_max, _HOUR_S),
     )
+
+
+DETECTOR = LateCheckIn()

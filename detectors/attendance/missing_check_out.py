@@ -1,45 +1,42 @@
 """MISSING_CHECK_OUT: somebody checked in and has not checked out long after the shift ended."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.checks import iso_utc, occurred_s, restated, shift_at
-from detectors.attendance.helpers.fraud_score import Score
+from detectors.attendance.helpers.checks import is_unchanged, shift_at
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, Entity, Event, FindingDrafts, PlannedDetector
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_OUT, CHECKS, Shift
+from detectors.shared.times import iso_utc, unix_s
 
 _OPEN_MAX = 3
 _HOUR_MS = 3_600_000
-
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class MissingCheckOutPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of MISSING_CHECK_OUT."""
 
-    grace_s_max: _Seconds = 7_200.0
-    """How long after the end of the shift a check-out may come: time to finish, and for a phone to find a network."""
-    presence_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 14.0
-    """After a check-in without a known shift: the longest day that EU directive 2003/88/EC leaves, and an hour."""
-    check_in_early_s_max: _Seconds = 3_600.0
-    """A check-in so long before a shift belongs to it."""
-    next_shift_s_max: _Seconds = 3_600.0
-    """A shift at the same site that begins so soon after the last one is part of it: a double shift."""
-    upload_s_max: _Seconds = 10.0
-    """A check-in that comes late, by a phone that had no network, waits at least so long for the check-out behind it."""
-    age_hours_max: Annotated[float, msgspec.Meta(gt=0)] = 24.0
-    """A time that had passed so long ago when it is first noticed is no news: an old row of a snapshot."""
-    fraud_score: Score = 0.2
-    """Mostly forgotten; sometimes the one who left early."""
+    grace_s_max: NonNegative = 7_200.0
+    """How long after the end of the shift the check-out may come: time to finish, and for the phone to find a network."""
+    presence_hours_max: Positive = 14.0
+    """After a check-in without a known shift: the longest day that EU directive 2003/88/EC allows, and an hour."""
+    check_in_early_s_max: NonNegative = 3_600.0
+    """A check-in up to this long before a shift belongs to it."""
+    next_shift_s_max: NonNegative = 3_600.0
+    """A shift at the same site that begins within this time after the last one continues it: a double shift."""
+    upload_s_max: NonNegative = 10.0
+    """After a check-in that is uploaded late, by a phone that had no network, the check-out may follow for so long."""
+    age_hours_max: Positive = 24.0
+    """A check-out that was missing for this long already when its check-in arrives is not reported: it is an old row."""
+    fraud_score: Share = 0.2
+    """Mostly the check-out was forgotten; sometimes the person left early."""
 
 
-class Presence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class OpenCheckIn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A check-in whose check-out is awaited; times are Unix milliseconds."""
 
     row_id: int
@@ -51,22 +48,23 @@ class Presence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """When the row was committed; 0 for a row of a snapshot."""
 
 
-class Presences(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a person is checked in, and the last check-out."""
+class OpenCheckIns(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Where a person is checked in, and when the last check-out was."""
 
-    open: tuple[Presence, ...] = ()
+    open: tuple[OpenCheckIn, ...] = ()
     out_ms: int = -1
-    told_id: int | None = None
-    """Row of the last finding: it may come again."""
+    reported_id: int | None = None
+    """The row of the last finding, which may arrive again."""
 
 
-class MissingCheckOut:
+class MissingCheckOut(PlannedDetector):
     """Due at end of the shift + grace, without a known shift at check-in + presence_hours_max.
 
-    The end is that of the shift which the check-in belongs to and of those at the same site that follow it without a
-    pause, as they are now: a shift that is extended while it runs, or taken away, moves it. A check-out anywhere ends the check-ins before it: the person has left. Who goes on to another site without a
-    check-out owes it to the first one until then. Of two check-ins at one site the later one counts. A check-in that is
-    older than the last check-out is not waited for: its row came late. Times are the rows' own.
+    The end is that of the shift which the check-in belongs to, or of the last of those that follow it at the same site
+    without a pause, as they are now: a shift that is extended while it runs, or deleted, moves it. A check-out anywhere
+    ends the check-ins before it: the person has left. Somebody who goes on to another site without a check-out still
+    has to check out of the first one. Of two check-ins at one site the later one counts. A check-in that is older than
+    the last check-out is ignored: its row came late. Times are the rows' own.
 
     >>> from datetime import datetime, timezone
     >>> detector, policy, at = MissingCheckOut(), MissingCheckOutPolicy(), datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
@@ -75,47 +73,47 @@ class MissingCheckOut:
     >>> due_ms = detector.due_ms(state, policy)
     >>> (due_ms / 1000 - at.timestamp()) / 3600
     10.0
-    >>> state, (judgement,) = detector.expire(state, due_ms, policy)
-    >>> judgement.evidence["expected_by"], judgement.evidence["observed_hours"], detector.due_ms(state, policy)
+    >>> state, (draft,) = detector.expire(state, due_ms, policy)
+    >>> draft.evidence["expected_by"], draft.evidence["observed_hours"], detector.due_ms(state, policy)
     ('2026-03-01T16:00:00Z', 10.0, None)
     """
 
     name = "missing_check_out"
     tables = ("attendance",)
     entity = Entity.PERSON
-    state_type = Presences
+    state_type = OpenCheckIns
     policy = MissingCheckOutPolicy()
 
     def judge(
-        self, state: Presences | None, event: Event[Attendance], policy: MissingCheckOutPolicy
-    ) -> tuple[Presences | None, FindingDrafts]:
-        """Only learns who is where: the missing check-out is an absence."""
+        self, state: OpenCheckIns | None, event: Event[Attendance], policy: MissingCheckOutPolicy
+    ) -> tuple[OpenCheckIns | None, FindingDrafts]:
+        """No finding, but who is where: the missing check-out is an absence."""
         row = event.row
-        at_s = event.at_s or occurred_s(row)
+        at_s = event.at_s or unix_s(row.occurred_at)
         if at_s is None or row.event_type not in CHECKS:
             return state, NOTHING
-        if event.before is not None and restated(event):
+        if event.before is not None and is_unchanged(event):
             return state, NOTHING
-        before = Presences() if state is None else state
+        before = OpenCheckIns() if state is None else state
         held, at_ms, now_ms = before.open, round(at_s * 1000), event.now_us // 1000
         if held and row.event_type == CHECK_OUT and held[-1].in_ms <= at_ms:
-            held = ()  # nearly always: it ends them all, for they are in the order of their times
+            held = ()  # nearly always: it ends them all, for they are in order of time
         elif held:
             stale_ms = now_ms - round(policy.age_hours_max * _HOUR_MS)
             held = tuple(each for each in held if each.row_id != row.id and _due_ms(each, policy) > stale_ms)
-        out_ms, told_id = before.out_ms, before.told_id
+        out_ms, reported_id = before.out_ms, before.reported_id
         if row.event_type == CHECK_OUT:
             held = tuple(each for each in held if each.in_ms > at_ms) if held else ()
             out_ms = max(out_ms, at_ms)
-        elif at_ms > out_ms and row.id != told_id:
+        elif at_ms > out_ms and row.id != reported_id:
             end_ms = _end_ms(event.shifts, row.site_id, at_s, policy)
-            opened = Presence(row.id, row.site_id, at_ms, end_ms, 0 if event.op == "r" else now_ms)
+            opened = OpenCheckIn(row.id, row.site_id, at_ms, end_ms, 0 if event.op == "r" else now_ms)
             held = _opened(held, opened)
         if state is not None and held == state.open and out_ms == state.out_ms:
             return state, NOTHING
-        return Presences(held, out_ms, told_id), NOTHING
+        return OpenCheckIns(held, out_ms, reported_id), NOTHING
 
-    def replan(self, state: Presences, shifts: Sequence[Shift], policy: MissingCheckOutPolicy) -> Presences:
+    def replan(self, state: OpenCheckIns, shifts: Sequence[Shift], policy: MissingCheckOutPolicy) -> OpenCheckIns:
         """A shift that is extended while it runs moves the end of the check-in that belongs to it."""
         held = tuple(
             each
@@ -123,23 +121,23 @@ class MissingCheckOut:
             else msgspec.structs.replace(each, end_ms=end_ms)
             for each in state.open
         )
-        return state if held == state.open else Presences(held, state.out_ms, state.told_id)
+        return state if held == state.open else OpenCheckIns(held, state.out_ms, state.reported_id)
 
-    def due_ms(self, state: Presences, policy: MissingCheckOutPolicy) -> int | None:
+    def due_ms(self, state: OpenCheckIns, policy: MissingCheckOutPolicy) -> int | None:
         """When the first of the check-outs is missing."""
         return min([_due_ms(each, policy) for each in state.open]) if state.open else None
 
     def expire(
-        self, state: Presences, at_ms: int, policy: MissingCheckOutPolicy
-    ) -> tuple[Presences | None, FindingDrafts]:
-        """Those that are missing by now."""
+        self, state: OpenCheckIns, at_ms: int, policy: MissingCheckOutPolicy
+    ) -> tuple[OpenCheckIns | None, FindingDrafts]:
+        """One finding for each check-out that is missing by now."""
         due = [each for each in state.open if _due_ms(each, policy) <= at_ms]
         left = tuple(each for each in state.open if _due_ms(each, policy) > at_ms)
-        told_id = due[-1].row_id if due else state.told_id
-        return Presences(left, state.out_ms, told_id), tuple(_judgement(each, at_ms, policy) for each in due)
+        reported_id = due[-1].row_id if due else state.reported_id
+        return OpenCheckIns(left, state.out_ms, reported_id), tuple(_draft(each, at_ms, policy) for each in due)
 
 
-def _due_ms(presence: Presence, policy: MissingCheckOutPolicy) -> int:
+def _due_ms(presence: OpenCheckIn, policy: MissingCheckOutPolicy) -> int:
     if presence.end_ms is None:
         due_ms = presence.in_ms + round(policy.presence_hours_max * _HOUR_MS)
     else:
@@ -148,12 +146,12 @@ def _due_ms(presence: Presence, policy: MissingCheckOutPolicy) -> int:
 
 
 def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: MissingCheckOutPolicy) -> int | None:
-    """End of the shift of a check-in, and of those at the site that follow it without a pause."""
+    """When the shift of a check-in ends, or the last of those at the site that follow it without a pause."""
     shift = shift_at(shifts, site_id, at_s, policy.check_in_early_s_max)
     if shift is None:
         return None
     end_s = shift.end_s
-    for _ in shifts:  # a chain is not longer than the shifts there are
+    for _ in shifts:  # a chain has at most as many links as there are shifts
         last_start_s, was_s = end_s + policy.next_shift_s_max, end_s
         for each in shifts:
             if each.end_s > end_s and shift.start_s <= each.start_s <= last_start_s and each.site_id == site_id:
@@ -163,8 +161,8 @@ def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: M
     return round(end_s * 1000)
 
 
-def _opened(held: tuple[Presence, ...], opened: Presence) -> tuple[Presence, ...]:
-    """With one more, by time; of two at one site the later one counts."""
+def _opened(held: tuple[OpenCheckIn, ...], opened: OpenCheckIn) -> tuple[OpenCheckIn, ...]:
+    """With one more, in order of time; of two at one site the later one counts."""
     if not held:
         return (opened,)
     here = [each for each in held if each.site_id == opened.site_id]
@@ -174,7 +172,7 @@ def _opened(held: tuple[Presence, ...], opened: Presence) -> tuple[Presence, ...
     return tuple(sorted((*left, opened), key=lambda each: each.in_ms)[-_OPEN_MAX:])
 
 
-def _judgement(presence: Presence, at_ms: int, policy: MissingCheckOutPolicy) -> FindingDraft:
+def _draft(presence: OpenCheckIn, at_ms: int, policy: MissingCheckOutPolicy) -> FindingDraft:
     hours = (at_ms - presence.in_ms) / _HOUR_MS
     until = "" if presence.end_ms is None else f", and the shift ended at {iso_utc(presence.end_ms / 1000)}"
     return FindingDraft(
@@ -193,3 +191,6 @@ def _judgement(presence: Presence, at_ms: int, policy: MissingCheckOutPolicy) ->
         },
         fraud_score=policy.fraud_score,
     )
+
+
+DETECTOR = MissingCheckOut()

@@ -2,60 +2,56 @@
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
-from functools import lru_cache
-from typing import Annotated
-from zoneinfo import ZoneInfo
+from operator import attrgetter
 
 import msgspec
 
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.checks import occurred_s, restated
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
-from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.attendance.helpers.checks import is_unchanged
+from detectors.attendance.helpers.fraud_score import saturating_score
+from detectors.finding_draft import FindingDraft
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
+from detectors.shared.times import unix_s, zone
 
 _DAYS_MAX = 9
-"""A week, a day of the week before and one of the week after: rows come late."""
-_LOOSE_MAX = 4
+"""A week, the day before it and the day after it: rows arrive late."""
+_UNPAIRED_MAX = 4
 _WEEK_DAYS = 7
 _HOUR_S = 3_600
-_ZONES_MAX = 512
-
-_Hours = Annotated[float, msgspec.Meta(gt=0)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_time = attrgetter("at_s")
 
 
 class OvertimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of OVERTIME_VIOLATION."""
 
-    day_hours_max: _Hours = 13.0
-    """Of work in a day: what the 11 hours of rest in EU directive 2003/88/EC, article 3, leave of it."""
-    week_hours_max: _Hours = 60.0
-    """Of work from Monday to Sunday: the most in any single week under EU directive 2002/15/EC, article 4; the 48
-    hours of 2003/88/EC are an average over months."""
-    presence_hours_max: _Hours = 20.0
-    """A check-out longer after its check-in belongs to another one, which was forgotten: nothing is counted."""
-    rounding_s: _Seconds = 1_800.0
-    """Time before a shift's start and after its end up to this is not counted, as on most time sheets."""
-    pause_s_max: _Seconds = 10_800.0
-    """Work that goes on after a pause up to this belongs to the day on which it began: a break in a night shift."""
-    fraud_score_max: Score = 0.3
-    """Hours may be padded."""
+    day_hours_max: Positive = 13.0
+    """Work in a day: what the 11 hours of rest in EU directive 2003/88/EC, article 3, leave of 24 hours."""
+    week_hours_max: Positive = 60.0
+    """Work from Monday to Sunday: the most in any single week under EU directive 2002/15/EC, article 4; the 48 hours of
+    2003/88/EC are an average over months."""
+    presence_hours_max: Positive = 20.0
+    """A check-out that comes later after a check-in does not belong to it: nothing is counted."""
+    rounding_s: NonNegative = 1_800.0
+    """Up to this much time before a shift's start and after its end is not counted, as on most time sheets."""
+    pause_s_max: NonNegative = 10_800.0
+    """Work that continues after a pause of up to this belongs to the day on which it began: a break in a night shift."""
+    fraud_score_max: Share = 0.3
+    """The hours may be inflated."""
 
 
-class Loose(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A check whose counterpart is not there (yet)."""
+class UnpairedCheck(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A check-in without its check-out so far, or a check-out without its check-in."""
 
     row_id: int
     at_s: float
-    arrives: bool
+    is_check_in: bool
 
 
-class Day(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Work that began on a day."""
+class WorkDay(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Work that began on one day."""
 
     ordinal: int
     """As `date.toordinal`, in the site's time zone."""
@@ -63,31 +59,31 @@ class Day(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reported: bool = False
 
 
-class Work(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A person's hours of late."""
+class WorkHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A person's recent working hours."""
 
-    loose: tuple[Loose, ...] = ()
-    days: tuple[Day, ...] = ()
-    told_week: int = 0
+    unpaired: tuple[UnpairedCheck, ...] = ()
+    days: tuple[WorkDay, ...] = ()
+    reported_week: int = 0
     row_ids: tuple[int, int] = (0, 0)
-    """Check-in and check-out of the last stretch counted: a row may come again."""
+    """Check-in and check-out of the last stretch that was counted, whose rows may arrive again."""
     began_s: float = 0.0
     ended_s: float = 0.0
-    """Of the last stretch counted, with `day` its day."""
+    """Of the last stretch that was counted; `day` is its day."""
     day: int = 0
 
 
-class Overtime:
+class Overtime(Detector):
     """Sum of the stretches from a check-in to the next check-out that began on one day, or in one week from Monday.
 
-    Told with the row that completes the stretch which takes the sum over day_hours_max or week_hours_max; once a day
-    and week. Days and weeks are those of the site's time zone; a stretch counts to the day on which it began, so a night
-    shift is one day's work, and so does one that follows within pause_s_max. Hours are elapsed time; in the night in
-    which the clocks go back the day may be an hour longer. Time before the start of a known shift and after its end, up
-    to rounding_s, is not counted.
+    Reported with the row that completes the stretch which takes the sum over day_hours_max or week_hours_max; once a day
+    and once a week. Days and weeks are those of the site's time zone. A stretch belongs to the day on which it began,
+    so a night shift is one day's work; so does a stretch that follows within pause_s_max. Hours are elapsed time: in the
+    night in which the clocks go back the day may be an hour longer. Time before the start of a known shift and after its
+    end, up to rounding_s, is not counted.
 
-    A check-in that is followed by another one counts nothing: its check-out was forgotten. A row that comes late finds
-    its counterpart among the last unmatched ones. A correction of a stretch that was counted already changes nothing.
+    A check-in that is followed by another one counts for nothing: its check-out was forgotten. A row that arrives late
+    finds its counterpart among the last unpaired ones. A correction of a stretch that was counted changes nothing.
 
     >>> from datetime import datetime, timezone
     >>> def check(number, kind, day, hour):
@@ -95,89 +91,78 @@ class Overtime:
     ...     return Event(Attendance(id=number, tenant_id=1, person_id=17, site_id=4, event_type=kind, occurred_at=at), 0)
     >>> detector, policy = Overtime(), OvertimePolicy()
     >>> state, _ = detector.judge(None, check(1, "CHECK_IN", 2, 6), policy)
-    >>> _, (judgement,) = detector.judge(state, check(2, "CHECK_OUT", 2, 21), policy)
-    >>> judgement.evidence["period"], judgement.evidence["observed_hours"], judgement.evidence["threshold_hours"]
+    >>> _, (draft,) = detector.judge(state, check(2, "CHECK_OUT", 2, 21), policy)
+    >>> draft.evidence["period"], draft.evidence["observed_hours"], draft.evidence["threshold_hours"]
     ('day', 15.0, 13.0)
     """
 
     name = "overtime"
     tables = ("attendance",)
     entity = Entity.PERSON
-    state_type = Work
+    state_type = WorkHistory
     policy = OvertimePolicy()
 
     def judge(
-        self, state: Work | None, event: Event[Attendance], policy: OvertimePolicy
-    ) -> tuple[Work | None, FindingDrafts]:
+        self, state: WorkHistory | None, event: Event[Attendance], policy: OvertimePolicy
+    ) -> tuple[WorkHistory | None, FindingDrafts]:
         """The findings where the hours of a day or a week go over their limit."""
         row = event.row
-        at_s = event.at_s or occurred_s(row)
-        if at_s is None or row.event_type not in CHECKS or (event.before and restated(event)):
+        at_s = event.at_s or unix_s(row.occurred_at)
+        if at_s is None or row.event_type not in CHECKS or (event.before and is_unchanged(event)):
             return state, NOTHING
-        work = Work() if state is None else state
-        check = Loose(row.id, at_s, row.event_type == CHECK_IN)
-        if row.id in work.row_ids or check in work.loose:
+        work = WorkHistory() if state is None else state
+        check = UnpairedCheck(row.id, at_s, row.event_type == CHECK_IN)
+        if row.id in work.row_ids or check in work.unpaired:
             return state, NOTHING
-        if not work.loose and check.arrives:
-            return _with_loose(work, (check,)), NOTHING
+        if not work.unpaired and check.is_check_in:
+            return _with_unpaired(work, (check,)), NOTHING
         oldest_s = at_s - policy.presence_hours_max * _HOUR_S
-        if len(work.loose) == 1 and not check.arrives:  # nearly always: the check-out of the one open check-in
-            (only,) = work.loose
-            here = only.arrives and oldest_s <= only.at_s < at_s and only.row_id != row.id
-            if here and not _counted(work, only.at_s, at_s):
-                return _count(work, (), only, check, event, policy)
-        loose = tuple(each for each in work.loose if each.row_id != row.id and each.at_s >= oldest_s)
-        other = _counterpart(check, loose, oldest_s, policy)
-        if other is None or _counted(work, min(check.at_s, other.at_s), max(check.at_s, other.at_s)):
-            loose = tuple(sorted((*loose, check), key=_time))[-_LOOSE_MAX:]
-            return _with_loose(work, loose), NOTHING
-        loose = tuple(each for each in loose if each is not other)
-        began, ended = (check, other) if check.arrives else (other, check)
-        return _count(work, loose, began, ended, event, policy)
+        if len(work.unpaired) == 1 and not check.is_check_in:  # nearly always: the check-out of the one open check-in
+            (only,) = work.unpaired
+            here = only.is_check_in and oldest_s <= only.at_s < at_s and only.row_id != row.id
+            if here and not _overlaps_counted(work, only.at_s, at_s):
+                return _with_stretch(work, (), only, check, event, policy)
+        unpaired = tuple(each for each in work.unpaired if each.row_id != row.id and each.at_s >= oldest_s)
+        other = _counterpart(check, unpaired, oldest_s, policy)
+        if other is None or _overlaps_counted(work, min(check.at_s, other.at_s), max(check.at_s, other.at_s)):
+            unpaired = tuple(sorted((*unpaired, check), key=_time))[-_UNPAIRED_MAX:]
+            return _with_unpaired(work, unpaired), NOTHING
+        unpaired = tuple(each for each in unpaired if each is not other)
+        began, ended = (check, other) if check.is_check_in else (other, check)
+        return _with_stretch(work, unpaired, began, ended, event, policy)
 
 
-def _with_loose(work: Work, loose: tuple[Loose, ...]) -> Work:
-    return Work(loose, work.days, work.told_week, work.row_ids, work.began_s, work.ended_s, work.day)
+def _with_unpaired(work: WorkHistory, unpaired: tuple[UnpairedCheck, ...]) -> WorkHistory:
+    return WorkHistory(unpaired, work.days, work.reported_week, work.row_ids, work.began_s, work.ended_s, work.day)
 
 
-def _time(check: Loose) -> float:
-    return check.at_s
-
-
-def _counterpart(check: Loose, loose: Sequence[Loose], oldest_s: float, policy: OvertimePolicy) -> Loose | None:
+def _counterpart(
+    check: UnpairedCheck, unpaired: Sequence[UnpairedCheck], oldest_s: float, policy: OvertimePolicy
+) -> UnpairedCheck | None:
     """The check-in before a check-out, or the check-out after a check-in, with no other check between."""
-    if check.arrives:
+    if check.is_check_in:
         latest_s = check.at_s + policy.presence_hours_max * _HOUR_S
-        after = next((each for each in loose if each.at_s > check.at_s), None)
-        return after if after is not None and not after.arrives and after.at_s <= latest_s else None
-    before = next((each for each in reversed(loose) if each.at_s < check.at_s), None)
-    return before if before is not None and before.arrives and before.at_s >= oldest_s else None
+        after = next((each for each in unpaired if each.at_s > check.at_s), None)
+        return after if after is not None and not after.is_check_in and after.at_s <= latest_s else None
+    before = next((each for each in reversed(unpaired) if each.at_s < check.at_s), None)
+    return before if before is not None and before.is_check_in and before.at_s >= oldest_s else None
 
 
-def _counted(work: Work, began_s: float, ended_s: float) -> bool:
-    """Whether this time is counted already, in part: a check-out was made twice."""
+def _overlaps_counted(work: WorkHistory, began_s: float, ended_s: float) -> bool:
+    """Whether some of this time was counted already: a check-out was made twice."""
     return began_s < work.ended_s and work.began_s < ended_s
 
 
-@lru_cache(_ZONES_MAX)
-def _zone(name: str) -> tzinfo:
-    """A time zone; UTC where there is none of this name."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):  # not known; a folder's name; no file name at all
-        return ZoneInfo("UTC")
-
-
-def _count(
-    work: Work,
-    loose: tuple[Loose, ...],
-    began: Loose,
-    ended: Loose,
+def _with_stretch(
+    work: WorkHistory,
+    unpaired: tuple[UnpairedCheck, ...],
+    began: UnpairedCheck,
+    ended: UnpairedCheck,
     event: Event[Attendance],
     policy: OvertimePolicy,
-) -> tuple[Work, FindingDrafts]:
-    """Add a stretch of work; `loose` is what is left without a counterpart then."""
-    zone = _zone("UTC" if event.site is None else event.site.timezone)
+) -> tuple[WorkHistory, FindingDrafts]:
+    """The history with one more stretch of work; `unpaired` are the checks that are still without a counterpart."""
+    local = zone("UTC" if event.site is None else event.site.timezone)
     began_s, ended_s = began.at_s, ended.at_s
     for shift in event.shifts:
         if began.at_s < shift.start_s <= began.at_s + policy.rounding_s:
@@ -186,8 +171,8 @@ def _count(
             ended_s = shift.end_s
     worked_s = max(0, round(ended_s - began_s))
     after_a_pause = work.ended_s > 0 and 0 <= began_s - work.ended_s <= policy.pause_s_max
-    ordinal = work.day if after_a_pause else datetime.fromtimestamp(began_s, zone).toordinal()
-    days, at = _added(work.days, ordinal, worked_s)
+    ordinal = work.day if after_a_pause else datetime.fromtimestamp(began_s, local).toordinal()
+    days, at = _with_work(work.days, ordinal, worked_s)
     day, week, week_s = days[at], (ordinal - 1) // _WEEK_DAYS, 0
     for each in days:
         if (each.ordinal - 1) // _WEEK_DAYS == week:
@@ -195,37 +180,37 @@ def _count(
     findings: FindingDrafts = NOTHING
     day_max_s, week_max_s = policy.day_hours_max * _HOUR_S, policy.week_hours_max * _HOUR_S
     if day.worked_s > day_max_s and not day.reported:
-        day_max_s += max(0.0, _utc_offset_s(began_s, zone) - _utc_offset_s(ended_s, zone))
+        day_max_s += max(0.0, _utc_offset_s(began_s, local) - _utc_offset_s(ended_s, local))
         if day.worked_s > day_max_s:
-            days = (*days[:at], Day(ordinal, day.worked_s, reported=True), *days[at + 1 :])
-            findings = (_judgement("day", day.worked_s, day_max_s, worked_s, began, policy),)
-    told_week = work.told_week
-    if week_s > week_max_s and week > told_week:
-        told_week = week
-        findings = (*findings, _judgement("week", week_s, week_max_s, worked_s, began, policy))
+            days = (*days[:at], WorkDay(ordinal, day.worked_s, reported=True), *days[at + 1 :])
+            findings = (_draft("day", day.worked_s, day_max_s, worked_s, began, policy),)
+    reported_week = work.reported_week
+    if week_s > week_max_s and week > reported_week:
+        reported_week = week
+        findings = (*findings, _draft("week", week_s, week_max_s, worked_s, began, policy))
     row_ids = (began.row_id, ended.row_id)
-    return Work(loose, days[-_DAYS_MAX:], told_week, row_ids, began.at_s, ended.at_s, ordinal), findings
+    return WorkHistory(unpaired, days[-_DAYS_MAX:], reported_week, row_ids, began.at_s, ended.at_s, ordinal), findings
 
 
-def _added(days: tuple[Day, ...], ordinal: int, worked_s: int) -> tuple[tuple[Day, ...], int]:
-    """The days with more work on one of them, and its place; days are in order, and it is mostly the last one."""
+def _with_work(days: tuple[WorkDay, ...], ordinal: int, worked_s: int) -> tuple[tuple[WorkDay, ...], int]:
+    """The days with more work on one of them, and its index; days are in order, and it is mostly the last one."""
     at = len(days)
     while at and days[at - 1].ordinal > ordinal:
         at -= 1
     if at and days[at - 1].ordinal == ordinal:
         at -= 1
         held = days[at]
-        return (*days[:at], Day(ordinal, held.worked_s + worked_s, held.reported), *days[at + 1 :]), at
-    return (*days[:at], Day(ordinal, worked_s), *days[at:]), at
+        return (*days[:at], WorkDay(ordinal, held.worked_s + worked_s, held.reported), *days[at + 1 :]), at
+    return (*days[:at], WorkDay(ordinal, worked_s), *days[at:]), at
 
 
-def _utc_offset_s(at_s: float, zone: tzinfo) -> float:
-    offset = datetime.fromtimestamp(at_s, zone).utcoffset()
+def _utc_offset_s(at_s: float, local: tzinfo) -> float:
+    offset = datetime.fromtimestamp(at_s, local).utcoffset()
     return 0.0 if offset is None else offset.total_seconds()
 
 
-def _judgement(
-    period: str, observed_s: float, limit_s: float, last_s: int, began: Loose, policy: OvertimePolicy
+def _draft(
+    period: str, observed_s: float, limit_s: float, last_s: int, began: UnpairedCheck, policy: OvertimePolicy
 ) -> FindingDraft:
     observed_hours, limit_hours = observed_s / _HOUR_S, limit_s / _HOUR_S
     evidence: Evidence = {
@@ -244,3 +229,6 @@ def _judgement(
         evidence=evidence,
         fraud_score=saturating_score(policy.fraud_score_max, observed_s - limit_s, limit_s / 4),
     )
+
+
+DETECTOR = Overtime()

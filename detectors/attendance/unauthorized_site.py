@@ -1,41 +1,36 @@
 """UNAUTHORIZED_SITE: a check-in at a site where the person has no shift around that time."""
 
-from typing import Annotated
-
-import msgspec
-
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.checks import occurred_s, restated
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
-from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.attendance.helpers.checks import is_unchanged
+from detectors.attendance.helpers.fraud_score import saturating_score
+from detectors.finding_draft import FindingDraft
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN
+from detectors.shared.times import unix_s
 
 _SITES_SHOWN_MAX = 10
 _HOUR_S = 3_600.0
-
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNAUTHORIZED_SITE."""
 
-    check_in_early_s_max: _Seconds = 3_600.0
+    check_in_early_s_max: NonNegative = 3_600.0
     """How long before a shift its site may be entered."""
-    check_in_late_s_max: _Seconds = 3_600.0
+    check_in_late_s_max: NonNegative = 3_600.0
     """How long after the end of a shift its site may still be entered (a forgotten bag, an extension)."""
-    fraud_score_max: Score = 0.5
-    """Often a swap that nobody entered; with other evidence it weighs."""
+    fraud_score_max: Share = 0.5
+    """Often two persons swapped shifts and nobody entered it; with other evidence it counts."""
 
 
-class UnauthorizedSite:
+class UnauthorizedSite(Detector):
     """A check-in at time t at site s is authorized by a shift at s with start - early <= t <= end + late.
 
-    t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its two ends.
-    Only check-ins are judged: the check-out of an unauthorized visit would say the same again. Where the person's
-    shifts did not come in time the finding says so: `reference_missing`.
+    t is the row's own time: a late upload is judged by the shifts of when it happened, a night shift by its start and
+    end. Only check-ins are judged: the check-out of an unauthorized visit would be reported a second time. Where the
+    person's shifts did not arrive in time the evidence says so: `reference_missing`.
 
     >>> from datetime import datetime, timezone
     >>> from detectors.shared.facts import Shift
@@ -52,8 +47,6 @@ class UnauthorizedSite:
 
     name = "unauthorized_site"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = UnauthorizedSitePolicy()
 
     def judge(
@@ -63,9 +56,9 @@ class UnauthorizedSite:
         row = event.row
         if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None:
             return state, NOTHING
-        if event.before is not None and restated(event):
+        if event.before is not None and is_unchanged(event):
             return state, NOTHING
-        at_s = event.at_s or occurred_s(row)
+        at_s = event.at_s or unix_s(row.occurred_at)
         if at_s is None:
             return state, NOTHING
         early_s, late_s = policy.check_in_early_s_max, policy.check_in_late_s_max
@@ -97,3 +90,6 @@ class UnauthorizedSite:
                 fraud_score=saturating_score(policy.fraud_score_max, float("inf") if off_s is None else off_s, _HOUR_S),
             ),
         )
+
+
+DETECTOR = UnauthorizedSite()

@@ -1,58 +1,50 @@
 """UNEXPECTED_LOCATION: a check-in was made away from the site that it names."""
 
-from typing import Annotated
-
-import msgspec
-
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.fraud_score import Score, saturating_score
+from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy, Share
 from detectors.shared.facts import CHECK_IN
 
 _KM_M = 1_000.0
-
-_Metres = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class UnexpectedLocationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_LOCATION."""
 
-    margin_m: _Metres = 100.0
-    """How far outside the site's area a check-in may be beyond its accuracy: the car park, the gate over the street."""
-    accuracy_factor: Annotated[float, msgspec.Meta(ge=0)] = 2.0
-    """Phones state the radius that holds 68 % of fixes; twice that holds more than 95 % of normal errors."""
-    accuracy_default_m: _Metres = 50.0
+    margin_m: NonNegative = 100.0
+    """How far outside the site's area a check-in may be beyond its accuracy: the car park, a gate across the street."""
+    accuracy_factor: NonNegative = 2.0
+    """Phones state the radius that contains 68 % of fixes; twice that contains more than 95 % of normal errors."""
+    accuracy_default_m: NonNegative = 50.0
     """Of a position that states no accuracy."""
-    accuracy_m_max: _Metres = 1_000.0
-    """A position less exact than this is no evidence and is not judged."""
-    fraud_score_max: Score = 0.8
-    """Checking in from home is the plainest fraud there is."""
+    accuracy_m_max: NonNegative = 1_000.0
+    """A position less accurate than this is no evidence and is not judged."""
+    fraud_score_max: Share = 0.8
+    """Checking in from home is a plain case of fraud."""
 
 
-class UnexpectedLocation:
+class UnexpectedLocation(Detector):
     """outside > accuracy_factor * accuracy + margin, with outside the metres from the position to the site's area.
 
-    The area is the site's polygon, or the circle around its position; 0 m within. Check-outs are not judged: people
-    remember on the way home. Not judged either: a row without a position, a site without an area. The accuracy is what
-    Android's `Location.getAccuracy` and iOS's `horizontalAccuracy` state: the radius of 68 % confidence.
+    The area is the site's polygon, or the circle around its position; within it the distance is 0 m. Check-outs are not
+    judged: people remember them on the way home. Neither is a row without a position, nor a site without an area. The
+    accuracy is what Android's `Location.getAccuracy` and iOS's `horizontalAccuracy` state: the radius of 68 % confidence.
 
     >>> from detectors.shared.facts import SiteFacts
     >>> from detectors.shared.geo import circle
     >>> yard = SiteFacts(site_id=4, area=circle(48.0, 11.0, 100.0, reach_m_max=1e5))
     >>> row = Attendance(id=1, tenant_id=1, site_id=4, person_id=17, event_type="CHECK_IN",
     ...                  latitude=48.01, longitude=11.0, accuracy_m=20.0)
-    >>> _, (judgement,) = UnexpectedLocation().judge(None, Event(row, 0, site=yard), UnexpectedLocationPolicy())
-    >>> judgement.evidence
+    >>> _, (draft,) = UnexpectedLocation().judge(None, Event(row, 0, site=yard), UnexpectedLocationPolicy())
+    >>> draft.evidence
     {'observed_m': 1012.0, 'expected_m': 0.0, 'threshold_m': 140.0, 'accuracy_m': 20.0, 'margin_m': 100.0}
     """
 
     name = "unexpected_location"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = UnexpectedLocationPolicy()
 
     def judge(
@@ -92,3 +84,6 @@ class UnexpectedLocation:
 
 def _where(row: Attendance) -> tuple[object, ...]:
     return (row.event_type, row.site_id, row.person_id, row.latitude, row.longitude, row.accuracy_m)
+
+
+DETECTOR = UnexpectedLocation()

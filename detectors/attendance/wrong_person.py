@@ -2,32 +2,29 @@
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance
-from detectors.attendance.helpers.fraud_score import Score
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, Detector, Event, FindingDrafts
+from detectors.policy import Policy, Share
 
 
 class WrongPersonPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of WRONG_PERSON."""
 
-    fraud_score: Score = 0.9
-    """Alone nearly certain: what remains is a mistake of the face check."""
+    fraud_score: Share = 0.9
+    """Nearly certain by itself: the only other explanation is a mistake of the face check."""
 
 
-class WrongPerson:
+class WrongPerson(Detector):
     """Compares `verified_person_id` with `person_id`. An event without a verification is not judged.
 
     >>> row = Attendance(id=1, tenant_id=1, person_id=17, verified_person_id=23, event_type="CHECK_IN")
-    >>> _, (judgement,) = WrongPerson().judge(None, Event(row, 0), WrongPersonPolicy())
-    >>> judgement.evidence
+    >>> _, (draft,) = WrongPerson().judge(None, Event(row, 0), WrongPersonPolicy())
+    >>> draft.evidence
     {'expected_person_id': 17, 'observed_person_id': 23}
     """
 
     name = "wrong_person"
     tables = ("attendance",)
-    entity = Entity.NOTHING
-    state_type = None
     policy = WrongPersonPolicy()
 
     def judge(self, state: None, event: Event[Attendance], policy: WrongPersonPolicy) -> tuple[None, FindingDrafts]:
@@ -50,3 +47,6 @@ class WrongPerson:
                 fraud_score=policy.fraud_score,
             ),
         )
+
+
+DETECTOR = WrongPerson()

@@ -1,14 +1,12 @@
 """DEVICE_OFFLINE: a device that says it is offline, or that was not seen for too long."""
 
-from typing import Annotated
-
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Device
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy, Positive
 
 OFFLINE = "OFFLINE"
 INTERVAL_WEIGHT = 0.125
@@ -18,12 +16,12 @@ INTERVAL_WEIGHT = 0.125
 class DeviceOfflinePolicy(Policy, frozen=True, kw_only=True):
     """How long a device may be silent: the longer of the two."""
 
-    silent_minutes_max: Annotated[float, msgspec.Meta(gt=0)] = 15.0
-    """Of silence, however often the device reports."""
-    silent_intervals_max: Annotated[float, msgspec.Meta(ge=0)] = 3.0
-    """Of the device's usual interval between two times that it is seen: one that reports once an hour is not
-    offline after 15 minutes. 0: only the minutes count."""
-    interval_minutes_max: Annotated[float, msgspec.Meta(ge=0)] = 120.0
+    silent_minutes_max: Positive = 15.0
+    """Minutes of silence, however often the device reports."""
+    silent_intervals_max: NonNegative = 3.0
+    """As a multiple of the device's usual interval between two times that it is seen: a device that reports once an hour
+    is not offline after 15 minutes. 0: only the minutes count."""
+    interval_minutes_max: NonNegative = 120.0
     """A longer interval was an outage and is not learned from."""
 
 
@@ -36,22 +34,23 @@ class WatchedDevice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offline: bool = False
     """Its status is OFFLINE."""
     reported: bool = False
-    """This outage was told."""
+    """This outage was reported."""
 
 
-class DeviceOffline:
-    """Status turns OFFLINE, or `last_seen + max(silent_minutes_max, silent_intervals_max * interval)` has passed.
+class DeviceOffline(AbsenceDetector):
+    """The status becomes OFFLINE, or `last_seen + max(silent_minutes_max, silent_intervals_max * interval)` has passed.
 
-    `interval` is the smoothed time between two times seen: i += (observed - i) / 8 (RFC 6298). An outage is reported
-    once, whichever sign of it comes first; it is over when the device is seen again, or its status turns from OFFLINE
-    to another, which counts as seen. A device that was never seen is judged by its status alone.
+    `interval` is the smoothed time between two times that the device is seen: i += (observed - i) / 8 (RFC 6298). An
+    outage is reported once, whichever sign of it comes first; it is over when the device is seen again, or when its
+    status changes from OFFLINE to another, which counts as seen. A device that was never seen is judged by its status
+    alone.
 
     >>> detector, policy = DeviceOffline(), DeviceOfflinePolicy()
     >>> state = WatchedDevice(last_seen_ms=0, interval_ms=600_000)
     >>> detector.due_ms(state, policy) == 30 * 60_000
     True
-    >>> state, (judgement,) = detector.expire(state, 1_800_000, policy)
-    >>> judgement.evidence["reason"], judgement.evidence["observed_minutes"], judgement.evidence["threshold"]
+    >>> state, (draft,) = detector.expire(state, 1_800_000, policy)
+    >>> draft.evidence["reason"], draft.evidence["observed_minutes"], draft.evidence["threshold"]
     ('silent', 30.0, 30.0)
     """
 
@@ -64,7 +63,7 @@ class DeviceOffline:
     def judge(
         self, state: WatchedDevice | None, event: Event[Device], policy: DeviceOfflinePolicy
     ) -> tuple[WatchedDevice | None, FindingDrafts]:
-        """The finding where the status turned OFFLINE; else learns when the device was seen."""
+        """The finding where the status has become OFFLINE; otherwise when the device was seen."""
         row, now_ms = event.row, event.now_us // 1000
         offline = row.status == OFFLINE
         seen_ms = None if row.last_seen is None else min(round(row.last_seen.timestamp() * 1000), now_ms)
@@ -83,17 +82,13 @@ class DeviceOffline:
             after = WatchedDevice(last_ms, interval_ms, offline, reported)
             return state if after == state else after, NOTHING
         return WatchedDevice(last_ms, interval_ms, offline=True, reported=True), (
-            _judgement(
-                "status",
-                "reports that it is offline",
-                None if last_ms is None else round((now_ms - last_ms) / 60_000, 3),
-                None,
-                interval_ms,
+            _draft(
+                "status", "reports that it is offline", None if last_ms is None else now_ms - last_ms, None, interval_ms
             ),
         )
 
     def due_ms(self, state: WatchedDevice, policy: DeviceOfflinePolicy) -> int | None:
-        """When the device will have been silent too long; None where that was told."""
+        """When the device will have been silent for too long; None where that was reported."""
         if state.reported or state.offline or state.last_seen_ms is None:
             return None
         return state.last_seen_ms + _silent_ms_max(state, policy)
@@ -103,29 +98,20 @@ class DeviceOffline:
     ) -> tuple[WatchedDevice | None, FindingDrafts]:
         """The device is silent."""
         last_ms = at_ms if state.last_seen_ms is None else state.last_seen_ms
-        silent_minutes = round((at_ms - last_ms) / 60_000, 3)
-        return msgspec.structs.replace(state, reported=True), (
-            _judgement(
-                "silent",
-                f"was last seen {silent_minutes:g} minutes ago",
-                silent_minutes,
-                round(_silent_ms_max(state, policy) / 60_000, 3),
-                state.interval_ms,
-            ),
-        )
+        what = f"was last seen {_minutes(at_ms - last_ms):g} minutes ago"
+        draft = _draft("silent", what, at_ms - last_ms, _silent_ms_max(state, policy), state.interval_ms)
+        return msgspec.structs.replace(state, reported=True), (draft,)
 
 
 def _silent_ms_max(state: WatchedDevice, policy: DeviceOfflinePolicy) -> int:
     return round(max(policy.silent_minutes_max * 60_000, policy.silent_intervals_max * state.interval_ms))
 
 
-def _judgement(
-    reason: str,
-    what: str,
-    observed_minutes: float | None,
-    threshold: float | None,
-    interval_ms: int,
-) -> FindingDraft:
+def _minutes(span_ms: int) -> float:
+    return round(span_ms / 60_000, 3)
+
+
+def _draft(reason: str, what: str, observed_ms: int | None, threshold_ms: int | None, interval_ms: int) -> FindingDraft:
     return FindingDraft(
         finding_type=FindingType.DEVICE_OFFLINE,
         category=Category.DEVICE_HEALTH,
@@ -134,8 +120,11 @@ def _judgement(
         description=f"The device {what}.",
         evidence={
             "reason": reason,
-            "observed_minutes": observed_minutes,
-            "interval_minutes": round(interval_ms / 60_000, 3),
-            "threshold": threshold,
+            "observed_minutes": None if observed_ms is None else _minutes(observed_ms),
+            "interval_minutes": _minutes(interval_ms),
+            "threshold": None if threshold_ms is None else _minutes(threshold_ms),
         },
     )
+
+
+DETECTOR = DeviceOffline()

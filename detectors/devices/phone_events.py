@@ -1,4 +1,4 @@
-"""ANOMALY_PHONE_EVENTS_BELOW, _ABOVE: a phone that sends far less or far more in an hour than it does at that hour."""
+"""ANOMALY_PHONE_EVENTS_BELOW, _ABOVE: a phone that sends far less or far more in an hour than is usual at that hour."""
 
 import msgspec
 
@@ -7,42 +7,42 @@ from detectors.devices.helpers.phone_baseline import (
     PhoneBaseline,
     PhoneEventsPolicy,
     SharedPhoneBaseline,
-    finding,
-    learned_by,
+    draft_of,
+    pooled_with,
     score_of,
-    shared_by,
-    with_presence,
+    updated_baseline,
+    updated_shared,
 )
-from detectors.devices.helpers.phone_hours import HOUR_MS, PhoneHours, counted, opened
-from detectors.interface import NOTHING, Closing, Entity, Event, FindingDrafts, Learned
-from detectors.shared.hour_of_week import ahead_s, hour_of_week
+from detectors.devices.helpers.phone_hours import HOUR_MS, PhoneHours, first_hours, with_event
+from detectors.interface import NOTHING, BaselineDetector, Entity, Event, FindingDrafts, Learned, SpanEnd
+from detectors.shared.hour_of_week import hour_of_week, offset_within_hour_s
 
 POOLING_MS = 60_000
-"""Between the time at which the phones of a site say what they have, and the time at which they are judged by it."""
+"""From the time at which each phone of a site adds its hour to the site's pool to the time at which it is judged by it."""
 
 
-class PhoneEvents:
-    """z = (steady(observed) - expected) / sigma of the hour's events, steady(x) = 2 sqrt(x + 3/8) (Anscombe 1948).
+class PhoneEvents(BaselineDetector):
+    """z = (anscombe(observed) - expected) / sigma of the hour's events, anscombe(x) = 2 sqrt(x + 3/8) (Anscombe 1948).
 
     An event is a new row of location or attendance that names the device, counted in the hour in which it happened
     (`recorded_at`, `occurred_at`), so that a phone which uploads late fills the hour in which it was without a network.
-    An hour is judged `late_upload_minutes` after its end; one in which the phone seems to have been silent is
-    waited for until the phone is heard again, at most `late_upload_hours_max`.
+    An hour is judged `late_upload_minutes` after its end; an hour in which the phone seems to have been silent only when
+    something arrives from it again, or after another `late_upload_hours_max`.
 
     *Expected*: the median of the last five clean weeks of this hour of the week, in the site's time zone, drawn
     to the tenant's mean at that hour while there are few (Efron and Morris 1975). *Sigma*: the device's robust scale
-    of surprises (Huber 1964) with the hour's own median absolute deviation, the uncertainty of `expected`, and not
-    under `sigma_min`. ABOVE is measured against the device's usual busy hour where that is more, so that a
-    shift at an unusual time is no flood.
+    of residuals (Huber 1964) with the hour's own median absolute deviation, the uncertainty of `expected`, and not below
+    `sigma_min`. ABOVE is measured against the device's usual busy hour where that is more, so that a shift at an unusual
+    time is not ABOVE.
 
-    *Learning*: nothing is reported of a device for `weeks_min` weeks, nor of an hour of the week with fewer counts.
-    What was scored anomalous is not learned. A Page-Hinkley test over the scores of hours with events resets the
-    device to learning when its habits have changed for days.
+    *Learning*: nothing is reported about a device for `weeks_min` weeks, nor about an hour of the week with fewer counts.
+    What was scored anomalous is not learned. A Page-Hinkley test over the scores of hours with events makes the device
+    learn anew when its habits have changed for days.
 
     *Reported* once an episode: again after an hour that was as expected. BELOW needs an hour with a quarter of the usual
     events, or two in a row with half of them. It is not reported where most other phones of the site that were expected
-    (of the tenant, where the site has too few) are low too: a holiday, a site without a network. Hours in which the device
-    is not usually used are never BELOW.
+    (of the tenant, where the site has too few) are low too: a holiday, a site without a network. Hours in which the
+    device is not usually used are never BELOW.
 
     State, bytes in memory and encoded: the open hours of a device 310 and 21, changed by every event; its baseline
     2,230 and 1,770, a tenant's 3,030 and 1,750, a site's 1,350 and 70, changed once or twice an hour.
@@ -65,67 +65,66 @@ class PhoneEvents:
     def judge(
         self, state: PhoneHours | None, event: Event[Location | Attendance], policy: PhoneEventsPolicy
     ) -> tuple[PhoneHours | None, FindingDrafts]:
-        """Only counts: an hour is judged when it is over."""
+        """No finding, but one more event: an hour is judged when it is over."""
         if event.op != "c":
             return state, NOTHING
         row = event.row
         at = row.recorded_at if type(row) is Location else row.occurred_at  # type: ignore[union-attr]  # mypy does not narrow by `type`
         now_s = event.now_us / 1e6
         if state is None:
-            return opened(now_s, 0 if event.site is None else ahead_s(event.site.timezone)), NOTHING
-        return counted(state, now_s if at is None else event.at_s or at.timestamp(), now_s), NOTHING
+            return first_hours(now_s, 0 if event.site is None else offset_within_hour_s(event.site.timezone)), NOTHING
+        return with_event(state, now_s if at is None else event.at_s or at.timestamp(), now_s), NOTHING
 
     def due_ms(self, state: PhoneHours, policy: PhoneEventsPolicy) -> int | None:
-        """The first open hour's end, and what is waited for after it."""
+        """The end of the first open hour, and the time to wait for late uploads."""
         waited_ms = round(policy.late_upload_minutes * 60_000) + state.waited_hours * HOUR_MS
         return state.start_s * 1000 + HOUR_MS + waited_ms + (POOLING_MS if state.pooled else 0)
 
     def conclude(
-        self, state: PhoneHours, learned: Learned, closing: Closing, policy: PhoneEventsPolicy
+        self, state: PhoneHours, learned: Learned, end: SpanEnd, policy: PhoneEventsPolicy
     ) -> tuple[PhoneHours | None, Learned, FindingDrafts]:
-        """First say what the phone has to the site and the tenant, then judge and learn the hour and go to the next."""
+        """First add the hour to the pools of site and tenant; the next time judge and learn it and go to the next hour."""
         hour, count = state.hour, state.count
         if state.start_s - state.heard_s > policy.silent_days_max * 86_400:
             return None, learned, NOTHING
-        timezone = closing.site.timezone if closing.site is not None else "UTC"
+        timezone = end.site.timezone if end.site is not None else "UTC"
         own = learned.own or PhoneBaseline(hour)
         tenant = learned.tenant or SharedPhoneBaseline()
         score = score_of(own, tenant, hour, hour_of_week(state.start_s, timezone), count, policy)
         if score.judged and score.busy and not state.pooled:
             low = score.below
-            site = (
-                with_presence(learned.site or SharedPhoneBaseline(), hour, low=low)
-                if closing.site is not None
-                else None
-            )
+            site = pooled_with(learned.site or SharedPhoneBaseline(), hour, low=low) if end.site is not None else None
             after = msgspec.structs.replace(state, pooled=True)
-            return after, Learned(own, site, with_presence(tenant, hour, low=low)), NOTHING
+            return after, Learned(own, site, pooled_with(tenant, hour, low=low)), NOTHING
         if score.below and not state.heard_since and state.waited_hours < policy.late_upload_hours_max:
             return state.waiting(), learned, NOTHING
-        judgements: FindingDrafts = NOTHING
+        drafts: FindingDrafts = NOTHING
         reported = own.reported
         everybody = score.below and _widespread(learned.site, tenant, hour, policy)
         if score.judged and not everybody:
             side = -1 if score.below else 1 if score.above else 0
             if side and side != reported:
-                judgements = (finding(score, side, closing.entity_id, state.start_s, timezone, policy),)
-            if side or score.usual:
+                drafts = (draft_of(score, side, end.entity_id, state.start_s, timezone, policy),)
+            if side or score.ends_episode:
                 reported = side
         clean = not (score.below or score.above or everybody or (score.low and own.reported < 0))
-        own = learned_by(own, hour, score, reported, policy, clean=clean)
+        own = updated_baseline(own, hour, score, reported, policy, clean=clean)
         if clean:
-            tenant = shared_by(tenant, score)
-        return state.next(), Learned(own, learned.site, tenant), judgements
+            tenant = updated_shared(tenant, score)
+        return state.next(), Learned(own, learned.site, tenant), drafts
 
 
 def _widespread(
     site: SharedPhoneBaseline | None, tenant: SharedPhoneBaseline, hour: int, policy: PhoneEventsPolicy
 ) -> bool:
-    """Whether most of the others who were expected are low too, at the site or else in the tenant."""
-    for crowd, others_min in ((site, policy.site_others_min), (tenant, policy.tenant_others_min)):
-        if crowd is not None:
-            expected, low = crowd.presence(hour)
+    """Whether most of the other phones that were expected are low too, at the site or otherwise in the tenant."""
+    for shared, others_min in ((site, policy.site_others_min), (tenant, policy.tenant_others_min)):
+        if shared is not None:
+            expected, low = shared.pool(hour)
             others, others_low = expected - 1, low - 1
             if others >= others_min:
                 return others_low >= policy.widespread_share_min * others
     return False
+
+
+DETECTOR = PhoneEvents()

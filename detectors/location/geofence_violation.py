@@ -7,40 +7,38 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.location.helpers.duty import Marks, noted, shift_on_duty
-from detectors.policy import Policy
-
-_Metres = Annotated[float, msgspec.Meta(ge=0)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
+from detectors.location.helpers.duty import CheckHistory, shift_on_duty, with_check
+from detectors.policy import NonNegative, Policy
 
 
 class GeofenceViolationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of GEOFENCE_VIOLATION."""
 
-    margin_m: _Metres = 30.0
-    """How far outside a fix may lie beyond its own accuracy: fences are drawn by hand, and gates lie on them."""
-    unknown_accuracy_m: _Metres = 30.0
-    """Taken where a fix does not tell its accuracy."""
+    margin_m: NonNegative = 30.0
+    """How far outside a fix may be beyond its own accuracy: fences are drawn by hand, and gates lie on them."""
+    unknown_accuracy_m: NonNegative = 30.0
+    """Assumed where a fix does not state its accuracy."""
     outside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 3
-    """Fixes outside without one inside between them; a single one may have come by way of a facade."""
-    outside_s_min: _Seconds = 20.0
+    """Fixes outside without one inside between them; a single one may be a signal reflected by a facade."""
+    outside_s_min: NonNegative = 20.0
     """From the first of them to the last: one reflection can last for seconds."""
-    outside_gap_s_max: _Seconds = 3_600.0
-    """Fixes further apart than this say nothing together."""
+    outside_gap_s_max: NonNegative = 3_600.0
+    """Fixes further apart in time than this are not counted together."""
     inside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 2
-    """Fixes inside that end a violation that was told."""
-    arrive_s: _Seconds = 1_800.0
+    """Fixes inside that end a violation that was reported."""
+    arrive_s: NonNegative = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: _Seconds = 600.0
-    """Time before a shift's end from which nobody is held to the site."""
+    leave_s: NonNegative = 600.0
+    """Time before a shift's end from which a person may leave the site."""
 
 
-class Outside(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Fixes outside that follow each other; times are Unix seconds."""
+class OutsideRun(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Consecutive fixes outside; times are Unix seconds."""
 
     site_id: int
-    duty: int
+    duty_id: int
+    """As `shift_on_duty` returns it."""
     first_s: float
     last_s: float
     n: int = 1
@@ -50,24 +48,24 @@ class Outside(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GeofenceState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A person's attendance, and where the person is outside."""
+    """A person's attendance, and the fixes outside a site."""
 
-    marks: Marks = ()
-    outside: Outside | None = None
+    checks: CheckHistory = ()
+    outside: OutsideRun | None = None
 
 
 _NEW = GeofenceState()
 
 
-class GeofenceViolation:
+class GeofenceViolation(Detector):
     """A fix is outside where `area.distance_m - accuracy_m > margin_m`, by great circle (`detectors.shared.geo`).
 
-    Reported when a person on duty (`detectors.location.helpers.duty`) has `outside_fixes_min` such fixes over at least `outside_s_min`
-    without a fix inside between them: once, until `inside_fixes_min` fixes are inside again or another duty begins.
-    A fix whose time lies before the first one outside says nothing of it, so a phone may upload in any order.
+    Reported when a person on duty (`detectors.location.helpers.duty`) has `outside_fixes_min` such fixes over at least
+    `outside_s_min` without a fix inside between them: once, until `inside_fixes_min` fixes are inside again or another
+    duty begins. A fix from before the first one outside does not end the run, so a phone may upload in any order.
 
-    Not judged: who is not on duty; a site without a polygon or radius; fixes without position or time, and those
-    that say themselves that they are made up, which LOCATION_SPOOFING tells.
+    Not judged: a person who is not on duty; a site without a polygon or radius; fixes without position or time, and
+    those marked as mock, which LOCATION_SPOOFING reports.
 
     >>> from datetime import UTC, datetime
     >>> from detectors.shared.facts import Shift, SiteFacts
@@ -79,7 +77,7 @@ class GeofenceViolation:
     ...     row = msgspec.structs.replace(fix, recorded_at=datetime(2026, 3, 2, 12, minute, tzinfo=UTC))
     ...     shift = Shift(1, 4, row.recorded_at.timestamp() - 7_200, row.recorded_at.timestamp() + 7_200)
     ...     state, found = detector.judge(state, Event(row, 0, site=site, shifts=[shift]), detector.policy)
-    ...     print([judgement.evidence["observed_m"] for judgement in found])
+    ...     print([draft.evidence["observed_m"] for draft in found])
     []
     []
     [1012.0]
@@ -95,12 +93,12 @@ class GeofenceViolation:
     def judge(
         self, state: GeofenceState | None, event: Event[Location | Attendance], policy: GeofenceViolationPolicy
     ) -> tuple[GeofenceState | None, FindingDrafts]:
-        """The finding at the fix that confirms it; attendance only teaches."""
+        """The finding at the fix that confirms it; attendance only updates the state."""
         row, site = event.row, event.site
         if not isinstance(row, Location):
             held = state or _NEW
-            marks = noted(held.marks, row, event.at_s)
-            return (state if marks is held.marks else GeofenceState(marks, held.outside)), NOTHING
+            checks = with_check(held.checks, row, event.at_s)
+            return (state if checks is held.checks else GeofenceState(checks, held.outside)), NOTHING
         if site is None or site.area is None or row.latitude is None or row.longitude is None:
             return state, NOTHING
         far_m = site.area.distance_m(row.latitude, row.longitude)
@@ -108,10 +106,10 @@ class GeofenceViolation:
             return state, NOTHING
         if row.recorded_at is None or row.is_mock or _same(event.before, row):
             return state, NOTHING
-        return _weighed(state, event, row, site.site_id, far_m, event.at_s or row.recorded_at.timestamp(), policy)
+        return _judge_fix(state, event, row, site.site_id, far_m, event.at_s or row.recorded_at.timestamp(), policy)
 
 
-def _weighed(
+def _judge_fix(
     state: GeofenceState | None,
     event: Event[Any],
     row: Location,
@@ -125,20 +123,23 @@ def _weighed(
     held = state or _NEW
     outside = held.outside
     if far_m - accuracy_m <= policy.margin_m:
-        # What the accuracy leaves open neither makes nor ends a violation.
+        # A fix that may be inside or outside by its accuracy neither starts nor ends a violation.
         after = _inside(outside, site_id, at_s, policy) if far_m <= policy.margin_m else outside
-        return (state if after is outside else _kept(held.marks, after)), NOTHING
-    duty = shift_on_duty(held.marks, event.shifts, site_id, at_s, arrive_s=policy.arrive_s, leave_s=policy.leave_s)
-    run = outside if duty is None else _outside(outside, site_id, duty, at_s, policy)
+        return (state if after is outside else _state_of(held.checks, after)), NOTHING
+    duty_id = shift_on_duty(held.checks, event.shifts, site_id, at_s, arrive_s=policy.arrive_s, leave_s=policy.leave_s)
+    run = outside if duty_id is None else _outside(outside, site_id, duty_id, at_s, policy)
     if run is None or run is outside:
         return state, NOTHING
     if run.reported or run.n < policy.outside_fixes_min or run.last_s - run.first_s < policy.outside_s_min:
-        return GeofenceState(held.marks, run), NOTHING
+        return GeofenceState(held.checks, run), NOTHING
     reported = msgspec.structs.replace(run, reported=True)
-    return GeofenceState(held.marks, reported), (_judgement(row, site_id, far_m, accuracy_m, run, policy),)
+    return GeofenceState(held.checks, reported), (_draft(row, site_id, far_m, accuracy_m, run, policy),)
 
 
-def _inside(outside: Outside | None, site_id: int, at_s: float, policy: GeofenceViolationPolicy) -> Outside | None:
+def _inside(
+    outside: OutsideRun | None, site_id: int, at_s: float, policy: GeofenceViolationPolicy
+) -> OutsideRun | None:
+    """The run after a fix inside; the same object where that changes nothing."""
     if outside is None or outside.site_id != site_id or at_s < outside.first_s:
         return outside
     if not outside.reported:
@@ -150,21 +151,23 @@ def _inside(outside: Outside | None, site_id: int, at_s: float, policy: Geofence
     return msgspec.structs.replace(outside, inside_n=outside.inside_n + 1, inside_s=at_s)
 
 
-def _outside(outside: Outside | None, site_id: int, duty: int, at_s: float, policy: GeofenceViolationPolicy) -> Outside:
-    """The run with one more fix; the same object for a fix that was counted."""
-    if outside is None or (outside.site_id, outside.duty) != (site_id, duty):
-        return Outside(site_id, duty, at_s, at_s)
+def _outside(
+    outside: OutsideRun | None, site_id: int, duty_id: int, at_s: float, policy: GeofenceViolationPolicy
+) -> OutsideRun:
+    """The run with one more fix; the same object for a fix that was counted already."""
+    if outside is None or (outside.site_id, outside.duty_id) != (site_id, duty_id):
+        return OutsideRun(site_id, duty_id, at_s, at_s)
     if at_s in {outside.first_s, outside.last_s}:
         return outside
     gap_s = max(outside.first_s - at_s, at_s - outside.last_s)
     if gap_s > policy.outside_gap_s_max and not outside.reported:
-        return Outside(site_id, duty, at_s, at_s)
+        return OutsideRun(site_id, duty_id, at_s, at_s)
     first_s, last_s = min(outside.first_s, at_s), max(outside.last_s, at_s)
-    return Outside(site_id, duty, first_s, last_s, outside.n + 1, 0, outside.inside_s, outside.reported)
+    return OutsideRun(site_id, duty_id, first_s, last_s, outside.n + 1, 0, outside.inside_s, outside.reported)
 
 
-def _kept(marks: Marks, outside: Outside | None) -> GeofenceState | None:
-    return GeofenceState(marks, outside) if marks or outside is not None else None
+def _state_of(checks: CheckHistory, outside: OutsideRun | None) -> GeofenceState | None:
+    return GeofenceState(checks, outside) if checks or outside is not None else None
 
 
 def _same(before: Location | Attendance | None, row: Location) -> bool:
@@ -176,8 +179,8 @@ def _same(before: Location | Attendance | None, row: Location) -> bool:
     )
 
 
-def _judgement(
-    row: Location, site_id: int, far_m: float, accuracy_m: float, run: Outside, policy: GeofenceViolationPolicy
+def _draft(
+    row: Location, site_id: int, far_m: float, accuracy_m: float, run: OutsideRun, policy: GeofenceViolationPolicy
 ) -> FindingDraft:
     return FindingDraft(
         finding_type=FindingType.GEOFENCE_VIOLATION,
@@ -193,6 +196,9 @@ def _judgement(
             "threshold": policy.margin_m,
             "n": run.n,
             "outside_s": round(run.last_s - run.first_s, 1),
-            "assignment_id": run.duty or None,
+            "assignment_id": run.duty_id or None,
         },
     )
+
+
+DETECTOR = GeofenceViolation()

@@ -1,59 +1,55 @@
-"""LOCATION_SPOOFING: fixes that no receiver gave: marked as mock, teleporting, frozen, or too perfect."""
+"""LOCATION_SPOOFING: fixes that did not come from a receiver: marked as mock, teleporting, frozen, or too perfect."""
 
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from contracts.findings import Category, FindingType, Severity
+from contracts.findings import Category, Evidence, FindingType, Severity
 from contracts.rows import Attendance, Location
-from detectors.finding_draft import Evidence, FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.location.helpers.tracks import DECIMALS_OF_A_NETWORK, RepeatedSteps, continued, is_rounded
-from detectors.policy import Policy
+from detectors.finding_draft import FindingDraft
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
+from detectors.location.helpers.tracks import NEAR_DEGREES_PER_M, ROUNDED_DECIMALS, RepeatedSteps, is_rounded, with_fix
+from detectors.policy import NonNegative, Policy, Positive, Share
 from detectors.shared.geo import distance_m
 
-_Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
 _Count = Annotated[int, msgspec.Meta(ge=2)]
 
-_JUMP_SURE_DEGREES_PER_M = 1 / 111_195 / 1.5
-"""Two fixes whose degrees differ by less than this times a distance are not so far apart: the diagonal is 1.42."""
 _TIME_STEP_S_MIN = 1.0
-"""Clocks of fixes are good to about a second: a jump within less is taken as one second's."""
+"""The times of fixes are accurate to about a second: a jump in less counts as a jump in one second."""
 
 
 class LocationSpoofingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LOCATION_SPOOFING."""
 
-    speed_mps_max: _Positive = 70.0
-    """250 km/h: faster than what people on duty travel by."""
-    jump_m_min: _Positive = 1_000.0
-    """Shorter jumps are what facades and tunnels make."""
+    speed_mps_max: Positive = 70.0
+    """250 km/h: faster than any vehicle of people on duty."""
+    jump_m_min: Positive = 1_000.0
+    """Facades and tunnels cause shorter jumps."""
     frozen_fixes_min: _Count = 8
-    """Fixes that are the same to the last digit; phones at rest repeat one or two."""
-    frozen_s_min: _Positive = 1_200.0
+    """Fixes that are identical to the last digit; phones at rest repeat one or two."""
+    frozen_s_min: Positive = 1_200.0
     """From the first of them to the last. Some phones repeat a fix while they lie still: raise it where they do."""
-    perfect_accuracy_m_max: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    """No phone is right to less than this; 0 switches the reason off, for a source that writes 0 for unknown."""
+    perfect_accuracy_m_max: NonNegative = 1.0
+    """No phone is more accurate than this; 0 switches the reason off, for a source that writes 0 for unknown."""
     perfect_fixes_min: _Count = 5
     line_steps_min: _Count = 8
-    """Steps, each of them the one before to within `line_m_max`."""
-    line_step_s_min: _Positive = 5.0
-    """Fixes between are left out: what a receiver gives each second it has smoothed itself."""
-    line_step_m_min: _Positive = 5.0
-    line_m_max: _Positive = 0.5
-    """How far a fix may lie from where the step before it, repeated, ends."""
-    episode_s: _Positive = 3_600.0
-    """The same reason is told again after so long without it."""
-    mock_fraud_score: _Score = 0.9
-    jump_fraud_score: _Score = 0.8
-    frozen_fraud_score: _Score = 0.4
-    """A phone that was left lying can look so too."""
-    perfect_fraud_score: _Score = 0.6
-    line_fraud_score: _Score = 0.7
+    """Steps that each repeat the one before to within `line_m_max`."""
+    line_step_s_min: Positive = 5.0
+    """Fixes that follow sooner are left out: a receiver smooths what it reports every second."""
+    line_step_m_min: Positive = 5.0
+    line_m_max: Positive = 0.5
+    """How far a fix may be from where the step before it, repeated, ends."""
+    episode_s: Positive = 3_600.0
+    """The same reason is reported again after this time without it."""
+    mock_fraud_score: Share = 0.9
+    jump_fraud_score: Share = 0.8
+    frozen_fraud_score: Share = 0.4
+    """A phone that was left lying somewhere can look the same."""
+    perfect_fraud_score: Share = 0.6
+    line_fraud_score: Share = 0.7
 
 
-class Reported(NamedTuple):
+class ReasonTimes(NamedTuple):
     """When each reason was last seen, Unix seconds of the log's clock; None: never."""
 
     mock: float | None = None
@@ -64,7 +60,7 @@ class Reported(NamedTuple):
 
 
 class SpoofingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The newest fix of a person, and the runs that it belongs to; times are Unix seconds."""
+    """The newest fix of a person, and the series that it belongs to; times are Unix seconds."""
 
     latitude: float
     longitude: float
@@ -75,37 +71,37 @@ class SpoofingState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     frozen_since_s: float
     perfect_n: int
     line: RepeatedSteps | None
-    reported: Reported
+    last_seen: ReasonTimes
 
 
-_NEVER = Reported()
+_NEVER = ReasonTimes()
 
 
-class LocationSpoofing:
-    """Five reasons, each told once an episode: again only after `episode_s` without it.
+class LocationSpoofing(Detector):
+    """Five reasons, each reported once an episode: again only after `episode_s` without it.
 
-    - **mock**: the phone's system says that another program gave the fix (`is_mock`).
+    - **mock**: the phone's system says that another program supplied the fix (`is_mock`).
     - **jump**: (distance - both accuracies) / time > `speed_mps_max`, for two fixes of one device of a person that
-      are at least `jump_m_min` apart beyond their accuracies. The bound holds in either direction of time, so
-      fixes that are uploaded late, in any order, are compared as well.
+      are at least `jump_m_min` apart beyond their accuracies. The bound holds in both directions of time, so fixes
+      that are uploaded late, in any order, are compared too.
     - **frozen**: `frozen_fixes_min` fixes over `frozen_s_min` with the same latitude, longitude and accuracy to the
-      last digit. A real receiver has noise. Positions of at most four decimals (11 m: from the network, or rounded)
-      repeat honestly and are not judged.
+      last digit. A real receiver has noise. Positions with at most four decimals (11 m: from the network, or rounded)
+      repeat without any deceit and are not judged.
     - **too perfect accuracy**: `perfect_fixes_min` fixes in a row of less than `perfect_accuracy_m_max`. The best
       that phones reach is 1 to 3 m (van Diggelen and Enge 2015: 4.9 m under open sky).
-    - **too perfect line**: `line_steps_min` steps, each a repetition of the one before to within `line_m_max`: second
-      differences that noise of metres would not leave so small.
+    - **too perfect line**: `line_steps_min` steps that each repeat the one before to within `line_m_max`: with a noise
+      of metres the second differences would not be so small.
 
-    Not judged: fixes without position, time or person. Frozen, accuracy and line go by fixes in the order of their
-    times; one that comes later than a newer one leaves their runs alone.
+    Not judged: fixes without position, time or person. Frozen, accuracy and line use the fixes in the order of their
+    times; one that arrives after a newer one is left out of these series.
 
     >>> from datetime import UTC, datetime
     >>> fix = Location(id=1, tenant_id=1, person_id=17, latitude=48.0, longitude=11.0, accuracy_m=10.0)
     >>> detector, noon = LocationSpoofing(), datetime(2026, 3, 2, 12, tzinfo=UTC)
     >>> state, _ = detector.judge(None, Event(msgspec.structs.replace(fix, recorded_at=noon), 0), detector.policy)
     >>> far = msgspec.structs.replace(fix, latitude=49.0, recorded_at=noon.replace(minute=5))
-    >>> state, (judgement,) = detector.judge(state, Event(far, 0), detector.policy)
-    >>> judgement.evidence["reason"], judgement.evidence["observed_mps"], judgement.evidence["distance_m"]
+    >>> state, (draft,) = detector.judge(state, Event(far, 0), detector.policy)
+    >>> draft.evidence["reason"], draft.evidence["observed_mps"], draft.evidence["distance_m"]
     ('impossible_speed', 370.6, 111195.1)
     """
 
@@ -126,50 +122,33 @@ class LocationSpoofing:
         if latitude is None or longitude is None or at is None:
             return state, NOTHING
         at_s, accuracy_m = event.at_s or at.timestamp(), row.accuracy_m
+        perfect = accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max
         if state is None or state.device_id != row.device_id:
-            reported = _NEVER if state is None else state.reported
+            last_seen = _NEVER if state is None else state.last_seen
             after = SpoofingState(
-                latitude,
-                longitude,
-                at_s,
-                accuracy_m,
-                row.device_id,
-                1,
-                at_s,
-                1 if accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max else 0,
-                None,
-                reported,
+                latitude, longitude, at_s, accuracy_m, row.device_id, 1, at_s, int(perfect), None, last_seen
             )
-            return _reported(after, event, row, policy, _reasons(row, event, policy, None))
+            return _reported(after, event, row, policy, _of_fix(row, event, policy, None))
         jump = None
-        near = policy.jump_m_min * _JUMP_SURE_DEGREES_PER_M
+        near = policy.jump_m_min * NEAR_DEGREES_PER_M
         if not (-near < latitude - state.latitude < near and -near < longitude - state.longitude < near):
             jump = _jump(state, latitude, longitude, at_s, accuracy_m, policy)
         if at_s <= state.at_s:
-            # A late upload, or a row that comes again: it can jump or be a mock, and leaves the runs alone.
-            return _reported(state, event, row, policy, _reasons(row, event, policy, jump))
+            # A late upload, or a row that arrives again: it may be a jump or a mock, and belongs to no series.
+            return _reported(state, event, row, policy, _of_fix(row, event, policy, jump))
         if latitude == state.latitude and longitude == state.longitude and accuracy_m == state.accuracy_m:
             frozen_n, frozen_since_s = state.frozen_n + 1, state.frozen_since_s
         else:
             frozen_n, frozen_since_s = 1, at_s
-        line = continued(
+        line = with_fix(
             state.line, latitude, longitude, at_s,
             step_s_min=policy.line_step_s_min, step_m_min=policy.line_step_m_min, off_m_max=policy.line_m_max,
         )  # fmt: skip
-        perfect = accuracy_m is not None and accuracy_m < policy.perfect_accuracy_m_max
         perfect_n = state.perfect_n + 1 if perfect else 0
         after = SpoofingState(
-            latitude,
-            longitude,
-            at_s,
-            accuracy_m,
-            row.device_id,
-            frozen_n,
-            frozen_since_s,
-            perfect_n,
-            line,
-            state.reported,
-        )
+            latitude, longitude, at_s, accuracy_m, row.device_id,
+            frozen_n, frozen_since_s, perfect_n, line, state.last_seen,
+        )  # fmt: skip
         if (
             jump is None
             and not row.is_mock
@@ -178,11 +157,11 @@ class LocationSpoofing:
             and (line is None or line.n < policy.line_steps_min)
         ):
             return after, NOTHING
-        return _reported(after, event, row, policy, _reasons(row, event, policy, jump) + _of_runs(after, policy))
+        return _reported(after, event, row, policy, _of_fix(row, event, policy, jump) + _of_series(after, policy))
 
 
 class Jump(NamedTuple):
-    """Two fixes that nobody travels between."""
+    """Two fixes between which nobody can have travelled."""
 
     distance_m: float
     accuracies_m: float
@@ -207,21 +186,22 @@ def _jump(
     return Jump(far_m, accuracies_m, seconds, speed_mps)
 
 
-class SpoofingSign(NamedTuple):
-    """What holds at a fix."""
+class Reason(NamedTuple):
+    """Why a fix looks made up."""
 
     name: str
+    """A field of `ReasonTimes`."""
     words: str
     fraud_score: float
     evidence: Evidence
 
 
-def _reasons(row: Location, event: Event[Any], policy: LocationSpoofingPolicy, jump: Jump | None) -> list[SpoofingSign]:
-    """What the fix says by itself or beside another one, whatever the order in which they came."""
+def _of_fix(row: Location, event: Event[Any], policy: LocationSpoofingPolicy, jump: Jump | None) -> list[Reason]:
+    """The reasons in the fix itself and in its distance to the one before, in whatever order they arrive."""
     reasons = []
     if row.is_mock and not (event.before is not None and event.before.is_mock):
         words = "the phone says that another program made up the position"
-        reasons.append(SpoofingSign("mock", words, policy.mock_fraud_score, {"observed": True, "expected": False}))
+        reasons.append(Reason("mock", words, policy.mock_fraud_score, {"observed": True, "expected": False}))
     if jump is not None:
         words = (
             f"{jump.distance_m / 1000:.1f} km in {jump.seconds:.0f} seconds, {jump.speed_mps * 3.6:.0f} km/h "
@@ -234,18 +214,18 @@ def _reasons(row: Location, event: Event[Any], policy: LocationSpoofingPolicy, j
             "accuracies_m": round(jump.accuracies_m, 1),
             "seconds": round(jump.seconds, 3),
         }
-        reasons.append(SpoofingSign("impossible_speed", words, policy.jump_fraud_score, evidence))
+        reasons.append(Reason("impossible_speed", words, policy.jump_fraud_score, evidence))
     return reasons
 
 
-def _of_runs(state: SpoofingState, policy: LocationSpoofingPolicy) -> list[SpoofingSign]:
-    """What the fixes up to this one say together."""
+def _of_series(state: SpoofingState, policy: LocationSpoofingPolicy) -> list[Reason]:
+    """The reasons in the series of fixes up to this one."""
     reasons = []
     frozen_s = state.at_s - state.frozen_since_s
     if (
         state.frozen_n >= policy.frozen_fixes_min
         and frozen_s >= policy.frozen_s_min
-        and not is_rounded(state.latitude, state.longitude, DECIMALS_OF_A_NETWORK)
+        and not is_rounded(state.latitude, state.longitude, ROUNDED_DECIMALS)
     ):
         words = f"{state.frozen_n} fixes over {frozen_s / 60:.0f} minutes are the same to the last digit"
         evidence: Evidence = {
@@ -254,35 +234,35 @@ def _of_runs(state: SpoofingState, policy: LocationSpoofingPolicy) -> list[Spoof
             "n": state.frozen_n,
             "fixes_min": policy.frozen_fixes_min,
         }
-        reasons.append(SpoofingSign("frozen", words, policy.frozen_fraud_score, evidence))
+        reasons.append(Reason("frozen", words, policy.frozen_fraud_score, evidence))
     if state.perfect_n >= policy.perfect_fixes_min:
         words = f"{state.perfect_n} fixes in a row claim to be right to {state.accuracy_m:g} m"
         evidence = {"observed_m": state.accuracy_m, "threshold": policy.perfect_accuracy_m_max, "n": state.perfect_n}
-        reasons.append(SpoofingSign("perfect_accuracy", words, policy.perfect_fraud_score, evidence))
+        reasons.append(Reason("perfect_accuracy", words, policy.perfect_fraud_score, evidence))
     if state.line is not None and state.line.n >= policy.line_steps_min:
         words = f"{state.line.n} steps repeat each other to within {policy.line_m_max:g} m"
         evidence = {"threshold": policy.line_m_max, "n": state.line.n, "steps_min": policy.line_steps_min}
-        reasons.append(SpoofingSign("perfect_line", words, policy.line_fraud_score, evidence))
+        reasons.append(Reason("perfect_line", words, policy.line_fraud_score, evidence))
     return reasons
 
 
 def _reported(
-    state: SpoofingState, event: Event[Any], row: Location, policy: LocationSpoofingPolicy, reasons: list[SpoofingSign]
+    state: SpoofingState, event: Event[Any], row: Location, policy: LocationSpoofingPolicy, reasons: list[Reason]
 ) -> tuple[SpoofingState, FindingDrafts]:
-    """The findings of the reasons that were not told lately, by the log's clock: a late burst is one episode."""
+    """The findings of the reasons that were not seen recently, by the log's clock: a late upload is one episode."""
     if not reasons:
         return state, NOTHING
-    now_s, reported = event.now_us / 1e6, state.reported
+    now_s, last_seen = event.now_us / 1e6, state.last_seen
     found = []
     for reason in reasons:
-        seen_s = getattr(reported, reason.name)
+        seen_s = getattr(last_seen, reason.name)
         if seen_s is None or now_s - seen_s > policy.episode_s:
-            found.append(_judgement(row, reason))
-    seen = reported._replace(**{reason.name: now_s for reason in reasons})
-    return msgspec.structs.replace(state, reported=seen), found
+            found.append(_draft(row, reason))
+    last_seen = last_seen._replace(**{reason.name: now_s for reason in reasons})
+    return msgspec.structs.replace(state, last_seen=last_seen), found
 
 
-def _judgement(row: Location, reason: SpoofingSign) -> FindingDraft:
+def _draft(row: Location, reason: Reason) -> FindingDraft:
     return FindingDraft(
         finding_type=FindingType.LOCATION_SPOOFING,
         category=Category.LOCATION,
@@ -292,3 +272,6 @@ def _judgement(row: Location, reason: SpoofingSign) -> FindingDraft:
         evidence={"reason": reason.name, **reason.evidence, "device_id": row.device_id},
         fraud_score=reason.fraud_score,
     )
+
+
+DETECTOR = LocationSpoofing()

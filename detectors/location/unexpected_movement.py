@@ -7,45 +7,40 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.location.helpers.duty import Marks, noted, shift_on_duty
-from detectors.policy import Policy
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
+from detectors.location.helpers.duty import CheckHistory, shift_on_duty, with_check
+from detectors.location.helpers.tracks import NEAR_DEGREES_PER_M
+from detectors.policy import NonNegative, Policy, Positive
 from detectors.shared.geo import distance_m
-
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
-
-_SURE_DEGREES_PER_M = 1 / 111_195 / 1.5
-"""Two fixes whose degrees differ by less than this times a distance are not so far apart: the diagonal is 1.42."""
 
 
 class UnexpectedMovementPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_MOVEMENT."""
 
-    speed_mps_min: _Positive = 6.0
+    speed_mps_min: Positive = 6.0
     """22 km/h: faster than anybody walks a round, runs for long, or goes by cart in a yard."""
-    speed_mps_max: _Positive = 70.0
-    """Faster is no movement but a false position, which LOCATION_SPOOFING tells."""
+    speed_mps_max: Positive = 70.0
+    """Anything faster is not a movement but a false position, which LOCATION_SPOOFING reports."""
     steps_min: Annotated[int, msgspec.Meta(ge=1)] = 2
-    """Steps from fix to fix, one after the other, each of them so fast."""
-    moving_s_min: _Seconds = 60.0
-    """All of them together."""
-    displaced_m_min: _Positive = 300.0
-    """From the fix before the first of them: a position that jumps away and back again is none."""
-    still_s_min: _Seconds = 14_400.0
-    """A journey ends back where it began, or after so long without a fast step; then the next one is told."""
-    gap_s_max: _Seconds = 1_800.0
-    """Fixes further apart do not tell how fast anybody was."""
-    unknown_accuracy_m: Annotated[float, msgspec.Meta(ge=0)] = 30.0
-    """Taken where a fix does not tell its accuracy."""
-    arrive_s: _Seconds = 1_800.0
+    """Consecutive steps from fix to fix that are each so fast."""
+    moving_s_min: NonNegative = 60.0
+    """Duration of all of them together."""
+    displaced_m_min: Positive = 300.0
+    """Distance from the fix before the first of them: a position that jumps away and back again is no journey."""
+    still_s_min: NonNegative = 14_400.0
+    """A journey ends back where it began, or after this time without a fast step; then the next one is reported."""
+    gap_s_max: NonNegative = 1_800.0
+    """Fixes further apart in time do not show how fast anybody was."""
+    unknown_accuracy_m: NonNegative = 30.0
+    """Assumed where a fix does not state its accuracy."""
+    arrive_s: NonNegative = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: _Seconds = 600.0
+    leave_s: NonNegative = 600.0
     """Time before a shift's end from which the way home may begin."""
 
 
 class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Fast steps that follow each other; times are Unix seconds."""
+    """Consecutive fast steps; times are Unix seconds."""
 
     latitude: float
     """Of the fix before the first step."""
@@ -60,7 +55,7 @@ class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class MovementState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A person's newest fix, attendance and journey."""
 
-    marks: Marks = ()
+    checks: CheckHistory = ()
     latitude: float | None = None
     longitude: float | None = None
     at_s: float = 0.0
@@ -72,15 +67,16 @@ class MovementState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 _NEW = MovementState()
 
 
-class UnexpectedMovement:
-    """Speed of a step from fix to fix: (great-circle distance - both accuracies) / time, at most the truth.
+class UnexpectedMovement(Detector):
+    """Speed of a step from fix to fix: (great-circle distance - both accuracies) / time, a lower bound.
 
-    Told when a person on duty (`detectors.location.helpers.duty`) makes `steps_min` steps in a row, over at least `moving_s_min`, each
-    faster than `speed_mps_min`, that lead `displaced_m_min` away: once a journey, there and back. It ends with a slow
-    step within `displaced_m_min` of where it began, or after `still_s_min` without a fast one. Subtracting the accuracies makes noise look slower, never faster. The phone's own
-    `speed_mps` is not used: it tells of a moment, and nothing of where to.
+    Reported when a person on duty (`detectors.location.helpers.duty`) makes `steps_min` steps in a row, over at least
+    `moving_s_min`, each faster than `speed_mps_min`, that lead `displaced_m_min` away: once a journey, there and back. A
+    journey ends with a slow step within `displaced_m_min` of where it began, or after `still_s_min` without a fast one.
+    Subtracting the accuracies makes noise look slower, never faster. The phone's own `speed_mps` is not used: it holds
+    for a moment and has no direction.
 
-    Not judged: who is not on duty, such as on the way home; fixes without position or time, of another device
+    Not judged: a person who is not on duty, such as on the way home; fixes without position or time, of another device
     than the one before, marked as mock, or older than the newest one (a late upload in any order).
 
     >>> from datetime import UTC, datetime
@@ -108,12 +104,12 @@ class UnexpectedMovement:
     def judge(
         self, state: MovementState | None, event: Event[Location | Attendance], policy: UnexpectedMovementPolicy
     ) -> tuple[MovementState | None, FindingDrafts]:
-        """The finding at the fix that confirms the journey; attendance only teaches."""
+        """The finding at the fix that confirms the journey; attendance only updates the state."""
         row = event.row
         if not isinstance(row, Location):
             held = state or _NEW
-            marks = noted(held.marks, row, event.at_s)
-            return (state if marks is held.marks else msgspec.structs.replace(held, marks=marks)), NOTHING
+            checks = with_check(held.checks, row, event.at_s)
+            return (state if checks is held.checks else msgspec.structs.replace(held, checks=checks)), NOTHING
         latitude, longitude, at = row.latitude, row.longitude, row.recorded_at
         if latitude is None or longitude is None or at is None or row.is_mock:
             return state, NOTHING
@@ -124,20 +120,20 @@ class UnexpectedMovement:
         journey, speed_mps = held.journey, 0.0
         if held.latitude is not None and held.longitude is not None and held.device_id == row.device_id:
             seconds = at_s - held.at_s
-            # Nearly all steps are short: whether one may be fast at all is cheaper to say than how fast it is.
-            near = (policy.speed_mps_min * seconds + accuracy_m + held.accuracy_m) * _SURE_DEGREES_PER_M
+            # Nearly all steps are short: whether one can be fast at all is cheaper to compute than how fast it is.
+            near = (policy.speed_mps_min * seconds + accuracy_m + held.accuracy_m) * NEAR_DEGREES_PER_M
             if not (-near < latitude - held.latitude < near and -near < longitude - held.longitude < near):
                 far_m = distance_m(held.latitude, held.longitude, latitude, longitude)
                 speed_mps = (far_m - accuracy_m - held.accuracy_m) / seconds
                 if seconds > policy.gap_s_max:
                     speed_mps = 0.0
-        after = MovementState(held.marks, latitude, longitude, at_s, accuracy_m, row.device_id, journey)
+        after = MovementState(held.checks, latitude, longitude, at_s, accuracy_m, row.device_id, journey)
         if speed_mps < policy.speed_mps_min and journey is None:
             return after, NOTHING
-        return _travelled(held, after, event, row, speed_mps, policy)
+        return _judge_step(held, after, event, row, speed_mps, policy)
 
 
-def _travelled(
+def _judge_step(
     before: MovementState,
     state: MovementState,
     event: Event[Location | Attendance],
@@ -145,11 +141,11 @@ def _travelled(
     speed_mps: float,
     policy: UnexpectedMovementPolicy,
 ) -> tuple[MovementState, FindingDrafts]:
-    """A fast step, or one during a journey."""
+    """The state and the finding after a fast step, or after any step during a journey."""
     journey = state.journey
     if not policy.speed_mps_min <= speed_mps <= policy.speed_mps_max:
-        goes_on = journey is not None and journey.reported and not _ended(journey, state, row, policy)
-        return (state if goes_on else msgspec.structs.replace(state, journey=None)), NOTHING
+        continues = journey is not None and journey.reported and not _ended(journey, state, row, policy)
+        return (state if continues else msgspec.structs.replace(state, journey=None)), NOTHING
     if before.latitude is None or before.longitude is None or not _on_duty(before, event, row, state.at_s, policy):
         return msgspec.structs.replace(state, journey=None), NOTHING
     if journey is None or (journey.reported and state.at_s - journey.last_s >= policy.still_s_min):
@@ -157,22 +153,20 @@ def _travelled(
     else:
         journey = msgspec.structs.replace(journey, last_s=state.at_s, steps=journey.steps + 1)
     displaced_m = _displaced_m(journey, row)
-    moving_s = state.at_s - journey.since_s
     confirmed = (
         journey.steps >= policy.steps_min
-        and moving_s >= policy.moving_s_min
+        and state.at_s - journey.since_s >= policy.moving_s_min
         and displaced_m >= policy.displaced_m_min
         and not journey.reported
     )
     if not confirmed:
         return msgspec.structs.replace(state, journey=journey), NOTHING
     journey = msgspec.structs.replace(journey, reported=True)
-    judgement = _judgement(row, journey, speed_mps, moving_s, displaced_m, policy)
-    return msgspec.structs.replace(state, journey=journey), (judgement,)
+    return msgspec.structs.replace(state, journey=journey), (_draft(row, journey, speed_mps, displaced_m, policy),)
 
 
 def _ended(journey: Journey, state: MovementState, row: Location, policy: UnexpectedMovementPolicy) -> bool:
-    """Whether a journey that was told is over, at a slow step."""
+    """Whether a slow step ends a journey that was reported."""
     return state.at_s - journey.last_s >= policy.still_s_min or _displaced_m(journey, row) < policy.displaced_m_min
 
 
@@ -189,22 +183,20 @@ def _on_duty(
     at_s: float,
     policy: UnexpectedMovementPolicy,
 ) -> bool:
-    """Whether the step lies within a duty at the row's site."""
+    """Whether the person is on duty at the row's site from the beginning to the end of the step."""
     return row.site_id is not None and all(
-        shift_on_duty(before.marks, event.shifts, row.site_id, time_s, arrive_s=policy.arrive_s, leave_s=policy.leave_s)
+        shift_on_duty(
+            before.checks, event.shifts, row.site_id, time_s, arrive_s=policy.arrive_s, leave_s=policy.leave_s
+        )
         is not None
         for time_s in (before.at_s, at_s)
     )
 
 
-def _judgement(
-    row: Location,
-    journey: Journey,
-    speed_mps: float,
-    moving_s: float,
-    displaced_m: float,
-    policy: UnexpectedMovementPolicy,
+def _draft(
+    row: Location, journey: Journey, speed_mps: float, displaced_m: float, policy: UnexpectedMovementPolicy
 ) -> FindingDraft:
+    moving_s = journey.last_s - journey.since_s
     return FindingDraft(
         finding_type=FindingType.UNEXPECTED_MOVEMENT,
         category=Category.LOCATION,
@@ -221,3 +213,6 @@ def _judgement(
             "displaced_m_min": policy.displaced_m_min,
         },
     )
+
+
+DETECTOR = UnexpectedMovement()

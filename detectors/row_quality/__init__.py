@@ -1,1 +1,1 @@
-"""Detectors of rows that cannot be right as they stand, one a file."""
+"""Detectors of rows with values that cannot be right, one a file."""

@@ -1,6 +1,6 @@
 """The arithmetic of learned baselines: moments, scale, shrinkage, drift. Values in, values out; knows no detector.
 
-River has some of it; why it is not used at run time is told in docs/decisions/0016. Tests hold ours against river's.
+River has some of it; docs/decisions/0016 says why it is not used at run time. Tests compare these with river's.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ DRIFT_FADING = 0.9999
 """How much of the Page-Hinkley sums is kept from value to value."""
 
 
-def moved(mean: float, variance: float, value: float, weight: float) -> tuple[float, float]:
+def updated_moments(mean: float, variance: float, value: float, weight: float) -> tuple[float, float]:
     """Exponentially weighted mean and variance after one more value of this weight (Finch 2009, section 9).
 
     With weights 1, 1/2, 1/3, … they are the plain mean and the population variance.
 
-    >>> moved(10.0, 0.0, 12.0, 0.5)
+    >>> updated_moments(10.0, 0.0, 12.0, 0.5)
     (11.0, 1.0)
     """
     difference = value - mean
@@ -33,12 +33,12 @@ def moved(mean: float, variance: float, value: float, weight: float) -> tuple[fl
     return mean + step, (1.0 - weight) * (variance + difference * step)
 
 
-def scale_moved(sigma: float, residual: float, weight: float) -> float:
-    """A standard deviation after one more residual, by stochastic approximation to the mean absolute residual.
+def updated_scale(sigma: float, residual: float, weight: float) -> float:
+    """A standard deviation after one more residual, by stochastic approximation of the mean absolute residual.
 
-    Robust: no residual counts as more than RESIDUAL_SIGMAS_MAX (Huber 1964); one that stays large is followed.
+    Robust: no residual counts as more than RESIDUAL_SIGMAS_MAX (Huber 1964); residuals that stay large are followed.
 
-    >>> scale_moved(1.0, 100.0, 0.1) == scale_moved(1.0, 2.5, 0.1)
+    >>> updated_scale(1.0, 100.0, 0.1) == updated_scale(1.0, 2.5, 0.1)
     True
     """
     bounded = min(abs(residual), RESIDUAL_SIGMAS_MAX * sigma)
@@ -66,13 +66,13 @@ def robust_moments(values: Sequence[float]) -> tuple[float, float]:
 
 
 def shrunk(own: float, own_variance: float, prior: float, prior_variance: float) -> tuple[float, float, float]:
-    """An estimate drawn to the group's (Efron and Morris 1975): expected value, its variance, own weight.
+    """An estimate drawn towards the group's mean (Efron and Morris 1975): expected value, its variance, own weight.
 
     Args:
         own: the entity's own estimate.
-        own_variance: of that estimate: sigma^2 / n for a mean of n; inf where there is none.
-        prior: the mean over the group.
-        prior_variance: of the group's members around it.
+        own_variance: of that estimate: sigma^2 / n for a mean of n values; inf where there is none.
+        prior: the mean of the group.
+        prior_variance: of the group's members around that mean.
 
     >>> shrunk(10.0, 1.0, 0.0, 1.0)
     (5.0, 0.5, 0.5)
@@ -84,9 +84,9 @@ def shrunk(own: float, own_variance: float, prior: float, prior_variance: float)
 
 
 class PageHinkley(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Page's two-sided test that a mean has moved (Page 1954; Hinkley 1971), as river has it. 50 bytes encoded.
+    """Page's two-sided test whether a mean has moved (Page 1954; Hinkley 1971), as in river. 50 bytes encoded.
 
-    up_t = f up_(t-1) + (x - mean_t) - delta, drift where up_t - min(up) > threshold; down alike.
+    up_t = f up_(t-1) + (x - mean_t) - delta, drift where up_t - min(up) > threshold; down in the same way.
 
     >>> test = PageHinkley()
     >>> for value in [0.0] * 20 + [5.0] * 20:
@@ -103,7 +103,7 @@ class PageHinkley(msgspec.Struct, frozen=True, array_like=True, gc=False):
     down_max: float = 0.0
 
     def after(self, value: float, *, delta: float) -> "PageHinkley":
-        """The test after one more value; `delta` is the move of the mean that is tolerated."""
+        """The test after one more value; `delta` is the tolerated move of the mean."""
         n = self.n + 1
         mean = self.mean + (value - self.mean) / n
         up = DRIFT_FADING * self.up + (value - mean) - delta

@@ -1,4 +1,4 @@
-"""Reference data as detectors see it: the site of an event, the shifts of its person. Values only."""
+"""Reference data as detectors see it: the site of an event, and the shifts of its person. Values only."""
 
 import msgspec
 
@@ -19,7 +19,7 @@ class Shift(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class SiteFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A site. Whatever is None or unreadable in its row is None here, and what needs it is not judged."""
+    """A site. What is missing or unreadable in its row is None here, and detectors that need it judge nothing."""
 
     site_id: int
     client_id: int | None = None
@@ -29,6 +29,6 @@ class SiteFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Degrees, WGS 84, within -180..180."""
     geofence_radius_m: float | None = None
     area: Area | None = None
-    """Its polygon, or without one the circle of its position and radius; None where its row gives neither."""
+    """Its polygon, or without one the circle of its position and radius; None where its row has neither."""
     timezone: str = "UTC"
-    """IANA name: the site's own, or its tenant's, or UTC."""
+    """IANA name: the site's own, otherwise its tenant's, otherwise UTC."""

@@ -1,4 +1,4 @@
-"""Distances on the earth, and the area of a site: a circle or a polygon. Never judges who may be where."""
+"""Distances on the earth, and the area of a site: a circle or a polygon. Never decides who may be where."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ LONGITUDE_MAX: Final = 180.0
 _M_PER_DEGREE = math.radians(EARTH_RADIUS_M)
 _POLAR_LATITUDE = 85.0
 _CIRCLE_SURE = 0.9
-"""Within this share of a circle's radius the flat distance settles it: at most 9 % off at 100 km and 85 degrees."""
+"""Within this share of a circle's radius the flat distance is good enough: at most 9 % off at 100 km and 85 degrees."""
 _RING_POINTS_MIN = 4
 
 DistanceM: TypeAlias = Callable[[float, float], float]
@@ -26,11 +26,11 @@ DistanceM: TypeAlias = Callable[[float, float], float]
 def distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
     """Great-circle distance of two points, metres; up to 0.6 % off the ellipsoid's.
 
-    The haversine formula (Sinnott 1984, Virtues of the haversine, Sky and Telescope 68): exact for near points too.
+    The haversine formula (Sinnott 1984, Virtues of the haversine, Sky and Telescope 68), which is exact for near points.
 
     Args:
-        latitude: degrees north, as the second one.
-        longitude: degrees east, as the second one.
+        latitude: degrees north, as the other one.
+        longitude: degrees east, as the other one.
         other_latitude: of the other point.
         other_longitude: of the other point.
 
@@ -47,13 +47,13 @@ def distance_m(latitude: float, longitude: float, other_latitude: float, other_l
 
 
 class AreaError(ValueError):
-    """There is no such area; reads as a reason, and holds no coordinates."""
+    """There is no such area; the message is a reason without coordinates."""
 
 
 class Area:
-    """Where a site is. Made by `circle` and `polygon`.
+    """The area of a site, made by `circle` and `polygon`.
 
-    Most fixes lie well inside: within a circle that the area contains, which four multiplications tell.
+    Most fixes are well inside, within a circle that the area contains: that takes four multiplications to see.
 
     Args:
         latitude: of that inner circle's centre, degrees.
@@ -129,11 +129,11 @@ _decoder = msgspec.json.Decoder(_Polygon | _MultiPolygon | _Feature | _FeatureCo
 
 
 def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
-    """The area of a GeoJSON Polygon or MultiPolygon (RFC 7946), or of features of such.
+    """The area of a GeoJSON Polygon or MultiPolygon (RFC 7946), or of features with such geometries.
 
     Computed in metres on a plane: the equirectangular projection around the middle, whose error within `reach_m_max`
     of 100 km is below 2 % up to 60 degrees of latitude, and below 0.1 % for a site of some kilometres. Polygons that
-    cross the antimeridian may be cut there, as the RFC says, or not. Parts that overlap or touch are one area.
+    cross the antimeridian may be cut there, as the RFC says, or not. Parts that overlap or touch become one area.
 
     Args:
         geojson: the text.
@@ -141,7 +141,7 @@ def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
         reach_m_max: largest extent from the middle, metres.
 
     Raises:
-        AreaError: the text is none, or the polygon is not valid (OGC Simple Features): not closed, crossing itself.
+        AreaError: the text is no GeoJSON, or the polygon is invalid (OGC Simple Features): not closed, crossing itself.
 
     >>> text = '{"type":"Polygon","coordinates":[[[11,48],[11.01,48],[11.01,48.01],[11,48.01],[11,48]]]}'
     >>> block = polygon(text, points_max=100, reach_m_max=1e5)
@@ -202,7 +202,7 @@ def _parts(geojson: str) -> list[list[_Ring]]:
 
 
 def _check(parts: list[list[_Ring]], points_max: int) -> None:
-    """What shapely would not say, or only after long work."""
+    """What shapely does not check, or only after a long computation."""
     if not parts or not all(parts):
         raise AreaError("it is empty")
     rings = [ring for part in parts for ring in part]
@@ -218,13 +218,13 @@ def _check(parts: list[list[_Ring]], points_max: int) -> None:
             raise AreaError("a ring is not closed")
 
 
-def _shape(parts: list[list[_Ring]], place: Callable[[list[float]], tuple[float, float]]) -> BaseGeometry:
+def _shape(parts: list[list[_Ring]], project: Callable[[list[float]], tuple[float, float]]) -> BaseGeometry:
     made = []
     for part in parts:
-        shell, *holes = ([place(point) for point in ring] for ring in part)
+        shell, *holes = ([project(point) for point in ring] for ring in part)
         each = shapely.Polygon(shell, holes)
         if not each.is_valid:
-            # GEOS says what, and in brackets where: the place is nobody's business in a log.
+            # GEOS adds the coordinates in brackets, which must not get into a log.
             raise AreaError(f"not valid: {shapely.is_valid_reason(each).split('[')[0].lower()}")
         made.append(each)
     return made[0] if len(made) == 1 else shapely.union_all(made)

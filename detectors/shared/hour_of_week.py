@@ -1,7 +1,7 @@
-"""A week of hourly counts: which hour of the week it is at a site, and the last clean counts of each.
+"""A week of hourly counts: which hour of the week it is at a site, and the last usual counts of each hour.
 
-A week is one `bytes` value, little endian, so that it is kept and encoded as it is: of a device the last WEEKS
-counts of each of the 168 hours, the newest first, two bytes a count (1,680 bytes); of a group the number, mean and
+A week is one `bytes` value, little endian, so that it is kept and encoded as it is. A device's holds the last WEEKS
+counts of each of the 168 hours, the newest first, two bytes a count (1,680 bytes). A group's holds the number, mean and
 variance of each hour (1,680 bytes too).
 """
 
@@ -9,11 +9,12 @@ from datetime import datetime
 from functools import lru_cache
 from math import sqrt
 from struct import Struct
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from detectors.shared.times import zone
 
 HOURS = 168
 WEEKS = 5
-"""Counts that an hour of the week keeps; their median bears two odd weeks."""
+"""Counts kept for each hour of the week; their median tolerates two odd weeks."""
 NO_COUNT = 0xFFFF
 COUNT_MAX = NO_COUNT - 1
 _COUNTS = Struct(f"<{WEEKS}H")
@@ -24,19 +25,10 @@ MOMENTS_N_MAX = 0xFFFF
 
 
 @lru_cache(maxsize=1_024)
-def zone(name: str) -> ZoneInfo:
-    """The time zone of this IANA name; UTC where there is none."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
-@lru_cache(maxsize=1_024)
-def ahead_s(timezone: str) -> int:
+def offset_within_hour_s(timezone: str) -> int:
     """Seconds by which a zone's clock is ahead of UTC beyond whole hours.
 
-    >>> ahead_s("Asia/Kolkata"), ahead_s("America/New_York")
+    >>> offset_within_hour_s("Asia/Kolkata"), offset_within_hour_s("America/New_York")
     (1800, 0)
     """
     offset = datetime(2026, 1, 1, tzinfo=zone(timezone)).utcoffset()
@@ -54,7 +46,7 @@ def hour_of_week(unix_s: float, timezone: str) -> int:
 
 
 def counts_of(week: bytes, hour: int) -> list[int]:
-    """The counts that are kept of an hour of the week, the newest first.
+    """The counts that are kept for an hour of the week, the newest first.
 
     >>> counts_of(with_count(with_count(b"", 5, 7), 5, 9), 5)
     [9, 7]
@@ -89,19 +81,19 @@ def with_moments(week: bytes, hour: int, moments: tuple[int, float, float]) -> b
     return week[:start] + _MOMENTS.pack(min(n, MOMENTS_N_MAX), mean, variance) + week[start + _MOMENTS.size :]
 
 
-def steady(count: float) -> float:
+def anscombe(count: float) -> float:
     """A count whose variance does not depend on its size: 2 sqrt(x + 3/8), sigma 1 for a Poisson (Anscombe 1948).
 
-    >>> round(steady(12), 3)
+    >>> round(anscombe(12), 3)
     7.036
     """
     return 2.0 * sqrt(count + 0.375)
 
 
-def count_of(steady_count: float) -> float:
-    """The count behind `steady`.
+def anscombe_inverse(steady_count: float) -> float:
+    """The count behind `anscombe`.
 
-    >>> round(count_of(steady(12)), 9)
+    >>> round(anscombe_inverse(anscombe(12)), 9)
     12.0
     """
     return max(0.0, steady_count * steady_count / 4.0 - 0.375)

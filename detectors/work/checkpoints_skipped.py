@@ -7,7 +7,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 COMPLETED = "COMPLETED"
@@ -17,27 +17,27 @@ class CheckpointsSkippedPolicy(Policy, frozen=True, kw_only=True):
     """How many checkpoints may be left out. Both thresholds must be exceeded."""
 
     skipped_checkpoints_max: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """So many may be left out."""
+    """This many may be left out."""
     skipped_share_max: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
-    """Of the checkpoints expected."""
+    """This share of the expected checkpoints may be left out."""
 
 
 class SkippedTour(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A completed tour that was told. About 60 bytes in memory; tours without fault leave nothing."""
+    """A completed tour that was reported. About 60 bytes in memory; a complete tour leaves no state."""
 
     skipped: int
 
 
-class CheckpointsSkipped:
+class CheckpointsSkipped(Detector):
     """`checkpoints_expected - checkpoints_scanned` at completion, against a number and a share.
 
-    Any job with checkpoints is judged, whatever its type, when it turns COMPLETED (also when its row comes completed),
-    and when a completed job is corrected. Reported once a job, and again only where a correction makes it more. A job
-    whose expected or scanned number is unknown is not judged.
+    Any job with checkpoints is judged, whatever its type, when it becomes COMPLETED (also when its row arrives completed)
+    and when a completed job is corrected. Reported once a job, and again only where a correction increases the number. A
+    job whose expected or scanned number is unknown is not judged.
 
     >>> row = Jobneed(id=1, tenant_id=1, status="COMPLETED", checkpoints_expected=8, checkpoints_scanned=6)
-    >>> _, (judgement,) = CheckpointsSkipped().judge(None, Event(row, 0), CheckpointsSkippedPolicy())
-    >>> judgement.evidence
+    >>> _, (draft,) = CheckpointsSkipped().judge(None, Event(row, 0), CheckpointsSkippedPolicy())
+    >>> draft.evidence
     {'observed': 6, 'expected': 8, 'skipped': 2, 'skipped_share': 0.25, 'threshold': 0, 'threshold_share': 0.0}
     """
 
@@ -50,7 +50,7 @@ class CheckpointsSkipped:
     def judge(
         self, state: SkippedTour | None, event: Event[Jobneed], policy: CheckpointsSkippedPolicy
     ) -> tuple[SkippedTour | None, FindingDrafts]:
-        """The finding where the job is completed now and more is missing than was told."""
+        """The finding where the job is completed now and more is missing than was reported."""
         row = event.row
         if row.status != COMPLETED:
             return None, NOTHING
@@ -86,3 +86,6 @@ class CheckpointsSkipped:
 
 def _skipped(row: Jobneed) -> int:
     return (row.checkpoints_expected or 0) - (row.checkpoints_scanned or 0)
+
+
+DETECTOR = CheckpointsSkipped()

@@ -5,7 +5,7 @@ import msgspec
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
+from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.policy import Policy
 
 ENDED = frozenset({"RESOLVED", "CLOSED", "CANCELLED"})
@@ -15,25 +15,25 @@ class TicketEscalatedPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of TICKET_ESCALATED."""
 
     level_min: int = 1
-    """The lowest level that is told."""
+    """The lowest level that is reported."""
 
 
 class EscalatedTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A ticket above level 0. About 60 bytes in memory; a ticket at level 0 leaves nothing."""
+    """A ticket above level 0. About 60 bytes in memory; a ticket at level 0 leaves no state."""
 
     level: int
 
 
-class TicketEscalated:
-    """`escalation_level` above the level known before: of this memory, else of the row as it was, else 0.
+class TicketEscalated(Detector):
+    """`escalation_level` above the level known before: of the state, otherwise of the row as it was, otherwise 0.
 
-    A ticket that is created above 0 is told, for nobody has heard of it. Each further level is told once; a level
-    that fell and rises again is reported again. The level of a ticket that has ended is no news, and an unknown level
-    changes nothing.
+    A ticket that is created above level 0 is reported, because nobody has heard of it. Each further level is reported
+    once; a level that fell and rises again is reported again. The level of a ticket that has ended is not reported, and
+    an unknown level changes nothing.
 
     >>> row = Ticket(id=1, tenant_id=1, status="OPEN", priority="LOW", escalation_level=2)
-    >>> state, (judgement,) = TicketEscalated().judge(EscalatedTicket(1), Event(row, 0), TicketEscalatedPolicy())
-    >>> judgement.evidence, state
+    >>> state, (draft,) = TicketEscalated().judge(EscalatedTicket(1), Event(row, 0), TicketEscalatedPolicy())
+    >>> draft.evidence, state
     ({'observed': 2, 'expected': 1, 'threshold': 1, 'priority': 'LOW'}, EscalatedTicket(level=2))
     """
 
@@ -75,3 +75,6 @@ class TicketEscalated:
                 },
             ),
         )
+
+
+DETECTOR = TicketEscalated()

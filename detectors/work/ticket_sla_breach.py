@@ -1,38 +1,34 @@
 """TICKET_SLA_BREACH: a ticket that is still open when the time of its priority has passed."""
 
-from typing import Annotated
-
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
-from detectors.interface import NOTHING, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
+from detectors.policy import Policy, Positive
 
 ENDED = frozenset({"CLOSED", "CANCELLED"})
 RESOLVED = "RESOLVED"
 ON_HOLD = "ON_HOLD"
 
-_Hours = Annotated[float, msgspec.Meta(gt=0)]
-
 
 class TicketSlaBreachPolicy(Policy, frozen=True, kw_only=True):
     """Hours of work from a ticket's creation to its end, by priority."""
 
-    critical_hours_max: _Hours = 1.0
+    critical_hours_max: Positive = 1.0
     """Of a ticket of priority CRITICAL."""
-    high_hours_max: _Hours = 4.0
+    high_hours_max: Positive = 4.0
     """Of a ticket of priority HIGH."""
-    medium_hours_max: _Hours = 8.0
+    medium_hours_max: Positive = 8.0
     """Of a ticket of priority MEDIUM."""
-    low_hours_max: _Hours = 24.0
+    low_hours_max: Positive = 24.0
     """Of a ticket of priority LOW."""
     hold_stops_clock: bool = True
     """The time that a ticket waits ON_HOLD for somebody else does not count."""
 
     def hours_max(self, priority: str | None) -> float | None:
-        """Of a priority; None where it is not one of ours."""
+        """Of a priority; None where it is not one of these four."""
         return {
             "CRITICAL": self.critical_hours_max,
             "HIGH": self.high_hours_max,
@@ -48,30 +44,30 @@ class OpenTicket(msgspec.Struct, frozen=True, array_like=True, gc=False):
     created_ms: int
     reported: bool = False
     held_ms: int = 0
-    """How long it was on hold, the present time on hold not counted."""
+    """How long it was on hold, without the present time on hold."""
     resolved_ms: int = 0
-    """How long it was resolved before it was opened again."""
+    """How long it was resolved before it was reopened."""
     paused: str = ""
-    """ON_HOLD or RESOLVED while it is that."""
+    """ON_HOLD or RESOLVED while its status is that."""
     paused_since_ms: int = 0
 
 
-class TicketSlaBreach:
-    """Due at `created_at + hours_max(priority)` plus the time ON_HOLD or RESOLVED, while it is neither ended nor that.
+class TicketSlaBreach(AbsenceDetector):
+    """Due at `created_at + hours_max(priority)` plus the time ON_HOLD or RESOLVED, while the ticket is open and neither.
 
-    The clock is that of ITIL 4, Service level management: it measures the provider's time, so it stops while the
-    ticket waits for somebody else (ON_HOLD; `hold_stops_clock` says otherwise) and while it is RESOLVED: one that is
-    opened again goes on with the time that it had left. One that is opened again after CLOSED or CANCELLED has
-    its whole time again. A time on hold begins with the row's `updated_at`, or its commit where that is unknown.
-    A ticket is told once; a change of its priority moves the time of one that was not reported. A ticket without
-    `created_at` or with a priority that is none of the four is not judged.
+    The clock is that of ITIL 4, Service level management: it measures the provider's time. So it stops while the
+    ticket waits for somebody else (ON_HOLD, unless `hold_stops_clock` is false) and while it is RESOLVED: a ticket that
+    is reopened then has the time that it had left. A ticket that is reopened after CLOSED or CANCELLED has its whole
+    time again. A time on hold begins with the row's `updated_at`, or with its commit where that is unknown. A ticket is
+    reported once; until then a change of its priority moves the time. A ticket without `created_at`, or with a priority
+    that is none of the four, is not judged.
 
     >>> detector, policy = TicketSlaBreach(), TicketSlaBreachPolicy()
     >>> state = OpenTicket("HIGH", 1_000)
     >>> detector.due_ms(state, policy) == 1_000 + 4 * 3_600_000
     True
-    >>> state, (judgement,) = detector.expire(state, 14_401_000, policy)
-    >>> judgement.evidence["observed_hours"], judgement.evidence["threshold"], detector.due_ms(state, policy)
+    >>> state, (draft,) = detector.expire(state, 14_401_000, policy)
+    >>> draft.evidence["observed_hours"], draft.evidence["threshold"], detector.due_ms(state, policy)
     (4.0, 4.0, None)
     """
 
@@ -84,14 +80,14 @@ class TicketSlaBreach:
     def judge(
         self, state: OpenTicket | None, event: Event[Ticket], policy: TicketSlaBreachPolicy
     ) -> tuple[OpenTicket | None, FindingDrafts]:
-        """Only learns: the breach itself is an absence."""
+        """No finding, but the ticket's clock: the breach is an absence."""
         row = event.row
         if row.status in ENDED or row.created_at is None or policy.hours_max(row.priority) is None:
             return None, NOTHING
         priority, created_ms = row.priority or "", round(row.created_at.timestamp() * 1000)
         now_ms = event.now_us // 1000
         if state is None and event.before is not None and event.before.status in ENDED:
-            created_ms = now_ms  # opened again: from here on its row says nothing of the time that counts
+            created_ms = now_ms  # reopened: the time that counts begins now
         paused = row.status if row.status in {ON_HOLD, RESOLVED} else ""
         if state is None:
             since_ms = _since_ms(row, created_ms, now_ms) if paused else 0
@@ -126,7 +122,7 @@ class TicketSlaBreach:
         """The breach."""
         hours = policy.hours_max(state.priority)
         uncounted_ms = _uncounted_ms(state, policy)
-        judgement = FindingDraft(
+        draft = FindingDraft(
             finding_type=FindingType.TICKET_SLA_BREACH,
             category=Category.TICKET,
             severity=Severity.CRITICAL,
@@ -140,11 +136,11 @@ class TicketSlaBreach:
                 "threshold": hours,
             },
         )
-        return msgspec.structs.replace(state, reported=True), (judgement,)
+        return msgspec.structs.replace(state, reported=True), (draft,)
 
 
 def _since_ms(row: Ticket, created_ms: int, now_ms: int) -> int:
-    """When the row took its status: as it says itself, within its creation and its commit."""
+    """When the row took its status: as it says itself, but not before its creation or after its commit."""
     if row.updated_at is None:
         return now_ms
     return min(max(round(row.updated_at.timestamp() * 1000), created_ms), now_ms)
@@ -152,3 +148,6 @@ def _since_ms(row: Ticket, created_ms: int, now_ms: int) -> int:
 
 def _uncounted_ms(state: OpenTicket, policy: TicketSlaBreachPolicy) -> int:
     return state.resolved_ms + (state.held_ms if policy.hold_stops_clock else 0)
+
+
+DETECTOR = TicketSlaBreach()

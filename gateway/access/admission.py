@@ -8,10 +8,10 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TypeVar
 
-from common.addresses import is_loopback
 from common.settings.gateway import ConnectionSettings, HandshakeSettings
 from contracts.messages import ADVICE, CloseCode
 from gateway.access.client_address import rate_key
+from watchfloor_client.addresses import is_loopback
 
 K = TypeVar("K")
 

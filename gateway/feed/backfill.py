@@ -17,9 +17,9 @@ from common.kafka import librdkafka_config
 from common.settings.gateway import GatewaySettings
 from common.settings.kafka import KafkaSettings
 from contracts.messages import UnrecoverableReason
-from contracts.readers import generation_of
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.feed.history import StoredRecord
+from watchfloor_client.readers import generation_of
 
 _POLL_S = 0.5
 _CONSUME_MAX = 500

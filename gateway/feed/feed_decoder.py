@@ -10,11 +10,11 @@ import msgspec
 import structlog
 
 from contracts.feed import FeedRecord, Fence, ProcessedBatch, decode_feed_record, decode_processed
-from contracts.readers import FeedRule, generation_of
 from gateway.feed.history import StoredRecord
 from gateway.feed.rendering import FeedEntry
 from gateway.metrics import GatewayMetrics
 from gateway.session.replies import iso
+from watchfloor_client.readers import FeedRule, generation_of
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -60,12 +60,15 @@ class FeedDecoder:
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("anomalies", partition, offset, error)
             return None
-        self._met(partition, record.generation if isinstance(record, Fence) else generation)
-        before = 0 if isinstance(record, Fence) else self._rule.last_seq(record.tenant_id)
-        if not self._rule.accepts(partition, generation, record):
-            self._metrics.records.labels("fence" if isinstance(record, Fence) else "skipped").inc()
+        if isinstance(record, Fence):
+            self._met(partition, record.generation)
+            self._rule.fence(partition, record.generation)
+            self._metrics.records.labels("fence").inc()
             return None
-        if isinstance(record, Fence):  # never accepted; for the type checker
+        self._met(partition, generation)
+        before = self._rule.last_seq(record.tenant_id)
+        if not self._rule.accepts(partition, generation, tenant_id=record.tenant_id, seq=record.seq):
+            self._metrics.records.labels("skipped").inc()
             return None
         self._metrics.records.labels("shown").inc()
         hole = before > 0 and record.seq != before + 1

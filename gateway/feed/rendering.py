@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.feed import FeedRecord, RateLimited
-from contracts.messages import SequencedMessage, encode_message
+from contracts.feed_messages import SequencedMessage
+from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, stream_messages
 from gateway.access.masking import masked_record
 from gateway.access.scope import Scope

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from common.addresses import is_loopback
 from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
 from gateway.feed.rendering import Endpoint
+from watchfloor_client.addresses import is_loopback
 
 ENDPOINTS: dict[str, Endpoint] = {
     "/ws/noc/dashboard/": Endpoint.DASHBOARD,

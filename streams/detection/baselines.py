@@ -5,7 +5,7 @@ The tables are a device's, or whatever the entity is, and those that it shares w
 
 from typing import Any
 
-from detectors.interface import BaselineDetector, Closing, FindingDrafts, Learned
+from detectors.interface import BaselineDetector, FindingDrafts, Learned, SpanEnd
 from streams.engine.state.partition_state import Table
 from streams.state.detector_state import WHOLE_TENANT, EntityKey
 from streams.state.site_context import SiteContext
@@ -30,7 +30,7 @@ def conclude(
         (shared, (tenant_id, WHOLE_TENANT)),
     ]
     learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
-    state, after, judgements = detector.conclude(state, learned, Closing(key[1], at_ms, site), policy)
+    state, after, judgements = detector.conclude(state, learned, SpanEnd(key[1], at_ms, site), policy)
     for each, old, new in zip(held, learned, after, strict=True):
         if each is not None and new is not old:
             each[0].put(each[1], new)

@@ -13,7 +13,7 @@ import msgspec
 from contracts.envelope import Change
 from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
 from detectors.policy import PolicyError
-from detectors.row_quality.data_quality import Reason, clean, data_quality
+from detectors.row_quality.data_quality import Reason, clean, quality_draft
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import REFERENCES, ReferenceWait
@@ -90,7 +90,7 @@ class ReferenceRowHandler:
         context = self._site_contexts.at(tables, tenant_id, site_id)
         person = None if person_id is None else tables.persons.get((tenant_id, person_id))
         name = person.name if person else None
-        return FindingRaised(entry, change, context, site_id, person_id, name, [data_quality(reasons)])
+        return FindingRaised(entry, change, context, site_id, person_id, name, [quality_draft(reasons)])
 
 
 def learn_tenant(tables: TenantTables, change: Change) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.envelope import Change
 from detectors.interface import Event
-from detectors.row_quality.data_quality import Reason, clean, data_quality, happened_s
+from detectors.row_quality.data_quality import Reason, clean, event_time_s, quality_draft
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner, Failures
 from streams.detection.missing_references import with_missing
@@ -134,11 +134,11 @@ class ScoredRowHandler:
         before: Any = change.before
         missing, unreported = unknown
         reasons: Sequence[Reason] = ()
-        at_s = happened_s(table, row)
+        at_s = event_time_s(table, row)
         if context.quality is not None:
             given, (row, reasons) = row, clean(table, row, change.commit_us, context.quality, before, at_s)
             if row is not given:  # its time may be among what was blanked
-                at_s = happened_s(table, row)
+                at_s = event_time_s(table, row)
         event = Event(row, change.commit_us, op, before, context.facts, shifts, missing, at_s)
         failures: Failures = []
         drafts = self._runner.judge(tables, change, event, context, failures, learn_only=learn_only)
@@ -150,7 +150,7 @@ class ScoredRowHandler:
             for name in unreported:
                 self._metrics.references_missed.labels(name).inc()
         if reasons:
-            drafts.insert(0, data_quality(reasons))
+            drafts.insert(0, quality_draft(reasons))
         if drafts:
             person_id = getattr(row, "person_id", None)
             person = None if person_id is None else tables.persons.get((change.row.tenant_id, person_id))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chain.gateway.conftest import kafka_address, own_gateway
 from playwright.sync_api import Browser, Page, sync_playwright
+from support.gateway_fixtures import kafka_address, own_gateway
 
 __all__ = ["kafka_address", "own_gateway"]
 

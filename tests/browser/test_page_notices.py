@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from browser.test_page import CONTRAST
+from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from gateway.sockets.http_routes import SECURITY_HEADERS, HttpRoutes, Readiness
@@ -77,12 +77,21 @@ class PlayedGateway:
 
     def hears(self, kind: str, timeout_ms: int = 6_000) -> list[dict[str, Any]]:
         """What the page has said of this type, when it has."""
+        self.until(lambda: any(message["type"] == kind for message in self.heard), f"the page says {kind}", timeout_ms)
+        return [message for message in self.heard if message["type"] == kind]
+
+    def until(self, condition: Callable[[], bool], what: str, timeout_ms: int = 6_000) -> None:
+        """As `support.waiting.until`; only while the page waits does what it says come here."""
         for _ in range(timeout_ms // 50):
-            found = [message for message in self.heard if message["type"] == kind]
-            if found:
-                return found
+            if condition():
+                return
             self.page.wait_for_timeout(50)
-        raise AssertionError(f"the page never said {kind}: {self.heard}")
+        raise AssertionError(f"not within {timeout_ms} ms: {what}; heard {self.heard}")
+
+    def never_hears(self, kind: str, for_ms: int) -> None:
+        """Nothing of this type comes in that time."""
+        self.page.wait_for_timeout(for_ms)
+        assert [message for message in self.heard if message["type"] == kind] == []
 
     def _open(self, socket: WebSocketRoute) -> None:
         self.socket = socket
@@ -106,10 +115,6 @@ def played(page: Page, address: str) -> Callable[..., PlayedGateway]:
         return gateway
 
     return start
-
-
-def titles(page: Page) -> list[str]:
-    return page.locator("#feed li .title").all_text_contents()
 
 
 def test_a_lost_connection_is_resumed_and_nothing_is_said_of_it(
@@ -217,9 +222,12 @@ def test_rows_that_were_in_view_for_a_second_are_told_once(page: Page, played: C
     assert set(ids) <= set(in_view) | {in_view[-1]}
     assert len(ids) < 40
     page.locator("#feed").evaluate("list => list.scrollTo(0, list.scrollHeight)")
-    page.wait_for_timeout(4_000)
-    later = [name for message in gateway.hears("seen") for name in message["ids"]]
-    assert "f2.0" in later
+
+    def told() -> list[str]:
+        return [name for message in gateway.hears("seen") for name in message["ids"]]
+
+    gateway.until(lambda: "f2.0" in told(), "what came into view is told")
+    later = told()
     assert "f1.0" not in later  # its severity is hidden
     assert "f50.0" not in later  # scrolled past
     assert len(later) == len(set(later))
@@ -237,8 +245,7 @@ def test_a_page_that_nobody_looks_at_tells_nothing(page: Page, played: Callable[
     gateway = played()
     gateway.anomaly(1, "CRITICAL")
     gateway.hears("received")
-    page.wait_for_timeout(4_000)
-    assert [message for message in gateway.heard if message["type"] == "seen"] == []
+    gateway.never_hears("seen", 4_000)
     page.evaluate("document.hasFocus = () => true")
     page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'visible'})")
     page.evaluate("dispatchEvent(new Event('focus'))")

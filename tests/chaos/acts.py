@@ -7,12 +7,12 @@ from chaos.workers import Worker
 def kill_at_random_points(scene: Scene, worker: Worker, kills: int) -> None:
     """kill -9 under load, and often once more while the worker recovers."""
     for kill in range(kills):
-        scene.sleep(0.5, 3.0)
+        scene.let_pass(0.5, 3.0)
         worker.kill()
         scene.note(f"kill {kill}", "kills")
         while scene.random.random() < 0.4:
             worker.start()
-            scene.sleep(0.2, 1.5)
+            scene.let_pass(0.2, 1.5)
             worker.kill()
             scene.note("kill while it recovers", "kills while recovering")
         worker.start()
@@ -25,15 +25,15 @@ def pause_past_the_session(scene: Scene, workers: list[Worker], pauses: int, *, 
     A late writer and a crash of the rightful owner at the same moment are the worst that a take-over can meet.
     """
     for pause in range(pauses):
-        scene.sleep(0.3, 2.5)
+        scene.let_pass(0.3, 2.5)
         paused, owner = scene.random.sample(workers, 2)
         paused.pause()
         scene.note(f"pause {pause} of {paused.name}", "pauses")
-        scene.sleep(scene.session_s + 0.2, scene.session_s + 2.5)
+        scene.let_pass(scene.session_s + 0.2, scene.session_s + 2.5)
         paused.resume()
         scene.note("resume")
         if scene.random.random() < kills:
-            scene.sleep(0.0, 0.5)
+            scene.let_pass(0.0, 0.5)
             owner.kill()
             scene.note(f"kill of {owner.name}", "kills")
             owner.start()
@@ -52,7 +52,7 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
         elif drawn < pauses:
             worker.pause()
             scene.note(f"{worker.name} is paused", "pauses")
-            scene.sleep(scene.session_s + 0.2, scene.session_s + 1.5)
+            scene.let_pass(scene.session_s + 0.2, scene.session_s + 1.5)
             worker.resume()
             scene.note("resume")
         elif len(running) == 1:
@@ -64,7 +64,7 @@ def come_and_go(scene: Scene, workers: list[Worker], changes: int, *, pauses: fl
         else:
             worker.kill()
             scene.note(f"{worker.name} is killed", "kills")
-        scene.sleep(0.5, 4.0)
+        scene.let_pass(0.5, 4.0)
 
 
 def compact_hard(scene: Scene, *, lag_ms: int) -> None:

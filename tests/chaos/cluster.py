@@ -7,7 +7,6 @@ forgets a killed broker, which may otherwise not come back for nine seconds.
 
 import secrets
 import subprocess
-import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from chaos.topic_reader import Reader
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from support.waiting import until
 
 from common.paths import default_cache_dir
 from deploy.embedded.broker import Broker
@@ -26,7 +26,6 @@ START_S_MAX = 120.0
 STOP_S_MAX = 30.0
 _HEAP_MIB = 384
 _LOG_BYTES_MAX = 64 << 20
-_POLL_S = 0.05
 _EAGER = """
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
@@ -76,11 +75,12 @@ class Cluster:
             self._process = subprocess.Popen(
                 self._spec.argv, stdout=log, stderr=log, env=dict(self._spec.env), start_new_session=True
             )
-        deadline = time.monotonic() + START_S_MAX
-        while not self._answers():
-            assert self._process.poll() is None, f"the broker ended, see {self._spec.log}"
-            assert time.monotonic() < deadline, f"no broker within {START_S_MAX:g} s, see {self._spec.log}"
-            time.sleep(_POLL_S)
+        until(
+            lambda: self._answers() or not self.running,
+            f"the broker answers, see {self._spec.log}",
+            within_s=START_S_MAX,
+        )
+        assert self.running, f"the broker ended, see {self._spec.log}"
 
     def kill(self) -> None:
         """SIGKILL, as a power cut that the disk survives."""

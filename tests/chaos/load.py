@@ -10,7 +10,7 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 
-from chaos.company import Company, Message
+from chaos.random_company import Company, Message
 from confluent_kafka import KafkaError, Producer
 
 _STEP_S = 0.02

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.company import TABLES
+from chaos.random_company import TABLES
 from chaos.topic_reader import Reader, Record
 
 OUTPUTS = {

@@ -11,26 +11,25 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import pytest
 from chaos.cluster import Cluster
-from chaos.company import TABLES, Company
 from chaos.inspection import inspect
 from chaos.load import Load
 from chaos.logs import Logs
+from chaos.random_company import TABLES, Company
 from chaos.topic_reader import Reader
 from chaos.verifier import Verdict
 from chaos.workers import Supervisor, Worker
+from support.waiting import let_pass, until
 
 FULL = os.environ.get("CHAOS") == "full"
 SESSION_S = 2.0
 UNSHAKEN_SESSION_S = 4.0
 """Of several workers whose topics must hold no repeat, see `Scene.begin`."""
 SETTLE_S_MAX = 240.0
-_POLL_S = 0.1
 _LOG_LINES = 30
 
 
@@ -126,9 +125,9 @@ class Scene:
         if act is not None:
             self.acts[act] += 1
 
-    def sleep(self, least_s: float, most_s: float) -> None:
-        """Let a random time pass."""
-        time.sleep(self.random.uniform(least_s, most_s))
+    def let_pass(self, least_s: float, most_s: float) -> None:
+        """Go on at a random moment."""
+        let_pass(self.random.uniform(least_s, most_s))
 
     def conclude(self, *, raw: bool) -> Verdict:
         """Finish and verify.
@@ -214,15 +213,7 @@ class Scene:
             self._follow_journal()
             return all(self._journalled.get(place, 0) >= end for place, end in ends.items())
 
-        self.wait_for(done, "everything is processed", SETTLE_S_MAX)
-
-    def wait_for(self, check: Callable[[], bool], what: str, seconds: float) -> None:
-        """Poll; on failure say what the workers said last."""
-        deadline = time.monotonic() + seconds
-        while not check():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds:g} s: {what}")
-            time.sleep(_POLL_S)
+        until(done, "everything is processed", within_s=SETTLE_S_MAX)
 
     def _revive_all(self) -> None:
         """At least one worker runs and all that are there can work."""

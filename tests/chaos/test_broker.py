@@ -25,19 +25,19 @@ def outages(scene: Scene, workers: int) -> None:
     scene.supervisor.start()
     try:
         for kill in range(int(chosen("BROKER_KILLS", 2, 8))):
-            scene.sleep(1.0, 3.0)
+            scene.let_pass(1.0, 3.0)
             if scene.random.random() < 0.4:
                 victim = scene.random.choice(started)
                 victim.kill()
                 victim.start()
                 scene.note(f"kill of {victim.name}, so that it starts into the outage", "kills")
-                scene.sleep(0.2, 2.5)
+                scene.let_pass(0.2, 2.5)
             scene.cluster.kill()
             scene.note(f"broker kill {kill}", "broker kills")
-            scene.sleep(0.0, chosen("SILENCE_S", 2, 5))
+            scene.let_pass(0.0, chosen("SILENCE_S", 2, 5))
             scene.cluster.start()
             scene.note("broker back")
-            scene.sleep(1.0, 3.0)
+            scene.let_pass(1.0, 3.0)
         scene.load.stop()
         scene.settle()
     finally:

@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
+from support.waiting import let_pass_async, until_async
 from unit.gateway.gateway_values import anomaly
 
 from common.kafka import aiokafka_config
@@ -67,10 +68,10 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
 
     async def leave_open(by: TransactionalAppender, what: OutputRecord) -> None:
         (_,) = await by.append(feed, 0, [what])
-        writer = by._writers[0]
-        ((_, data),), writer.gathered = writer.gathered, []
-        await writer.coordination.begin(writer.identity, {feed: 0})
-        await writer.coordination.produce(writer.identity, 0, {feed: data})
+        producer = by._producers[0]
+        ((_, data),), producer.gathered = producer.gathered, []
+        await producer.requests.begin(producer.identity, [feed], 0)
+        await producer.requests.produce(producer.identity, 0, {feed: data})
 
     async def story() -> None:
         hub, metrics = Hub(), GatewayMetrics()
@@ -87,8 +88,8 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         await fetcher.start([feed])
         place = TopicPartition(feed, 0)
         async with asyncio.timeout(SOON_S):
-            while await fetcher.end(place) < end:  # noqa: ASYNC110 - the marker comes after the acknowledgement
-                await asyncio.sleep(0.01)
+            while await fetcher.end(place) < end:
+                await let_pass_async(0.01)  # the marker comes after the acknowledgement
         assert await fetcher.end(place) == end
         assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
 
@@ -98,8 +99,7 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         running = asyncio.create_task(gateway.run())
         async with asyncio.timeout(SOON_S):
             await write(owner, record(3, "live"))
-            while not hub.live:  # noqa: ASYNC110 - the reader has no event to wait for
-                await asyncio.sleep(0.01)
+        await until_async(lambda: hub.live, "the record is sent on", within_s=SOON_S)
         running.cancel()
         assert hub.past == [(1, "committed"), (2, "made anew")]
         assert hub.live == [(3, "live")]

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain.gateway.gateway_process import AUTH, FeedWriter, GatewayProcess
 from chaos.cluster import Cluster
 from chaos.scene import chosen
 from chaos.viewers import Crowd, Viewer
 from confluent_kafka import Producer
+from support.expected_messages import STREAM, View
+from support.gateway_process import AUTH, FeedWriter, GatewayProcess
 from support.log_scan import scan
-from support.visible import STREAM, View
+from support.waiting import happens, let_pass, until
 from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import FeedRecord, encode_record, feed_headers
@@ -128,7 +129,7 @@ class Acts:
                 waiting.pop(0) if waiting else self._random.choice([self.cut_connections, self.cut_connections, *kinds])
             )
             act()
-            time.sleep(self._random.uniform(0.3, 2.0))
+            let_pass(self._random.uniform(0.3, 2.0))
 
     def cut_connections(self) -> None:
         share = self._random.choice((0.1, 0.5, 1.0)) if self.done else 1.0
@@ -145,20 +146,20 @@ class Acts:
     def pause_clients(self) -> None:
         victims = self._random.sample(list(self._crowd.viewers), 4)
         self._crowd.call(lambda: [viewer.reads.clear() for viewer in victims] and None)
-        time.sleep(self._random.uniform(1.0, 5.0))
+        let_pass(self._random.uniform(1.0, 5.0))
         self._crowd.call(lambda: [viewer.reads.set() for viewer in victims] and None)
         self.done["pauses"] += len(victims)
 
     def kill_broker(self) -> None:
         self._cluster.kill()
-        time.sleep(self._random.uniform(0.0, 3.0))
+        let_pass(self._random.uniform(0.0, 3.0))
         self._cluster.start()
         self.done["broker kills"] += 1
 
     def _end_gateway(self, how: signal.Signals, kind: str) -> None:
         gateway = self._random.choice(self._gateways)
         gateway.stop(how)
-        time.sleep(self._random.uniform(0.0, 2.0))
+        let_pass(self._random.uniform(0.0, 2.0))
         gateway.start()
         self.done[kind] += 1
 
@@ -222,18 +223,23 @@ def test_every_client_ends_with_exactly_its_part_of_the_log(cluster: Cluster, se
             ]
         )
         with crowd:
-            wait_until(lambda: all(viewer.begun is not None for viewer in crowd.viewers), "everybody is signed in")
+            until(
+                lambda: all(viewer.begun is not None for viewer in crowd.viewers),
+                "everybody is signed in",
+                within_s=CATCH_UP_S_MAX,
+            )
             writer.start()
             acts = Acts(cluster, gateways, crowd, seed)
             acts.run(chosen("SECONDS", 20, 600))
             writer.finish()
             log = log_of(cluster, feed.names.anomalies)
             last = {tenant: max(records) for tenant, records in log.items()}
-            behind = wait_until(
+            waiting_s = time.monotonic()
+            caught_up = happens(  # where not, what each viewer lacks says more
                 lambda: all(viewer.position >= last[viewer.view.tenant] for viewer in crowd.viewers),
-                "all caught up",
-                hard=False,
+                within_s=CATCH_UP_S_MAX,
             )
+            behind_s = time.monotonic() - waiting_s
     faults = [fault for viewer in crowd.viewers for fault in viewer.judge(log[viewer.view.tenant])]
     refusals = sum((viewer.refusals for viewer in crowd.viewers), Counter[str]())
     counts = {
@@ -242,7 +248,7 @@ def test_every_client_ends_with_exactly_its_part_of_the_log(cluster: Cluster, se
         "connections": sum(len(viewer.connections) for viewer in crowd.viewers),
         "resumed": sum(message.get("recovered", False) for viewer in crowd.viewers for each in viewer.connections for message in each.heard),
     } | {f"refused {reason}": count for reason, count in refusals.items()}  # fmt: skip
-    print(f"gateways: seed {seed}: {dict(acts.done)} {counts} caught up: {behind}", flush=True)
+    print(f"gateways: seed {seed}: {dict(acts.done)} {counts} caught up: {caught_up} in {behind_s:.2f} s", flush=True)
     if results := os.environ.get("CHAOS_RESULTS"):
         line = {
             "run": "gateways",
@@ -259,14 +265,3 @@ def test_every_client_ends_with_exactly_its_part_of_the_log(cluster: Cluster, se
     assert counts["resumed"] > len(crowd.viewers)
     for gateway in gateways:
         assert "Traceback" not in gateway.words(), gateway.words()[-4_000:]
-
-
-def wait_until(check: Any, what: str, *, hard: bool = True) -> float:
-    """Seconds that it took; a failure after a minute, or only that minute where it is not `hard`."""
-    began = time.monotonic()
-    while not check():
-        if time.monotonic() - began > CATCH_UP_S_MAX:
-            assert not hard, f"not within {CATCH_UP_S_MAX:g} s: {what}"
-            break
-        time.sleep(0.05)
-    return round(time.monotonic() - began, 2)

@@ -1,9 +1,9 @@
 """Snapshots that do not fit into one RecordBatch, on a real broker: killed in the middle, compacted hard."""
 
 import pytest
-from chaos.acts import kill_at_random_points, pause_past_the_session
+from chaos.acts import compact_hard, kill_at_random_points, pause_past_the_session
 from chaos.scene import Scene, chosen, long_form
-from chaos.test_compaction import compact_hard
+from support.waiting import until
 
 pytestmark = pytest.mark.timeout(1_800)
 
@@ -18,8 +18,10 @@ def test_killed_under_compaction(scene: Scene) -> None:
     (worker,) = scene.begin(1, chosen("RATE", 2_000, 2_000))
     compact_hard(scene, lag_ms=0)
     kill_at_random_points(scene, worker, int(chosen("KILLS", 3, 50)))
-    scene.wait_for(
-        lambda: worker.metric("watchfloor_worker_large_snapshots_total") > 0, "a snapshot takes several steps", 30
+    until(
+        lambda: worker.metric("watchfloor_worker_large_snapshots_total") > 0,
+        "a snapshot takes several steps",
+        within_s=30,
     )
     scene.conclude(raw=True)
 

@@ -12,15 +12,15 @@ def test_one_of_two_is_killed(scene: Scene) -> None:
     """Back at once under its name, or after its session, when the other has taken over; then it is killed again."""
     workers = scene.begin(2, chosen("RATE", 2_000, 2_000), session_s=UNSHAKEN_SESSION_S)
     for kill in range(int(chosen("KILLS", 4, 20))):
-        scene.sleep(0.5, 2.0)
+        scene.let_pass(0.5, 2.0)
         victim = scene.random.choice(workers)
         victim.kill()
         scene.note(f"kill {kill} of {victim.name}", "kills")
         if scene.random.random() < 0.5:
-            scene.sleep(scene.session_s + 0.5, scene.session_s + 2.0)
+            scene.let_pass(scene.session_s + 0.5, scene.session_s + 2.0)
         victim.start()
         if scene.random.random() < 0.5:
-            scene.sleep(0.8, 2.0)  # its return makes the group decide anew
+            scene.let_pass(0.8, 2.0)  # its return makes the group decide anew
             victim.kill()
             scene.note(f"kill of {victim.name} while the group decides", "kills while deciding")
             victim.start()

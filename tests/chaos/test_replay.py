@@ -7,7 +7,7 @@ import pytest
 from chaos.acts import kill_at_random_points
 from chaos.scene import Scene, chosen
 from chaos.workers import DETECTION
-from support.replays import Compared, compare
+from support.replay_comparison import Compared, compare
 
 from common.settings.load import load_settings
 

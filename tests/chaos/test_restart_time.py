@@ -5,9 +5,9 @@ import time
 
 import pytest
 from chaos.scene import Scene, chosen, long_form
+from support.waiting import until
 
 pytestmark = [pytest.mark.timeout(600), long_form]
-_POLL_S = 0.02
 
 
 def test_restart_to_first_event(scene: Scene) -> None:
@@ -15,15 +15,13 @@ def test_restart_to_first_event(scene: Scene) -> None:
     (worker,) = scene.begin(1, chosen("RATE", 1_000, 1_000))
     times = []
     for _ in range(int(chosen("RESTARTS", 3, 10))):
-        scene.sleep(1.5, 2.5)
+        scene.let_pass(1.5, 2.5)
         worker.kill()
         scene.note("kill", "kills")
         before = scene.cluster.reader.ends(f"{scene.name}.processed")
         worker.start()
         started_s = time.monotonic()
-        while not _new_events(scene, before):
-            assert time.monotonic() < started_s + 60, worker.last_line()
-            time.sleep(_POLL_S)
+        until(lambda before=before: _new_events(scene, before), f"{worker.name} goes on", within_s=60)
         times.append(time.monotonic() - started_s)
     median_s = statistics.median(times)
     scene.measures["restart_s"] = times

@@ -7,6 +7,7 @@ import pytest
 from chaos.acts import pause_past_the_session
 from chaos.scene import SESSION_S, Scene, chosen, long_form
 from chaos.workers import Worker
+from support.waiting import happens, let_pass, until
 
 pytestmark = pytest.mark.timeout(1_800)
 TAKE_OVER_S_MAX = 15.0
@@ -19,11 +20,11 @@ def test_killed_and_paused_owners_are_replaced_from_copies(scene: Scene) -> None
     workers = scene.begin(2, chosen("RATE", 2_000, 2_000))
     used = 0.0
     for kill in range(int(chosen("KILLS", 2, 20))):
-        scene.sleep(1.0, 2.0)
+        scene.let_pass(1.0, 2.0)
         victim, other = scene.random.sample(workers, 2)
         victim.kill()
         scene.note(f"kill {kill} of {victim.name}", "kills")
-        scene.sleep(SESSION_S + 0.5, SESSION_S + 2.0)
+        scene.let_pass(SESSION_S + 0.5, SESSION_S + 2.0)
         used += taken_from_copies(other)
         victim.start()
         victim.wait_ready()
@@ -34,10 +35,9 @@ def test_killed_and_paused_owners_are_replaced_from_copies(scene: Scene) -> None
 
 def taken_from_copies(worker: Worker) -> float:
     """Partitions that it took over from a copy; waits a while for the first, a busy machine misses a worker late."""
-    deadline_s = time.monotonic() + TAKE_OVER_S_MAX
-    while not (used := worker.metric("watchfloor_worker_standby_recoveries_total")) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    return used
+    used = "watchfloor_worker_standby_recoveries_total"
+    happens(lambda: worker.metric(used), within_s=TAKE_OVER_S_MAX)
+    return worker.metric(used)
 
 
 @long_form
@@ -49,25 +49,25 @@ def test_take_over_time(scene: Scene, worker: tuple[str, ...]) -> None:
     scene.load.stop()
     scene.load.more_persons(int(chosen("ENTITIES", 100_000, 100_000)))
     scene.load.start(chosen("RATE", 1_000, 1_000))
-    scene.sleep(8.0, 8.0)
+    scene.let_pass(8.0, 8.0)
     times, topic = [], f"{scene.name}.processed"
     for _ in range(int(chosen("KILLS", 3, 3))):
         victim = scene.random.choice(workers)
         spoke = {part for part, end in scene.cluster.reader.ends(topic).items() if end}
         victim.kill()
         killed_s = time.monotonic()
-        time.sleep(0.2)
+        let_pass(0.2)  # what the dead one wrote last is there
         before = scene.cluster.reader.ends(topic)
 
         def all_speak(before: dict[int, int] = before, spoke: set[int] = spoke) -> bool:
             now = scene.cluster.reader.ends(topic)
             return all(now[part] > before[part] for part in spoke)
 
-        scene.wait_for(all_speak, "every partition speaks again", 60)
+        until(all_speak, "every partition speaks again", within_s=60)
         times.append(time.monotonic() - killed_s)
         victim.start()
         victim.wait_ready()
-        scene.sleep(6.0, 6.0)
+        scene.let_pass(6.0, 6.0)
     median_s = statistics.median(times)
     print(
         f"take-over of half of the state, {'with' if worker else 'without'} copies: "

@@ -52,17 +52,17 @@ def test_the_worker_and_the_broker_are_killed(scene: Scene) -> None:
     scene.supervisor.start()
     try:
         for kill in range(int(chosen("KILLS", 2, 25))):
-            scene.sleep(0.5, 2.0)
+            scene.let_pass(0.5, 2.0)
             worker.kill()
             scene.note(f"kill {kill}", "kills")
             worker.start()
             if scene.random.random() < 0.5:
                 worker.wait_ready()
             if kill % 2 == 0:
-                scene.sleep(0.0, 1.0)
+                scene.let_pass(0.0, 1.0)
                 scene.cluster.kill()
                 scene.note("broker kill", "broker kills")
-                scene.sleep(0.0, 2.0)
+                scene.let_pass(0.0, 2.0)
                 scene.cluster.start()
                 scene.note("broker back")
         scene.load.stop()

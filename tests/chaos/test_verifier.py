@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable
 
 import msgspec
@@ -120,7 +119,7 @@ TAMPERINGS: tuple[Callable[[Logs], None], ...] = (
 def test_the_verifier_notices_every_change(scene: Scene) -> None:
     """Each tampering alone turns a right log into one with violations."""
     scene.begin(1, chosen("RATE", 1_500, 1_500))
-    time.sleep(4)
+    scene.let_pass(4.0, 4.0)
     scene.finish()
     reader = scene.cluster.reader
     parts = [Logs.read(reader, scene.name, number) for number in reader.ends(f"{scene.name}.journal")]

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 from chaos.commit_order import CommitOrder
-from chaos.company import TABLES
 from chaos.logs import Logs
 from chaos.plain_fold import Fold, Json, Source, read_source
+from chaos.random_company import TABLES
 from chaos.topic_reader import Record
 
 

@@ -1,7 +1,7 @@
 """Clients of a gateway that come back whatever happens, and know in the end whether they missed anything.
 
 Small and independent: they share no code with `watchfloor_client` and none with the gateway. What they heard is judged
-by `support.visible` from the log itself.
+by `support.expected_messages` from the log itself.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from support.expected_messages import STREAM, Transcript, View, wrong_with
 from support.published_contract import heard_problems
-from support.visible import STREAM, Transcript, View, wrong_with
+from support.waiting import let_pass_async
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
@@ -90,7 +91,7 @@ class Viewer:
                 pass
             finally:
                 self._socket = None
-            await asyncio.sleep(self._random.uniform(0.05, 0.6))
+            await let_pass_async(self._random.uniform(0.05, 0.6))
 
     async def _read(self, socket: ClientConnection) -> None:
         position = None if self.begun is None else self._whole

@@ -10,16 +10,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
+from support.paths import ROOT
+from support.waiting import until
+
 from deploy.embedded.ports import choose
 
-ROOT = Path(__file__).parents[2]
 READY_S_MAX = 120.0
 STOP_S_MAX = 60.0
-_POLL_S = 0.02
 
 
 DETECTION = {
@@ -122,11 +122,8 @@ class Worker:
 
     def wait_ready(self) -> None:
         """Wait for the probe."""
-        deadline = time.monotonic() + READY_S_MAX
-        while not self.ready():
-            assert self.running, f"{self.name} ended: {self.last_line()}"
-            assert time.monotonic() < deadline, f"{self.name} not ready within {READY_S_MAX:g} s, see {self.log}"
-            time.sleep(_POLL_S)
+        until(lambda: self.ready() or not self.running, f"{self.name} is ready, see {self.log}", within_s=READY_S_MAX)
+        assert self.running, f"{self.name} ended: {self.last_line()}"
 
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels; 0 where it is not there."""

@@ -29,9 +29,9 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
+from support.attacked_gateway import TunedGateway
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
 from unit.gateway.gateway_values import anomaly
 

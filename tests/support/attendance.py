@@ -81,7 +81,7 @@ class Fold:
 
     def row(self, kind: str, hour: float, **more: Any) -> Attendance:
         """A row of person 17 at site 4, unless `more` says otherwise."""
-        values = {"id": self.rows, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": kind}
+        values: dict[str, Any] = {"id": self.rows, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": kind}
         return Attendance(**(values | {"occurred_at": at(hour)} | more))
 
     def wait_until(self, hour: float) -> list[FindingDraft]:

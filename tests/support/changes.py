@@ -47,7 +47,7 @@ def change(
 ) -> Change:
     """One committed change; the operation follows from which rows there are."""
     row_type = ROW_TYPES[table]
-    operation = op or ("d" if after is None else "u" if before is not None else "c")
+    operation: Any = op or ("d" if after is None else "u" if before is not None else "c")
     return Change(
         table,
         operation,
@@ -126,7 +126,7 @@ class Worker:
 
     def feed(self) -> list[AnomalyDetected | TicketUpdated | RateLimited]:
         """Every feed record so far."""
-        return [decode_feed_record(record.value) for record in self.outputs.get(FEED, [])]  # type: ignore[misc]
+        return [decode_feed_record(record.value or b"") for record in self.outputs.get(FEED, [])]
 
 
 def check_in(
@@ -149,3 +149,8 @@ def shift(*, tenant: int = 1, person: int = 17, site: int = 4, lsn: int = 10, nu
         "shift_end": datetime(2026, 3, 2, 16, 0, tzinfo=UTC),
     }
     return change("assignment", row, lsn=lsn)
+
+
+def ticket_row(status: str, *, number: int = 3, **more: Any) -> dict[str, Any]:
+    """A ticket of the first tenant."""
+    return {"id": number, "tenant_id": 1, "status": status, "site_id": 4, "priority": "HIGH"} | more

@@ -105,7 +105,7 @@ class CompanyDay:
 
     def _commit(self, transactions: Iterable[Transaction], at_s: float) -> None:
         at_us = round((at_s + COMMIT_DELAY_S) * 1e6)
-        changes = []
+        changes: list[Change] = []
         for transaction in transactions:
             changes.extend(self._change(each, at_us) for each in transaction.changes)
             self.rows += len(transaction.changes)

@@ -30,21 +30,19 @@ def at(hour: float) -> datetime:
 
 def fix(minute: float, north_m: float = 0.0, east_m: float = 0.0, **more: Any) -> Location:
     """A fix so many minutes after 10:00, so many metres from the site's middle; good to 10 m."""
-    return Location(
-        **{
-            "id": int(minute * 60),
-            "tenant_id": 1,
-            "person_id": 17,
-            "site_id": 4,
-            "device_id": 9,
-            "latitude": LATITUDE + north_m / _M_PER_DEGREE,
-            "longitude": LONGITUDE + east_m / _M_PER_DEGREE / cos(radians(LATITUDE)),
-            "accuracy_m": 10.0,
-            "is_mock": False,
-            "recorded_at": at(10) + timedelta(minutes=minute),
-        }
-        | more
-    )
+    values: dict[str, Any] = {
+        "id": int(minute * 60),
+        "tenant_id": 1,
+        "person_id": 17,
+        "site_id": 4,
+        "device_id": 9,
+        "latitude": LATITUDE + north_m / _M_PER_DEGREE,
+        "longitude": LONGITUDE + east_m / _M_PER_DEGREE / cos(radians(LATITUDE)),
+        "accuracy_m": 10.0,
+        "is_mock": False,
+        "recorded_at": at(10) + timedelta(minutes=minute),
+    }
+    return Location(**(values | more))
 
 
 def attendance(kind: str, hour: float, site: int | None = 4) -> Attendance:
@@ -60,7 +58,7 @@ def run(
     The state goes through MessagePack between any two rows, as it does over a restart.
     """
     policy = overridden(detector.policy, [settings])
-    told = []
+    told: list[tuple[Any, FindingDraft]] = []
     for row in rows:
         when = row.recorded_at if isinstance(row, Location) else row.occurred_at
         now_us = round(when.timestamp() * 1e6) if when else 0

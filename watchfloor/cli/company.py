@@ -22,7 +22,7 @@ from gateway.access.tokens import Capability, mint_token
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
-from watchfloor_client import Connected, Feed, FeedOptions, Message
+from watchfloor_client import Connected, Feed, FeedError, FeedOptions, Message
 
 _KINDS = (*PLANTED_TYPES, TICKET_UPDATED, RATE_LIMITED)
 _WATCH_LIFETIME_S = 3600
@@ -45,7 +45,7 @@ class FeedWatch:
         self.messages = 0
         self.seen: Counter[str] = Counter()
         """By finding type, or by message type where it is no anomaly."""
-        self.failure: WatchfloorError | None = None
+        self.failure: WatchfloorError | FeedError | None = None
         self._connected: set[int] = set()
         self._all_connected = threading.Event()
         self._websocket = websocket
@@ -87,8 +87,8 @@ class FeedWatch:
             async with asyncio.TaskGroup() as group:
                 for tenant in self._tenants:
                     group.create_task(self._watch(tenant))
-        except* WatchfloorError as failures:
-            self.failure = next(one for one in failures.exceptions if isinstance(one, WatchfloorError))
+        except* (WatchfloorError, FeedError) as failures:
+            self.failure = next(one for one in failures.exceptions if isinstance(one, WatchfloorError | FeedError))
 
     async def _watch(self, tenant: int) -> None:
         def token() -> str:

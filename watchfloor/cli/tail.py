@@ -57,7 +57,7 @@ def tail(
     a notice says which.
     """
     from watchfloor.cli.terminal import run_until_stopped, show
-    from watchfloor_client import Feed, FeedOptions, Stream
+    from watchfloor_client import Feed, FeedError, FeedOptions, Stream
 
     if stream not in {str(each) for each in Stream}:
         raise WatchfloorError(f"there is no stream {stream}", "use dashboard or anomaly")
@@ -75,8 +75,11 @@ def tail(
         client_ids=tuple(client or ()),
         site_ids=tuple(site or ()),
     )
-    _ = options.address  # refuses a wrong address before anything is shown
-    run_until_stopped(lambda: show(Feed(options), as_json=as_json, count=count))
+    try:
+        _ = options.address  # refuses a wrong address before anything is shown
+        run_until_stopped(lambda: show(Feed(options), as_json=as_json, count=count))
+    except FeedError as error:
+        raise WatchfloorError(error.problem, error.advice) from error
 
 
 def _token_of_file(file: Path | None, url: str, tenant: int | None, *, names: bool) -> Callable[[], str]:

@@ -13,7 +13,7 @@ from common.errors import WatchfloorError
 from gateway.access.tokens import Capability, mint_token
 from watchfloor.doctor.checks import Report, Target
 from watchfloor.local_stack import gateway_addresses, reachable_host
-from watchfloor_client import Connected, Disconnected, Feed, FeedOptions
+from watchfloor_client import Connected, Disconnected, Feed, FeedError, FeedOptions
 
 _LAG_RECORDS_MAX = 10_000
 _FREE_MIB_MIN = 512
@@ -88,6 +88,8 @@ async def _sign_in(target: Target, report: Report) -> None:
                     return
     except WatchfloorError as failure:
         report.failed("sign-in", failure)
+    except FeedError as failure:
+        report.problem("sign-in", failure.problem, failure.advice)
 
 
 async def probe_machine(target: Target, report: Report) -> None:

@@ -1,7 +1,7 @@
 """The connection to one feed: sign-in, resume, reconnection by the server's advice.
 
 Owns one WebSocket at a time. Never shows a token: it goes into the first message, or into a refresh, and nowhere
-else. What is new and what is missing is decided by `sequence`, how long to wait by `closing`.
+else. `sequence` decides what is new and what is missing, `closing` how long to wait.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from common.addresses import is_loopback
-from common.errors import WatchfloorError
-from contracts.messages import ADVICE, Advice, CloseCode, Reconnect
+from watchfloor_client.addresses import is_loopback
 from watchfloor_client.closing import UNKNOWN, Backoff, advice_for, retry_after_s
+from watchfloor_client.contract import ADVICE, Advice, CloseCode, Reconnect
+from watchfloor_client.errors import AddressError, RefusedError
 from watchfloor_client.events import Connected, Disconnected, Event, Message
 from watchfloor_client.options import FeedOptions
 from watchfloor_client.receipts import Receipts
@@ -26,19 +26,19 @@ from watchfloor_client.sequence import Position, SequenceTracker
 from watchfloor_client.upkeep import Upkeep
 
 _REFUSALS_MAX = 2
-"""Tokens that are new each time and refused each time are made with another secret than the gateway's."""
+"""New tokens that are refused in a row: they are signed with another secret than the gateway's."""
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Feed:
-    """A feed that stays connected until its reader stops reading."""
+    """A feed that stays connected until its reader stops iterating."""
 
     def __init__(self, options: FeedOptions, *, chance: Callable[[], float] = random.random) -> None:
         """Prepare; nothing is connected yet.
 
         Args:
             options: where and how.
-            chance: numbers in 0..1 for the jitter.
+            chance: random numbers in 0..1 for the jitter.
         """
         self._options = options
         self._tracker = SequenceTracker(options.since)
@@ -57,15 +57,15 @@ class Feed:
 
     @property
     def position(self) -> Position | None:
-        """Behind the event that the reader was given last; None before the first sign-in.
+        """After the last event that was yielded; None before the first sign-in.
 
-        A program that stores it when it has dealt with the event, and gives it as `FeedOptions.since` when it
-        starts again, gets each message at least once, and twice only the one that it was dealing with.
+        A program that stores it after it has processed an event, and passes it as `FeedOptions.since` when it
+        restarts, gets each message at least once, and twice only the one that it was processing.
         """
         return self._position
 
     def seen(self, ids: Iterable[str]) -> None:
-        """Tell the gateway, with the next receipts, that a person has looked at these messages.
+        """Report to the gateway, with the next receipts, that a person has looked at these messages.
 
         Args:
             ids: `anomaly_id` of dashboard messages, `id` of a stream's findings.
@@ -73,10 +73,11 @@ class Feed:
         self._receipts.seen(ids)
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        """Yield what happens, for ever. Close the iterator (`contextlib.aclosing`) to disconnect.
+        """Yield events without end. Close the iterator (`contextlib.aclosing`) to disconnect.
 
         Raises:
-            WatchfloorError: the gateway refuses this reader, so that trying again cannot help.
+            AddressError: the address is not that of a gateway.
+            RefusedError: the gateway refuses this client, and a new connection would not change that.
         """
         while True:
             lost: Disconnected | None = None
@@ -91,12 +92,12 @@ class Feed:
                 await asyncio.sleep(lost.retry_in_s)
 
     async def _session(self) -> AsyncGenerator[Event, None]:
-        """One connection from its opening to its end; the last event is Disconnected."""
+        """The events of one connection; the last one is Disconnected."""
         address, token = self._options.address, self._options.token()
         if token == self._refused_token or self._refusals >= _REFUSALS_MAX:
-            raise WatchfloorError(
+            raise RefusedError(
                 f"the gateway refuses the token: {ADVICE[CloseCode.NOT_AUTHENTICATED].meaning}",
-                "get a new one from the same place as the gateway",
+                "get a new one that is signed for this gateway",
             )
         self._signed_in_at = None
         try:
@@ -130,20 +131,20 @@ class Feed:
             try:
                 while True:
                     body = await self._next_message(socket)
-                    events = self._tracker.hear(body)
+                    events = self._tracker.receive(body)
                     if upkeep is None and any(isinstance(event, Connected) for event in events):
                         upkeep = open_until_the_end.enter_context(self._signed_in(socket, token))
                     if upkeep is not None:
-                        upkeep.hear(body)
+                        upkeep.receive(body)
                     for event in events[:-1]:
                         yield event
-                    # Behind the last event of a frame, not before: what is stored then is dealt with.
+                    # Moved with the last event of a frame only: a reader that stops at an earlier one misses the rest.
                     self._position = self._tracker.position
                     for event in events[-1:]:
                         yield event
-                        self._receive(event)
+                        self._confirm(event)
             finally:
-                # A reader that has seen enough leaves as such (1000), not as a failure.
+                # A reader that stops is a normal closure (1000), not a failure.
                 await socket.close()
 
     def _signed_in(self, socket: ClientConnection, token: str) -> Upkeep:
@@ -152,8 +153,8 @@ class Feed:
         self._signed_in_at = clock()
         return Upkeep(socket, self._options, self._receipts, token, clock)
 
-    def _receive(self, event: Event) -> None:
-        """The reader came back for more: it has the message."""
+    def _confirm(self, event: Event) -> None:
+        """The reader asks for the next event: it has processed this one."""
         if isinstance(event, Message) and self._position is not None and "prev_seq" in event.body:
             self._receipts.received(self._position.seq)
 
@@ -162,18 +163,18 @@ class Feed:
             async with asyncio.timeout(self._options.silence_s_max):
                 frame = await socket.recv(decode=False)
         except TimeoutError as error:
-            raise ConnectionError(f"nothing heard for {self._options.silence_s_max:g} s") from error
+            raise ConnectionError(f"nothing received for {self._options.silence_s_max:g} s") from error
         try:
             return _decode(frame)
         except msgspec.DecodeError:
-            # A frame that is no object of the contract is not ours to show; what it replaced shows as a gap.
+            # A frame that is not a JSON object is skipped; a message that it stands for shows up as a gap.
             return {}
 
     def _after_close(self, closed: ConnectionClosed, token: str) -> Disconnected:
         code = closed.rcvd.code if closed.rcvd is not None else None
         advice = advice_for(code)
         if advice.reconnect is Reconnect.NO:
-            raise WatchfloorError(f"the gateway refuses this client: {advice.meaning} ({code})", _cure(code))
+            raise RefusedError(f"the gateway refuses this client: {advice.meaning} ({code})", _remedy(code))
         if advice.reconnect is Reconnect.NEW_TOKEN:
             self._refused_token = token
             self._refusals += 1
@@ -184,17 +185,17 @@ class Feed:
         asked_s = 0
         match error:
             case InvalidURI():
-                raise WatchfloorError(f"{address} is not a WebSocket address", "correct it") from error
+                raise AddressError(f"{address} is not a WebSocket address", "correct it") from error
             case InvalidStatus():
                 status = error.response.status_code
                 if 400 <= status < 500 and status != 429:  # noqa: PLR2004 - HTTP: the client's fault, too many requests
-                    raise WatchfloorError(
-                        f"{address} answers with HTTP status {status}", "check that the address is a gateway's"
+                    raise AddressError(
+                        f"{address} answers with HTTP status {status}", "check that the address is that of a gateway"
                     ) from error
                 asked_s, _ = retry_after_s(f"retry_after_s={error.response.headers.get('Retry-After', '')}")
                 reason = f"the gateway is not ready (HTTP status {status})"
             case InvalidHandshake():
-                reason = f"what answers at {address} is no gateway ({type(error).__name__})"
+                reason = f"{address} does not answer like a gateway ({type(error).__name__})"
             case ConnectionRefusedError():
                 reason = f"nothing listens at {address}"
             case ConnectionError():
@@ -207,11 +208,11 @@ class Feed:
 
     def _retry(self, code: int | None, reason: str, advice: Advice, asked_s: int) -> Disconnected:
         now = asyncio.get_running_loop().time()
-        lived_s = 0.0 if self._signed_in_at is None else now - self._signed_in_at
-        return Disconnected(code, reason, self._backoff.next_delay_s(advice, lived_s=lived_s, asked_s=asked_s))
+        signed_in_s = 0.0 if self._signed_in_at is None else now - self._signed_in_at
+        return Disconnected(code, reason, self._backoff.next_delay_s(advice, signed_in_s=signed_in_s, asked_s=asked_s))
 
 
-def _cure(code: int | None) -> str:
+def _remedy(code: int | None) -> str:
     if code == CloseCode.FORBIDDEN:
         return "use a token with a tenant and the capability noc:view"
     return "report it: the client sends nothing that large"

@@ -1,4 +1,4 @@
-"""Where a feed connects, what it asks for and how patient it is. Values and their checks."""
+"""Where a feed connects, what it asks for, and its timeouts. Values and their checks."""
 
 import ssl
 from collections.abc import Callable
@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.addresses import is_loopback
-from common.errors import WatchfloorError
+from watchfloor_client.addresses import is_loopback
+from watchfloor_client.errors import AddressError
 from watchfloor_client.sequence import Position
 
 
@@ -26,33 +26,33 @@ class Stream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
-    """Where to connect and how patient to be."""
+    """Where to connect, what to ask for, and how long to wait."""
 
     url: str
     """`ws://` or `wss://`, host and port; with a path where a proxy serves the gateway below one."""
     token: Callable[[], str] = field(repr=False)
-    """Called before each connection and before a token ends, so that a renewed one is taken up."""
+    """Called before each connection and before the token in use expires; returns the token to use from then on."""
     stream: Stream = Stream.DASHBOARD
     allow_plaintext: bool = False
-    """Send the token over `ws://` to another machine."""
+    """Whether the token may be sent over `ws://` to another machine."""
     client_ids: tuple[int, ...] = ()
-    """Show messages of these clients only; empty: of all that the token allows."""
+    """Only messages about these clients; empty: all that the token allows."""
     site_ids: tuple[int, ...] = ()
-    """Show messages of these sites only; empty: of all that the token allows."""
+    """Only messages about these sites; empty: all that the token allows."""
     since: Position | None = None
-    """Go on from here; None: with what comes after the first sign-in."""
+    """Continue from here; None: begin with what comes after the first sign-in."""
     heartbeat_interval_s: float = 25.0
     silence_s_max: float = 60.0
-    """Without any frame for so long the connection is taken for dead."""
+    """A connection on which nothing arrives for this long is considered dead."""
     open_timeout_s: float = 10.0
     retry_delay_s: float = 0.5
     retry_delay_s_max: float = 60.0
     stable_after_s: float = 10.0
-    """A connection that was signed in for so long resets the growing delay."""
+    """A connection that was signed in for this long resets the growing delay."""
     receipts_interval_s: float = 5.0
-    """The gateway is told what was received and seen at most this often."""
+    """How often receipts are sent at most: what was received and what was seen."""
     refresh_before_s: float = 60.0
-    """A new token is asked for so long before the old one ends, or at half its life where that is shorter."""
+    """How long before its expiry a token is replaced; never before half of its lifetime has passed."""
     message_bytes_max: int = 1024 * 1024
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
@@ -61,17 +61,17 @@ class FeedOptions:
         """The URL of the endpoint.
 
         Raises:
-            WatchfloorError: not a WebSocket URL, or one that would carry the token readable to others.
+            AddressError: not a WebSocket URL, or one over which others could read the token.
         """
         parts = urlsplit(self.url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise WatchfloorError(f"{self.url} is not a WebSocket address", "give one such as wss://noc.example.com")
+            raise AddressError(f"{self.url} is not a WebSocket address", "give one such as wss://noc.example.com")
         if parts.query or parts.username or parts.password:
-            raise WatchfloorError("the WebSocket address holds a query or a password", "give the token in a file")
+            raise AddressError("the WebSocket address holds a query or a password", "give the token in a file")
         if parts.scheme == "ws" and not self.allow_plaintext and not is_loopback(parts.hostname):
-            raise WatchfloorError(
-                f"the token would cross the network to {parts.hostname} readable to everybody",
-                "use wss://, or allow it with --allow-plaintext in a network that you trust",
+            raise AddressError(
+                f"the token would cross the network to {parts.hostname} unencrypted",
+                "use wss://, or allow plaintext in a network that you trust",
             )
         path = parts.path.rstrip("/")
         return f"{parts.scheme}://{parts.netloc}{path}{self.stream.path}"

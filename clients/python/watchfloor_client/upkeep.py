@@ -1,6 +1,6 @@
-"""What a signed-in connection sends by itself: signs of life, receipts, and a new token before the old one ends.
+"""What a signed-in connection sends by itself: pings, receipts, and a new token before the old one expires.
 
-Owns the tasks of one connection. Reads nothing from the socket: the feed hands over what concerns it.
+Owns the tasks of one connection. Reads nothing from the socket: the feed passes it the messages.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ _SLEEP_S_MAX = 3_600.0
 
 
 class Upkeep:
-    """The tasks of one connection; enter it when the sign-in is answered, leave it with the connection.
+    """The tasks of one connection; enter it when the sign-in is answered, leave it when the connection ends.
 
     Args:
         socket: the connection.
-        options: of the feed.
-        receipts: of the feed.
-        token: that this connection was signed in with.
-        clock: seconds of the event loop.
+        options: those of the feed.
+        receipts: those of the feed.
+        token: the one that this connection was signed in with.
+        clock: the event loop's time in seconds.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Upkeep:
         self._receipts = receipts
         self._token = token
         self._clock = clock
-        self._ends_at = self._renew_at = math.inf
+        self._expires_at = self._renew_at = math.inf
         self._tasks: list[asyncio.Task[None]] = []
 
     def __enter__(self) -> Self:
         self._receipts.reconnected()
-        self._tasks = [asyncio.create_task(work()) for work in (self._beat, self._acknowledge, self._renew)]
+        self._tasks = [asyncio.create_task(work()) for work in (self._ping, self._acknowledge, self._renew)]
         return self
 
     def __exit__(
@@ -61,14 +61,14 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
 
-    def hear(self, body: Mapping[str, Any]) -> None:
-        """Note when the token ends: `connection_established` and `refreshed` say so."""
-        life_s = _life_s(body)
-        if life_s is not None:
-            self._ends_at = self._clock() + life_s
-            self._renew_at = self._clock() + max(life_s / 2, life_s - self._options.refresh_before_s)
+    def receive(self, body: Mapping[str, Any]) -> None:
+        """Note when the token expires: `connection_established` and `refreshed` say so."""
+        lifetime_s = _lifetime_s(body)
+        if lifetime_s is not None:
+            self._expires_at = self._clock() + lifetime_s
+            self._renew_at = self._clock() + max(lifetime_s / 2, lifetime_s - self._options.refresh_before_s)
 
-    async def _beat(self) -> None:
+    async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._options.heartbeat_interval_s)
             await self._send({"type": "ping"})
@@ -86,8 +86,8 @@ class Upkeep:
             if wait_s > 0:
                 await asyncio.sleep(min(wait_s, _SLEEP_S_MAX))
                 continue
-            left_s = self._ends_at - self._clock()
-            # Until the answer says otherwise: once more, when half of what is left has passed.
+            left_s = self._expires_at - self._clock()
+            # Until the answer says otherwise: again after half of the remaining time.
             self._renew_at = self._clock() + max(left_s / 2, _RETRY_S_MIN)
             token = self._new_token()
             if token is not None:
@@ -96,7 +96,7 @@ class Upkeep:
     def _new_token(self) -> str | None:
         try:
             token = self._options.token()
-        # The caller's code. The connection lives until the old token ends; then it is asked again and may raise.
+        # The caller's code. The connection lasts until the old token expires; then it is called again and may raise.
         except Exception:  # noqa: BLE001
             return None
         if token == self._token:
@@ -111,8 +111,8 @@ class Upkeep:
         return False
 
 
-def _life_s(body: Mapping[str, Any]) -> float | None:
-    """How long the token lives on, by the server's own clock."""
+def _lifetime_s(body: Mapping[str, Any]) -> float | None:
+    """How long the token is still valid, by the server's own clock."""
     if body.get("type") not in ("connection_established", "refreshed"):
         return None
     try:

@@ -23,7 +23,7 @@ export interface DashboardAnomaly {
   readonly fraud_score: number | null;
   readonly title: string;
   readonly description: string;
-  /** What the judgement was made from: enough to make it again. */
+  /** What the finding is based on: enough to check it. */
   readonly evidence: Readonly<Record<string, number | string | boolean | readonly number[] | null>>;
   readonly created_at: string;
   readonly detection_latency_ms: number;
@@ -39,7 +39,7 @@ export interface Part {
 /** What a finding is about. */
 export type Category = "ATTENDANCE" | "TASK" | "LOCATION" | "TICKET" | "WORK_ORDER" | "DEVICE_HEALTH" | "DATA_QUALITY";
 
-/** How soon somebody has to look. */
+/** How soon somebody has to look at it. */
 export type Severity = "INFO" | "LOW" | "MEDIUM" | "HIGH" | "CRITICAL";
 
 /** One source event with all its findings, on the anomaly stream. */
@@ -125,13 +125,13 @@ export interface ConnectionEstablished {
   readonly seq: number;
   readonly capabilities: readonly string[];
   readonly server_version: string;
-  /** A client that hears nothing for twice this long may take the connection for dead. */
+  /** A client that receives nothing for twice this long may consider the connection dead. */
   readonly heartbeat_interval_s: number;
   /** When the token ends, and with it this connection unless it is refreshed. */
   readonly expires_at: string;
 }
 
-/** The connection goes on with another token, and shows what that one allows. */
+/** The connection continues with another token, and shows what that one allows. */
 export interface Refreshed {
   readonly type: "refreshed";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -141,7 +141,7 @@ export interface Refreshed {
   readonly expires_at: string;
 }
 
-/** The answer to a position: the whole gap follows, or nothing of it. `from` and `to` are the first and the last seq that the client has not had, both included; with nothing missing `from` is one above `to`. Where nothing of it follows the live feed goes on after `to`; `from` is null where the position that was named means nothing in this log. */
+/** The answer to a position: all missed messages follow, or none. `from` and `to` are the first and the last seq that the client has missed, both included; with nothing missed `from` is one above `to`. Where none follow, the live feed continues after `to`; `from` is null where the position that was named does not exist in this log. */
 export interface Resumed {
   readonly type: "resumed";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -153,10 +153,10 @@ export interface Resumed {
   readonly to: number;
 }
 
-/** Why a gap cannot be given again. */
+/** Why missed messages cannot be sent again. */
 export type UnrecoverableReason = "epoch_changed" | "unknown_position" | "too_old" | "too_many" | "unavailable";
 
-/** The subscription after `subscribe_*` or `unsubscribe`; empty lists stand for all that the token allows. `seq` is where it starts: the `prev_seq` of its first message. */
+/** The subscription after `subscribe_*` or `unsubscribe`; empty lists mean everything that the token allows. `seq` is where it starts: the `prev_seq` of its first message. */
 export interface Subscribed {
   readonly type: "subscribed";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -174,7 +174,7 @@ export interface Stats {
   readonly timestamp: string;
   readonly request_id?: string | number;
   readonly uptime_seconds: number;
-  /** Source events of the tenant that this gateway was told of, with findings and without. */
+  /** Source events of the tenant that this gateway knows of, with findings and without. */
   readonly events_processed: number;
   readonly tenant_id: number;
   readonly group_name: string;
@@ -190,7 +190,7 @@ export interface Pong {
   readonly request_id?: string | number;
 }
 
-/** Something the client asked for was not done; the logs carry `correlation_id` too (R5.8). */
+/** Something that the client asked for was not done; the logs contain `correlation_id` too (R5.8). */
 export interface ErrorMessage {
   readonly type: "error";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -213,7 +213,7 @@ export type AnswerMessage =
   | Pong
   | ErrorMessage;
 
-/** A sign of life: browsers do not show protocol pings to a page. Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. It has none while the gateway looks for what a returning client has missed. */
+/** A sign of life: browsers do not show protocol pings to a page. Every message of this subscription up to `seq` was sent before it: a filtered client resumes from there. It has no `seq` while the gateway looks for what a returning client has missed. */
 export interface Heartbeat {
   readonly type: "heartbeat";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -221,7 +221,7 @@ export interface Heartbeat {
   readonly seq?: number;
 }
 
-/** Messages that nobody can be given: reload what depends on them. Both ends included. */
+/** Messages that are lost for everybody: reload what depends on them. Both ends included. */
 export interface GapMessage {
   readonly type: "gap";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -240,7 +240,7 @@ export interface FeedStatus {
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
   readonly timestamp: string;
   readonly state: FeedState;
-  /** Where it is held up: `gateway`, `worker`, `connect`, `kafka` or `database`. */
+  /** What delays it: `gateway`, `worker`, `connect`, `kafka` or `database`. */
   readonly component: string | null;
   readonly behind_seconds: number | null;
   readonly behind_records: number | null;
@@ -250,7 +250,7 @@ export interface FeedStatus {
 /** How current the feed is. */
 export type FeedState = "live" | "behind" | "interrupted";
 
-/** Somebody has looked at a CRITICAL message; everybody who has, the first one first. */
+/** Somebody has looked at a CRITICAL message; `seen_by` names everybody who has, the first one first. */
 export interface MessageSeen {
   readonly type: "message_seen";
   /** ISO 8601 UTC: of feed messages when they were written to the log, of others when they were sent. */
@@ -318,7 +318,7 @@ export type ServerMessage =
   | MessageSeen
   | CriticalUnseen;
 
-/** The first message of a client that did not sign in by subprotocol. With `resume` nothing live comes before the answer to it; with `client_ids` and `site_ids` the connection starts narrowed, so that the gap is filtered like what follows it. */
+/** The first message of a client that did not sign in by subprotocol. With `resume` nothing live is sent before the answer to it; with `client_ids` and `site_ids` the subscription is narrow from the start, so that missed messages are filtered like those that follow. */
 export interface Authenticate {
   readonly type: "authenticate";
   readonly request_id?: string | number;
@@ -328,7 +328,7 @@ export interface Authenticate {
   readonly site_ids?: readonly number[];
 }
 
-/** Where a client stands in its tenant's feed: it has had everything up to `seq` of `epoch`. */
+/** Where a client is in its tenant's feed: it has everything up to `seq` of `epoch`. */
 export interface ResumePosition {
   readonly epoch: string;
   readonly seq: number;
@@ -352,21 +352,21 @@ export interface GetStats {
   readonly request_id?: string | number;
 }
 
-/** Narrow the subscription to this client (and others named before). */
+/** Narrow the subscription to this client (and those named before). */
 export interface SubscribeClient {
   readonly type: "subscribe_client";
   readonly request_id?: string | number;
   readonly client_id: number;
 }
 
-/** Narrow the subscription to this site (and others named before). */
+/** Narrow the subscription to this site (and those named before). */
 export interface SubscribeSite {
   readonly type: "subscribe_site";
   readonly request_id?: string | number;
   readonly site_id: number;
 }
 
-/** Back to everything that the token allows. */
+/** Widen the subscription to everything that the token allows. */
 export interface Unsubscribe {
   readonly type: "unsubscribe";
   readonly request_id?: string | number;
@@ -380,14 +380,14 @@ export interface Resume {
   readonly seq: number;
 }
 
-/** Another token of the same bearer, so that the connection outlives the first; answered with `refreshed`. */
+/** Another token of the same user, so that the connection outlives the first one; answered with `refreshed`. */
 export interface Refresh {
   readonly type: "refresh";
   readonly request_id?: string | number;
   readonly token: string;
 }
 
-/** The client has had every message of its subscription up to `seq`; not answered. */
+/** The client has received every message of its subscription up to `seq`; not answered. */
 export interface Received {
   readonly type: "received";
   readonly request_id?: string | number;

@@ -1,30 +1,13 @@
-"""What the attendance detectors share: when a check was, which shift it belongs to, whether an update is news."""
+"""What the attendance detectors share about a check: whether it is new, and which shift it belongs to."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Final
 
 from contracts.rows import Attendance
 from detectors.interface import Event
 from detectors.shared.facts import Shift
 
-_YEAR_3000_S: Final = 32_503_680_000.0
 
-
-def unix_s(at: datetime | None) -> float | None:
-    """A time in Unix seconds; None where unknown, before 1970, or so late that no calendar has it."""
-    if at is None:
-        return None
-    at_s = at.timestamp()
-    return at_s if 0 <= at_s < _YEAR_3000_S else None
-
-
-def occurred_s(row: Attendance) -> float | None:
-    """When the check was made, Unix seconds; None as in `unix_s`."""
-    return unix_s(row.occurred_at)
-
-
-def restated(event: Event[Attendance]) -> bool:
+def is_unchanged(event: Event[Attendance]) -> bool:
     """Whether an update leaves person, site, kind and time of the check as they were."""
     before, row = event.before, event.row
     return (
@@ -39,7 +22,7 @@ def restated(event: Event[Attendance]) -> bool:
 def shift_at(shifts: Sequence[Shift], site_id: int | None, at_s: float, early_s: float) -> Shift | None:
     """The shift that a check-in at a site belongs to.
 
-    That is the next one that begins within `early_s`, else the one under way that began last.
+    That is the next one that begins within `early_s`, otherwise the one under way that began last.
 
     >>> early, late = Shift(1, 4, 0.0, 100.0), Shift(2, 4, 100.0, 200.0)
     >>> [shift_at([early, late], 4, at_s, 20.0).assignment_id for at_s in (-10.0, 50.0, 90.0, 150.0)]
@@ -59,10 +42,3 @@ def shift_at(shifts: Sequence[Shift], site_id: int | None, at_s: float, early_s:
         elif found.start_s < shift.start_s:  # both are under way
             found = shift
     return found
-
-
-def iso_utc(at_s: float) -> str:
-    """A time of a check or a shift for an operator to read, to the second; empty where no calendar has it."""
-    if not 0 <= at_s < _YEAR_3000_S:
-        return ""
-    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

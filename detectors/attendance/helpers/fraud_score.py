@@ -3,24 +3,17 @@
 `detectors.finding_draft.combined_fraud_score` puts the pieces of one event together.
 """
 
-from typing import Annotated, TypeAlias
-
-import msgspec
-
-Score: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
-"""0: says nothing of fraud; 1: is fraud."""
-
 
 def saturating_score(score_max: float, excess: float, scale: float) -> float:
     """The score of something that exceeds its threshold: max * (1 - 1 / (2 * (1 + excess / scale))).
 
-    Half of the maximum at the threshold, three quarters one scale beyond it, the maximum in the limit: a saturating
-    hyperbola (Michaelis and Menten 1913), never decreasing in the excess.
+    Half of the maximum at the threshold, three quarters of it one scale beyond, the maximum in the limit: a saturating
+    hyperbola (Michaelis and Menten 1913), which never decreases with the excess.
 
     Args:
         score_max: 0..1.
         excess: observed minus threshold, in the unit of the scale; below 0 counts as 0.
-        scale: excess that closes half of what is left; where it is not above 0 the score is the maximum.
+        scale: excess that halves the distance to the maximum; where it is not above 0 the score is the maximum.
 
     >>> saturating_score(0.8, 0, 10), saturating_score(0.8, 10, 10), saturating_score(0.8, float("inf"), 10)
     (0.4, 0.6, 0.8)

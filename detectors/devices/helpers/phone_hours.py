@@ -1,25 +1,25 @@
-"""The open hours of a phone: how many events each has so far. What every event changes; kept small."""
+"""The open hours of a phone: how many events each has so far. Every event changes them, so they are kept small."""
 
 import msgspec
 
 HOUR_S = 3600
 HOUR_MS = 3_600_000
 OPEN_HOURS_MAX = 24
-"""Older counts belong to a time in which nobody judged: the device begins anew."""
+"""With more open hours than this the worker was not running in between: the device begins anew."""
 
 
 class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The hours that are not judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
+    """The hours that have not been judged yet, from `start_s` on; at most OPEN_HOURS_MAX."""
 
     start_s: int
     """When the first of them began, Unix seconds: a full hour on the site's clock."""
     counts: tuple[int, ...] = ()
     heard_s: int = 0
-    """When the last hour began that had an event and is judged."""
+    """When the last hour began that had an event and was judged."""
     waited_hours: int = 0
-    """How often the first hour was put off, for the phone may be without a network."""
+    """How often the first hour was postponed, because the phone may be without a network."""
     pooled: bool = False
-    """Whether the site knows of the first hour."""
+    """Whether the first hour has been added to the pools of site and tenant."""
 
     @property
     def hour(self) -> int:
@@ -33,11 +33,11 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def heard_since(self) -> bool:
-        """Whether the phone was heard after the first hour."""
+        """Whether anything arrived from the phone after the first hour."""
         return any(self.counts[1:])
 
     def waiting(self) -> "PhoneHours":
-        """The first hour put off by an hour."""
+        """The first hour is postponed by an hour."""
         return PhoneHours(self.start_s, self.counts, self.heard_s, self.waited_hours + 1, self.pooled)
 
     def next(self) -> "PhoneHours":
@@ -46,22 +46,22 @@ class PhoneHours(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return PhoneHours(self.start_s + HOUR_S, self.counts[1:], heard_s)
 
 
-def opened(now_s: float, ahead_s: int) -> PhoneHours:
-    """The hours of a device that is heard for the first time: of the present hour's beginning nothing is known.
+def first_hours(now_s: float, offset_within_hour_s: int) -> PhoneHours:
+    """The hours of a new device: the first full one, because the beginning of the present one is unknown.
 
-    >>> opened(12.9 * 3600, ahead_s=1800).start_s == 13.5 * 3600
+    >>> first_hours(12.9 * 3600, offset_within_hour_s=1800).start_s == 13.5 * 3600
     True
     """
-    present_s = (int(now_s) + ahead_s) // HOUR_S * HOUR_S - ahead_s
+    present_s = (int(now_s) + offset_within_hour_s) // HOUR_S * HOUR_S - offset_within_hour_s
     return PhoneHours(present_s + HOUR_S, (), present_s)
 
 
-def counted(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
-    """One more event, which happened `at_s` and is known `now_s`; one of an hour that is closed changes nothing.
+def with_event(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
+    """The hours with one more event, which happened `at_s` and arrived `now_s`; in a closed hour it changes nothing.
 
-    Called for every fix of every phone: it makes one object and one tuple.
+    Called for every fix of every phone: it allocates one object and one tuple.
 
-    >>> counted(PhoneHours(36_000), 36_010, 36_020).counts, counted(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
+    >>> with_event(PhoneHours(36_000), 36_010, 36_020).counts, with_event(PhoneHours(36_000, (4,)), 39_601, 39_700).counts
     ((1,), (4, 1))
     """
     index = int(((at_s if at_s < now_s else now_s) - state.start_s) // 3600)  # noqa: FURB136 - half the cost of min()
@@ -74,7 +74,7 @@ def counted(state: PhoneHours, at_s: float, now_s: float) -> PhoneHours:
     elif later < 0:
         counts = (*counts[:index], counts[index] + 1, *counts[index + 1 :])
     elif index >= OPEN_HOURS_MAX:
-        return opened(now_s, -state.start_s % HOUR_S)
+        return first_hours(now_s, -state.start_s % HOUR_S)
     else:
         counts = counts + (0,) * (later - 1) + (1,)
     return PhoneHours(state.start_s, counts, state.heard_s, state.waited_hours, state.pooled)

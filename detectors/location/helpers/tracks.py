@@ -1,17 +1,20 @@
-"""Series of fixes: steps that repeat each other, and positions without digits. Plain sums, no judgement."""
+"""Series of fixes: which are surely near each other, which steps repeat, which positions are rounded. Finds nothing."""
 
 from typing import Final
 
 import msgspec
 
-DECIMALS_OF_A_NETWORK: Final = 4
-"""Positions of so few decimals (11 m) are rounded, or a mast's: they repeat without deceit."""
+ROUNDED_DECIMALS: Final = 4
+"""Positions with so few decimals (11 m) are rounded, or those of a mast: they repeat without any deceit."""
 
 _M_PER_DEGREE = 111_195.0
 
+NEAR_DEGREES_PER_M: Final = 1 / _M_PER_DEGREE / 1.5
+"""Two fixes whose degrees differ by less than this times a distance are nearer than that: the diagonal is 1.42."""
+
 
 class RepeatedSteps(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The newest fix of a series, the velocity of its last step, and how many steps repeated the one before."""
+    """The newest fix of a series, the velocity of its last step, and how many steps in a row repeated the one before."""
 
     latitude: float
     longitude: float
@@ -22,7 +25,7 @@ class RepeatedSteps(msgspec.Struct, frozen=True, array_like=True, gc=False):
     n: int = 0
 
 
-def continued(
+def with_fix(
     line: RepeatedSteps | None,
     latitude: float,
     longitude: float,
@@ -35,21 +38,21 @@ def continued(
     """The series with one more fix.
 
     A step repeats the one before if it ends within `off_m_max` of where that velocity leads. A degree of longitude
-    is taken as long as one of latitude, which away from the equator only asks for more.
+    counts as long as one of latitude, which away from the equator only makes the test stricter.
 
     Args:
         line: so far; None: this fix begins it.
         latitude: degrees.
         longitude: degrees.
         at_s: Unix seconds.
-        step_s_min: a fix that comes sooner is left out.
-        step_m_min: a shorter step repeats nothing: who stands still is not on a line.
+        step_s_min: a fix that follows sooner is left out.
+        step_m_min: a shorter step repeats nothing: a person who stands still is not on a line.
         off_m_max: see above.
 
     >>> line = None
     >>> for number in range(5):
-    ...     line = continued(line, number / 1000, 11.0, number * 60.0, step_s_min=5, step_m_min=5, off_m_max=0.5)
-    >>> line.n, continued(line, 0.0051, 11.0, 300.0, step_s_min=5, step_m_min=5, off_m_max=0.5).n
+    ...     line = with_fix(line, number / 1000, 11.0, number * 60.0, step_s_min=5, step_m_min=5, off_m_max=0.5)
+    >>> line.n, with_fix(line, 0.0051, 11.0, 300.0, step_s_min=5, step_m_min=5, off_m_max=0.5).n
     (3, 0)
     """
     if line is None:

@@ -1,17 +1,21 @@
-"""What task and work order have in common: a time by which a row must have ended. Owns that state, finds nothing."""
+"""What the overdue detectors share: the deadline of an open row, and the finding when it has passed."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import ClassVar
 
 import msgspec
 
-from detectors.policy import Policy
+from contracts.findings import Category, FindingType, Severity
+from contracts.rows import Jobneed, WorkOrder
+from detectors.finding_draft import FindingDraft
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
+from detectors.policy import NonNegative, Policy
 
 
 class DeadlinePolicy(Policy, frozen=True, kw_only=True):
     """When a deadline counts as missed."""
 
-    grace_minutes: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    grace_minutes: NonNegative = 0.0
     """After the deadline; for phones that report late."""
 
 
@@ -25,7 +29,7 @@ class Deadline(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def deadline_of(state: Deadline | None, due_at: datetime, status: str | None, person_id: int | None = None) -> Deadline:
-    """The deadline as an open row gives it: the state itself where nothing changed; one that was moved is not told yet.
+    """The deadline of an open row: the state itself where nothing has changed; a deadline that was moved is a new one.
 
     >>> from datetime import UTC
     >>> reported = Deadline(60_000, "OPEN", reported=True)
@@ -43,11 +47,51 @@ def deadline_of(state: Deadline | None, due_at: datetime, status: str | None, pe
     return Deadline(due_ms, status, person_id, state.reported)
 
 
-def deadline_due_ms(state: Deadline, policy: DeadlinePolicy) -> int | None:
-    """When the deadline counts as missed; None where that was told."""
-    return None if state.reported else state.due_ms + round(policy.grace_minutes * 60_000)
+class OverdueDetector(AbsenceDetector):
+    """A detector of rows that are still open after their deadline; a subclass says which rows, and names the finding."""
 
+    ended: ClassVar[frozenset[str]]
+    """Statuses of rows that are no longer open."""
+    finding_type: ClassVar[FindingType]
+    category: ClassVar[Category]
+    title: ClassVar[str]
+    subject: ClassVar[str]
+    """What is not done, the beginning of a sentence."""
+    deadline: ClassVar[str]
+    """What has passed, in the middle of that sentence."""
 
-def reported(state: Deadline) -> Deadline:
-    """The same deadline, told."""
-    return Deadline(state.due_ms, state.status, state.person_id, reported=True)
+    entity = Entity.ROW
+    state_type = Deadline
+    policy = DeadlinePolicy()
+
+    def judge(
+        self, state: Deadline | None, event: Event[Jobneed] | Event[WorkOrder], policy: DeadlinePolicy
+    ) -> tuple[Deadline | None, FindingDrafts]:
+        """No finding, but the deadline: what is overdue is an absence."""
+        row = event.row
+        if row.due_at is None or row.status in self.ended:
+            return None, NOTHING
+        return deadline_of(state, row.due_at, row.status, getattr(row, "person_id", None)), NOTHING
+
+    def due_ms(self, state: Deadline, policy: DeadlinePolicy) -> int | None:
+        """The end of the grace after the deadline; None where that was reported."""
+        return None if state.reported else state.due_ms + round(policy.grace_minutes * 60_000)
+
+    def expire(self, state: Deadline, at_ms: int, policy: DeadlinePolicy) -> tuple[Deadline | None, FindingDrafts]:
+        """The row is overdue."""
+        late_minutes = round((at_ms - state.due_ms) / 60_000, 3)
+        draft = FindingDraft(
+            finding_type=self.finding_type,
+            category=self.category,
+            severity=Severity.MEDIUM,
+            title=self.title,
+            description=f"{self.subject} is not done (status {state.status or 'unknown'}); {self.deadline} passed "
+            f"{late_minutes:g} minutes ago.",
+            evidence={
+                "status": state.status,
+                "due_ms": state.due_ms,
+                "observed_minutes": late_minutes,
+                "threshold": policy.grace_minutes,
+            },
+        )
+        return msgspec.structs.replace(state, reported=True), (draft,)

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from chain.capture.captured_records import Records
 from psycopg import sql
 
 from common.settings.connect import ConnectSettings
@@ -15,8 +16,6 @@ from common.settings.load import Settings
 from connect.apply import connector_state
 from contracts.rows import Site, Ticket
 from contracts.topics import CAPTURED_TABLES, partition_of
-
-from .conftest import Records
 
 Database = psycopg.Connection[Any]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
+from chain.capture.captured_records import Records
 from confluent_kafka.admin import AdminClient
 
 from common.settings.load import Settings
@@ -16,8 +17,6 @@ from contracts.envelope import ChangeDecoder
 from contracts.rows import Attendance, Tenant
 from contracts.topics import partition_of
 from streams.topics import ensure_topics
-
-from .conftest import Records
 
 MAPPING = {
     # Swapped on purpose: their client is our tenant, their tenant is our client.

@@ -1,4 +1,7 @@
-"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day."""
+"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day.
+
+Also of watchfloor/cli/demo.py.
+"""
 
 import os
 import re
@@ -11,7 +14,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from support.stack import wait_for
+from support.waiting import until
 
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
@@ -53,7 +56,7 @@ class Demo:
             found = re.match(r"ready: (\S+)\n", self._output.read_text())
             return found[1] if found else None
 
-        return wait_for(printed, "the demo is ready", START_TIMEOUT_S)
+        return until(printed, "the demo is ready", within_s=START_TIMEOUT_S)
 
     def ended(self, timeout_s: float = 120) -> str:
         """What it said, after its end."""
@@ -107,7 +110,7 @@ def test_the_feed_shows_exactly_what_was_planted_and_a_second_day_goes_on(
 
     second = demo(*arguments, "--seed", "9")
     second.address()
-    wait_for(lambda: "rows written" in (state_dir / "demo.err").read_text(), "rows are written again", 30)
+    until(lambda: "rows written" in (state_dir / "demo.err").read_text(), "rows are written again", within_s=30)
     dsn = re.search(r'"postgres": "([^"]+)"', (state_dir / "endpoints.json").read_text())
     assert dsn is not None
     with psycopg.connect(dsn[1]) as connection:

@@ -1,4 +1,7 @@
-"""token, tail and doctor against the real chain."""
+"""token, tail and doctor against the real chain.
+
+Also of watchfloor/doctor/kafka_checks.py.
+"""
 
 import json
 import os
@@ -10,7 +13,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
+from support.waiting import until
 
 TENANT = 7_301
 OTHER_TENANT = 7_302
@@ -162,14 +166,14 @@ def test_doctor_says_what_to_do_about_a_connector_that_is_gone(stack: RunningSta
     connect, name = stack.endpoints["connect"], stack.settings.connect.connector
     httpx.put(f"{connect}/connectors/{name}/pause").raise_for_status()
     try:
-        wait_for(
+        until(
             lambda: httpx.get(f"{connect}/connectors/{name}/status").json()["tasks"][0]["state"] == "PAUSED",
             "the connector pauses",
         )
         done = run("doctor", "--state-dir", str(stack.state_dir), "--json")
     finally:
         httpx.put(f"{connect}/connectors/{name}/resume").raise_for_status()
-    wait_for(
+    until(
         lambda: httpx.get(f"{connect}/connectors/{name}/status").json()["tasks"][0]["state"] == "RUNNING",
         "the connector goes on",
     )

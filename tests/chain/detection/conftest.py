@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from chain.detection.company import Company, World
+from chain.detection.watched_company import FOUNDING, Company, World
 from pydantic import SecretStr
 from support.operator import fresh_id
 from support.stack import RunningStack
@@ -57,8 +57,9 @@ def session(world: World) -> Iterator["psycopg.Connection[Any]"]:
 
 
 @pytest.fixture
-def company(session: "psycopg.Connection[Any]") -> Company:
+def company(world: World, session: "psycopg.Connection[Any]") -> Company:
     """A company of the test's own."""
     made = Company(session, fresh_id())
-    made.found()
+    with world.stack.processing(**FOUNDING):
+        made.found()
     return made

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from chain.detection.company import AGO, LATITUDE, Company, World, heard, listen
+from chain.detection.watched_company import AGO, LATITUDE, Company, World, heard, listen
 
 from contracts.findings import FindingType
 

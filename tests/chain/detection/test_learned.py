@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from chain.detection.company import LATITUDE, LONGITUDE, Company, World, listen
+from chain.detection.watched_company import LATITUDE, LONGITUDE, Company, World, listen
 from confluent_kafka import Producer
 
 from contracts.topics import TopicNames, partition_of, tenant_key

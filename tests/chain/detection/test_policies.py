@@ -4,8 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from chain.detection.company import AGO, LATITUDE, Company, World, heard, listen
-from support.replays import Compared, compare
+from chain.detection.watched_company import AGO, LATITUDE, Company, World, heard, listen
+from support.replay_comparison import Compared, compare
 
 from contracts.topics import partition_of
 

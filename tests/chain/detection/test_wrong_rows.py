@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from chain.detection.company import AGO, LATITUDE, LONGITUDE, Company, World, heard, listen
+from chain.detection.watched_company import AGO, LATITUDE, LONGITUDE, Company, World, heard, listen
 from confluent_kafka import Producer
 from support.operator import fresh_id
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import psutil
 import psycopg
 import pytest
 from psycopg import sql
-from support.stack import Finished, RunningStack, command, run_up, wait_for
+from support.stack import Finished, RunningStack, command, run_up
 from support.stack_fixtures import passable_directory
+from support.waiting import until
 
 from deploy.embedded.launcher import Launcher
 from deploy.embedded.options import StackOptions
@@ -168,10 +168,9 @@ def test_postgresql_without_logical_decoding(state_dir: Path, root: Path) -> Non
 def test_ctrl_c_during_a_start_leaves_nothing_and_is_no_failure(state_dir: Path) -> None:
     state_dir.mkdir()
     process = subprocess.Popen(command("--state-dir", str(state_dir)), stderr=subprocess.PIPE, text=True)
-    wait_for((state_dir / "logs" / "kafka.log").exists, "Kafka is started", 60)
+    until((state_dir / "logs" / "kafka.log").exists, "Kafka is started", within_s=60)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 0, words
     assert words.strip().splitlines()[-1] == "watchfloor: the start was called off; everything is stopped"
-    time.sleep(0.2)
-    assert left_running(state_dir) == []
+    until(lambda: left_running(state_dir) == [], "nothing runs any more", within_s=2)

@@ -1,6 +1,10 @@
 """A stack over its life: stopped and started with its state, killed and cleaned up after, healing by itself.
 
-These tests have a stack of their own, which they break; the shared one is left alone.
+These tests have a stack of their own, which they break; the shared one is left alone. What leaves it running comes
+first, since a start takes longer than most of the tests.
+
+Also of deploy/embedded/stack.py, deploy/embedded/launcher.py, deploy/embedded/components.py, deploy/embedded/java.py,
+deploy/embedded/tools.py and deploy/embedded/aot_cache.py.
 """
 
 import os
@@ -14,8 +18,9 @@ import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
+from support.waiting import until
 
 from common.kafka import librdkafka_config
 
@@ -29,11 +34,33 @@ def state_dir() -> Iterator[Path]:
         yield root / "state"
 
 
+class OwnStack:
+    """A stack on one state directory, started again when a test has ended it; each test finds what the last one left."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self._running: RunningStack | None = None
+
+    def running(self) -> RunningStack:
+        if self._running is None or self._running.process.poll() is not None:
+            self._running = RunningStack.start(self._state_dir)
+        return self._running
+
+    def stop(self) -> None:
+        if self._running is not None:
+            self._running.stop()
+
+
+@pytest.fixture(scope="module")
+def own_stack(state_dir: Path) -> Iterator[OwnStack]:
+    made = OwnStack(state_dir)
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def own(state_dir: Path) -> Iterator[RunningStack]:
-    """A stack on the module's state directory; the next test finds what this one left."""
-    with RunningStack.start(state_dir) as running:
-        yield running
+def own(own_stack: OwnStack) -> RunningStack:
+    return own_stack.running()
 
 
 def insert_tenant(stack: RunningStack, name: str) -> None:
@@ -51,10 +78,10 @@ def is_captured(stack: RunningStack, name: str, timeout_s: float = 60) -> bool:
     consumer = Consumer(librdkafka_config(settings.kafka, group_id=uuid.uuid4().hex, auto_offset_reset="earliest"))
     consumer.subscribe([f"{settings.kafka.topic_prefix}.public.tenant"])
     try:
-        wait_for(
+        until(
             lambda: (record := consumer.poll(0.5)) is not None and f'"{name}"'.encode() in (record.value() or b""),
             f"the change of {name} arrives",
-            timeout_s,
+            within_s=timeout_s,
         )
     finally:
         consumer.close()
@@ -127,6 +154,45 @@ def test_the_sources_password_is_neither_at_connect_nor_in_an_argument(own: Runn
         assert secret not in logs
 
 
+@pytest.mark.parametrize("name", ["worker", "gateway"])
+def test_a_worker_or_gateway_that_dies_is_told_and_started_again(own: RunningStack, name: str) -> None:
+    before = own.pid(name)
+    assert own.restart(name) != before
+    assert f"{name} was killed by SIGKILL; it is started again in" in own.words()
+
+
+@pytest.mark.parametrize("name", ["connect", "kafka", "postgres"])
+def test_capture_goes_on_after_a_server_died(own: RunningStack, name: str) -> None:
+    before = own.pid(name)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: own.pid(name) != before, f"{name} is started again", within_s=60)
+
+    def accepts() -> bool:
+        try:
+            insert_tenant(own, f"after {name} died")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    until(accepts, "PostgreSQL accepts rows", within_s=60)
+    assert is_captured(own, f"after {name} died", 120), own.report()
+
+
+def test_a_database_of_the_users_own_is_used(own: RunningStack, tmp_path: Path) -> None:
+    with own.connection() as session:
+        session.execute("DROP DATABASE IF EXISTS customer")
+        session.execute("CREATE DATABASE customer")
+    url = own.endpoints["postgres"].rpartition("/")[0] + "/customer"
+    source = {"USER": "customer_capture", "SLOT": "customer", "ADMIN_DSN": url}
+    env = {f"WATCHFLOOR_SOURCE__{name}": value for name, value in source.items()}
+    with RunningStack.start(tmp_path / "state", env=env) as second:
+        assert second.endpoints["postgres"] == url
+        assert "postgres" not in second.endpoints["pids"]
+        insert_tenant(second, "in the customer's database")
+        assert is_captured(second, "in the customer's database")
+    assert own.is_ready("worker")
+
+
 def test_a_launcher_killed_hard_leaves_nothing_even_without_its_guard(own: RunningStack) -> None:
     before = own.endpoints
     insert_tenant(own, "before the kill")
@@ -155,44 +221,5 @@ def test_a_launcher_killed_hard_leaves_nothing_even_without_its_guard(own: Runni
 def test_the_guard_ends_the_children_of_a_launcher_killed_hard(own: RunningStack) -> None:
     own.process.kill()
     own.process.wait()
-    wait_for(lambda: not processes_of(own.state_dir), "the guard stops everything", 60)
+    until(lambda: not processes_of(own.state_dir), "the guard stops everything", within_s=60)
     assert not (own.state_dir / "endpoints.json").exists()
-
-
-@pytest.mark.parametrize("name", ["worker", "gateway"])
-def test_a_worker_or_gateway_that_dies_is_told_and_started_again(own: RunningStack, name: str) -> None:
-    before = own.pid(name)
-    assert own.restart(name) != before
-    assert f"{name} was killed by SIGKILL; it is started again in" in own.words()
-
-
-@pytest.mark.parametrize("name", ["connect", "kafka", "postgres"])
-def test_capture_goes_on_after_a_server_died(own: RunningStack, name: str) -> None:
-    before = own.pid(name)
-    os.kill(before, signal.SIGKILL)
-    wait_for(lambda: own.pid(name) != before, f"{name} is started again", 60)
-
-    def accepts() -> bool:
-        try:
-            insert_tenant(own, f"after {name} died")
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    wait_for(accepts, "PostgreSQL accepts rows", 60)
-    assert is_captured(own, f"after {name} died", 120), own.report()
-
-
-def test_a_database_of_the_users_own_is_used(own: RunningStack, tmp_path: Path) -> None:
-    with own.connection() as session:
-        session.execute("DROP DATABASE IF EXISTS customer")
-        session.execute("CREATE DATABASE customer")
-    url = own.endpoints["postgres"].rpartition("/")[0] + "/customer"
-    source = {"USER": "customer_capture", "SLOT": "customer", "ADMIN_DSN": url}
-    env = {f"WATCHFLOOR_SOURCE__{name}": value for name, value in source.items()}
-    with RunningStack.start(tmp_path / "state", env=env) as second:
-        assert second.endpoints["postgres"] == url
-        assert "postgres" not in second.endpoints["pids"]
-        insert_tenant(second, "in the customer's database")
-        assert is_captured(second, "in the customer's database")
-    assert own.is_ready("worker")

@@ -1,36 +1,5 @@
-"""A gateway process of its own beside the shared stack, on topics of its own in the stack's Kafka.
+"""A gateway process of its own beside the shared stack."""
 
-So these tests may write fences and gaps into the feed, and kill the gateway, without harm to the stack.
-`NOC_TEST_KAFKA=host:port` uses that broker instead and starts no stack, to work on these tests alone.
-"""
+from support.gateway_fixtures import feed, gateway, kafka_address, own_gateway
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-
-
-@pytest.fixture(scope="session")
-def kafka_address(request: pytest.FixtureRequest) -> str:
-    given = os.environ.get("NOC_TEST_KAFKA")
-    return given or str(request.getfixturevalue("stack").endpoints["kafka"])
-
-
-@pytest.fixture(scope="module")
-def feed(kafka_address: str) -> FeedWriter:
-    return FeedWriter(kafka_address)
-
-
-@pytest.fixture(scope="module")
-def gateway(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    with GatewayProcess(feed, tmp_path_factory.mktemp("gateway")) as running:
-        yield running
-
-
-@pytest.fixture
-def own_gateway(kafka_address: str, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """One that a test may stop and start; its topics are its own too."""
-    with GatewayProcess(FeedWriter(kafka_address), tmp_path) as running:
-        yield running
+__all__ = ["feed", "gateway", "kafka_address", "own_gateway"]

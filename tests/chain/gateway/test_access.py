@@ -9,8 +9,8 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess
-from support.stack import wait_for
+from support.gateway_process import Client, FeedWriter, GatewayProcess
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
@@ -87,11 +87,13 @@ def test_a_user_s_tokens_are_revoked_for_good_until_that_is_lifted(gateway: Gate
     assert gateway.stop() == 0
     gateway.start()
     assert not accepted(gateway, mine)
-    wait_for(
-        lambda: accepted(gateway, gateway.token(1, user="zephyrine")), "a token that was issued later is accepted", 5
+    until(
+        lambda: accepted(gateway, gateway.token(1, user="zephyrine")),
+        "a token that was issued later is accepted",
+        within_s=5,
     )
     revoke(gateway, "--tenant", "1", "--user", "zephyrine", "--lift")
-    wait_for(lambda: accepted(gateway, mine), "the revocation is lifted", 5)
+    until(lambda: accepted(gateway, mine), "the revocation is lifted", within_s=5)
     words = gateway.words()
     assert "zephyrine" not in words
     assert "quarrelled" not in words
@@ -182,7 +184,7 @@ def test_one_connection_too_many_of_a_user_is_told_when_to_come_back(gateway: Ga
         assert client.connection.close_reason.startswith("retry_after_s=10; ")
     assert accepted(gateway, gateway.token(1, user="few"))
     clients[0].__exit__()
-    wait_for(lambda: accepted(gateway, token), "a seat is free again", 5)
+    until(lambda: accepted(gateway, token), "a seat is free again", within_s=5)
     for open_client in clients[1:]:
         open_client.__exit__()
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess, free_port
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support.stack import wait_for
+from support.gateway_process import FeedWriter, GatewayProcess, free_port
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -113,7 +113,7 @@ def running(kind: str, gateways: tuple[GatewayProcess, GatewayProcess], director
         # while it writes; its asyncio client and browsers do not.
         trust.maximum_version = ssl.TLSVersion.TLSv1_2
         balanced = Balanced(port, gateways, trust)
-        wait_for(lambda: answers(balanced) or process.poll() is not None, "the balancer answers", 15)
+        until(lambda: answers(balanced) or process.poll() is not None, "the balancer answers", within_s=15)
         assert process.poll() is None, words.read_text("utf-8")
         yield balanced
     finally:
@@ -169,7 +169,7 @@ def test_dashboards_work_through_a_balancer_and_outlive_a_gateway(balanced: Bala
             greeting = balanced.sign_in(open_clients.enter_context(balanced.open()))
             assert (greeting["type"], greeting["seq"]) == ("connection_established", 2)
     first.start()
-    wait_for(lambda: reaches(balanced, first), "the gateway that came back gets connections again", 20)
+    until(lambda: reaches(balanced, first), "the gateway that came back gets connections again", within_s=20)
 
 
 def next_seq(client: ClientConnection) -> int | None:
@@ -202,4 +202,4 @@ def test_the_balancer_names_the_client_and_hides_the_metrics(balanced: Balanced)
     def peers() -> list[str]:
         return [record["peer"] for record in feed.written(feed.names.audit, 9) if record["action"] == "sign_in"]
 
-    assert wait_for(peers, "the sign-in is in the audit trail", 15) == [ELSEWHERE]
+    assert until(peers, "the sign-in is in the audit trail", within_s=15) == [ELSEWHERE]

@@ -10,11 +10,11 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-from support.stack import wait_for
+from support.gateway_process import FeedWriter, GatewayProcess
+from support.waiting import until
 
 from gateway.access.jwks import REFETCH_INTERVAL_S
 
@@ -110,10 +110,10 @@ def test_keys_are_rotated_without_a_restart(provider: Provider, kafka_address: s
                 assert answer(gateway, token).startswith("the token is not valid"), what
             provider.keys = {"two": new_key(provider.algorithm)}
             new = provider.token("two")
-            wait_for(
+            until(
                 lambda: answer(gateway, new) == "connection_established",
                 "the new key is found",
-                REFETCH_INTERVAL_S + 5,
+                within_s=REFETCH_INTERVAL_S + 5,
             )
             assert answer(gateway, old) == "the token's key is unknown"
             open_before.say(type="refresh", token=new)

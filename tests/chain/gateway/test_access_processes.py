@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess, free_port
-from support.stack import wait_for
+from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
@@ -41,7 +41,7 @@ def signed_in(gateway: GatewayProcess, tenant: int = 1) -> Client:
         except (OSError, EOFError, WebSocketException):
             return None
 
-    return wait_for(attempt, "somebody answers at the port", 5)
+    return until(attempt, "somebody answers at the port", within_s=5)
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(
@@ -80,7 +80,7 @@ def seq_or_gone(viewer: Client) -> int | None:
         return None
 
 
-def test_a_process_takes_no_connection_before_it_is_ready_and_none_when_it_has_stopped(
+def test_a_process_takes_connections_only_while_it_is_ready(
     pair: tuple[GatewayProcess, GatewayProcess],
 ) -> None:
     """Half of the connections would be refused if the other one listened."""

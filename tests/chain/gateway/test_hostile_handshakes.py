@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway, unharmed
+from support.attacked_gateway import TunedGateway, unharmed
+from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import CLOSE, TEXT, RawSocket, frame
-from support.stack import wait_for
+from support.waiting import until
 
 HANDSHAKE_S_MAX = 2.0
 """As the tests' gateways are set."""
@@ -58,7 +58,7 @@ def test_somebody_who_opens_sockets_and_says_nothing_keeps_nobody_out(narrow: Ga
     with ExitStack() as attack:
         sockets = [attack.enter_context(RawSocket(narrow.port)) for _ in range(3 * HANDSHAKES_MAX)]
         # The probe's own connection takes a place, so the last of the first forty may have gone too.
-        wait_for(lambda: narrow.metric(refused) >= 2 * HANDSHAKES_MAX, "the oldest are sent away")
+        until(lambda: narrow.metric(refused) >= 2 * HANDSHAKES_MAX, "the oldest are sent away")
         for first in sockets[: 2 * HANDSHAKES_MAX]:
             assert first.dropped_after(2.0) < 2.0
         assert sockets[-1].open() == 101  # it waited, and still may come in

@@ -12,11 +12,11 @@ from typing import Any
 
 import jwt
 import pytest
-from chain.gateway.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
-from chain.gateway.hostile_tools import TunedGateway, unharmed
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from support.stack import wait_for
+from support.attacked_gateway import TunedGateway, unharmed
+from support.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 
 Json = dict[str, Any]
@@ -166,7 +166,7 @@ def test_a_token_of_another_tenant_shows_that_tenant_and_no_other(gateway: Gatew
     mine, other = 7_001, 7_002
     feed.write(anomaly(other, 1), anomaly(mine, 1))
     with gateway.connect() as client:
-        wait_for(lambda: gateway.metric("watchfloor_gateway_feed_lag_records") == 0, "the gateway has read the feed")
+        until(lambda: gateway.metric("watchfloor_gateway_feed_lag_records") == 0, "the gateway has read the feed")
         client.say(
             type="authenticate",
             token=gateway.token(mine, "noc:view", "noc:view_all_clients", "noc:view_pii"),

@@ -3,8 +3,8 @@
 import itertools
 from pathlib import Path
 
-from chain.gateway.gateway_process import FeedWriter, GatewayProcess
-from support.stack import wait_for
+from support.gateway_process import FeedWriter, GatewayProcess
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import ProcessedEvent
@@ -91,7 +91,7 @@ def test_fenced_off_writers_and_repeats_are_not_shown(gateway: GatewayProcess, f
 def test_a_new_connection_is_told_where_the_feed_stands(gateway: GatewayProcess, feed: FeedWriter) -> None:
     tenant = next(tenants)
     feed.write(*(anomaly(tenant, seq) for seq in range(1, 8)))
-    wait_for(lambda: _position(gateway, tenant) == 7, "the gateway has read the records")
+    until(lambda: _position(gateway, tenant) == 7, "the gateway has read the records")
     with gateway.sign_in(tenant) as viewer:
         feed.write(anomaly(tenant, 8))
         assert viewer.hear()["prev_seq"] == viewer.established["seq"] == 7
@@ -100,7 +100,7 @@ def test_a_new_connection_is_told_where_the_feed_stands(gateway: GatewayProcess,
 def test_positions_and_epoch_survive_a_restart(own_gateway: GatewayProcess) -> None:
     feed = own_gateway.feed
     feed.write(*(anomaly(tenant, seq) for tenant in (1, 2, 3) for seq in range(1, 5)))
-    wait_for(lambda: _position(own_gateway, 3) == 4, "the gateway has read the records")
+    until(lambda: _position(own_gateway, 3) == 4, "the gateway has read the records")
     with own_gateway.sign_in(1) as viewer:
         before = viewer.established
         assert own_gateway.stop() == 0
@@ -149,14 +149,14 @@ def test_a_slow_client_reads_on_from_the_past_and_loses_nothing(own_gateway: Gat
 def test_a_recreated_topic_is_a_new_epoch_and_everybody_is_told_to_come_back(own_gateway: GatewayProcess) -> None:
     feed = own_gateway.feed
     feed.write(*(anomaly(1, seq) for seq in range(1, 6)))
-    wait_for(lambda: _position(own_gateway, 1) == 5, "the gateway has read the records")
+    until(lambda: _position(own_gateway, 1) == 5, "the gateway has read the records")
     with own_gateway.sign_in(1) as viewer:
         before = viewer.established["epoch"]
         feed.recreate()
         assert viewer.close_code(30) == 1012
-    wait_for(own_gateway.ready, "the gateway is ready again")
+    until(own_gateway.ready, "the gateway is ready again")
     feed.write(anomaly(1, 1))
-    wait_for(lambda: _position(own_gateway, 1) == 1, "the new log is read from its beginning")
+    until(lambda: _position(own_gateway, 1) == 1, "the new log is read from its beginning")
     with own_gateway.sign_in(1) as viewer:
         assert viewer.established["epoch"] != before
 

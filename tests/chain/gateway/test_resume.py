@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain.gateway.gateway_process import Client, FeedWriter, GatewayProcess
-from support.stack import wait_for
+from support.gateway_process import Client, FeedWriter, GatewayProcess
+from support.waiting import until
 from unit.gateway.gateway_values import anomaly
 
 tenants = itertools.count(5_000)
@@ -76,7 +76,7 @@ def test_a_gap_in_the_log_filtered_and_masked(forgetful: GatewayProcess, feed: F
             *(anomaly(tenant, seq + 1, site_id=4 + seq % 2) for seq in range(start, start + 200)),
             *(anomaly(other, seq + 1) for seq in range(start, start + 200)),
         )
-    wait_for(lambda: _position(forgetful, tenant) == 2_000, "the gateway has read it")
+    until(lambda: _position(forgetful, tenant) == 2_000, "the gateway has read it")
     for capabilities, name in ((PII, "Valerie Ondo"), (("noc:view", "noc:view_all_clients"), "Va***o")):
         answer, client = comes_back(forgetful, tenant, 100, epoch, capabilities, site_ids=[4])
         with client:
@@ -94,7 +94,7 @@ def test_what_is_too_much_or_unknown_or_of_another_log_is_said(forgetful: Gatewa
         epoch = before.established["epoch"]
     for start in range(1, 3_202, 400):
         feed.write(*(anomaly(tenant, seq) for seq in range(start, start + 400)))
-    wait_for(lambda: _position(forgetful, tenant) == 3_600, "the gateway has read it")
+    until(lambda: _position(forgetful, tenant) == 3_600, "the gateway has read it")
     for seq, named, reason, first in (
         (1, epoch, "too_many", 2),
         (9_999, epoch, "unknown_position", None),
@@ -146,7 +146,7 @@ def test_what_a_fenced_off_worker_wrote_is_not_given_again(forgetful: GatewayPro
     feed.fence(tenant, 6)
     feed.write(*(anomaly(tenant, seq, person_id=666) for seq in range(4, 9)), generation=5)
     feed.write(*(anomaly(tenant, seq) for seq in range(4, 21)), generation=6)
-    wait_for(lambda: _position(forgetful, tenant) == 20, "the gateway has read it")
+    until(lambda: _position(forgetful, tenant) == 20, "the gateway has read it")
     answer, client = comes_back(forgetful, tenant, 2, epoch)
     with client:
         assert answer["recovered"]

@@ -1,19 +1,20 @@
 """A replay of what the real chain has processed says what its topics hold."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 from support.operator import Operator, fresh_id, insert, update
-from support.replays import Compared, compare
-from support.stack import RunningStack, wait_for
+from support.replay_comparison import Compared, compare
+from support.stack import RunningStack
+from support.waiting import let_pass, until
 
 from contracts.topics import partition_of
 
 Connection = psycopg.Connection[Any]
+REPORTS = 'watchfloor_worker_messages_total{type="rate_limited"}'
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def bursts(stack: RunningStack, connection: Connection) -> list[int]:
         insert(connection, "tenant", id=tenant, name=f"Tenant {tenant}", max_events_per_second=5)
         insert(connection, "site", id=tenant, tenant_id=tenant, client_id=tenant, name="Harbour")
     for limit in (3, None):
+        reported = stack.worker_metric(REPORTS)
         for tenant in tenants.values():
             with connection.transaction():
                 for number in range(12):
@@ -36,13 +38,13 @@ def bursts(stack: RunningStack, connection: Connection) -> list[int]:
             ticket = insert(connection, "ticket", tenant_id=tenant, site_id=tenant, status="NEW", priority="HIGH")
             update(connection, "ticket", ticket, status="OPEN")
             update(connection, "site", tenant, name=f"Harbour under {limit}")
-        time.sleep(1.0)  # the burst is not over yet when the limit changes
+        let_pass(1.0)  # by the commit times the burst is not over yet when the limit changes
         for tenant in tenants.values():
             update(connection, "tenant", tenant, max_events_per_second=limit)
-        time.sleep(2.5)
+        until(lambda before=reported: stack.worker_metric(REPORTS) >= before + partitions, "each burst is reported")
     for tenant in tenants.values():
         with Operator(stack, tenant) as dashboard:
-            wait_for(lambda seen=dashboard: seen.greeting["seq"] >= 1, "the tenant's feed is known")
+            until(lambda seen=dashboard: seen.greeting["seq"] >= 1, "the tenant's feed is known")
     return list(tenants.values())
 
 

@@ -1,8 +1,10 @@
-"""A row committed in PostgreSQL becomes a message, through every real joint of the chain."""
+"""A row committed in PostgreSQL becomes a message, through every real joint of the chain.
+
+Also of streams/app.py, streams/probes.py and streams/wiring.py.
+"""
 
 import os
 import signal
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,33 +12,31 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from support.operator import STREAM, Operator, fresh_id, insert, update
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
+from support.waiting import until
 
 from contracts.topics import TopicNames, partition_of, tenant_key
 
 pytestmark = pytest.mark.timeout(240)
 Connection = psycopg.Connection[Any]
 TOPICS = TopicNames()
-REFERENCE_S = 0.3
 
 
 @pytest.fixture
-def tenant(connection: Connection) -> int:
+def tenant(stack: RunningStack, connection: Connection) -> int:
     """A tenant of the test's own, with a site, a person and a shift that covers now."""
     tenant = fresh_id()
     now = datetime.now(UTC)
-    insert(connection, "tenant", id=tenant, tenant_id=tenant, name="Tenant")
-    insert(connection, "client", id=tenant, tenant_id=tenant, name="Client")
-    insert(connection, "site", id=tenant, tenant_id=tenant, client_id=tenant, name="Harbour")
-    insert(
-        connection, "person", id=tenant, tenant_id=tenant, name="Ann Example", phone="+1-555-867-5309",
-        email="ann.example@planted.example",
-    )  # fmt: skip
-    shift = {"shift_start": now - timedelta(hours=1), "shift_end": now + timedelta(hours=1)}
-    insert(connection, "assignment", tenant_id=tenant, person_id=tenant, site_id=tenant, **shift)
-    # A busy broker may serve a later row of another topic a moment before this one: late, and counted. That is
-    # the subject of other tests.
-    time.sleep(REFERENCE_S)
+    with stack.processing(tenant=1, client=1, site=1, person=1, assignment=1):
+        insert(connection, "tenant", id=tenant, tenant_id=tenant, name="Tenant")
+        insert(connection, "client", id=tenant, tenant_id=tenant, name="Client")
+        insert(connection, "site", id=tenant, tenant_id=tenant, client_id=tenant, name="Harbour")
+        insert(
+            connection, "person", id=tenant, tenant_id=tenant, name="Ann Example", phone="+1-555-867-5309",
+            email="ann.example@planted.example",
+        )  # fmt: skip
+        shift = {"shift_start": now - timedelta(hours=1), "shift_end": now + timedelta(hours=1)}
+        insert(connection, "assignment", tenant_id=tenant, person_id=tenant, site_id=tenant, **shift)
     return tenant
 
 
@@ -203,7 +203,7 @@ def dead_letters(stack: RunningStack, partition: int, tenant: int) -> list[dict[
         found.extend(dict(message.headers()) | {"value": message.value() or b""} for message in ours)
         return consumer.position([place])[0].offset >= end
 
-    wait_for(read_on, "the dead letters are read")
+    until(read_on, "the dead letters are read")
     consumer.close()
     return found
 
@@ -234,4 +234,4 @@ def test_what_was_committed_while_the_worker_was_down_is_found_when_it_is_back(
         seqs = [dashboard.expect("anomaly_detected", timeout_s=60)["seq"] for _ in rows]
         assert seqs == list(range(first["seq"] + 1, first["seq"] + 21))
         assert dashboard.collect(1.0) == []
-    wait_for(lambda: stack.is_ready("worker"), "the worker is ready again", 60)
+    until(lambda: stack.is_ready("worker"), "the worker is ready again", within_s=60)

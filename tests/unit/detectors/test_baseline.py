@@ -1,4 +1,7 @@
-"""The arithmetic of baselines: as river has it where river has it, robust where the docstrings say so."""
+"""The arithmetic of baselines: as river has it where river has it, robust where the docstrings say so.
+
+Also of detectors/shared/hour_of_week.py.
+"""
 
 import random
 from math import isclose, sqrt
@@ -10,8 +13,8 @@ from hypothesis import strategies as st
 from river.drift import PageHinkley as RiverPageHinkley
 from river.stats import EWMean, EWVar
 
-from detectors.shared.baseline import PageHinkley, moved, robust_moments, scale_moved, shrunk
-from detectors.shared.hour_of_week import WEEKS, count_of, counts_of, hour_of_week, steady, with_count
+from detectors.shared.baseline import PageHinkley, robust_moments, shrunk, updated_moments, updated_scale
+from detectors.shared.hour_of_week import WEEKS, anscombe, anscombe_inverse, counts_of, hour_of_week, with_count
 
 VALUES = st.lists(st.floats(-1_000, 1_000), min_size=1, max_size=60)
 
@@ -26,7 +29,7 @@ def test_mean_and_variance_are_rivers(values: list[float], weight: float) -> Non
     their_mean, their_variance = EWMean(weight), EWVar(weight)
     for number, value in enumerate(values):
         if number:
-            mean, variance = moved(mean, variance, value, weight)
+            mean, variance = updated_moments(mean, variance, value, weight)
         their_mean.update(value)
         their_variance.update(value)
     assert close(mean, their_mean.get())
@@ -37,7 +40,7 @@ def test_mean_and_variance_are_rivers(values: list[float], weight: float) -> Non
 def test_with_falling_weights_they_are_the_plain_ones(values: list[float]) -> None:
     mean = variance = 0.0
     for number, value in enumerate(values, 1):
-        mean, variance = moved(mean, variance, value, 1 / number)
+        mean, variance = updated_moments(mean, variance, value, 1 / number)
     assert close(mean, fmean(values))
     assert isclose(variance, pvariance(values), rel_tol=1e-6, abs_tol=1e-6)
 
@@ -69,7 +72,7 @@ def test_the_scale_finds_sigma_among_outliers() -> None:
     draw, sigma = random.Random(5), 1.0
     for _ in range(4_000):
         value = draw.gauss(0, 3) if draw.random() < 0.95 else 100.0
-        sigma = scale_moved(sigma, value, 0.01)
+        sigma = updated_scale(sigma, value, 0.01)
     assert 2.5 < sigma < 4
 
 
@@ -83,8 +86,8 @@ def test_less_than_half_of_wild_values_do_not_move_the_median_far(values: list[f
 
 @given(st.integers(0, 60_000))
 def test_a_steady_count_can_be_told_as_a_count(count: int) -> None:
-    assert count_of(steady(count)) == pytest.approx(count, abs=1e-6)
-    assert steady(count) >= 2 * sqrt(0.375)
+    assert anscombe_inverse(anscombe(count)) == pytest.approx(count, abs=1e-6)
+    assert anscombe(count) >= 2 * sqrt(0.375)
 
 
 @given(st.lists(st.tuples(st.integers(0, 167), st.integers(0, 70_000)), max_size=60))

@@ -4,9 +4,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.judged import Judged
 
 from detectors.work.checkpoints_skipped import CheckpointsSkipped, CheckpointsSkippedPolicy
-from tests.support.judged import Judged
 
 
 def tour(policy: CheckpointsSkippedPolicy | None = None, **more: Any) -> Judged:

@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.judged import Judged, at
 
 from detectors.devices.device_offline import DeviceOffline
-from tests.support.judged import Judged, at
 
 
 def device(**more: object) -> Judged:

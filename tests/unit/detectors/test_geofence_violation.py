@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from support.fixes import DAY_SHIFT, SITE, at, attendance, fix, run
 
 from contracts.rows import Location
 from detectors.interface import Event
 from detectors.location.geofence_violation import GeofenceViolation
 from detectors.shared.facts import Shift, SiteFacts
-from tests.support.fixes import DAY_SHIFT, SITE, at, attendance, fix, run
 
 SUT = GeofenceViolation()
 

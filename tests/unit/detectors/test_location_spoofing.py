@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fixes import attendance, fix, run
 
 from detectors.interface import Event
 from detectors.location.location_spoofing import LocationSpoofing
-from tests.support.fixes import attendance, fix, run
 
 SUT = LocationSpoofing()
 

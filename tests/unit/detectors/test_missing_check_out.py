@@ -2,7 +2,7 @@
 
 from support.attendance import Fold, shift
 
-from detectors.attendance.missing_check_out import MissingCheckOut, Presences
+from detectors.attendance.missing_check_out import MissingCheckOut, OpenCheckIns
 
 
 def fold() -> Fold:
@@ -118,5 +118,5 @@ def test_what_is_remembered_is_bounded() -> None:
     sut = fold()
     for number in range(50):
         sut.check_in(8 + number / 100, site_id=number)
-    assert isinstance(sut.state, Presences)
+    assert isinstance(sut.state, OpenCheckIns)
     assert len(sut.state.open) == 3

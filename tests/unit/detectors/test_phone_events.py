@@ -1,4 +1,7 @@
-"""ANOMALY_PHONE_EVENTS: a phone against its own hours of the week, hour by hour through the worker's fold."""
+"""ANOMALY_PHONE_EVENTS: a phone against its own hours of the week, hour by hour through the worker's fold.
+
+Also of detectors/devices/helpers/phone_baseline.py and detectors/devices/helpers/phone_hours.py.
+"""
 
 import random
 from collections.abc import Callable, Iterable
@@ -11,7 +14,7 @@ import pytest
 from contracts.rows import Location
 from detectors.devices.phone_events import PhoneEvents, PhoneEventsPolicy
 from detectors.finding_draft import FindingDraft
-from detectors.interface import Closing, Event, Learned
+from detectors.interface import Event, Learned, SpanEnd
 from detectors.shared.facts import SiteFacts
 
 HOUR_MS = 3_600_000
@@ -31,7 +34,7 @@ class Phones:
     own: dict[int, Any] = field(default_factory=dict)
     shared: list[Any] = field(default_factory=lambda: [None, None])
     found: list[tuple[int, int, FindingDraft]] = field(default_factory=list)
-    """(device, hour it was told in, finding)"""
+    """(device, hour of the finding, finding)"""
 
     def send(self, device: int, at_s: float, known_s: float | None = None) -> None:
         """One fix that was recorded at one time and came at another."""
@@ -47,8 +50,8 @@ class Phones:
         while self.due and min(self.due.values()) <= until_ms:
             at_ms, device = min((at_ms, device) for device, at_ms in self.due.items())
             learned = Learned(self.own.get(device), *self.shared)
-            closing = Closing(device, at_ms, self.site)
-            state, after, found = PhoneEvents().conclude(self.states[device], learned, closing, self.policy)
+            end = SpanEnd(device, at_ms, self.site)
+            state, after, found = PhoneEvents().conclude(self.states[device], learned, end, self.policy)
             self.own[device], self.shared = after.own, [after.site, after.tenant]
             self.found += [(device, at_ms // HOUR_MS, each) for each in found]
             self.states[device] = state

@@ -1,13 +1,16 @@
-"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is told once; walking and noise never."""
+"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is told once; walking and noise never.
+
+Also of detectors/location/helpers/tracks.py.
+"""
 
 import random
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fixes import attendance, fix, run
 
 from detectors.location.unexpected_movement import UnexpectedMovement
-from tests.support.fixes import attendance, fix, run
 
 SUT = UnexpectedMovement()
 DRIVE = [fix(minute, 600.0 * minute) for minute in range(8)]  # 10 m/s

@@ -1,4 +1,7 @@
-"""UNUSUAL_COMPLETION_TIME: jobs against what such jobs take at their site."""
+"""UNUSUAL_COMPLETION_TIME: jobs against what such jobs take at their site.
+
+Also of detectors/work/helpers/durations.py.
+"""
 
 import random
 from dataclasses import dataclass, field
@@ -8,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.judged import at
 
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
 from detectors.interface import Event
 from detectors.work.helpers.durations import RECENT_IDS_MAX, KindDurations
 from detectors.work.unusual_completion_time import UnusualCompletionTime, UnusualCompletionTimePolicy
-from tests.support.judged import at
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""On two weeks of two companies every rule detector holds its targets; the whole is benchmarks/detection.py."""
+"""On two weeks of two companies every rule detector holds its targets; the whole is benchmarks/detection.py.
+
+Also of evaluation/fold.py and evaluation/report.py.
+"""
 
 import pytest
 

@@ -12,7 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from support.changed_settings import changed
-from support.visible import STREAM, Transcript, View
+from support.expected_messages import STREAM, Transcript, View
+from support.waiting import until_async
 from unit.gateway.gateway_values import AUTH, NOW
 
 from common.settings.gateway import GatewaySettings
@@ -183,11 +184,7 @@ class World:
 
     async def settle(self) -> None:
         """Until nobody is behind."""
-        for _ in range(2_000):
-            if not self.runtime.hub.waiting():
-                return
-            await asyncio.sleep(0.001)
-        raise AssertionError("somebody stays behind")
+        await until_async(lambda: not self.runtime.hub.waiting(), "nobody is behind", within_s=5)
 
     async def close(self) -> None:
         self._serving.cancel()

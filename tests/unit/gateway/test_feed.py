@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
+from support.waiting import let_pass_async, until_async
 from unit.gateway.gateway_values import anomaly
 
 from common.settings.gateway import ReaderSettings
@@ -86,7 +87,7 @@ class Consumer:
         return self._answered_ms
 
     async def getmany(self, **_: object) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.01)
+        await let_pass_async(0.01)
         if not self._broker.answers:
             return {}
         self._answered_ms = int(time.time() * 1000)
@@ -140,9 +141,7 @@ def reader_of(hub: Hub) -> FeedReader:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - the reader has no event to wait for
-            await asyncio.sleep(0.01)
+    await until_async(condition, "the reader has come to it", within_s=SOON_S)
 
 
 def test_the_tail_gives_positions_and_only_what_follows_is_sent(broker: Broker) -> None:

@@ -1,10 +1,9 @@
 import pytest
 
-from common import addresses
 from gateway.feed.rendering import Endpoint
 from gateway.sockets import handshake
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from watchfloor_client import feed as client
+from watchfloor_client import addresses, options
 
 OWN = allowed_origins(["https://noc.example.com"], "127.0.0.1", 8080, secure=False)
 
@@ -81,7 +80,7 @@ def test_a_gateway_on_all_addresses_allows_only_what_is_configured() -> None:
 )
 def test_loopback_is_the_same_to_the_gateway_and_to_its_client(host: str, loopback: bool) -> None:
     assert addresses.is_loopback(host) is loopback
-    assert handshake.is_loopback is client.is_loopback is addresses.is_loopback
+    assert handshake.is_loopback is options.is_loopback is addresses.is_loopback
 
 
 @pytest.mark.parametrize("query", ["token=x", "TOKEN=x", "a=1&access_token=", "jwt=x"])

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from support.waiting import let_pass
 
 from common.settings.source import SourceSettings
 from gateway.health.probes import ask_connect, ask_database, ask_workers
@@ -92,7 +93,7 @@ def test_two_workers_are_added_up_and_a_dead_one_is_missed() -> None:
 
 def test_a_worker_that_hangs_does_not_hide_the_other() -> None:
     def hang() -> str:
-        time.sleep(3)
+        let_pass(3)
         return METRICS
 
     with server(worker()) as one, server(worker(metrics=hang)) as two:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from support.visible import STREAM, View
+from support.expected_messages import STREAM, View
 from unit.gateway.gateway_values import anomaly, limited, ticket
 from unit.gateway.isolation_world import EPOCH, Client, World, token_of
 

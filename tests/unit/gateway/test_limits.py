@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
+from support.waiting import let_pass_async, until_async
 from unit.gateway.gateway_values import AUTH
 
 from common.settings.load import Settings
@@ -140,7 +141,7 @@ class Consumer:
         return int(time.time() * 1000)
 
     async def getmany(self, **_: object) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.01)
+        await let_pass_async(0.01)
         if not self._topic.answers:
             return {}
         at = self._positions[PARTITIONS[0]]
@@ -165,9 +166,7 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> Iterator[Topic]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - the reader has no event to wait for
-            await asyncio.sleep(0.001)
+    await until_async(condition, "the reader has come to it", within_s=SOON_S)
 
 
 def test_it_is_known_when_the_topic_was_read_once_and_follows_from_there(topic: Topic) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.waiting import let_pass_async
 from unit.gateway.gateway_values import NOW, anomaly
 from unit.gateway.gateway_world import Wire, World
 
@@ -194,7 +195,7 @@ def test_a_client_of_a_gateway_that_is_further_waits_for_this_one() -> None:
         task = desk.begin(subscriber, 8)
         assert task is not None
         desk.publish(7)
-        await asyncio.sleep(0.05)
+        await let_pass_async(0.05)
         assert (desk.answers, wire.data, subscriber.mode) == ([], b"", Mode.HELD)
         desk.publish(10)
         await task

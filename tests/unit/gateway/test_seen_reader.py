@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
+from support.waiting import let_pass_async, until_async
 
 from common.settings.gateway import CriticalSettings, GatewaySettings
 from common.settings.kafka import KafkaSettings
@@ -70,7 +71,7 @@ class Consumer:
         self._next[partition] = offset
 
     async def getmany(self, **_: Any) -> dict[TopicPartition, list[Any]]:
-        await asyncio.sleep(0.001)
+        await let_pass_async(0.001)
         if self._log.fails:
             self._log.fails = False
             raise KafkaConnectionError("away")
@@ -105,8 +106,7 @@ def read(log: Log, story: Callable[[list[str]], Any], monkeypatch: pytest.Monkey
 
 
 async def until(heard: list[str], last: str) -> None:
-    while last not in heard:  # noqa: ASYNC110 - the reader has no event to wait for
-        await asyncio.sleep(0.005)
+    await until_async(lambda: last in heard, f"{last} is heard", within_s=5)
 
 
 def test_marks_of_the_watched_time_and_new_ones_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

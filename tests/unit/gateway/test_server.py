@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from support.changed_settings import changed
+from support.waiting import until_async
 from unit.gateway.gateway_values import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -87,9 +88,7 @@ async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterat
 
 
 async def until_free(gateway: module._Gateway) -> None:
-    async with asyncio.timeout(5):
-        while gateway._crowd.seats:  # noqa: ASYNC110 - a closing socket tells nobody
-            await asyncio.sleep(0.01)
+    await until_async(lambda: not gateway._crowd.seats, "every socket is closed", within_s=5)
 
 
 def test_handshakes_that_are_under_way_take_seats_too(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,9 +251,8 @@ def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) 
             assert await sent_away("c") == "retry_after_s=10; a tenant has at most 3 connections here"
             await come("a", tenant=2)
             await first.close()
-            async with asyncio.timeout(5):
-                while len(gateway._runtime._bearers._seated) == 4:  # noqa: ASYNC110 - a leaving client tells nobody
-                    await asyncio.sleep(0.01)
+            seated = gateway._runtime._bearers._seated
+            await until_async(lambda: len(seated) < 4, "the first client has left", within_s=5)
             await come("a")
         let_in, error = "connection_established", "error"
         assert greetings == [let_in, let_in, error, let_in, error, let_in, let_in]

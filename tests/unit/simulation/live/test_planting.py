@@ -1,4 +1,7 @@
-"""What the demo plants is what the detectors find, and they find nothing else: a day before the real fold."""
+"""What the demo plants is what the detectors find, and they find nothing else: a day before the real fold.
+
+Also of simulation/world/planted_attendance.py and simulation/world/planted_location.py.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime

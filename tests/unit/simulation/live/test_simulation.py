@@ -1,4 +1,7 @@
-"""The simulated day: it repeats, it refers to what exists, and it plants what it says it plants."""
+"""The simulated day: it repeats, it refers to what exists, and it plants what it says it plants.
+
+Also of simulation/live/fixes.py, simulation/live/rota.py and simulation/live/workload.py.
+"""
 
 import itertools
 from collections import Counter

@@ -3,6 +3,8 @@
 import socket
 import time
 
+from support.waiting import until
+
 from simulation.live.simulation import Plan
 from simulation.live.writer import CompanyWriter
 
@@ -18,9 +20,7 @@ def test_a_writer_without_a_server_says_what_it_waits_for_and_stops_at_once() ->
     dsn = f"postgresql://postgres@127.0.0.1:{unused_port()}/watchfloor"
     writer = CompanyWriter(dsn, Plan(), on_end=lambda: ended.append(True))
     writer.start()
-    deadline = time.monotonic() + 10
-    while writer.progress.waiting is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: writer.progress.waiting is not None, "it says what it waits for", within_s=10)
     assert writer.progress.waiting == "PostgreSQL does not answer"
     began = time.monotonic()
     writer.stop()

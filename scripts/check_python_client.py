@@ -1,0 +1,95 @@
+"""Runs the tests of clients/python against its built wheel, on every Python from 3.11 on that this machine has.
+
+    python scripts/check_python_client.py              all of them
+    python scripts/check_python_client.py 3.13 3.14    these; one that is not there is an error
+
+Each gets an environment with the wheel, the wheel's dependencies, pytest and hypothesis, and nothing else; versions
+and hashes are those of requirements.lock. What is not there is said and left out.
+"""
+
+# ruff: noqa: INP001, T201, S603 - a command that starts the project's own tools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENT = ROOT / "clients" / "python"
+sys.path.insert(0, str(ROOT))
+
+from deploy.compose.lock_subset import subset  # noqa: E402 - a script's own folder is not the project's
+
+_NEEDED = ["msgspec", "websockets", "pytest", "hypothesis"]
+_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+def supported() -> list[str]:
+    """The Python versions that the client names as its own."""
+    classifiers = tomllib.loads((CLIENT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["classifiers"]
+    return [each.rpartition(" ")[2] for each in classifiers if each.startswith("Programming Language :: Python :: 3.")]
+
+
+def interpreter(version: str) -> Path | None:
+    """A Python of this version, from the PATH or from pyenv; None where there is none."""
+    return next((found for found in _candidates(version) if _run([found, "-c", _VERSION]) == version), None)
+
+
+def _candidates(version: str) -> Iterator[Path]:
+    """A name on the PATH may be pyenv's stand-in, which fails where that version is not chosen."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        yield Path(sys.executable)
+    if named := shutil.which(f"python{version}"):
+        yield Path(named)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+
+
+def _run(command: Sequence[str | Path]) -> str | None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _tests(version: str, python: Path, wheel: Path, lock: Path, work: Path) -> bool:
+    """Whether the tests pass in a new environment of this Python."""
+    environment = work / version
+    uv = [shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"]
+    its_python = environment / "bin" / "python"
+    for step in (
+        [*uv, "venv", "--quiet", "--no-config", "--python", python, environment],
+        [*uv, "pip", "sync", "--quiet", "--no-config", "--python", its_python, "--require-hashes", lock],
+        [*uv, "pip", "install", "--quiet", "--no-config", "--python", its_python, "--no-deps", "--offline", wheel],
+        # -P: what is tested is the installed wheel, not a folder that happens to be the current one.
+        [its_python, "-P", "-m", "pytest", "--rootdir", CLIENT, "-c", CLIENT / "pyproject.toml", CLIENT / "tests"],
+    ):
+        if subprocess.run(step, cwd=work, check=False).returncode:
+            return False
+    return True
+
+
+def main(asked: Sequence[str]) -> int:
+    """Build, test, report; the exit code."""
+    results: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        lock = work / "client.lock"
+        lock.write_text(subset((ROOT / "requirements.lock").read_text(encoding="utf-8"), _NEEDED), encoding="utf-8")
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", work]
+        subprocess.run(build, cwd=CLIENT, check=True, stdout=subprocess.DEVNULL)
+        [wheel] = work.glob("*.whl")
+        for version in asked or supported():
+            python = interpreter(version)
+            if python is None:
+                results[version] = "FAILED: not on this machine" if asked else "left out: not on this machine"
+                continue
+            print(f"== Python {version}: {python}", flush=True)
+            results[version] = "passed" if _tests(version, python, wheel, lock, work) else "FAILED"
+    print("\n".join(f"Python {version}: {result}" for version, result in results.items()))
+    return 1 if any(result.startswith("FAILED") for result in results.values()) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

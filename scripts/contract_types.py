@@ -1,0 +1,126 @@
+"""Walks the message types of contracts/ and lets a language write them; used by typescript_types.py and python_types.py."""
+
+# ruff: noqa: INP001, T201 - beside commands, not a module of a package
+import ast
+import inspect
+import sys
+import types
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, UnsetType
+from msgspec.structs import fields
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a message."""
+
+    name: str
+    """As JSON has it."""
+    type: str
+    """In the language that is written."""
+    text: str | None
+    """What the contract says about it."""
+    unset: bool
+    """Whether it may be missing."""
+    defaulted: bool
+
+
+class TypeWriter(ABC):
+    """Turns types of Python into declarations of a language; structs and enums are declared on the way."""
+
+    plain: ClassVar[Mapping[type, str]]
+
+    def __init__(self) -> None:
+        self.declared: dict[str, str] = {}
+
+    def typed(self, hint: Any) -> str:  # noqa: PLR0911 - one return a form
+        """The name or the expression for a type."""
+        origin, arguments = get_origin(hint), get_args(hint)
+        if hint in self.plain:
+            return self.plain[hint]
+        if origin in (Union, types.UnionType):
+            return " | ".join(dict.fromkeys(self.typed(each) for each in arguments if each is not UnsetType))
+        if origin is Literal:
+            return self.literal(arguments)
+        if origin is list:
+            return self.array(self.typed(arguments[0]))
+        if origin is dict:
+            return self.mapping(self.typed(arguments[0]), self.typed(arguments[1]))
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            self.declared[hint.__name__] = self.enum(hint)
+            return hint.__name__
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            if hint.__name__ not in self.declared:
+                self.declared[hint.__name__] = ""  # keeps the place of its first use
+                self.declared[hint.__name__] = self.struct(hint, self._fields(hint))
+            return hint.__name__
+        raise TypeError(f"no type is known for {hint}")
+
+    @abstractmethod
+    def literal(self, values: Sequence[Any]) -> str:
+        """One of these values."""
+
+    @abstractmethod
+    def array(self, inner: str) -> str:
+        """A list."""
+
+    @abstractmethod
+    def mapping(self, key: str, value: str) -> str:
+        """A dictionary."""
+
+    @abstractmethod
+    def enum(self, enum: type[Enum]) -> str:
+        """The declaration of an enum."""
+
+    @abstractmethod
+    def struct(self, struct: type[msgspec.Struct], members: Sequence[Field]) -> str:
+        """The declaration of a struct; its tag is the field `type`."""
+
+    def _fields(self, struct: type[msgspec.Struct]) -> list[Field]:
+        hints, texts = get_type_hints(struct), _field_texts(struct)
+        return [
+            Field(
+                field.encode_name,
+                self.typed(hints[field.name]),
+                texts.get(field.name),
+                UnsetType in get_args(hints[field.name]),
+                field.default is not NODEFAULT or field.default_factory is not NODEFAULT,
+            )
+            for field in fields(struct)
+        ]
+
+
+def _field_texts(struct: type) -> dict[str, str]:
+    """The texts below the fields of a struct and of those that it comes from."""
+    found: dict[str, str] = {}
+    for base in reversed(struct.__mro__[: struct.__mro__.index(msgspec.Struct)]):
+        node = ast.parse(inspect.getsource(base)).body[0]
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for statement, following in zip(node.body, node.body[1:], strict=False):
+            named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            has_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            if named and has_text:
+                found[statement.target.id] = str(following.value.value)
+    return found
+
+
+def main(module: Path, document: Callable[[], str], command: str) -> int:
+    """Write the file, or with `--check` say whether it is current; the exit code."""
+    text = document()
+    if "--check" in sys.argv[1:]:
+        current = module.is_file() and module.read_text(encoding="utf-8") == text
+        if not current:
+            print(f"{module} is not current: run python scripts/{command}", file=sys.stderr)
+        return 0 if current else 1
+    module.write_text(text, encoding="utf-8")
+    return 0

@@ -1,0 +1,1 @@
+"""What tests share: real servers and scripted ones, an in-memory log, rows and records, and the checks of what they say."""

@@ -1,0 +1,5 @@
+"""Children that a test starts end with it."""
+
+from support.child_processes import make
+
+__all__ = ["make"]

@@ -1,0 +1,27 @@
+"""What is said of the replication slot."""
+
+import pytest
+
+from watchfloor.doctor.checks import Report, State
+from watchfloor.doctor.source_checks import _judge_slot
+
+
+@pytest.mark.parametrize(
+    ("row", "state", "said"),
+    [
+        ((True, "reserved", 2048), State.OK, "2 KiB not yet captured"),
+        (None, State.PROBLEM, "missing"),
+        ((False, "reserved", 0), State.PROBLEM, "nobody reads slot"),
+        ((True, "extended", 1 << 30), State.PROBLEM, "behind"),
+        ((False, "lost", 0), State.PROBLEM, "lost log"),
+    ],
+)
+def test_a_slot_is_judged_by_its_reader_and_its_backlog(
+    row: tuple[bool, str, int] | None, state: State, said: str
+) -> None:
+    report = Report("postgres")
+    _judge_slot("watchfloor", row, report)
+    [result] = report.results
+    assert result.state is state
+    assert said in result.detail
+    assert bool(result.advice) == (state is State.PROBLEM)
