@@ -7,12 +7,12 @@ from random import Random
 
 from simulation.labelled.plan import ScenarioPlan
 from simulation.labelled.roster import Roster
-from simulation.world.attendance import CHECK_IN, CHECK_OUT, Attendance
+from simulation.world.attendance import CHECK_IN, CHECK_OUT, AttendanceWriter
 from simulation.world.calendar import HOUR_S, MINUTE_S, local_s
 from simulation.world.company import Person, SiteKind, Tenant
 from simulation.world.phones import Network
 from simulation.world.shifts import assign
-from simulation.world.timeline import Entry
+from simulation.world.timeline import ScheduledChange
 
 _SHARE = 0.1
 """Of a tenant's days, for each kind of visit."""
@@ -78,9 +78,9 @@ class VisitDays:
 
     def _play(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
         timeline, network = self._plan.timeline, Network(rng, person.phone_id)
-        attendance = Attendance(timeline, rng)
-        comes: list[Entry] = []
-        leaves: list[Entry] = []
+        attendance = AttendanceWriter(timeline, rng)
+        comes: list[ScheduledChange] = []
+        leaves: list[ScheduledChange] = []
         for kind, from_h, until_h in visit.stays(rng.uniform(0, 6), rng.uniform(4, 12) / 60):
             site, from_s = self._sites[kind], start_s + from_h * HOUR_S
             until_s = start_s + (visit.hours if until_h is None else until_h) * HOUR_S

@@ -5,8 +5,8 @@ from datetime import date
 from random import Random
 
 from simulation.labelled.plan import ScenarioPlan
-from simulation.world.attendance import Attendance
-from simulation.world.calendar import HOUR_S, MINUTE_S, Span, moment, whole_hours
+from simulation.world.attendance import AttendanceWriter
+from simulation.world.calendar import HOUR_S, MINUTE_S, Interval, moment, whole_hours
 from simulation.world.company import Person, Tenant
 from simulation.world.phones import Fix, Network, Receiver, outage, upload, walked
 from simulation.world.planted_attendance import attend
@@ -38,7 +38,7 @@ _OUTAGE_SHARE = 0.07
 _SHORT_S = 7 * HOUR_S
 
 
-class Workdays:
+class ShiftDays:
     """The shifts of a tenant."""
 
     def __init__(self, plan: ScenarioPlan, tenant: Tenant) -> None:
@@ -83,7 +83,7 @@ class Workdays:
         helper = rng.choice(helpers) if shift.special in _WITH_HELPER and helpers else None
         network = Network(rng, shift.phone_id)
         shift.presence = self._presence(rng, shift, network)
-        attend(Attendance(self._timeline, rng), shift, network, staff, helper)
+        attend(AttendanceWriter(self._timeline, rng), shift, network, staff, helper)
         first = shift.presence[0]
         if not network.outages and rng.random() < _OUTAGE_SHARE and shift.special in {Special.NOTHING, *_HARMLESS}:
             span = outage(rng, (max(shift.start_s, first[0]), first[1]))
@@ -99,7 +99,7 @@ class Workdays:
             times.append((fix.at_s, committed_s))
         self._label_side_effects(shift, times)
 
-    def _presence(self, rng: Random, shift: Shift, network: Network) -> list[Span]:
+    def _presence(self, rng: Random, shift: Shift, network: Network) -> list[Interval]:
         """When the person comes and goes, with what is special about it."""
         in_s, out_s = arrival_s(rng, shift.start_s), departure_s(rng, shift.end_s)
         match shift.special:
@@ -146,7 +146,7 @@ class Workdays:
         label_location(self._timeline, shift, shift.special, (first_s, last_s))
         return planted + [fix for fix in fixes if not first_s - 30 <= fix.at_s <= last_s + 120]
 
-    def _volume(self, rng: Random, shift: Shift, span: Span, fixes: list[Fix]) -> list[Fix]:
+    def _volume(self, rng: Random, shift: Shift, span: Interval, fixes: list[Fix]) -> list[Fix]:
         """Two hours with next to no fixes, or with hundreds."""
         for number, hour_s in enumerate(whole_hours(*span, shift.site.zone)[:2]):
             if shift.special is Special.QUIET:
