@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
 from support.waiting import let_pass, stays
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
 

@@ -33,7 +33,7 @@ from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from support.attacked_gateway import TunedGateway
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 GROWTH_BYTES_MAX = 24 << 20
 CONNECTIONS = 8

@@ -1,4 +1,4 @@
-"""The parts of `watchfloor demo` that run beside the stack: the watch of the feed, and the status line.
+"""The demo beside a running stack: the company's writer, a client that counts what its feed shows, and the status.
 
 Owns their threads and what the demo prints while it runs. Never starts or stops the stack.
 """
@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
 
 import typer
@@ -18,7 +18,8 @@ from rich.text import Text
 
 from common.errors import WatchfloorError
 from common.settings.auth import AuthSettings
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
@@ -53,7 +54,7 @@ class FeedWatch:
         self._tenants = tenants
         self._thread = threading.Thread(target=self._run, name="feed-watch", daemon=True)
         self._running = threading.Event()
-        self._cancel: Callable[[], object] = lambda: None
+        self._main: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
 
     def start(self) -> None:
         """Connect and count, in a separate thread."""
@@ -64,25 +65,25 @@ class FeedWatch:
         return self._all_connected.wait(timeout_s)
 
     def stop(self) -> None:
-        """Disconnect; may be called twice."""
-        if self._thread.is_alive() and self._running.wait(_STOP_TIMEOUT_S):
-            self._cancel()
+        """Disconnect; safe to call twice."""
+        if self._thread.is_alive() and self._running.wait(_STOP_TIMEOUT_S) and self._main is not None:
+            loop, task = self._main
+            # The loop may have ended by itself, after a refusal.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
             self._thread.join(_STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         with suppress(asyncio.CancelledError):
-            asyncio.run(self._watch_all())
+            asyncio.run(self._run_until_cancelled())
+
+    async def _run_until_cancelled(self) -> None:
+        task = asyncio.create_task(self._watch_all())
+        self._main = (asyncio.get_running_loop(), task)
+        self._running.set()
+        await task
 
     async def _watch_all(self) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-        def cancel() -> None:
-            # The loop may already have ended, after a refusal.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: task and task.cancel())
-
-        self._cancel = cancel
-        self._running.set()
         try:
             async with asyncio.TaskGroup() as group:
                 for tenant in self._tenants:
@@ -129,13 +130,13 @@ class StatusLine:
 
     def text(self) -> str:
         """The line."""
-        tally, watch = self._writer.tally, self._watch
-        seen = sum(min(number, watch.seen[kind]) for kind, number in tally.planted.items())
-        more = unplanned(tally.planted, watch.seen).total()
-        counts = f"{tally.planted.total()} planted, {seen} of them seen, {more} unplanned"
-        hindrance = tally.waiting or self._failure()
-        ending = f" · {hindrance}" if hindrance else ""
-        return f"{tally.rows} rows written · {counts} · {watch.messages} messages{ending}"
+        progress, watch = self._writer.progress, self._watch
+        seen = sum(min(number, watch.seen[kind]) for kind, number in progress.planted.items())
+        more = unplanned(progress.planted, watch.seen).total()
+        counts = f"{progress.planted.total()} planted, {seen} of them seen, {more} unplanned"
+        problem = progress.waiting or self._failure()
+        ending = f" · {problem}" if problem else ""
+        return f"{progress.rows} rows written · {counts} · {watch.messages} messages{ending}"
 
     def _failure(self) -> str | None:
         failure = self._writer.failure or self._watch.failure
@@ -155,13 +156,13 @@ def wait_until_seen(writer: CompanyWriter, watch: FeedWatch, timeout_s: float) -
     """Wait until the feed has shown what was planted: when writing ends, the last rows are still being processed."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if all(watch.seen[kind] >= count for kind, count in writer.tally.planted.items()):
+        if all(watch.seen[kind] >= count for kind, count in writer.progress.planted.items()):
             return
         time.sleep(0.05)
 
 
 def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[str]:
-    """What the feed showed more often than it was planted: finding types (in capitals) and planted message types.
+    """What the feed showed more often than it was planted: finding types, which are in capitals, and our messages.
 
     >>> unplanned({"WRONG_PERSON": 2}, {"WRONG_PERSON": 3, "TASK_OVERDUE": 1, "stats": 4})
     Counter({'WRONG_PERSON': 1, 'TASK_OVERDUE': 1})
@@ -171,9 +172,11 @@ def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[st
 
 
 def summary(writer: CompanyWriter, watch: FeedWatch) -> list[str]:
-    """What was planted and what the feed showed of it, a line for each kind, and what else it showed."""
-    lines = [f"{writer.tally.rows} rows in {writer.tally.transactions} transactions, {watch.messages} messages seen"]
-    planted, seen = writer.tally.planted, watch.seen
+    """What was planted and what the feed showed of it, a line a kind, and what it showed besides."""
+    lines = [
+        f"{writer.progress.rows} rows in {writer.progress.transactions} transactions, {watch.messages} messages seen"
+    ]
+    planted, seen = writer.progress.planted, watch.seen
     lines += [f"{kind:<20} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in _KINDS]
     more = unplanned(planted, seen)
     which = "".join(f", {kind} {number}" for kind, number in sorted(more.items()))

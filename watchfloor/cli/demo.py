@@ -108,7 +108,8 @@ def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
 
 
 def _say_where(stack: "Stack", plan: "Plan") -> None:
-    from gateway.access.tokens import Capability, mint_token
+    from gateway.access.bearer import Capability
+    from gateway.access.tokens import mint_token
     from simulation.live.company import TENANT_IDS
 
     token = mint_token(

@@ -103,10 +103,10 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
     from common.kafka import librdkafka_config, unreachable
     from contracts.revocations import key_bytes
     from contracts.topics import TopicNames
-    from gateway.kafka.kafka_clients import partitions_of
+    from gateway.kafka.kafka_clients import KafkaClients
 
     topic = TopicNames(kafka.topic_prefix).revocations
-    if topic not in partitions_of(kafka, [topic]):  # or the broker might create it
+    if topic not in KafkaClients(kafka).describe([topic]):  # or the broker might create it
         raise WatchfloorError(f"topic {topic} is missing", "start a worker once, which creates the topics")
     failures: list[str] = []
     config = librdkafka_config(

@@ -111,7 +111,8 @@ def _of_this_machine(
     config: Path | None, state_dir: Path | None, tenant: int, *, names: bool
 ) -> tuple[str, Callable[[], str]]:
     from common.paths import default_state_dir
-    from gateway.access.tokens import Capability, mint_token
+    from gateway.access.bearer import Capability
+    from gateway.access.tokens import mint_token
     from watchfloor.local_stack import find_settings, gateway_addresses, read_endpoints
 
     settings = find_settings(config, state_dir)

@@ -65,7 +65,7 @@ def token(
 
 def default_capabilities(*, limited: bool) -> list[str]:
     """The capabilities of a token for which none were given: to see its clients and sites, or everything."""
-    from gateway.access.tokens import Capability
+    from gateway.access.bearer import Capability
 
     return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
@@ -76,7 +76,7 @@ def known_capabilities(names: list[str]) -> list[str]:
     Raises:
         WatchfloorError: a capability does not exist; in a token it would silently have no effect.
     """
-    from gateway.access.tokens import Capability
+    from gateway.access.bearer import Capability
 
     known = [str(capability) for capability in Capability]
     for name in names:

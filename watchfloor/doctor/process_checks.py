@@ -10,7 +10,8 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import WatchfloorError
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from watchfloor.doctor.checks import Report, Target
 from watchfloor.local_stack import gateway_addresses, reachable_host
 from watchfloor_client import Connected, Disconnected, Feed, FeedError, FeedOptions

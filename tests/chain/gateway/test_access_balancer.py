@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.gateway_process import FeedWriter, GatewayProcess, free_port
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin

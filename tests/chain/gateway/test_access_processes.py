@@ -10,7 +10,7 @@ import httpx
 import pytest
 from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'

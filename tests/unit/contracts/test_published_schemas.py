@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.published_contract import check_heard, check_said, heard_problems, said_problems
-from unit.gateway.gateway_values import anomaly, limited, ticket
+from unit.gateway.samples import anomaly, limited, ticket
 
 from contracts.messages import (
     ErrorCode,
