@@ -1,6 +1,8 @@
 """The Python client as a distribution of its own.
 
 Also of scripts/python_types.py.
+
+Also of scripts/check_python_client.py.
 """
 
 import subprocess

@@ -1,4 +1,7 @@
-"""A scenario that was written is judged like the one that was made; a damaged file is named with its line."""
+"""A scenario that was written is judged like the one that was made; a damaged file is named with its line.
+
+Also of evaluation/__main__.py.
+"""
 
 from pathlib import Path
 

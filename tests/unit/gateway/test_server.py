@@ -1,4 +1,7 @@
-"""What the process says when it cannot start, and which connections it accepts; the rest is tested on the chain."""
+"""What the process says when it cannot start, and which connections it accepts; the rest is tested on the chain.
+
+Also of gateway/sockets/gateway_connection.py, gateway/sockets/listening.py and gateway/wiring.py.
+"""
 
 import asyncio
 import json

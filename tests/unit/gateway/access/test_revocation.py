@@ -1,4 +1,7 @@
-"""The fold of `noc.revocations`, and its view."""
+"""The fold of `noc.revocations`, and its view.
+
+Also of gateway/access/signed_in.py.
+"""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace

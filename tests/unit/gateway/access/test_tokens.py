@@ -1,3 +1,8 @@
+"""Tokens: which are accepted, and what they say of their bearer.
+
+Also of gateway/access/bearer.py.
+"""
+
 import asyncio
 import base64
 import hmac

@@ -1,4 +1,7 @@
-"""What a gateway writes down of deliveries: all that was written, once, and nothing that is nobody's business."""
+"""What a gateway writes down of deliveries: all that was written, once, and nothing that is nobody's business.
+
+Also of gateway/delivery/delivery_writer.py and gateway/delivery/seen_findings.py.
+"""
 
 from collections import Counter
 from collections.abc import Callable

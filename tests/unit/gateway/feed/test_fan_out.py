@@ -1,3 +1,8 @@
+"""Records of the feed as frames, for each kind of viewer.
+
+Also of gateway/feed/rendering.py.
+"""
+
 from collections import defaultdict
 
 from hypothesis import given

@@ -1,3 +1,8 @@
+"""Who gets which message, and what a full socket makes of it.
+
+Also of gateway/access/scope.py and gateway/feed/subscriber.py.
+"""
+
 from unit.gateway.hub_world import World
 from unit.gateway.samples import anomaly, instant
 

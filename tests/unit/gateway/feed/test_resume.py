@@ -1,3 +1,8 @@
+"""A client that names a position gets the whole gap, or is told why not.
+
+Also of gateway/feed/backfill.py.
+"""
+
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any

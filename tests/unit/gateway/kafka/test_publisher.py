@@ -1,4 +1,7 @@
-"""The gateway's producer never waits: receipts give way, audit records end in the log at worst; all is counted."""
+"""The gateway's producer never waits: receipts give way, audit records end in the log at worst; all is counted.
+
+Also of gateway/delivery/outlets.py.
+"""
 
 import asyncio
 

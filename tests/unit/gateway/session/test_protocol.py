@@ -1,3 +1,8 @@
+"""One connection as a state machine: messages and clock values in, effects out.
+
+Also of gateway/session/effects.py and gateway/session/replies.py.
+"""
+
 import json
 from dataclasses import replace
 from itertools import count

@@ -1,4 +1,7 @@
-"""The fold of the tenants' limits, read from a cluster made of values."""
+"""The fold of the tenants' limits, read from a cluster made of values.
+
+Also of gateway/kafka/topic_view.py.
+"""
 
 import asyncio
 import json
