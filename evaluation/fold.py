@@ -115,7 +115,7 @@ class _Fold:
         topics = self._worker.spec.topics
         for record in outputs.get(topics.feed, ()):
             self._outcome.found.extend(self._found(record, now_s))
-        dead = topics.other_outputs[1]
+        dead = topics.outputs["dead_letters"]
         for record in outputs.get(dead, ()):
             self._outcome.dead_letters.append(_dead_letter(record, now_s))
 

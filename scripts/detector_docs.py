@@ -28,6 +28,7 @@ DIRECTORY = Path(__file__).resolve().parent.parent / "docs" / "detectors"
 SEED, WEEKS, LEARNING_WEEKS = 17, 3, 2
 _EXAMPLES_MAX = 3
 _NOTE = "Written by `scripts/detector_docs.py`; do not edit."
+NO_EXAMPLE = "The evaluation's scenario has none."
 _RANGES = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -78,18 +79,18 @@ def _index() -> str:
     lines = [
         "# Detectors\n",
         f"{_NOTE}\n",
-        "How well they find what is wrong: [evaluation](../evaluation.md). What a detector is, and how to add one:",
-        "`detectors/interface.py`. A policy's fields are set by rows of the table `policy` for a tenant, a client or a",
-        "site, or for all in the setting `worker.policies`, under the detector's name.\n",
-        "| detector | finds | reads | remembers | |",
+        "How well they find what is wrong: [evaluation](../evaluation.md). What a detector is: `detectors/interface.py`; how",
+        "to write one: [add a detector](../add-a-detector.md). The fields of a policy are set by rows of the table `policy`",
+        "for a tenant, a client or a site, or for all in the setting `worker.policies`, under the detector's name.\n",
+        "| detector | finds | reads | keeps state for | |",
         "| --- | --- | --- | --- | --- |",
     ]
     for each in DETECTORS:
         types, _, what = _summary(each).partition(":")
-        remembers = "nothing" if each.state_type is None else f"each {each.entity.value}"
+        entity = "nothing" if each.state_type is None else f"each {each.entity.value}"
         how = _how(each)
         tables = ", ".join(each.tables) or "every table"
-        lines.append(f"| [{each.name}]({_file(each)}) | {types}: {what.strip()} | {tables} | {remembers} | {how} |")
+        lines.append(f"| [{each.name}]({_file(each)}) | {types}: {what.strip()} | {tables} | {entity} | {how} |")
     return "\n".join([*lines, ""])
 
 
@@ -114,8 +115,8 @@ def _page(detector: Detector, found: list[Found]) -> str:
     if detector.state_type is None:
         lines.append("None: each row is judged by itself.\n")
     else:
-        memory = (inspect.getdoc(detector.state_type) or "").splitlines()[0]
-        lines += [f"One a tenant and {detector.entity.value}. {memory}\n"]
+        state = (inspect.getdoc(detector.state_type) or "").splitlines()[0]
+        lines += [f"One for each tenant and {detector.entity.value}. {state}\n"]
         lines += [f"- `{field.name}`" for field in msgspec.structs.fields(detector.state_type)]
         lines.append("")
     return "\n".join([*lines, "## Examples\n", *_examples(found)])
@@ -177,7 +178,7 @@ def _examples(found: list[Found]) -> Iterator[str]:
         evidence = each.finding.evidence
         shown.setdefault((each.finding.finding_type, evidence.get("reason"), *sorted(evidence)), each)
     if not shown:
-        yield "The evaluation's scenario has none.\n"
+        yield f"{NO_EXAMPLE}\n"
     for each in list(shown.values())[:_EXAMPLES_MAX]:
         finding = each.finding
         yield f"{finding.finding_type}, {finding.severity.value}, from a row of `{each.table}`: {finding.title}.\n"

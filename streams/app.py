@@ -15,6 +15,7 @@ import faust
 
 from common.kafka import aiokafka_config
 from common.settings.load import Settings
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.kafka.faust_app import faust_app
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.kafka.guarantee import appender_for
@@ -48,12 +49,14 @@ def build(
     engine = Engine(
         app,
         application,
-        Fetcher(
-            aiokafka_config(kafka),
-            fetch_bytes_max=worker.fetch.bytes_max,
-            partition_bytes_max=worker.fetch.partition_bytes_max,
+        EngineClients(
+            Fetcher(
+                aiokafka_config(kafka),
+                fetch_bytes_max=worker.fetch.bytes_max,
+                partition_bytes_max=worker.fetch.partition_bytes_max,
+            ),
+            appender_for(worker, aiokafka_config(kafka), group),
         ),
-        appender_for(worker, aiokafka_config(kafka), group),
         worker,
         metrics,
         clock,
@@ -73,7 +76,7 @@ def build(
             with batch:
                 processor.process(batch, batch.state.derived(TenantTables))
 
-    @app.agent(app.topic(application.topics.sources[0], key_serializer="raw", value_serializer="raw"))
+    @app.agent(app.topic(application.topics.membership, key_serializer="raw", value_serializer="raw"))
     async def membership(records: AsyncIterable[bytes]) -> None:
         """Makes Faust join the group for the partitions; the engine reads, so no record comes here."""
         async for _ in records:

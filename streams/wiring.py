@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from common.errors import SettingsError
 from common.settings.load import Settings
 from common.settings.worker import WorkerSettings
+from common.version import __version__
 from contracts.envelope import ChangeDecoder
 from contracts.feed import Fence, encode_record
 from contracts.topics import CAPTURED_TABLES, TopicNames
@@ -20,9 +21,10 @@ from detectors.policy import PolicyError
 from detectors.registry import DETECTORS, named
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import ReferenceWait
-from streams.engine.loop.loop import EngineSpec
-from streams.engine.model import EngineTopics, OutputRecord
+from streams.digest import output_digest
+from streams.engine.model import OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec, EngineTopics, SourceTopic
 from streams.feed.breaker import DeadLetterBreaker
 from streams.feed.writer import FeedWriter, OutputTopics
 from streams.handlers.reference_row import ReferenceRowHandler
@@ -38,12 +40,17 @@ from streams.state.tables import TenantTables, table_specs
 def engine_topics(settings: Settings) -> EngineTopics:
     """The topics that the engine reads and writes."""
     names = TopicNames(settings.kafka.topic_prefix)
-    sources = tuple(names.captured(table) for table in CAPTURED_TABLES)
-    return EngineTopics(sources, names.anomalies, (names.processed, names.dead_letters), names.journal, names.state)
+    return EngineTopics(
+        sources=tuple(SourceTopic(table, names.captured(table)) for table in CAPTURED_TABLES),
+        outputs={"feed": names.anomalies, "clean_events": names.processed, "dead_letters": names.dead_letters},
+        fenced_output="feed",
+        journal=names.journal,
+        state=names.state,
+    )
 
 
 def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> EngineSpec:
-    """What the engine needs to know of the application: topics, tables and codecs.
+    """What the engine needs to know of the application: topics, tables, codecs, and a digest of what decides outputs.
 
     Args:
         settings: of this process.
@@ -61,6 +68,12 @@ def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> 
         ).entry,
         identity=lambda entry: str(entry.change.row.id),
         make_fence=lambda generation: OutputRecord(None, encode_record(Fence(generation=generation, epoch=epoch)), ()),
+        digest=output_digest(
+            __version__,
+            [each for each in DETECTORS if settings.worker.detectors is None or each.name in settings.worker.detectors],
+            settings.worker,
+            settings.source,
+        ),
     )
 
 
@@ -109,7 +122,9 @@ def make_processor(
         **dict.fromkeys(SCORED_TABLES, scored_rows),
         **dict.fromkeys(reference_rows.tables, reference_rows),
     }
-    topics = OutputTopics(TopicNames(settings.kafka.topic_prefix), engine_topics(settings).sources, CAPTURED_TABLES)
+    topics = OutputTopics(
+        TopicNames(settings.kafka.topic_prefix), engine_topics(settings).source_topics, CAPTURED_TABLES
+    )
     feed = FeedWriter(topics, epoch, clock, metrics, worker.feed)
     return BatchProcessor(CAPTURED_TABLES, handlers, timers, feed, breaker, metrics)
 

@@ -79,6 +79,8 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
             await engine.stop()  # before its agent goes: the round that is under way wants to be processed
         await app.stop()
         probes.stop()
+    if isinstance(engine.failure, WatchfloorError):
+        raise engine.failure
     if engine.failure is not None:
         raise WatchfloorError(
             f"the worker stopped ({type(engine.failure).__name__}: {engine.failure})",
@@ -96,4 +98,4 @@ async def _watch(stop: asyncio.Event, engine: "Engine", metrics: WorkerMetrics) 
         except TimeoutError:
             metrics.loop_delay_seconds.set(max(0.0, time.monotonic() - started_s - _LOOP_PROBE_S))
         metrics.ready.set(engine.ready)
-        engine.observe()
+        engine.update_gauges()

@@ -22,13 +22,14 @@ import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
 from common.settings.engine import EngineSettings, GroupSettings  # noqa: E402
+from streams.engine.kafka.clients import EngineClients  # noqa: E402
 from streams.engine.kafka.faust_app import faust_app  # noqa: E402
 from streams.engine.kafka.fetcher import Fetcher  # noqa: E402
 from streams.engine.kafka.guarantee import appender_for  # noqa: E402
 from streams.engine.loop.engine import Engine  # noqa: E402
-from streams.engine.loop.loop import EngineSpec  # noqa: E402
-from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord  # noqa: E402
+from streams.engine.model import Entry, OutputRecord, RawRecord  # noqa: E402
 from streams.engine.partition.micro_batch import MicroBatch  # noqa: E402
+from streams.engine.spec import EngineSpec, EngineTopics, SourceTopic  # noqa: E402
 from streams.engine.state.partition_state import TableSpec  # noqa: E402
 from streams.gc_tuning import calm_garbage_collector  # noqa: E402
 from streams.metrics import WorkerMetrics  # noqa: E402
@@ -50,7 +51,13 @@ def entry(source_index: int, record: RawRecord) -> Entry:
 
 def make_engine(app: faust.App, run: Run, settings: EngineSettings) -> Engine:
     """The engine with this work's topics and tables, as `streams.worker` makes the product's."""
-    names = EngineTopics((run.source,), run.output, (), f"{run.group}-journal", f"{run.group}-state")
+    names = EngineTopics(
+        sources=(SourceTopic("events", run.source),),
+        outputs={"findings": run.output},
+        fenced_output="findings",
+        journal=f"{run.group}-journal",
+        state=f"{run.group}-state",
+    )
     config = {"bootstrap_servers": run.broker}
     return Engine(
         app,
@@ -61,10 +68,14 @@ def make_engine(app: faust.App, run: Run, settings: EngineSettings) -> Engine:
             lambda each: str(each.change.after.id),
             lambda _: FENCE,
         ),
-        Fetcher(
-            config, fetch_bytes_max=settings.fetch.bytes_max, partition_bytes_max=settings.fetch.partition_bytes_max
+        EngineClients(
+            Fetcher(
+                config,
+                fetch_bytes_max=settings.fetch.bytes_max,
+                partition_bytes_max=settings.fetch.partition_bytes_max,
+            ),
+            appender_for(settings, config, run.group),
         ),
-        appender_for(settings, config, run.group),
         settings,
         WorkerMetrics(CollectorRegistry()),
         time.time,

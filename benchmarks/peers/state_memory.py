@@ -12,7 +12,7 @@ def spec_of(persons: int, *, bounded: bool) -> TableSpec:
     """The table, with bounds that hold all of them or without."""
     if not bounded:
         return TableSpec("person", tuple[int, int], tuple)
-    return TableSpec("person", tuple[int, int], tuple, entities_per_tenant_max=persons, expire_after_s=10**7)
+    return TableSpec("person", tuple[int, int], tuple, keys_per_group_max=persons, expire_after_s=10**7)
 
 
 def filled(persons: int, spec: TableSpec) -> list[tuple[bytes, bytes | None]]:

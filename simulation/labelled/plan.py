@@ -1,4 +1,4 @@
-"""What a scenario is made from: the seed, the weeks, and whether anything is wrong. Draws nothing itself."""
+"""What a scenario is made from: the seed, the weeks, and whether anything is wrong."""
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -38,5 +38,5 @@ class ScenarioPlan:
     timeline: Timeline = field(default_factory=Timeline)
 
     def rng(self, *what: object) -> Random:
-        """The chance of one thing, so that one more plant does not move the others."""
+        """Random numbers of their own for one thing, so that adding one does not change the others."""
         return Random("/".join(map(str, (self.seed, *what))))

@@ -73,7 +73,7 @@ class Scenario:
         companies = [_CompanyDays(self._plan, tenant) for tenant in self._tenants]
         for day in self._days:
             for number, company in enumerate(companies):
-                company.live(day, self._tenants[number - 1])
+                company.add_day(day, self._tenants[number - 1])
             # The next day begins in the east while it is still yesterday in UTC; weeks are written a day ahead.
             weekly_s = DAY_S if (day + timedelta(days=1)).weekday() == 0 else 0.0
             yield from timeline.take(midnight_utc_s(day) + 8 * HOUR_S - weekly_s)
@@ -95,7 +95,7 @@ class _CompanyDays:
         self._devices = Devices(plan.timeline, plan.seed, tenant.id, self._machines, start_s)
         self._shifts: dict[date, list[Shift]] = {}
 
-    def live(self, day: date, other: Tenant) -> None:
+    def add_day(self, day: date, other: Tenant) -> None:
         """A day; `other` is a tenant whose people do not belong here, or the same one."""
         if day.weekday() == 0:
             self._shifts = self._roster.week(day, midnight_utc_s(day) - DAY_S - 6 * HOUR_S)

@@ -1,4 +1,4 @@
-"""Who visits which other site on which day: as entered, with nobody having entered it, or impossibly."""
+"""Visits of people to another site: entered, not entered, or impossibly soon after a stay elsewhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Visit:
     hours: float
     """For which the person has to be free."""
     stays: Callable[[float, float], tuple[Stay, ...]]
-    """Given some hours and some minutes, both by chance and in hours."""
+    """Made from two random times in hours: up to six hours, and some minutes."""
     finding_type: str = ""
     """What the last check-in is found as, or the check-out before; empty: nothing is wrong."""
     after_s: float = 10.0
@@ -74,9 +74,9 @@ class VisitDays:
                 person = self._roster.free(home, start_s, end_s)
                 if person is not None:
                     self._roster.occupy(person, start_s, end_s)
-                    self._live(rng, person, start_s, visit)
+                    self._play(rng, person, start_s, visit)
 
-    def _live(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
+    def _play(self, rng: Random, person: Person, start_s: float, visit: Visit) -> None:
         timeline, network = self._plan.timeline, Network(rng, person.phone_id)
         attendance = Attendance(timeline, rng)
         comes: list[Entry] = []

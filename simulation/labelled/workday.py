@@ -1,4 +1,4 @@
-"""A shift as a whole: its checks and its phone, with at most one thing that is special, and what that entails."""
+"""Shifts as a whole: their checks and their phones, at most one special thing each, and its side effects."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -62,7 +62,7 @@ class Workdays:
                 and each.special is Special.NOTHING
                 and each.person.phone_id is not None
             ]
-            self._live(rng, shift, helpers, self._staff[shift.site.id])
+            self._play(rng, shift, helpers, self._staff[shift.site.id])
 
     def _special(self, rng: Random, shift: Shift, day: date) -> Special:
         kinds = list(_HARMLESS)
@@ -79,7 +79,7 @@ class Workdays:
         needs_long = special in _LEARNED or special in FINDINGS or special in _WITH_HELPER
         return Special.NOTHING if needs_long and shift.end_s - shift.start_s < _SHORT_S else special
 
-    def _live(self, rng: Random, shift: Shift, helpers: Sequence[Person], staff: Sequence[Person]) -> None:
+    def _play(self, rng: Random, shift: Shift, helpers: Sequence[Person], staff: Sequence[Person]) -> None:
         helper = rng.choice(helpers) if shift.special in _WITH_HELPER and helpers else None
         network = Network(rng, shift.phone_id)
         shift.presence = self._presence(rng, shift, network)

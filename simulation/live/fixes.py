@@ -1,6 +1,6 @@
-"""The fixes of those at work: whoever has waited longest sends the next one.
+"""The fixes of the people at work: whoever has waited longest sends the next one.
 
-Owns the walks and receivers of one tenant. Pure: time comes in as an argument, chance from the `Random` given.
+Owns the walks and receivers of one tenant. Pure: time comes in as an argument, randomness from the `Random` given.
 """
 
 import heapq
@@ -14,9 +14,9 @@ from simulation.world.shifts import Shift
 from simulation.world.timeline import Timeline
 
 _RECHECK_S = 10.0
-"""So often is looked who has come to work."""
+"""How often somebody who is not at work is looked at again."""
 _INTERVAL_S, _INTERVAL_S_MIN = 1.0, 0.1
-"""Between the fixes that a phone keeps while it has no network: where few people have to fill a burst, less."""
+"""Between the fixes that a phone keeps during an outage; less if few people have to fill a burst."""
 
 
 class Fixes:
@@ -24,7 +24,7 @@ class Fixes:
 
     Args:
         rota: who is at work.
-        rng: chance.
+        rng: source of randomness.
         timeline: where the rows are entered.
         start_s: the time of the opening.
     """
@@ -34,13 +34,13 @@ class Fixes:
         self._rng = rng
         self._timeline = timeline
         self._tracks: dict[int, tuple[Span, Walk, Receiver]] = {}
-        """By person, of one time at work."""
+        """By person, for one span at work."""
         self._last_s = dict.fromkeys((person.id for person in rota.tenant.persons), start_s)
         self._waiting = [(at_s, person_id) for person_id, at_s in self._last_s.items()]
         self._planned_until_s: dict[int, float] = {}
 
     def waits_since(self, shift: Shift, now_s: float) -> float | None:
-        """Since when a person has sent no fix; None where none is to come now."""
+        """When a person sent the last fix or began work; None if none is due from this person now."""
         person_id = shift.person.id
         for from_s, until_s in shift.presence:
             if from_s <= now_s < until_s and now_s >= self._planned_until_s.get(person_id, 0.0):
@@ -48,7 +48,7 @@ class Fixes:
         return None
 
     def first(self, now_s: float) -> tuple[float, Shift] | None:
-        """Who has waited longest and since when; None where nobody waits."""
+        """Who has waited longest, and since when; None if nobody waits."""
         while self._waiting[0][0] < now_s:
             at_s, person_id = self._waiting[0]
             shift = self._rota.shifts[person_id]
@@ -59,25 +59,25 @@ class Fixes:
         return None
 
     def send(self, shift: Shift, now_s: float, *, is_mock: bool = False) -> None:
-        """The next fix of somebody at work."""
+        """Write the next fix of somebody at work."""
         fix = self._fix(shift, now_s)
         upload(self._timeline, shift, replace(fix, is_mock=True) if is_mock else fix, now_s)
 
     def send_planned(self, shift: Shift, fixes: list[Fix]) -> None:
-        """These fixes of somebody at work, and no other one until they are over."""
+        """Write these fixes of somebody at work, and none of their own until they are over."""
         for fix in fixes:
             upload(self._timeline, shift, fix, fix.at_s)
         self._planned_until_s[shift.person.id] = self._last_s[shift.person.id] = fixes[-1].at_s
 
     def is_planned(self, now_s: float) -> bool:
-        """Whether fixes are to come that must not be dropped with a burst."""
+        """Whether planned fixes are still to come, which must not be dropped with a burst."""
         return any(until_s >= now_s for until_s in self._planned_until_s.values())
 
     def send_backlog(self, now_s: float, number: int) -> bool:
-        """So many fixes that come at once after the network was away: one a second of each person, or more.
+        """Write so many fixes at once, as after an outage: one per second and person, or more.
 
         Returns:
-            Whether there are so many; none come where they would be too close to each other.
+            Whether they were written; not if they would be too close to each other.
         """
         waiting = [(self.waits_since(shift, now_s), shift) for shift in self._rota.shifts.values()]
         at_work = sorted(((now_s - since_s, shift) for since_s, shift in waiting if since_s is not None), key=_longest)
@@ -97,7 +97,7 @@ class Fixes:
         span = next(span for span in shift.presence if span[0] <= at_s < span[1])
         track = self._tracks.get(person_id)
         if track is None or track[0] != span:
-            # A new time at work begins near the middle of the site.
+            # A new span at work begins near the middle of the site.
             walk = Walk(self._rng, shift.site.extent_m, max(span[0], at_s - _RECHECK_S))
             track = self._tracks[person_id] = (span, walk, Receiver(self._rng, is_clear=True))
         self._last_s[person_id] = at_s

@@ -1,7 +1,7 @@
-"""What is planted, now: each finding type that a run can show, and whom it can be made of without harm to others.
+"""Plants an anomaly now: one method for each finding type that the demo can show.
 
-Owns the choice of whom, so that nobody else's rows become wrong by it. Pure: time comes in as an argument, chance
-from the `Random` given. What follows shows within seconds, or a minute where it takes several rows.
+Owns the choice of the person, ticket or device, so that nothing else becomes wrong. The finding follows within seconds,
+or a minute if it takes several rows. Pure: time comes in as an argument, randomness from the `Random` given.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +25,9 @@ _BREAK_S_MIN = 6 * MINUTE_S
 _LATE_S = 18 * MINUTE_S
 _FAR_M_MIN, _FAR_S = 6_000.0, 45.0
 _AT_WORK_SHARE_MIN = 0.2
-"""Who is found at two sites has no fixes for the rest of the day; so many stay."""
+"""Whoever is found at two sites sends no more fixes that day, so at least this share stays at work."""
 _MISSED_WITHIN_S = (20.0, 90.0)
-"""Before a check-out is missed it is decided that it will be."""
+"""How long before a missing check-out is found it is decided that it will be missing."""
 _AWAY_M = (300.0, 400.0)
 """Beyond the site's radius."""
 _WALK_MPS, _WALK_FIXES, _WALK_FIX_S = 1.3, 3, 12.0
@@ -38,12 +38,12 @@ from the second fix on. With the fourth there is no doubt of either."""
 _SHIFT_LEFT_S_MIN = 30 * MINUTE_S
 """Towards the end of a shift people may be on their way home."""
 _MOCK_PAUSE_S, _STRAY_PAUSE_S = 65 * MINUTE_S, 3 * HOUR_S
-"""Between two times of one person that are to be two findings."""
+"""Between two anomalies of one person, so that they are two findings."""
 _IDLE_S = 3 * HOUR_S
 
 
 class Planting:
-    """Plants what is found of one tenant. Each method of PLANTS says whether just now it could be done."""
+    """Plants anomalies at one tenant. Each method returns whether that was possible at this moment."""
 
     def __init__(
         self, rota: Rota, fixes: Fixes, workload: Workload, devices: Devices, rng: Random, timeline: Timeline
@@ -226,11 +226,11 @@ class Planting:
         return True
 
     def _free_shifts(self) -> list[Shift]:
-        """Those that are not prepared for anything."""
+        """Shifts that are not prepared for an anomaly."""
         return [shift for shift in self._rota.shifts.values() if shift not in self._rota.prepared]
 
     def _backs(self, now_s: float) -> list[Shift]:
-        """The shifts of those who may come back from a break now, from wherever one can have walked to."""
+        """The shifts of those who can come back from a break now."""
         return [
             shift
             for shift in self._free_shifts()
@@ -253,7 +253,7 @@ class Planting:
         return farthest if site.distance_m(farthest) >= _FAR_M_MIN else None
 
 
-PLANTS: dict[str, Callable[[Planting, float], bool]] = {
+PLANTED_TYPES: dict[str, Callable[[Planting, float], bool]] = {
     "WRONG_PERSON": Planting.wrong_person,
     "UNAUTHORIZED_SITE": Planting.unauthorized_site,
     "IMPOSSIBLE_SHIFTS": Planting.impossible_shifts,
@@ -272,4 +272,4 @@ PLANTS: dict[str, Callable[[Planting, float], bool]] = {
     "DEVICE_OFFLINE": Planting.device_offline,
     "DATA_QUALITY": Planting.data_quality,
 }
-"""By the finding type that the feed shows."""
+"""Finding type to the method that plants it."""

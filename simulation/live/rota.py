@@ -1,7 +1,7 @@
 """Shifts around the clock: who of a tenant works when, comes, has breaks and goes, and is given the next shift.
 
-Prepared shifts are those of which a run can make a finding: without that, nobody has anything to find. Pure: time
-comes in as an argument, chance from the `Random` given.
+Some shifts are prepared for an anomaly that takes hours to come about. It only becomes one if `planting` says so. Pure:
+time comes in as an argument, randomness from the `Random` given.
 """
 
 from functools import partial
@@ -17,24 +17,24 @@ from simulation.world.timeline import Timeline
 
 SHIFT_S = 8 * HOUR_S
 CHECK_OUT_GRACE_S = 2 * HOUR_S
-"""How long after a shift the company waits for a forgotten check-out; its supervisors know that the NOC does too."""
+"""How long after a shift a missing check-out is found; the supervisors know that."""
 LONG_DAY_S = 14.25 * HOUR_S
 """More than anybody may work in a day, even in the night in which the clocks go back."""
 PREPARED = (Special.NO_CHECK_OUT, Special.LATE, Special.LONG_DAY)
-"""Somebody goes home without a check-out, and the supervisor enters it before anybody has to look; does not come by
-himself; works where no phone has a network, so that the day's rows come when it is over."""
+"""What shifts are prepared for. If it is not planted, the supervisor enters the check-out in time, the person who is late
+does not come at all, and the long day without a network leaves no rows."""
 _SHIFTS_IN_A_ROW, _DAYS_OFF = 5, 2
 _AT_HOME_SITE_SHARE = 0.75
 _PREPARED_SHARE = 1 / 15
-"""Of the persons at the start of a run, for each kind."""
+"""Share of the persons at the start of a run, for each kind."""
 _PREPARED_LATER_SHARE = 0.06
 _ON_BREAK_AT_START_SHARE = 0.35
 _READER_PAUSE_S = 90.0
-"""Gates are not crowded here: two persons at one reader within seconds would look like one who holds two cards."""
+"""Two persons at one reader within seconds would look like one person with two cards."""
 _READER_SHARE = 0.6
 _READER_TIMES_KEPT = 500
 _MISSED_BEFORE_S = 20.0
-"""So long before a forgotten check-out would be missed the supervisor enters it."""
+"""How long before a forgotten check-out would be found the supervisor enters it."""
 
 
 class Rota:
@@ -42,10 +42,10 @@ class Rota:
 
     Args:
         tenant: whose persons.
-        rng: chance.
+        rng: source of randomness.
         timeline: where rows are entered.
         start_s: the time of the opening.
-        is_prepared: whether there are shifts of which a run can make a finding.
+        is_prepared: whether some shifts are prepared for an anomaly.
     """
 
     def __init__(self, tenant: Tenant, rng: Random, timeline: Timeline, start_s: float, *, is_prepared: bool) -> None:
@@ -62,13 +62,15 @@ class Rota:
         """By person, shifts in a row."""
         persons = rng.sample(tenant.persons, len(tenant.persons))
         each = max(1, round(len(persons) * _PREPARED_SHARE)) if is_prepared else 0
+        prepared = {person.id: number for number, person in enumerate(rng.sample(persons, each * len(PREPARED)))}
         for number, person in enumerate(persons):
-            begun_s = start_s - SHIFT_S + DAY_S * ((number + rng.uniform(0.05, 0.95)) / len(persons))
+            begins_s = start_s - SHIFT_S + DAY_S * ((number + rng.uniform(0.05, 0.95)) / len(persons))
             kind = Special.NOTHING
-            if number < each * len(PREPARED):
-                kind = PREPARED[number % len(PREPARED)]
-                begun_s = self._prepared_start_s(kind, number // len(PREPARED), start_s)
-            self._give(person, begun_s, kind, start_s)
+            if person.id in prepared:
+                place, which = divmod(prepared[person.id], len(PREPARED))
+                kind = PREPARED[which]
+                begins_s = self._prepared_start_s(kind, place, start_s)
+            self._give(person, begins_s, kind, start_s)
 
     def at_work(self, now_s: float) -> list[Shift]:
         """The shifts of those who are checked in."""
@@ -80,15 +82,15 @@ class Rota:
         return self._rng.choice(there or self.tenant.staff[site.id] or self.tenant.persons)
 
     def prepared_for(self, kind: Special) -> list[Shift]:
-        """The shifts of which this can be made."""
+        """The shifts that are prepared for this."""
         return [shift for shift, each in self.prepared.items() if each is kind]
 
     def offline(self, person: Person, now_s: float, *, uses_reader: bool = False) -> Network:
-        """The network of a phone that has had none until now."""
+        """The connection of a phone that has been offline until now."""
         return Network(self._rng, person.phone_id, (0.0, 0.0), (0.0, 0.0), [(0.0, now_s)], uses_reader)
 
     def begin(self, shift: Shift, now_s: float, special: Special = Special.NOTHING, until_s: float = 0.0) -> None:
-        """The person checks in now and is at work until a time, or until the next break; then as usual."""
+        """Check in now, stay until a time or the next break, and go on as usual."""
         self.stop(shift, now_s)
         leaves_s = max(departure_s(self._rng, shift.end_s), now_s + MINUTE_S)
         shift.special, shift.presence = special, []
@@ -100,7 +102,7 @@ class Rota:
         self._attend(shift)
 
     def stop(self, shift: Shift, now_s: float) -> None:
-        """Nothing that was planned of a shift happens any more."""
+        """Cancel what is left of a shift."""
         self.prepared.pop(shift, None)
         for check in shift.checks:
             check.cancelled = check.cancelled or check.at_s > now_s
@@ -111,7 +113,7 @@ class Rota:
         attend(self.attendance, shift, network, self.tenant.persons)
 
     def _prepared_start_s(self, kind: Special, number: int, start_s: float) -> float:
-        """When a shift begins of which something can be made soon after the opening."""
+        """When a shift begins whose anomaly can be planted soon after the opening."""
         if kind is Special.LATE:
             return start_s - self._rng.uniform(18, 90) * MINUTE_S
         if kind is Special.LONG_DAY:
@@ -130,12 +132,12 @@ class Rota:
             self.prepared[shift] = kind
         if kind not in {Special.LATE, Special.LONG_DAY}:
             self._plan(shift, now_s, forgets=kind is Special.NO_CHECK_OUT)
-        # When all that may come of this shift has come.
+        # When nothing more can happen in this shift.
         over_s = begins_s + 20 * HOUR_S if kind is Special.LONG_DAY else end_s + 3 * HOUR_S
         self._timeline.call(over_s, partial(self._renew, shift))
 
     def _plan(self, shift: Shift, now_s: float, *, forgets: bool) -> None:
-        """Say when the person comes and goes."""
+        """Decide when the person arrives, has breaks and leaves."""
         rng = self._rng
         in_s = arrival_s(rng, shift.start_s)
         out_s = shift.end_s if forgets else departure_s(rng, shift.end_s)
@@ -168,7 +170,7 @@ class Rota:
         self._give(shift.person, shift.start_s + days * DAY_S, kind, now_s)
 
     def _is_reader_free(self, site: Site, at_s: float) -> bool:
-        """Take the reader, where nobody is at it around that time."""
+        """Whether nobody uses the reader around that time; if so, it is taken."""
         read = self._read_at.setdefault(site.id, [])
         if self._rng.random() >= _READER_SHARE or any(abs(at_s - other) < _READER_PAUSE_S for other in read):
             return False

@@ -13,7 +13,7 @@ from random import Random
 
 from simulation.live.company import build_company
 from simulation.live.fixes import Fixes
-from simulation.live.planting import PLANTS, Planting
+from simulation.live.planting import PLANTED_TYPES, Planting
 from simulation.live.rota import Rota
 from simulation.live.transactions import RATE_LIMITED, Transaction, rounds, transaction
 from simulation.live.workload import Workload
@@ -27,7 +27,7 @@ _PERSONS_PER_ROW_PER_S = 13.5
 """So that those at work, a third, send a fix about every six seconds."""
 _PERSONS_MIN = 12
 _DELAY_SHARE = 0.5
-"""Of the occasions to plant what is due by the rate are left to chance, so that it does not come like a clock."""
+"""Share of the occasions to plant something that are not taken, so that it does not come like a clock."""
 _QUIET_AFTER_BURST_S = 3.0
 """Longer than a window of the rate limit: what is planted must not be dropped with a burst."""
 _OUTAGE_S_MAX, _OUTAGE_SHARE_MAX = 8.0, 0.3
@@ -77,7 +77,7 @@ class ResumePoint:
 
 
 class _Company:
-    """One tenant at work: its parts, each with a reference to those that it needs."""
+    """One tenant and the parts of its simulation."""
 
     def __init__(self, tenant: Tenant, rng: Random, timeline: Timeline, start_s: float, plan: Plan) -> None:
         self.tenant = tenant
@@ -136,12 +136,12 @@ class Simulation:
         return replace(step, planted=(*step.planted, *self.due(now_s)))
 
     def finish(self, now_s: float) -> Iterator[Transaction]:
-        """Yield what has its time by now, without anything new."""
+        """Yield the changes whose time has come, without planting or filling."""
         while (step := self._next(now_s)) is not None:
             yield step
 
     def due(self, now_s: float) -> Iterator[str]:
-        """Yield what was planted and is to be found by now, each once: finding types."""
+        """Yield the finding types that are due by now, each label once."""
         for label in self._timeline.labels:
             if label.required:
                 heapq.heappush(self._awaited, (label.at_s, label.finding_type))
@@ -151,11 +151,11 @@ class Simulation:
 
     @property
     def first_due_s(self) -> float | None:
-        """When the next of what was planted comes due; None where nothing waits."""
+        """When the next planted anomaly is due; None if there is none."""
         return self._awaited[0][0] if self._awaited else None
 
     def _next(self, now_s: float) -> Transaction | None:
-        """What has its time by now, one change."""
+        """The next change whose time has come."""
         change = next(self._timeline.take(now_s), None)
         return None if change is None else transaction(_tenant_id(change), [change])
 
@@ -172,7 +172,7 @@ class Simulation:
         return transaction(company.tenant.id, list(self._timeline.take(now_s)), [RATE_LIMITED])
 
     def _plant(self, now_s: float) -> Transaction | None:
-        # An anomaly is due once enough rows were written; chance decides when it comes.
+        # An anomaly is due once enough rows were written; when exactly it comes is random.
         if self._debt < 1 or self._rng.random() < _DELAY_SHARE:
             return None
         company = self._rng.choice(self._companies)
@@ -180,8 +180,8 @@ class Simulation:
             return None
         is_long_possible = self.plan.burst_interval_s <= 0 or self._next_burst_s - now_s > _LONG_S_MAX
         # What was planted least comes first, so that a short run shows all there is.
-        for kind in sorted(self._rng.sample(list(PLANTS), len(PLANTS)), key=self._tried.__getitem__):
-            if (is_long_possible or kind not in _LONG) and PLANTS[kind](company.planting, now_s):
+        for kind in sorted(self._rng.sample(list(PLANTED_TYPES), len(PLANTED_TYPES)), key=self._tried.__getitem__):
+            if (is_long_possible or kind not in _LONG) and PLANTED_TYPES[kind](company.planting, now_s):
                 self._debt -= 1
                 self._tried[kind] += 1
                 # What is planted by leaving a row out comes with another one.

@@ -1,7 +1,7 @@
-"""What is done besides: tours and tasks, tickets and work orders, each followed by the next one.
+"""Tours and tasks, tickets and work orders: each is followed by the next one.
 
-Owns how many are under way at a tenant and how long they take, and those that are planted wrong now. Pure: time comes
-in as an argument, chance from the `Random` given.
+Owns how many are under way at a tenant and how long they take, and plants the late ones. Pure: time comes in as an
+argument, randomness from the `Random` given.
 """
 
 from random import Random
@@ -23,12 +23,12 @@ from simulation.world.timeline import Timeline
 from simulation.world.vocabulary import TASKS, TOURS
 
 _JOBS_SHARE, _TICKETS_SHARE, _WORK_ORDERS_SHARE = 0.14, 0.12, 0.05
-"""Under way at a time, of the number of persons."""
+"""Under way at any time, as a share of the number of persons."""
 _TOUR_SHARE = 0.6
 _TIME_TO_DO_S = 2 * HOUR_S
 _TICKET_S = (8 * MINUTE_S, 22 * MINUTE_S)
 _DUE_S = (6.0, 15.0)
-"""So soon what is planted is due."""
+"""From planting something late to its deadline."""
 
 
 class Workload:
@@ -49,7 +49,7 @@ class Workload:
                 begin(start_s, rng.uniform(0.02, 0.95))
 
     def skip_checkpoints(self, now_s: float) -> bool:
-        """A tour comes when it is done, with fewer checkpoints than it should have."""
+        """A tour that has just been completed with too few checkpoints."""
         job = self._job(now_s, is_tour=True)
         job.skipped = self._rng.randrange(1, job.checkpoints - 1)
         job.planned_s = job.started_s = now_s - job.takes_s - job.uploaded_after_s
@@ -57,7 +57,7 @@ class Workload:
         return True
 
     def overrun(self, now_s: float) -> bool:
-        """A task that is under way is due in some seconds, and takes longer."""
+        """A task under way that is due within seconds and takes longer."""
         job = self._job(now_s, is_tour=False)
         job.started_s = now_s - job.takes_s + self._rng.uniform(40, 180)
         job.planned_s, job.due_s = job.started_s - 10 * MINUTE_S, now_s + self._rng.uniform(*_DUE_S)
@@ -65,13 +65,13 @@ class Workload:
         return True
 
     def breach(self, now_s: float) -> bool:
-        """A ticket comes from another system hours after it was created, and nobody has time for it."""
+        """A ticket that comes from another system hours after it was created and is due within seconds."""
         created_s = now_s + self._rng.uniform(*_DUE_S) - BREACH_S["HIGH"]
         self._ticket("HIGH", created_s, now_s + self._rng.uniform(*_TICKET_S), now_s)
         return True
 
     def escalate(self, now_s: float) -> bool:
-        """Somebody does not want to wait for a ticket any longer."""
+        """The escalation level of an open ticket rises."""
         rows = self._timeline.rows("ticket", self._tenant.id)
         able = [row for row in rows if row["escalation_level"] < LEVEL_MAX and row["status"] != "RESOLVED"]
         if able:
@@ -80,7 +80,7 @@ class Workload:
         return bool(able)
 
     def overdue_work(self, now_s: float) -> bool:
-        """A vendor has been at it since yesterday, and the deadline is here."""
+        """A work order that is due within seconds and takes longer."""
         created_s = now_s - self._rng.uniform(20, 48) * HOUR_S
         due_s, ends_s = now_s + self._rng.uniform(*_DUE_S), now_s + self._rng.uniform(60, 240)
         site = self._rng.choice(self._tenant.sites)
@@ -98,7 +98,7 @@ class Workload:
         return Job(site, person, title, now_s, now_s + _TIME_TO_DO_S, started_s, takes_s, checkpoints)
 
     def _give_job(self, now_s: float, done_share: float = 0.0) -> None:
-        """The next job; of one that is under way already so much is done."""
+        """Write the next job, or one of which this share is done already."""
         job = self._job(now_s, is_tour=self._rng.random() < _TOUR_SHARE)
         if done_share:
             job.planned_s = job.started_s = now_s - done_share * job.takes_s
@@ -106,7 +106,7 @@ class Workload:
         self._timeline.call(job.done_s + self._rng.uniform(1, 5) * MINUTE_S, self._give_job)
 
     def _open_ticket(self, now_s: float, done_share: float = 0.0) -> None:
-        """The next ticket; of one that is being dealt with already so much is done."""
+        """Write the next ticket, or one of which this share of the time has passed."""
         takes_s = self._rng.uniform(*_TICKET_S)
         created_s = now_s - done_share * takes_s
         closed_s = self._ticket(any_priority(self._rng), created_s, created_s + takes_s, now_s)
@@ -120,7 +120,7 @@ class Workload:
         return closed_s
 
     def _order_work(self, now_s: float, done_share: float = 0.0) -> None:
-        """The next work order; one that is there already begins sooner."""
+        """Write the next work order; one that is there already begins sooner."""
         rng = self._rng
         begun_s = now_s + (1 - done_share) * rng.uniform(5, 20) * MINUTE_S
         ends_s = begun_s + rng.uniform(5, 20) * MINUTE_S

@@ -20,8 +20,8 @@ class Attendance:
 
     Args:
         timeline: where they go.
-        rng: of the details.
-        may_use_reader: whether a site's gate reader is free at a time; it is used where there is one.
+        rng: source of randomness.
+        may_use_reader: whether a site's gate reader, if it has one, is used at a time.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Attendance:
         verified_id: int | None = None,
         off_m: tuple[float, float] = (0.0, 0.0),
     ) -> Entry:
-        """One row. A gate reader gives no position, a phone its own: `off_m` east and north of the site."""
+        """One row. A gate reader gives no position; a phone gives its own, `off_m` east and north of the site."""
         rng = self.rng
         latitude = longitude = accuracy = None
         if device_id is None or device_id != site.reader_id:
@@ -76,7 +76,7 @@ class Attendance:
         network: Network,
         off_m: tuple[float, float] = (0.0, 0.0),
     ) -> Entry:
-        """The check of somebody with nothing special: at the gate's reader, which has a cable, or by phone."""
+        """An ordinary check: at the gate reader, which is always connected, or by phone."""
         committed_s, device_id = network.committed_s(at_s), network.phone_id
         if network.uses_reader and site.reader_id is not None and self._may_use_reader(site, at_s):
             committed_s, device_id = at_s + self.rng.uniform(*network.delay_s), site.reader_id
@@ -91,7 +91,7 @@ class Attendance:
     def label(
         self, finding_type: str, person: Person, entries: Sequence[Entry], note: str, after_s: float = 5.0
     ) -> None:
-        """Say what is wrong with the first of these checks of a person, or else with one of the others."""
+        """Add a label about these checks of a person; a finding is due with the first of them."""
         about = [f"person:{person.id}", *(f"attendance:{entry.row_id}" for entry in entries)]
         tenant_id, at_s = entries[0].columns["tenant_id"], entries[0].at_s
         self.timeline.label(finding_type, tenant_id, about, at_s, note, after_s=after_s)

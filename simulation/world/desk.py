@@ -30,7 +30,7 @@ class Ticket:
     """Resolved or cancelled."""
     closed_s: float
     written_s: float = 0.0
-    """When the database hears of it first."""
+    """When the row is first written; what happened before is in it by then."""
 
 
 def any_priority(rng: Random) -> str:
@@ -40,13 +40,12 @@ def any_priority(rng: Random) -> str:
 
 def write_ticket(timeline: Timeline, rng: Random, ticket: Ticket) -> int:
     """Write a ticket's row and its changes, and the label where it is resolved too late; returns its id."""
-    begins_s = max(ticket.created_s, ticket.written_s)
     text = rng.choice(TICKET_TEXTS)
     breach_s = BREACH_S[ticket.priority]
     is_late = ticket.ends_s - ticket.created_s > breach_s
 
     def at(share: float) -> float:
-        return begins_s + share * (ticket.ends_s - begins_s)
+        return ticket.created_s + share * (ticket.ends_s - ticket.created_s)
 
     new: Row = {
         "site_id": ticket.site.id,
@@ -87,7 +86,7 @@ def write_ticket(timeline: Timeline, rng: Random, ticket: Ticket) -> int:
 
 
 def escalate(timeline: Timeline, tenant_id: int, row_id: int, level: int, at_s: float) -> None:
-    """Somebody does not want to wait for a ticket any longer."""
+    """Raise a ticket's escalation level, and label it."""
     timeline.update("ticket", row_id, at_s, escalation_level=level, updated_at=moment(at_s))
     timeline.label("TICKET_ESCALATED", tenant_id, [f"ticket:{row_id}"], at_s, "escalated")
 
@@ -105,7 +104,7 @@ class WorkOrder:
     moved_to_s: float | None = None
     """A later deadline, entered an hour before the first one."""
     written_s: float = 0.0
-    """When the database hears of it first."""
+    """When the row is first written; what happened before is in it by then."""
 
 
 def write_work_order(timeline: Timeline, rng: Random, order: WorkOrder) -> None:

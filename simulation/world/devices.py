@@ -21,7 +21,7 @@ class Devices:
 
     Args:
         timeline: where rows and labels go.
-        seed: of each device's chance.
+        seed: of the random numbers, which each device has of its own.
         tenant_id: whose they are.
         devices: which.
         start_s: when they begin.
@@ -39,17 +39,17 @@ class Devices:
             timeline.call(start_s + rng.uniform(0, _INTERVAL_S[0]), partial(self._report, device_id))
 
     def online(self, at_s: float) -> list[int]:
-        """Those that have no outage and have said so since the last one."""
+        """Those without an outage that have reported since the last one."""
         rows = self._timeline.rows("device", self._tenant_id)
         return [row["id"] for row in rows if row["status"] == "ONLINE" and not self._is_out(row["id"], at_s)]
 
     def lose(self, device_id: int, span: Span, *, is_marked: bool) -> None:
-        """A device does not report for a time.
+        """Let a device not report for a time.
 
         Args:
             device_id: which.
             span: the time.
-            is_marked: whether it says that it goes offline.
+            is_marked: whether its row says OFFLINE.
         """
         self._outages[device_id].append(span)
         note = f"silent for {(span[1] - span[0]) / HOUR_S:.1f} hours"

@@ -30,13 +30,13 @@ class Job:
     skipped: int = 0
     """Of the checkpoints."""
     moved_to_s: float | None = None
-    """A later deadline, entered when the job was to begin."""
+    """A later deadline, entered at the planned start."""
     is_cancelled: bool = False
-    """When it was to begin."""
+    """At its planned start."""
     is_started: bool = True
     is_finished: bool = True
     uploaded_after_s: float = _UPLOAD_S
-    """So long after it was done the row says so."""
+    """From completion until the row says so."""
 
     @property
     def done_s(self) -> float:
@@ -60,7 +60,7 @@ def write_job(timeline: Timeline, job: Job, assigned_s: float, written_s: float 
         timeline: where they go.
         job: which.
         assigned_s: when it was given out.
-        written_s: when the database hears of it first; what was before is in the row then.
+        written_s: when the row is first written; what happened before is in it by then.
 
     Returns:
         What a finding may be about.

@@ -16,15 +16,15 @@ from simulation.world.timeline import Entry, Timeline
 
 _WALK_MPS = (0.4, 1.5)
 _STAY_S = 90.0
-"""So long somebody stays where they went to, on average."""
+"""Average pause."""
 _ERROR_S = 30.0
-"""How fast the error forgets."""
+"""Time constant of the error."""
 _ERROR_SHARE = 0.45
-"""Standard deviation of the error, east and north, in the accuracy that the receiver states."""
+"""Standard deviation of the error, east and north, as a share of the stated accuracy."""
 _MULTIPATH_SHARE, _COARSE_SHARE = 0.008, 0.004
 _CACHED_SHARE, _LOST_SHARE = 0.01, 0.05
 _CANYON_SHARE, _CANYON_S, _CANYON_MULTIPATH_SHARE = 0.06, 12 * MINUTE_S, 0.8
-"""Of spans at work have a while beside a facade, where one fix after the other is bad."""
+"""Share of the spans at work with some time beside a facade, where most fixes are bad, and how long that is."""
 _INTERVAL_S = (180.0, 300.0)
 
 
@@ -42,7 +42,7 @@ class Fix:
 
 @dataclass(slots=True)
 class Network:
-    """That of one phone. What is recorded while it has none is uploaded in a burst, in any order."""
+    """The connection of one phone. What is recorded during an outage is uploaded after it, in any order."""
 
     rng: Random
     phone_id: int | None
@@ -52,7 +52,7 @@ class Network:
     """From the end of an outage to the commit."""
     outages: list[Span] = field(default_factory=list)
     uses_reader: bool = True
-    """Whether its owner checks in at a gate's reader where there is one."""
+    """Whether its owner checks in at the gate reader of a site that has one."""
 
     def committed_s(self, at_s: float) -> float:
         """When a row that was recorded then reaches the database."""
@@ -66,8 +66,8 @@ class Receiver:
     """What a phone's receiver says of a true position.
 
     Args:
-        rng: of its noise.
-        is_clear: whether the sky is clear: otherwise some fixes come by way of a facade or of a radio mast.
+        rng: source of randomness.
+        is_clear: whether it always sees satellites; otherwise some fixes are reflected or come from a radio mast.
     """
 
     def __init__(self, rng: Random, *, is_clear: bool = False) -> None:
@@ -83,7 +83,9 @@ class Receiver:
         """The fix of a true position; times must not go back."""
         rng = self._rng
         if not self._is_clear:
-            if rng.random() < _COARSE_SHARE:  # no satellite in view: the mast's word, which may be a kilometre off
+            if (
+                rng.random() < _COARSE_SHARE
+            ):  # no satellite in view: the radio mast's position, which may be a kilometre off
                 accuracy = rng.uniform(400, 1_800)
                 east, north = offset(rng, accuracy * rng.uniform(0.1, 1.0))
                 return Fix(at_s, east_m + east, north_m + north, accuracy, 0.0)
@@ -105,12 +107,12 @@ class Receiver:
 
 
 class Walk:
-    """Somebody goes about a site: to one point of it after the other, with a stay at each.
+    """A person walking about a site from one point to the next, with a pause at each (random waypoint model).
 
     Args:
-        rng: of the ways.
+        rng: source of randomness.
         extent_m: never farther than this from the site's middle.
-        at_s: when it begins, somewhere near the middle.
+        at_s: when it begins.
     """
 
     def __init__(self, rng: Random, extent_m: float, at_s: float) -> None:

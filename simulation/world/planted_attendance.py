@@ -1,4 +1,4 @@
-"""The check-ins and check-outs of a shift, with what is special about it: wrong, or only looking so."""
+"""The check-ins and check-outs of a shift, and the labels of what is wrong with them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ _FIRST_CHECK = {
 _ELSEWHERE_M = (450.0, 1_200.0)
 """Beyond the site's radius."""
 _MISSING_AFTER_S = 3 * HOUR_S
-"""So long after the end of a shift it may be said that nobody checked out."""
+"""How long after the end of a shift a missing check-out may be found."""
 
 
 def attend(
@@ -33,7 +33,7 @@ def attend(
         attendance: writes the rows.
         shift: whose presence says when the person comes and goes.
         network: of the person's phone.
-        staff: who works there, for the camera to mistake one for another.
+        staff: for whom the camera may mistake the person.
         helper: a colleague who begins at the same time, where what is special needs one.
     """
 
@@ -92,7 +92,7 @@ def _come(
 
 
 def _helped(attendance: Attendance, shift: Shift, helper: Person) -> Entry:
-    """A colleague checks in, and with the same phone somebody who is not there yet."""
+    """A colleague checks in and then, with the same phone, checks in somebody who is not there yet."""
     in_s, site, label = shift.presence[0][0], shift.site, attendance.timeline.label
     again_s = in_s + attendance.rng.uniform(3, 8)
     # The helper's own check-in of that day, moved to just before: the roster has them begin together.

@@ -1,4 +1,4 @@
-"""What a phone shows when something is wrong with where its person is, and which findings tell of it."""
+"""The fixes of a phone whose owner is not where they should be, or which are made up, and their labels."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ _REPORTED_WITHIN_S = 10 * MINUTE_S
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way out of the site in one direction, a stay, and the way back."""
+    """A trip: away from the site in one direction, a stay, and the way back."""
 
     far_m: float
     speed_mps: float
@@ -42,11 +42,11 @@ class Route:
     """Between two fixes of the stay."""
     comes_back: bool = True
     is_recorded: bool = True
-    """Whether the way out is."""
+    """Whether there are fixes of the way out."""
 
 
 def travelled(rng: Random, receiver: Receiver, start_s: float, route: Route) -> Iterator[Fix]:
-    """The fixes of a way out; `start_s` is the time of the first one."""
+    """The fixes of a trip; `start_s` is the time of the first one."""
     east, north = offset(rng, 1.0)
     way_s = route.far_m / route.speed_mps
     at_s = start_s
@@ -63,7 +63,7 @@ def travelled(rng: Random, receiver: Receiver, start_s: float, route: Route) -> 
 
 
 def planted_fixes(rng: Random, special: Special, start_s: float, extent_m: float) -> list[Fix]:
-    """The fixes from a time on, of what is special about a shift; none where it is nothing about the location."""
+    """The wrong fixes of a special shift from a time on; none if nothing about its location is special."""
     receiver = Receiver(rng)
     fixes: Iterable[Fix] = ()
     match special:
@@ -95,7 +95,7 @@ def planted_fixes(rng: Random, special: Special, start_s: float, extent_m: float
 
 
 def label_location(timeline: Timeline, shift: Shift, special: Special, span: Span) -> None:
-    """Say what the fixes of this time are found as, once they are all there."""
+    """Add the labels of these fixes; a finding is due with the last of them."""
     first_s, last_s = span
     for finding_type, required in FINDINGS[special]:
         timeline.label(

@@ -1,4 +1,4 @@
-"""Shifts: who is to work where and when, when they come, have breaks and go. Values, and how they are drawn."""
+"""Shifts: who works where and when, and when they arrive, have breaks and leave."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from simulation.world.timeline import Entry, Timeline
 
 
 class Special(StrEnum):
-    """What is special about a shift: something wrong with it, or what only looks so. At most one thing a shift."""
+    """What is special about a shift: something wrong, or something that only looks wrong. At most one per shift."""
 
     NOTHING = "nothing"
     LATE = "late"
@@ -71,14 +71,14 @@ class Shift:
     presence: list[Span] = field(default_factory=list)
     """When the person is checked in, in order."""
     checks: list[Entry] = field(default_factory=list)
-    """Those check-ins and check-outs that may still be cancelled."""
+    """Check-ins and check-outs that can still be cancelled."""
 
     def is_present(self, at_s: float) -> bool:
         """Whether the person is checked in at this time."""
         return any(from_s <= at_s < until_s for from_s, until_s in self.presence)
 
     def left_s(self, at_s: float) -> float | None:
-        """Since when the person has been away on a break at this time; None where it is none."""
+        """When the break began that the person has at this time; None if there is none."""
         before = [until_s for _, until_s in self.presence if until_s <= at_s]
         comes_back = bool(self.presence) and self.presence[-1][0] > at_s
         return max(before) if before and comes_back and not self.is_present(at_s) else None
@@ -86,12 +86,12 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Breaks:
-    """For which breaks people check out and in again."""
+    """The breaks for which people check out and back in."""
 
     share: float
-    """Of the shifts that have any."""
+    """Share of the shifts that have breaks."""
     after_s: Span
-    """So long after a check-in the break begins, from and to."""
+    """From a check-in to the next break, shortest and longest."""
     length_s: Span
     number_max: int = 1
     shift_s_min: float = 0.0
@@ -104,17 +104,17 @@ _BACK_BEFORE_END_S = 20 * MINUTE_S
 
 
 def arrival_s(rng: Random, start_s: float) -> float:
-    """When somebody comes who is in time."""
+    """When somebody arrives who is on time."""
     return start_s + max(-22.0, min(8.0, rng.gauss(-5, 5))) * MINUTE_S
 
 
 def departure_s(rng: Random, end_s: float) -> float:
-    """When somebody goes home at the end."""
+    """When somebody leaves at the end of the shift."""
     return end_s + max(-6.0, min(22.0, rng.gauss(4, 5))) * MINUTE_S
 
 
 def with_breaks(rng: Random, in_s: float, out_s: float, breaks: Breaks) -> list[Span]:
-    """The time between coming and going, without breaks."""
+    """The spans between arrival and departure in which somebody is checked in."""
     presence: list[Span] = []
     if out_s - in_s >= breaks.shift_s_min and rng.random() < breaks.share:
         while len(presence) < breaks.number_max:
@@ -128,7 +128,7 @@ def with_breaks(rng: Random, in_s: float, out_s: float, breaks: Breaks) -> list[
 
 
 def assign(timeline: Timeline, person: Person, site: Site, start_s: float, end_s: float, written_s: float) -> int:
-    """Enter a shift; returns the assignment's id."""
+    """Write an assignment; returns its id."""
     return timeline.insert(
         "assignment",
         site.tenant_id,

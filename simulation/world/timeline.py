@@ -1,6 +1,6 @@
-"""What happens and when: row changes in the order of their commits, and the labels of what is wrong.
+"""The schedule of the world: row changes in commit order, and the labels of what is wrong.
 
-Owns identifiers, the order of commits and the rows as they stand. Decides nothing.
+Owns identifiers, the commit order and the current rows. Decides nothing.
 """
 
 import heapq
@@ -20,25 +20,25 @@ _AFTER_S, _BEFORE_S, _OVERDUE_AFTER_S = 5.0, 1.0, 600.0
 _US_PER_S = 1_000_000
 
 Action = Callable[[float], None]
-"""Something that is decided at its time, which it is called with, Unix seconds."""
+"""Called at its time, with that time in Unix seconds."""
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A row change that is to come, or has come."""
+    """A scheduled row change."""
 
     table: str
     row_id: int
     columns: Row
     at_s: float
-    """Its commit, Unix seconds."""
+    """Commit time, Unix seconds."""
     is_new: bool
     cancelled: bool = False
-    """Set before its time it does not happen."""
+    """If set before its time, it does not happen."""
 
 
 class Timeline:
-    """Takes what is to happen in any order, and gives it out in commit order.
+    """A schedule that is filled in any order and read in commit order.
 
     Args:
         first_ids: the next free id of a table; 1 where it is not named.
@@ -53,7 +53,7 @@ class Timeline:
         self._out_us = 0
 
     def insert(self, table: str, tenant_id: int, at_s: float, **columns: Any) -> Entry:
-        """A new row; with the next id of its table, unique over all tenants, where the columns have none."""
+        """Add a row. It gets the next id of its table, unique over all tenants, if the columns have none."""
         if "id" not in columns:
             columns["id"] = self._next_ids.get(table, 1)
             self._next_ids[table] = columns["id"] + 1
@@ -62,20 +62,24 @@ class Timeline:
         return entry
 
     def insert_reference(self, tenant: Tenant, at_s: float, seen_s: float | None = None) -> None:
-        """The reference rows of a tenant, and when its devices were seen last."""
+        """Add the reference rows of a tenant, whose devices were last seen at `seen_s`."""
         for table, row in tenant.rows(seen_s):
             self.insert(table, tenant.id, at_s, **row)
 
     def update(self, table: str, row_id: int, at_s: float, **columns: Any) -> Entry:
-        """New values for some columns of a row."""
+        """Change some columns of a row."""
         entry = Entry(table, row_id, columns, at_s, is_new=False)
         self._push(at_s, entry)
         return entry
 
     def follow(self, table: str, tenant_id: int, steps: Sequence[tuple[float, Row]], written_s: float = 0.0) -> int:
-        """A row and its changes, each a time and columns, in the order of the times; returns the row's id.
+        """Add a row and its changes; returns the row's id.
 
-        What was before `written_s` is not seen one by one: the row comes at that time as it is by then.
+        Args:
+            table: of the row.
+            tenant_id: whose it is.
+            steps: times and columns, in the order of the times; the first is the new row.
+            written_s: when the row is first written. Steps before that are part of the new row.
         """
         first_s = max(steps[0][0], written_s)
         columns: Row = {}
@@ -88,13 +92,13 @@ class Timeline:
         return row_id
 
     def call(self, at_s: float, action: Action) -> None:
-        """Decide something at its time."""
+        """Call an action at its time; it may schedule more."""
         self._push(at_s, action)
 
     def label(
         self, finding_type: str, tenant_id: int, about: Sequence[str], at_s: float, note: str, **more: Any
     ) -> None:
-        """Say what is wrong; see `records.Label`. What one row shows comes with that row."""
+        """Add a label; see `records.Label`. By default a finding is expected with its row."""
         more = {"before_s": _BEFORE_S, "after_s": _AFTER_S, **more}
         self.labels.append(
             Label(
@@ -108,16 +112,16 @@ class Timeline:
         )
 
     def label_overdue(self, finding_type: str, tenant_id: int, about: str, due_s: float) -> None:
-        """Say that something is not done by its deadline."""
+        """Add the label of something that is not done by its deadline."""
         note = "not done by its deadline"
         self.label(finding_type, tenant_id, [about], due_s, note, before_s=0.0, after_s=_OVERDUE_AFTER_S, exact=True)
 
     def rows(self, table: str, tenant_id: int) -> list[Row]:
-        """The rows of a tenant that may still change, as they stand."""
+        """The current rows of a tenant that may still change."""
         return [row for row in self._rows[table].values() if row["tenant_id"] == tenant_id]
 
     def take(self, until_s: float) -> Iterator[RowChange]:
-        """Give out what is committed until a time, that included."""
+        """Yield the changes up to and including a time."""
         until_us = round(until_s * _US_PER_S)
         while self._entries and self._entries[0][0] <= until_us:
             self._out_us, _, entry = heapq.heappop(self._entries)
@@ -129,7 +133,7 @@ class Timeline:
     def _push(self, at_s: float, entry: Entry | Action) -> None:
         at_us = round(at_s * _US_PER_S)
         if at_us < self._out_us:
-            raise ValueError(f"{entry} comes after later changes were given out")
+            raise ValueError(f"{entry} is earlier than changes that were already taken")
         heapq.heappush(self._entries, (at_us, next(self._sequence), entry))
 
     def _commit(self, entry: Entry, at_us: int) -> RowChange:

@@ -1,1 +1,1 @@
-"""Runs a partition again: by its journal, or by the source topics alone."""
+"""Runs a partition again: by its journal, or by its source topics alone."""

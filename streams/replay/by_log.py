@@ -1,11 +1,16 @@
-"""Runs a partition's source topics again without the journal: in commit order, with time told by the log.
+"""Replays a partition by its source topics alone: in commit order, with the time that the log tells.
 
-Reads the source topics, writes nothing. However the records are cut into micro-batches, and whatever other
-partitions a process replays beside this one, each tenant's outputs are the same; and they are the live run's
-where `JournalSummary.doubts` of its journal has none. The order of different tenants' records among each other
-is not promised, nor are the clean events' micro-batches and latencies.
+Reads: the source topics. Writes nothing. Key: the partition.
+Guarantee: each tenant's outputs are the same however the records are cut into micro-batches, and whatever other
+partitions a process replays beside this one. They are those of the live run where `JournalSummary.doubts` of its journal
+is empty. Not guaranteed are the order of different tenants' records among each other, nor the micro-batches and
+latencies of clean events.
+On failure: where the log is not complete, IncompleteLogError; where it does not determine one order, UnorderedLogError.
 
-Time: a tenant's own rows fire its timers that were due before them. A tick fires those of quiet tenants, behind
+Sources that are ordered by arrival are left out: only the journal knows where their records were processed.
+`JournalSummary.doubts` says whether the live run had any.
+
+Time: a tenant's own rows fire its timers that were due before them. A tick fires those of tenants without rows, up to
 the commit time of the latest row, and at the end up to a time that the caller names.
 """
 
@@ -14,22 +19,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiokafka.structs import TopicPartition
 
 from streams.engine.kafka.fetcher import Fetcher
-from streams.engine.loop.loop import EngineSpec
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import PartitionState
 from streams.replay.by_journal import IncompleteLogError, deleted_before
 
 _TICK_GRACE_MS = 10_000
-"""Commits whose order is not that of their times lie closer together than this; nobody waits for these ticks."""
+"""Commits whose order differs from that of their times lie closer together than this; nobody waits for these ticks."""
 
 
 class UnorderedLogError(Exception):
-    """The log does not determine one order: what a replay says would depend on how it is cut."""
+    """The log does not determine one order: the outputs of a replay would depend on how it is cut."""
 
 
 async def replay_log(
-    application: EngineSpec,
+    spec: EngineSpec,
     fetcher: Fetcher,
     number: int,
     process: Callable[[MicroBatch], Awaitable[None]],
@@ -40,7 +45,7 @@ async def replay_log(
     """The records that a partition's source topics have now, processed in commit order.
 
     Args:
-        application: topics, tables and codecs.
+        spec: the application's topics, tables and codecs.
         fetcher: started.
         number: the partition.
         process: has a micro-batch processed.
@@ -54,17 +59,16 @@ async def replay_log(
             lies far before that of rows which were committed earlier.
     """
     partition = Partition(
-        number,
-        application.topics.sources,
-        PartitionState(application.tables),
-        application.identity,
-        tick_grace_ms=_TICK_GRACE_MS,
+        number, spec.topics.sources, PartitionState(spec.tables), spec.identity, tick_grace_ms=_TICK_GRACE_MS
     )
     partition.wake_at_ms = None
-    places = [TopicPartition(topic, number) for topic in application.topics.sources]
-    for source_index, topic_partition in enumerate(places):
+    for source_index, topic in enumerate(partition.topics):
+        topic_partition = TopicPartition(topic, number)
+        if topic in spec.topics.arrival_topics:
+            partition.high_watermarks[source_index] = 0  # nothing is read of it
+            continue
         if first := await fetcher.first(topic_partition):
-            raise IncompleteLogError(f"{topic_partition.topic} begins at offset {first}: what was before is unknown")
+            raise IncompleteLogError(f"{topic} begins at offset {first}: what was before is unknown")
         partition.high_watermarks[source_index] = await fetcher.end(topic_partition)
     at_end = False
     while True:
@@ -74,9 +78,9 @@ async def replay_log(
                 return
             at_end = partition.caught_up
             if at_end:
-                partition.asked_ms = [until_ms + _TICK_GRACE_MS] * len(places)
+                partition.asked_ms = [until_ms + _TICK_GRACE_MS] * len(partition.topics)
             else:
-                await _fetch(application, fetcher, partition, places, records_max)
+                await _fetch(spec, fetcher, partition, records_max)
             continue
         await process(batch)
         if batch.late:
@@ -89,19 +93,18 @@ async def replay_log(
         yield partition, batch
 
 
-async def _fetch(
-    application: EngineSpec, fetcher: Fetcher, partition: Partition, places: list[TopicPartition], records_max: int
-) -> None:
-    """Fetch more of the topics whose buffers have room, no further than they went when the replay began."""
+async def _fetch(spec: EngineSpec, fetcher: Fetcher, partition: Partition, records_max: int) -> None:
+    """Fetch more of the topics whose buffers are not full, no further than they went when the replay began."""
+    lagging = partition.lagging
     offsets = {
-        topic_partition: partition.fetched[source_index]
-        for source_index, topic_partition in enumerate(places)
-        if partition.lagging[source_index] and len(partition.buffers[source_index]) < records_max
+        TopicPartition(topic, partition.number): partition.fetched[source_index]
+        for source_index, topic in enumerate(partition.topics)
+        if lagging[source_index] and len(partition.buffers[source_index]) < records_max
     }
     for topic_partition, answer in (await fetcher.fetch(offsets, 1)).items():
-        source_index = places.index(topic_partition)
+        source_index = partition.topics.index(topic_partition.topic)
         end = partition.high_watermarks[source_index]
         if await deleted_before(fetcher, topic_partition, offsets[topic_partition], answer):
             raise IncompleteLogError(f"{topic_partition.topic} lost records while they were read")
-        entries = [application.decode(source_index, record) for record in answer.records if record.offset < end]
+        entries = [spec.decode(source_index, record) for record in answer.records if record.offset < end]
         partition.add(source_index, entries, min(answer.next_offset, end), end, answer.size_bytes)

@@ -40,9 +40,11 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
             name,
             EntityKey,
             value_type,
-            entities_per_tenant_max=worker.state.entities_per_tenant_max,
+            keys_per_group_max=worker.state.entities_per_tenant_max,
             expire_after_s=worker.state.expire_after_days * _DAY_S,
             use_interval_s=worker.state.use_interval_s,
+            group_name="tenant_id",
+            advice="raise worker.state.entities_per_tenant_max, or find out what writes so many",
         )
 
     return (

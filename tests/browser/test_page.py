@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, expect
 from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
@@ -23,10 +24,6 @@ tenants = itertools.count(8_800)
 def open_signed_in(page: Page, address: str, token: str) -> None:
     page.goto(f"{address}/#token={token}")
     expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
-
-
-def titles(page: Page) -> list[str]:
-    return page.locator("#feed li .title").all_text_contents()
 
 
 def test_a_row_committed_in_postgresql_appears_on_the_page(
@@ -228,23 +225,3 @@ def test_the_page_reads_well_in_both_colour_schemes(page: Page, own_gateway: Gat
         for selector in (".title", ".detail", ".badge", ".time", ".chip", ".window", "#state-text", ".facts dt"):
             for ratio in page.locator(selector).evaluate_all(CONTRAST):
                 assert ratio >= 4.5, f"{selector} in {scheme} has a contrast of {ratio:.2f}"
-
-
-CONTRAST = """elements => {
-    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-    const rgba = colour => {
-        canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data];
-    };
-    const luminance = ([r, g, b]) => {
-        const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-    };
-    return elements.filter(element => element.checkVisibility()).map(element => {
-        let ground = element;
-        while (rgba(getComputedStyle(ground).backgroundColor)[3] < 255 && ground.parentElement) ground = ground.parentElement;
-        const pair = [luminance(rgba(getComputedStyle(element).color)),
-                      luminance(rgba(getComputedStyle(ground).backgroundColor))].sort((a, b) => b - a);
-        return (pair[0] + 0.05) / (pair[1] + 0.05);
-    });
-}"""

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from browser.test_page import CONTRAST
+from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, WebSocketRoute, expect
 
 from gateway.sockets.http_routes import SECURITY_HEADERS, HttpRoutes, Readiness
@@ -115,10 +115,6 @@ def played(page: Page, address: str) -> Callable[..., PlayedGateway]:
         return gateway
 
     return start
-
-
-def titles(page: Page) -> list[str]:
-    return page.locator("#feed li .title").all_text_contents()
 
 
 def test_a_lost_connection_is_resumed_and_nothing_is_said_of_it(

@@ -68,10 +68,10 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
 
     async def leave_open(by: TransactionalAppender, what: OutputRecord) -> None:
         (_,) = await by.append(feed, 0, [what])
-        writer = by._writers[0]
-        ((_, data),), writer.gathered = writer.gathered, []
-        await writer.coordination.begin(writer.identity, {feed: 0})
-        await writer.coordination.produce(writer.identity, 0, {feed: data})
+        producer = by._producers[0]
+        ((_, data),), producer.gathered = producer.gathered, []
+        await producer.requests.begin(producer.identity, [feed], 0)
+        await producer.requests.produce(producer.identity, 0, {feed: data})
 
     async def story() -> None:
         hub, metrics = Hub(), GatewayMetrics()

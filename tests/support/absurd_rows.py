@@ -1,6 +1,7 @@
 """Row changes as nobody would write them, and a watch over what the detectors do with them."""
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from support.changes import NOW_US, change
 
 from contracts.envelope import Change
-from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
 from detectors.interface import AbsenceDetector, Detector, Event, FindingDrafts
 
 STEP_US = 1_000_000
+_FINDING_TYPE = re.compile(r"[A-Z]+(_[A-Z0-9]+)*")
 _IDS = (1, 1, 1, 2, 2, 3, 2**63 - 1, -(2**63), 0, -5, None)
 _FLOATS = (0.0, -0.0, 1.0, 90.0, -180.0, 1e-300, 1e308, -1e308, math.inf, -math.inf, -1.0, 250.0, None)
 _LIKELY: dict[str, tuple[Any, ...]] = {
@@ -151,9 +152,8 @@ class Watched:
         return msgspec.msgpack.decode(packed, type=self.state_type | None if self.state_type else None)
 
     def _check(self, judgement: Any, state: Any, arguments: tuple[Any, ...]) -> None:
-        kind = judgement.finding_type
-        if kind not in set(FindingType) and not (kind.startswith("ANOMALY_") and kind.endswith(("_BELOW", "_ABOVE"))):
-            self._note(f"finding type {kind}", state, arguments)
+        if not _FINDING_TYPE.fullmatch(judgement.finding_type):
+            self._note(f"finding type {judgement.finding_type}", state, arguments)
         if any(isinstance(value, float) and not math.isfinite(value) for value in judgement.evidence.values()):
             self._note(f"evidence that is no number: {judgement.evidence}", state, arguments)
         if judgement.fraud_score is not None and not 0 <= judgement.fraud_score <= 1:

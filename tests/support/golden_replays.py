@@ -7,7 +7,6 @@ import random
 from typing import Any
 
 import msgspec
-from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 from support.changed_settings import changed
 from support.golden_run import Place, Said, counted_digest, mark, tenant_of, without_engine_headers
@@ -15,10 +14,12 @@ from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
 from common.settings.load import Settings, load_settings
 from common.settings.worker import WorkerSettings
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.loop import EngineLoop
 from streams.metrics import WorkerMetrics
-from streams.replay.by_journal import replay, summarize
+from streams.replay.by_journal import replay
 from streams.replay.by_log import replay_log
+from streams.replay.journal import summarize
 from streams.wiring import make_replay
 
 _READ_RECORDS = 2_000
@@ -50,7 +51,8 @@ class Replays:
         """A worker's cycle that works on the log."""
         application, process = self.application()
         metrics = WorkerMetrics(CollectorRegistry())
-        return EngineLoop(application, process, fetcher, appender, self.settings.worker, metrics, now_s)
+        clients = EngineClients(fetcher, appender)
+        return EngineLoop(application, process, clients, self.settings.worker, metrics, now_s)
 
     def by_the_journal(self, log: MemoryLog, partition: int) -> tuple[dict[Place, list[Said]], dict[str, Any]]:
         """What the journalled micro-batches say, and how they went: what the engine is told beside the outputs."""
@@ -108,7 +110,7 @@ class Replays:
         asyncio.run(run())
 
     async def _summary(self, log: MemoryLog, partition: int) -> Any:
-        return await summarize(reading(log, 1), TopicPartition(self.application()[0].topics.journal, partition))
+        return await summarize(self.application()[0], reading(log, 1), partition)
 
 
 def reading(log: MemoryLog, most: int) -> Any:
@@ -160,8 +162,12 @@ def said_of(records: list[Said]) -> list[Said]:
 
 
 def state_of(log: MemoryLog, topic: str, partition: int) -> dict[str, str]:
-    """Table to the number and the digest of what the changelog holds of it at its end; `@position` is the position."""
+    """Table to the number and the digest of what the changelog holds of it at its end; `@position` is the position.
+
+    Without the fence, which says by which release and settings the state was written.
+    """
     newest = {record.key or b"": record.value for record in log.topics[topic, partition]}
+    newest = {key: value for key, value in newest.items() if not key.startswith(b"@fence:")}
     tables: dict[str, list[tuple[bytes, bytes]]] = {}
     for key, value in sorted(newest.items()):
         if value is not None:

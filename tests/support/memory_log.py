@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from streams.engine.kafka.appender import Append
+from streams.engine.kafka.appender import PendingAppend
 from streams.engine.model import Fetched, OutputRecord
 
 
@@ -119,7 +119,7 @@ class MemoryFetcher:
     async def fetch(self, offsets: Mapping[TopicPartition, int], _wait_ms: int) -> dict[TopicPartition, Fetched]:
         return {place: self._piece(place, offset, self._draw()) for place, offset in offsets.items()}
 
-    async def look(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+    async def fetch_now(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
         return await self.fetch(offsets, 0)
 
     async def first(self, place: TopicPartition) -> int:
@@ -189,7 +189,7 @@ class MemoryAppender:
     async def commit(self) -> None:
         """Everything is on its way already."""
 
-    async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
+    async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[PendingAppend]:
         """One RecordBatch, or as many as it likes, as if each were full somewhere."""
         if not self._splits:
             return [self._store(topic, partition, records)]
@@ -202,20 +202,20 @@ class MemoryAppender:
 
     async def append_whole(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
-    ) -> Append:
+    ) -> PendingAppend:
         if self._whole_bytes_max is not None and len(records) > 1:
             assert sum(len(key) + len(value or b"") for key, value in records) <= self._whole_bytes_max
         tombstone = [("generation", b"%d" % generation)]
         made = [OutputRecord(key, value, tombstone if value is None else ()) for key, value in records]
         return self._store(topic, partition, made)
 
-    def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
+    def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> PendingAppend:
         loop = asyncio.get_running_loop()
         written: asyncio.Future[Any] = loop.create_future()
         if not self._under_way:
             loop.call_soon(self._flush)
         self._under_way.append((topic, partition, records, written))
-        return Append(topic, len(records), written)
+        return PendingAppend(topic, len(records), written)
 
     def _flush(self) -> None:
         waiting, self._under_way = self._under_way, []
@@ -247,7 +247,7 @@ class TransactionalMemoryAppender(MemoryAppender):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._epochs: dict[int, int] = {}
-        self._gathered: list[tuple[int, Append, Sequence[OutputRecord]]] = []
+        self._gathered: list[tuple[int, PendingAppend, Sequence[OutputRecord]]] = []
 
     async def claim(self, partition: int) -> None:
         self._log.epochs[partition] += 1
@@ -259,12 +259,12 @@ class TransactionalMemoryAppender(MemoryAppender):
         for number in {number for number, _, _ in gathered}:
             loop.call_soon(self._transact, number, [each[1:] for each in gathered if each[0] == number])
 
-    def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> Append:
-        append = Append(topic, len(records), asyncio.get_running_loop().create_future())
+    def _store(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> PendingAppend:
+        append = PendingAppend(topic, len(records), asyncio.get_running_loop().create_future())
         self._gathered.append((partition, append, records))
         return append
 
-    def _transact(self, partition: int, batches: list[tuple[Append, Sequence[OutputRecord]]]) -> None:
+    def _transact(self, partition: int, batches: list[tuple[PendingAppend, Sequence[OutputRecord]]]) -> None:
         if self._epochs[partition] != self._log.epochs[partition]:
             self._fail(batches, ProducerFenced())
             return
@@ -289,7 +289,7 @@ class TransactionalMemoryAppender(MemoryAppender):
     def _void(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
         return self._log.skip(topic, partition, self._draws.randrange(len(records) + 1))
 
-    def _fail(self, batches: list[tuple[Append, Sequence[OutputRecord]]], error: Exception) -> None:
+    def _fail(self, batches: list[tuple[PendingAppend, Sequence[OutputRecord]]], error: Exception) -> None:
         for append, _ in batches:
             append.written.set_exception(error)
             append.written.exception()  # looked at: the cycle may have died before it waits for this one

@@ -29,8 +29,8 @@ class PlainTable:
 
     def put(self, key: Key, value: Any, now_us: int) -> None:
         mine = sorted((used_us, other) for other, used_us in self.used_us.items() if other[0] == key[0])
-        if key not in self.values and self.spec.entities_per_tenant_max is not None:
-            for _, other in mine[: max(0, len(mine) + 1 - self.spec.entities_per_tenant_max)]:
+        if key not in self.values and self.spec.keys_per_group_max is not None:
+            for _, other in mine[: max(0, len(mine) + 1 - self.spec.keys_per_group_max)]:
                 self.delete(other)
         self.values[key] = value
         self.used_us[key] = max(now_us, self.used_us.get(key, 0))

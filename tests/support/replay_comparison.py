@@ -14,8 +14,9 @@ from contracts.topics import TopicNames
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
-from streams.replay.by_journal import JournalSummary, replay, summarize
+from streams.replay.by_journal import replay
 from streams.replay.by_log import replay_log
+from streams.replay.journal import JournalSummary, summarize
 from streams.wiring import make_replay
 from watchfloor_client.readers import FeedRule, generation_of
 
@@ -41,7 +42,7 @@ async def compare(settings: Settings, partition: int) -> Compared:
     topics = TopicNames(settings.kafka.topic_prefix)
     application, process = make_replay(settings, feed_epoch(settings.kafka, topics.anomalies))
     async with _reading(settings, 1 << 20) as whole, _reading(settings, 3_000) as pieces:
-        summary = await summarize(whole, TopicPartition(topics.journal, partition))
+        summary = await summarize(application, whole, partition)
         live = await _feed(whole, TopicPartition(topics.anomalies, partition))
         events = await _clean_events(whole, TopicPartition(topics.processed, partition))
         for fetcher in (whole, pieces):

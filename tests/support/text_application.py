@@ -8,18 +8,22 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import engine_life
 from support.changed_settings import changed
+from support.engine_life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from common.settings.engine import EngineSettings
+from streams.engine.formats import PartitionPosition
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.changelog import Changelog
-from streams.engine.loop.loop import EngineLoop, EngineSpec
-from streams.engine.model import EngineTopics, Entry, OutputRecord, PartitionPosition, RawRecord
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.engine.takeover.standby import Standby
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a",), "feed", ("clean",), "journal", "state")
+TOPICS = topics_of("a", outputs=("clean",))
 TABLES = (TableSpec("text", int, str),)
 BATCH_BYTES_MAX = 500
 Said = list[tuple[int, int]]
@@ -60,7 +64,7 @@ APPLICATION = EngineSpec(
     TABLES,
     decode,
     lambda entry: str(entry.offset),
-    lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
+    fence,
 )
 
 
@@ -80,12 +84,19 @@ class Life(engine_life.Life):
     ) -> None:
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
         self.metrics = WorkerMetrics(CollectorRegistry())
-        self.cycle = EngineLoop(
+        self.loop = EngineLoop(
             APPLICATION,
             process,
-            MemoryFetcher(log, lambda: draws.randrange(0, 12)),  # type: ignore[arg-type]
-            appender(  # type: ignore[arg-type]
-                log, lives, stores_last=bool(draws.randrange(2)), draws=draws, whole_bytes_max=bytes_max, splits=True
+            EngineClients(
+                MemoryFetcher(log, lambda: draws.randrange(0, 12)),  # type: ignore[arg-type]
+                appender(  # type: ignore[arg-type]
+                    log,
+                    lives,
+                    stores_last=bool(draws.randrange(2)),
+                    draws=draws,
+                    whole_bytes_max=bytes_max,
+                    splits=True,
+                ),
             ),
             changed(
                 EngineSettings(),
@@ -104,7 +115,7 @@ class Life(engine_life.Life):
 
     @property
     def texts(self) -> dict[int, str]:
-        return self.cycle.ownership.partitions[0].state["text"].data
+        return self.loop.ownership.partitions[0].state["text"].data
 
 
 EVENTS = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["x", "yy" * 20, "z" * 90])), max_size=60)

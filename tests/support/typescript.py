@@ -1,5 +1,6 @@
 """The TypeScript client's package: Node, which comes with the test dependencies, and the locked compiler."""
 
+import fcntl
 import hashlib
 import subprocess
 from pathlib import Path
@@ -25,8 +26,10 @@ def tsc() -> Path:
     """The compiler, installed anew where the lock is another one than last time."""
     stamp = PACKAGE / "node_modules" / ".stamp"
     lock = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != lock:
-        unreachable = "npm could not install the TypeScript compiler: is the npm registry reachable?"
-        run(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", advice=unreachable)
-        stamp.write_text(lock)
+    with (PACKAGE / "package-lock.json").open() as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)  # other tests of this run may need it in another process
+        if not stamp.exists() or stamp.read_text() != lock:
+            unreachable = "npm could not install the TypeScript compiler: is the npm registry reachable?"
+            run(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", advice=unreachable)
+            stamp.write_text(lock)
     return PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"

@@ -30,7 +30,7 @@ def until(condition: Callable[[], T | None], what: str, *, within_s: float = 30.
 
 async def until_async(condition: Callable[[], T | None], what: str, *, within_s: float = 10.0) -> T:
     """As `until`, while the event loop goes on."""
-    for pause_s in _pauses(within_s):
+    for pause_s in _pauses(within_s, asyncio.get_running_loop().time):
         if found := condition():
             return found
         await asyncio.sleep(pause_s)
@@ -60,7 +60,7 @@ def stays(condition: Callable[[], object], what: str, *, for_s: float) -> None:
 
 async def stays_async(condition: Callable[[], object], what: str, *, for_s: float) -> None:
     """As `stays`, while the event loop goes on."""
-    for pause_s in _pauses(for_s):
+    for pause_s in _pauses(for_s, asyncio.get_running_loop().time):
         assert condition(), f"no longer: {what}"
         await asyncio.sleep(pause_s)
     assert condition(), f"no longer after {for_s:g} s: {what}"
@@ -82,10 +82,10 @@ async def loop_turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def _pauses(seconds: float) -> Iterator[float]:
+def _pauses(seconds: float, clock_s: Callable[[], float] = time.monotonic) -> Iterator[float]:
     """Pauses between looks, longer the longer it takes; they end once `seconds` have passed since the first."""
-    began = time.monotonic()
+    began = clock_s()
     passed_s = 0.0
     while passed_s <= seconds:
         yield min(_PAUSE_S_MAX, _PAUSE_S_MIN + passed_s / 10)
-        passed_s = time.monotonic() - began
+        passed_s = clock_s() - began

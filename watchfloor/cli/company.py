@@ -19,12 +19,12 @@ from rich.text import Text
 from common.errors import WatchfloorError
 from common.settings.auth import AuthSettings
 from gateway.access.tokens import Capability, mint_token
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
 from watchfloor_client import Connected, Feed, FeedError, FeedOptions, Message
 
-_KINDS = (*PLANTS, TICKET_UPDATED, RATE_LIMITED)
+_KINDS = (*PLANTED_TYPES, TICKET_UPDATED, RATE_LIMITED)
 _WATCH_LIFETIME_S = 3600
 _STOP_TIMEOUT_S = 5.0
 _REFRESH_S = 0.5

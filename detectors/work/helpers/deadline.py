@@ -6,8 +6,9 @@ from typing import ClassVar
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
+from contracts.rows import Jobneed, WorkOrder
 from detectors.finding_draft import FindingDraft
-from detectors.interface import AbsenceDetector, Entity, FindingDrafts
+from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
 from detectors.policy import NonNegative, Policy
 
 
@@ -47,8 +48,10 @@ def deadline_of(state: Deadline | None, due_at: datetime, status: str | None, pe
 
 
 class OverdueDetector(AbsenceDetector):
-    """A detector of rows that are still open after their deadline; a subclass reads the rows and names the finding."""
+    """A detector of rows that are still open after their deadline; a subclass says which rows, and names the finding."""
 
+    ended: ClassVar[frozenset[str]]
+    """Statuses of rows that are no longer open."""
     finding_type: ClassVar[FindingType]
     category: ClassVar[Category]
     title: ClassVar[str]
@@ -59,6 +62,16 @@ class OverdueDetector(AbsenceDetector):
 
     entity = Entity.ROW
     state_type = Deadline
+    policy = DeadlinePolicy()
+
+    def judge(
+        self, state: Deadline | None, event: Event[Jobneed] | Event[WorkOrder], policy: DeadlinePolicy
+    ) -> tuple[Deadline | None, FindingDrafts]:
+        """No finding, but the deadline: what is overdue is an absence."""
+        row = event.row
+        if row.due_at is None or row.status in self.ended:
+            return None, NOTHING
+        return deadline_of(state, row.due_at, row.status, getattr(row, "person_id", None)), NOTHING
 
     def due_ms(self, state: Deadline, policy: DeadlinePolicy) -> int | None:
         """The end of the grace after the deadline; None where that was reported."""

@@ -1,7 +1,7 @@
-"""Appends RecordBatches to the engine's own topics and says at which offset each landed.
+"""Appends RecordBatches to the engine's own topics and reports the offset of each.
 
-Records of one call stay together in as few RecordBatches as their size allows; a RecordBatch is stored
-whole or not at all. The order of calls is kept per topic partition.
+Records of one call stay together in as few RecordBatches as their size allows; a RecordBatch is stored whole or not at
+all. The order of calls is kept per topic partition.
 """
 
 import asyncio
@@ -12,12 +12,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from streams.engine.formats import GENERATION_HEADER
 from streams.engine.model import OutputRecord
-
-GENERATION_HEADER = "generation"
-"""On every output record and tombstone: which owner of the partition wrote it."""
-BATCH_HEADER = "batch"
-"""On every output record: number of its micro-batch and index within it, `17/0`."""
 
 
 class BatchTooLargeError(Exception):
@@ -30,7 +26,7 @@ class BatchTooLargeError(Exception):
 
 
 @dataclass(slots=True)
-class Append:
+class PendingAppend:
     """A RecordBatch on its way: `written` gives its metadata once the broker has acknowledged it for good."""
 
     topic: str
@@ -40,11 +36,11 @@ class Append:
 
 
 class Appender(ABC):
-    """Thinks in whole RecordBatches; what `commit` makes of them is the guarantee.
+    """Fills RecordBatches. How they are sent and what `commit` means is the guarantee of the subclass.
 
     Args:
-        batch_bytes_max: of the RecordBatches that records may be spread over.
-        state_batch_bytes_max: of a RecordBatch that must hold everything.
+        batch_bytes_max: size of the RecordBatches over which records may be spread.
+        state_batch_bytes_max: size of a RecordBatch that must hold all records.
     """
 
     def __init__(self, *, batch_bytes_max: int, state_batch_bytes_max: int) -> None:
@@ -57,29 +53,29 @@ class Appender(ABC):
 
     @abstractmethod
     async def stop(self) -> None:
-        """Let what is on its way arrive, and disconnect."""
+        """Wait for what is on its way, and disconnect."""
 
     async def claim(self, partition: int) -> None:  # noqa: B027 - not every guarantee needs it
-        """Become the writer of a partition, before its tails are read.
+        """Become the one writer of a partition; to be called before its tails are read.
 
         Raises:
             KafkaError: the broker refuses.
         """
 
     async def commit(self) -> None:  # noqa: B027 - the same
-        """Say that what was appended since the last time belongs together, partition by partition.
+        """Declare that what was appended since the last call belongs together, partition by partition.
 
-        Nothing of it counts as written before. Returns at once; what comes of it is in `Append.written`:
+        Nothing of it counts as written before. Returns at once; the result is in `PendingAppend.written`:
         ProducerFenced where another writer has claimed the partition since.
         """
 
-    async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[Append]:
+    async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[PendingAppend]:
         """Send records in order, split where a RecordBatch is full.
 
         Raises:
             BatchTooLargeError: a single record is larger than a RecordBatch may be.
         """
-        appends: list[Append] = []
+        appends: list[PendingAppend] = []
         builder, size = self._new_batch(), 0
         for key, value, headers in records:
             length = len(value or b"") + len(key or b"") + 64 * (1 + len(headers))
@@ -95,14 +91,14 @@ class Appender(ABC):
 
     async def append_whole(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
-    ) -> Append:
+    ) -> PendingAppend:
         """Send key-value records as exactly one RecordBatch.
 
         Args:
             topic: where to.
             partition: of the topic.
             records: a value of None is a tombstone: compaction removes the key.
-            generation: of the writer. A value says it itself; a tombstone has only headers to say it in.
+            generation: of the writer. A value contains it; for a tombstone it goes into a header.
 
         Raises:
             BatchTooLargeError: they do not fit.
@@ -120,12 +116,12 @@ class Appender(ABC):
         """An empty RecordBatch: what aiokafka calls a BatchBuilder."""
 
     @abstractmethod
-    async def _send(self, builder: Any, topic: str, partition: int) -> Append:
-        """Take a RecordBatch over; it is not added to any more."""
+    async def _send(self, builder: Any, topic: str, partition: int) -> PendingAppend:
+        """Send a RecordBatch, to which nothing is added any more."""
 
 
 class PlainAppender(Appender):
-    """Sends at once, by one idempotent producer; what is acknowledged is written. For `guarantee: journal`."""
+    """Sends at once with one idempotent producer; what is acknowledged is written. For `guarantee: journal`."""
 
     def __init__(self, client_config: Mapping[str, Any], *, batch_bytes_max: int, state_batch_bytes_max: int) -> None:
         super().__init__(batch_bytes_max=batch_bytes_max, state_batch_bytes_max=state_batch_bytes_max)
@@ -149,7 +145,7 @@ class PlainAppender(Appender):
     def _new_batch(self) -> Any:
         return self._producer.create_batch()
 
-    async def _send(self, builder: Any, topic: str, partition: int) -> Append:
+    async def _send(self, builder: Any, topic: str, partition: int) -> PendingAppend:
         builder.close()
         count = builder.record_count()
-        return Append(topic, count, await self._producer.send_batch(builder, topic, partition=partition))
+        return PendingAppend(topic, count, await self._producer.send_batch(builder, topic, partition=partition))

@@ -1,4 +1,4 @@
-"""The Faust application that holds the partitions: how it is set up for an engine that reads by itself."""
+"""The Faust application that holds the partitions, configured for an engine that does its own reading."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ _NEVER_S = 1e9
 
 
 class NoTables(TableManager):
-    """Faust's table manager without its start-up pause of a second, which waits for tables that we do not have."""
+    """Faust's table manager without its start-up pause of a second, in which it waits for tables; there are none."""
 
     async def on_start(self) -> None:
-        """Start what the rest of Faust expects; called by mode."""
+        """Start what the rest of Faust expects to be started; called by mode."""
         await self._update_channels()
         await self.recovery.start()
 
@@ -22,14 +22,14 @@ class NoTables(TableManager):
 def faust_app(
     group: str, bootstrap_servers: str, partitions: int, membership: GroupSettings, datadir: Path
 ) -> faust.App:
-    """An application that joins the consumer group `group` and leaves topics, tables and the web to others.
+    """An application that joins a consumer group, without topics, tables or a web server of its own.
 
     Args:
         group: name of the application and of its consumer group.
         bootstrap_servers: `host:port,…`
         partitions: of every topic.
         membership: of that group.
-        datadir: for Faust's small files; nothing in it is needed later.
+        datadir: for Faust's small files; they need not survive a restart.
     """
     return faust.App(
         group,
@@ -41,7 +41,7 @@ def faust_app(
         consumer_group_instance_id=membership.instance_id,
         broker_session_timeout=membership.session_timeout_ms / 1e3,
         broker_heartbeat_interval=membership.heartbeat_interval_ms / 1e3,
-        # The consumer never polls, so aiokafka would think that it hangs and leave the group.
+        # The consumer never polls, so aiokafka would assume that it hangs and leave the group.
         broker_max_poll_interval=_NEVER_S,
         TableManager=NoTables,
         datadir=datadir,

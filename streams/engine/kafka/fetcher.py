@@ -1,10 +1,10 @@
-"""Reads records of many topic partitions with one request per broker, without objects per record.
+"""Reads records of many topic partitions with one request per broker.
 
-Owns the low-level client of the engine. aiokafka's consumer fetches again at once, wraps every record in
-an object and every partition in a task; the engine wants one fetch when it is ready for it.
+Owns the engine's low-level client. aiokafka's consumer fetches again at once, wraps every record in an object and every
+partition in a task; the engine wants one fetch when it is ready for it.
 
-Reads what is committed: records of an open transaction are not there yet, those of an aborted one never
-were. A topic that nobody writes to in transactions reads the same either way.
+Reads committed records only: those of an open transaction are not visible yet, those of an aborted one never become
+visible. Without transactions every record is committed.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ _EARLIEST = -2
 _READ_COMMITTED = 1
 _RETRY_S = 0.2
 _OPEN_POLL_S = 0.02
-_LOOK_S_MAX = 0.02
-"""How long a micro-batch is held back at most for a second look at the topics."""
-_NO_WAIT = ConnectionGroup.COORDINATION
+_FETCH_NOW_S_MAX = 0.02
+"""How long a micro-batch is delayed at most by the second fetch, see `SourceReader.fetch_again`."""
+_SECOND_CONNECTION = ConnectionGroup.COORDINATION
 """aiokafka's second connection to a broker: on the first, a request waits until a long poll has ended."""
 _PREFERRED_REPLICA_VERSION = 11
 """From this version of the answer on a field stands between the aborted transactions and the records."""
@@ -48,7 +48,7 @@ class Fetcher:
         self._client = AIOKafkaClient(**client_config)
         self._fetch_bytes_max = fetch_bytes_max
         self._partition_bytes_max = partition_bytes_max
-        self._outstanding = InFlightFetches(self._fetch_from)
+        self._in_flight = InFlightFetches(self._fetch_from)
 
     async def start(self, topics: list[str]) -> None:
         """Connect and learn where the partitions of these topics are."""
@@ -57,13 +57,13 @@ class Fetcher:
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._outstanding.close()
+        await self._in_flight.close()
         await self._client.close()
 
     async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
         """Records from the given offsets on; waits up to `wait_ms` where there are none.
 
-        Returns as soon as one broker has answered; what the others answer comes with a later call. A partition
+        Returns as soon as one broker has answered; the answers of the others come with a later call. A partition
         without a reachable leader is left out. Where an offset is no longer in the log, that is logged, and
         `next_offset` says where the log begins.
         """
@@ -71,28 +71,28 @@ class Fetcher:
         if not by_leader:
             await self._refresh()
             return {}
-        return await self._outstanding.fetch(by_leader, offsets, wait_ms)
+        return await self._in_flight.fetch(by_leader, offsets, wait_ms)
 
-    async def look(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
-        """What there is now, of every broker, whatever else it was asked; waits for no record.
+    async def fetch_now(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        """What every broker has now, whatever fetch is in flight there; does not wait for records.
 
         A broker that takes longer than it ever should is left out.
         """
         by_leader = self._by_leader(offsets)
         try:
-            async with asyncio.timeout(_LOOK_S_MAX):
-                if len(by_leader) == 1:  # as cheap as it gets
+            async with asyncio.timeout(_FETCH_NOW_S_MAX):
+                if len(by_leader) == 1:  # the cheapest way
                     ((node, partitions),) = by_leader.items()
-                    return await self._fetch_from(node, partitions, offsets, 0, _NO_WAIT)
+                    return await self._fetch_from(node, partitions, offsets, 0, _SECOND_CONNECTION)
         except TimeoutError:
             return {}
         requests = [
-            asyncio.create_task(self._fetch_from(node, partitions, offsets, 0, _NO_WAIT))
+            asyncio.create_task(self._fetch_from(node, partitions, offsets, 0, _SECOND_CONNECTION))
             for node, partitions in by_leader.items()
         ]
         if not requests:
             return {}
-        answered, late = await asyncio.wait(requests, timeout=_LOOK_S_MAX)
+        answered, late = await asyncio.wait(requests, timeout=_FETCH_NOW_S_MAX)
         for request in late:
             request.cancel()
         return {
@@ -115,7 +115,7 @@ class Fetcher:
         wait_ms: int,
         group: ConnectionGroup = ConnectionGroup.DEFAULT,
     ) -> dict[TopicPartition, Fetched]:
-        # The broker fills the answer in the order of the request: rotate, or the first starves the others.
+        # The broker fills its answer in the order of the request: without a shuffle the first would starve the others.
         random.shuffle(partitions)
         by_topic: dict[str, list[tuple[int, int, int]]] = {}
         for topic, number in partitions:
@@ -134,8 +134,8 @@ class Fetcher:
         result: dict[TopicPartition, Fetched] = {}
         stale = False
         aborted_at = -3 if response.API_VERSION >= _PREFERRED_REPLICA_VERSION else -2
-        for topic, parts in response.topics:
-            for number, code, high_watermark, stable_end, *rest in parts:
+        for topic, partitions in response.topics:
+            for number, code, high_watermark, stable_end, *rest in partitions:
                 partition = TopicPartition(topic, number)
                 if code == OffsetOutOfRangeError.errno:
                     result[partition] = await self._restart_point(partition, offsets[partition])
@@ -192,16 +192,16 @@ class Fetcher:
         if leader is None or leader == -1:
             raise NotLeaderForPartitionError(f"no leader for {partition}")
         request = OffsetRequest(-1, _READ_COMMITTED, [(partition.topic, [(partition.partition, time)])])
-        response = await self._client.send(leader, request, group=_NO_WAIT)
+        response = await self._client.send(leader, request, group=_SECOND_CONNECTION)
         _, code, _, offset, *_ = response.topics[0][1][0]
         if code:
             raise for_code(code)(str(partition))
         return int(offset)
 
     async def read(self, partition: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[RawRecord]:
-        """Records from `start` to the offset `end`, or to the end that the log has when it gets there.
+        """Records from `start` to the offset `end`, or to the end of the log.
 
-        With an `end` it waits for the end of a transaction that is open before it: the broker ends one whose
+        With an `end` it waits until a transaction that is open before it has ended. The broker ends a transaction whose
         writer has gone.
         """
         async for records in self.read_pieces(partition, start, end):
@@ -218,10 +218,10 @@ class Fetcher:
             if leader is None or leader == -1:
                 await self._refresh()
                 continue
-            answer = await self._fetch_from(leader, [partition], {partition: offset}, 0, _NO_WAIT)
+            answer = await self._fetch_from(leader, [partition], {partition: offset}, 0, _SECOND_CONNECTION)
             fetched = answer.get(partition)
             if fetched is None:
-                continue  # no leader for now; the fetch has waited and asked for the metadata again
+                continue  # no leader for now; the fetch has waited and refreshed the metadata
             records = fetched.records
             if end is not None and fetched.next_offset > end:
                 records = [record for record in records if record.offset < end]
@@ -239,16 +239,16 @@ def _unpack_records(data: bytes, start: int, aborted: Aborted = ()) -> tuple[lis
     """The records at or after `start`, and the offset after the last whole RecordBatch."""
     records: list[RawRecord] = []
     next_offset = start
-    gone = _AbortedBatches(aborted) if aborted else None
+    dropped = _AbortedBatches(aborted) if aborted else None
     batches = MemoryRecords(data)
     while batches.has_next():
         batch = batches.next_batch()
         if batch is None:
             break
         if batch.is_control_batch:
-            if gone is not None:
-                gone.end(batch)
-        elif gone is None or batch not in gone:
+            if dropped is not None:
+                dropped.end(batch)
+        elif dropped is None or batch not in dropped:
             if batch.base_offset >= start:
                 records.extend(batch)
             else:  # only the first batch can begin before the offset that was asked for
@@ -258,7 +258,7 @@ def _unpack_records(data: bytes, start: int, aborted: Aborted = ()) -> tuple[lis
 
 
 class _AbortedBatches:
-    """Tells the RecordBatches of aborted transactions, asked for every batch of a fetch in the order of the log."""
+    """Recognises the RecordBatches of aborted transactions; asked about every batch of a fetch, in log order."""
 
     def __init__(self, aborted: Aborted) -> None:
         self._ahead = sorted(aborted, key=lambda each: each[1], reverse=True)
@@ -269,11 +269,11 @@ class _AbortedBatches:
         return batch.is_transactional and batch.producer_id in self._producers
 
     def end(self, marker: Any) -> None:
-        """A control batch: the transaction of its producer ends here."""
+        """Note a control batch: the transaction of its producer ends here."""
         self._advance(marker.base_offset)
         self._producers.discard(marker.producer_id)
 
     def _advance(self, offset: int) -> None:
-        """Take up the transactions that have begun before this offset."""
+        """Note the transactions that have begun before this offset."""
         while self._ahead and self._ahead[-1][1] <= offset:
             self._producers.add(self._ahead.pop()[0])

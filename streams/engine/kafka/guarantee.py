@@ -1,4 +1,4 @@
-"""Which appender a guarantee means."""
+"""Which appender provides which guarantee."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def appender_for(settings: EngineSettings, client_config: Mapping[str, Any], app
     Args:
         settings: limits and the guarantee.
         client_config: of an aiokafka client.
-        application: a name that all workers of one application share and no other application has.
+        application: a name that all workers of one application share, and no other application.
     """
     if settings.guarantee == "transactions":
         return TransactionalAppender(

@@ -1,8 +1,8 @@
-"""One outstanding fetch per broker: the first answer is enough, the others stay on their way.
+"""One fetch in flight per broker: the first answer is enough, the others stay in flight.
 
-With one request to every broker and a wait for all of them, a broker without records would hold the others'
-records back for as long as it may wait. Here it goes on waiting while theirs are processed: the offsets of
-its partitions do not move meanwhile, so its answer is as good later. Knows nothing of Kafka's protocol.
+With one request to every broker and a wait for all of them, a broker without records would delay the others' records for
+as long as it may wait. Here its request goes on waiting while theirs are processed: the offsets of its partitions do not
+move meanwhile, so its answer is as good later. Knows nothing of Kafka's protocol.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ FetchedByPartition = dict[TopicPartition, Fetched]
 Ask = Callable[[int, list[TopicPartition], Mapping[TopicPartition, int], int], Coroutine[Any, Any, FetchedByPartition]]
 """(broker, partitions, their offsets, wait in ms) -> what it answered; no exception for a broker that fails."""
 
-_ON_ITS_WAY_S = 0.005
+_ANSWER_GRACE_S = 0.005
 """For how long an answer is waited for beyond the time that the broker was given."""
 
 
 class InFlightFetches:
-    """The requests on their way, at most one a broker.
+    """The requests in flight, at most one per broker.
 
     Args:
         ask: sends one.
@@ -35,16 +35,16 @@ class InFlightFetches:
     async def fetch(
         self, by_leader: Mapping[int, list[TopicPartition]], offsets: Mapping[TopicPartition, int], wait_ms: int
     ) -> FetchedByPartition:
-        """Ask every broker that is not being asked already; what those answered that answer first.
+        """Ask every broker that is not being asked already; returns the answers of those that answer first.
 
-        An answer for a partition that is not asked for any more, or from another offset, is dropped.
+        An answer for a partition that is no longer asked for, or from another offset, is dropped.
 
         Args:
             by_leader: broker to its partitions.
             offsets: where to read each partition.
             wait_ms: how long a broker may wait for records, and roughly how long this call takes at most.
         """
-        if len(by_leader) == 1 and not self._requests:  # one broker: as cheap as it gets
+        if len(by_leader) == 1 and not self._requests:  # one broker: the cheapest way
             ((node, partitions),) = by_leader.items()
             return await self._ask(node, partitions, offsets, wait_ms)
         for node, partitions in by_leader.items():
@@ -53,7 +53,7 @@ class InFlightFetches:
                 self._requests[node] = asyncio.create_task(self._ask(node, partitions, asked, wait_ms)), asked
         await asyncio.wait(
             [task for task, _ in self._requests.values()],
-            timeout=wait_ms / 1e3 + _ON_ITS_WAY_S,
+            timeout=wait_ms / 1e3 + _ANSWER_GRACE_S,
             return_when=asyncio.FIRST_COMPLETED,
         )
         result: FetchedByPartition = {}
@@ -65,7 +65,7 @@ class InFlightFetches:
         return result
 
     async def close(self) -> None:
-        """Ask no more; what is on its way is given up."""
+        """Cancel what is in flight."""
         tasks = [task for task, _ in self._requests.values()]
         self._requests.clear()
         for task in tasks:

@@ -1,7 +1,7 @@
-"""The requests of a transaction, each repeated until it is answered for good. Knows nothing of records.
+"""The requests of a transaction, each repeated until its answer is final. Knows nothing of records.
 
-Owns the judgement of the broker's error codes: what passes by itself is tried again, what says that another
-writer has the transactional id is ProducerFenced, everything else is raised as it is.
+Owns what the broker's error codes mean: a temporary error is tried again, an error that says that another writer has the
+transactional id becomes ProducerFenced, everything else is raised as it is.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ log = structlog.get_logger(__name__)
 
 _ALL_REPLICAS = -1
 _FENCED = frozenset({47, 48, 49, 90})
-"""INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED: somebody else claimed
-the transactional id, or the broker has ended the transaction and forgotten its writer. Either way what was sent
-is void, and the partition has to be claimed and recovered anew."""
+"""INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED: another writer claimed the
+transactional id, or the broker has ended the transaction and dropped its writer. Either way what was sent is void, and
+the partition must be claimed and recovered again."""
 _NOT_ATTEMPTED = 55
-"""Of a request for several partitions: the error is with another one of them."""
+"""In the answer for several partitions: the error concerns another one of them."""
 _PAUSE_S_MIN, _PAUSE_S_MAX = 0.001, 0.1
 
 
 class ProducerIdentity(NamedTuple):
-    """A claimed transactional id: who writes, in which of its lives."""
+    """A claimed transactional id: the producer that may write under it, and its epoch."""
 
     transactional_id: str
     producer_id: int
@@ -36,7 +36,7 @@ class ProducerIdentity(NamedTuple):
 
 
 class TransactionRequests:
-    """Speaks with the coordinator of a transactional id and with the leaders of partitions.
+    """Sends requests to the coordinator of a transactional id and to the leaders of partitions.
 
     Args:
         client: started by the caller.
@@ -58,18 +58,18 @@ class TransactionRequests:
         answer = await self._coordinate(transactional_id, request)
         return ProducerIdentity(transactional_id, answer.producer_id, answer.producer_epoch)
 
-    async def begin(self, who: ProducerIdentity, places: Mapping[str, int]) -> None:
-        """Tell the coordinator to which topics, and which partition of each, the transaction will write.
+    async def begin(self, who: ProducerIdentity, topics: Iterable[str], partition: int) -> None:
+        """Tell the coordinator to which partition of which topics the transaction will write.
 
         Raises:
             ProducerFenced: another writer has claimed the transactional id.
             KafkaError: the broker refuses.
         """
-        topics = [(topic, [partition]) for topic, partition in places.items()]
-        await self._coordinate(who.transactional_id, AddPartitionsToTxnRequest(*who, topics))
+        request = AddPartitionsToTxnRequest(*who, [(topic, [partition]) for topic in topics])
+        await self._coordinate(who.transactional_id, request)
 
     async def commit(self, who: ProducerIdentity) -> None:
-        """End the transaction; when this returns, it is committed whatever happens.
+        """Commit the transaction; when this returns, it is committed whatever happens.
 
         Raises:
             ProducerFenced: another writer has claimed the transactional id; then it may be committed or not.
@@ -87,19 +87,19 @@ class TransactionRequests:
             KafkaError: the broker refuses.
         """
         offsets: dict[str, int] = {}
-        patience = _Patience(who.transactional_id)
+        backoff = _Backoff(who.transactional_id)
         while len(offsets) < len(batches):
             by_leader: dict[int | None, dict[str, bytes]] = {}
             for topic, data in batches.items():
                 if topic not in offsets:
                     by_leader.setdefault(await self._leader(topic, partition), {})[topic] = data
             found = await asyncio.gather(
-                *(self._produce_to(leader, who, partition, part, patience) for leader, part in by_leader.items())
+                *(self._produce_to(leader, who, partition, some, backoff) for leader, some in by_leader.items())
             )
             for each in found:
                 offsets |= each
             if len(offsets) < len(batches):
-                await patience.wait()
+                await backoff.pause()
         return offsets
 
     async def _produce_to(
@@ -108,7 +108,7 @@ class TransactionRequests:
         who: ProducerIdentity,
         partition: int,
         batches: Mapping[str, bytes],
-        patience: "_Patience",
+        backoff: "_Backoff",
     ) -> dict[str, int]:
         """Base offsets of what this leader has stored; nothing of what has to be sent again."""
         if leader is None:
@@ -119,16 +119,16 @@ class TransactionRequests:
         try:
             answer = await self._client.send(leader, request)
         except KafkaError as error:
-            await self._again(error, patience)
+            await self._retry(error, backoff)
             return {}
         offsets: dict[str, int] = {}
-        for topic, parts in answer.topics:
-            for _, code, offset, *_ in parts:
-                refused = _judged(who.transactional_id, [code])
+        for topic, partitions in answer.topics:
+            for _, code, offset, *_ in partitions:
+                refused = _error_of(who.transactional_id, [code])
                 if refused is None:
                     offsets[topic] = offset
                 else:
-                    await self._again(refused, patience)
+                    await self._retry(refused, backoff)
         return offsets
 
     async def _leader(self, topic: str, partition: int) -> int | None:
@@ -136,22 +136,22 @@ class TransactionRequests:
         leader = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
         return None if leader == -1 else leader
 
-    async def _again(self, error: KafkaError, patience: "_Patience") -> None:
-        """Raise what does not pass by itself; prepare for another try otherwise."""
+    async def _retry(self, error: KafkaError, backoff: "_Backoff") -> None:
+        """Raise an error that is not temporary; prepare another attempt otherwise."""
         if not error.retriable:
             raise error
-        patience.note(error)
+        backoff.note(error)
         if error.invalid_metadata:
             await self._client.force_metadata_update()
 
     async def _coordinate(self, transactional_id: str, request: Any) -> Any:
-        """Send a request to the coordinator until it is answered for good; returns the answer."""
-        patience = _Patience(transactional_id)
+        """Send a request to the coordinator until its answer is final; returns the answer."""
+        backoff = _Backoff(transactional_id)
         while True:
             try:
                 node = await self._coordinator(transactional_id)
                 answer = await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
-                error = _judged(transactional_id, _codes(answer))
+                error = _error_of(transactional_id, _codes(answer))
                 if error is None:
                     return answer
                 raise error
@@ -159,8 +159,8 @@ class TransactionRequests:
                 pass  # the markers of the one before are still being written
             except KafkaError as failed:
                 self._coordinators.pop(transactional_id, None)
-                await self._again(failed, patience)
-            await patience.wait()
+                await self._retry(failed, backoff)
+            await backoff.pause()
 
     async def _coordinator(self, transactional_id: str) -> int:
         node = self._coordinators.get(transactional_id)
@@ -170,33 +170,33 @@ class TransactionRequests:
         return node
 
 
-class _Patience:
-    """Growing pauses between tries; says once that there is something to wait for."""
+class _Backoff:
+    """Growing pauses between attempts; logs the reason once."""
 
     def __init__(self, transactional_id: str) -> None:
         self._transactional_id = transactional_id
         self._pause_s = _PAUSE_S_MIN
-        self._said = False
+        self._logged = False
 
     def note(self, error: KafkaError) -> None:
-        """Remember why it takes longer."""
-        if not self._said:
-            self._said = True
+        """Log why there is another attempt, the first time."""
+        if not self._logged:
+            self._logged = True
             log.warning("transaction waits", transactional_id=self._transactional_id, error=type(error).__name__)
 
-    async def wait(self) -> None:
-        """The next pause."""
+    async def pause(self) -> None:
+        """Wait before the next attempt."""
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _PAUSE_S_MAX)
 
 
 def _codes(answer: Any) -> list[int]:
     if hasattr(answer, "errors"):
-        return [code for _, parts in answer.errors for _, code in parts]
+        return [code for _, partitions in answer.errors for _, code in partitions]
     return [answer.error_code]
 
 
-def _judged(transactional_id: str, codes: Iterable[int]) -> KafkaError | None:
+def _error_of(transactional_id: str, codes: Iterable[int]) -> KafkaError | None:
     """The error that matters among the codes of an answer; None where there is none.
 
     Raises:

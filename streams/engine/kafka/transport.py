@@ -1,8 +1,8 @@
 """The Faust transport of the micro-batch engine, chosen by a broker URL of scheme `watchfloor://`.
 
-Faust keeps group membership, agents and the application's life; it never fetches. Its consumer joins the
-group for one topic only, whose partitions stand for the partitions of all topics, so that any assignor
-keeps a tenant's topics together.
+Faust keeps group membership, agents and the application's life cycle; it never fetches. Its consumer joins the group for
+one topic only. The partitions of that topic stand for the partitions of all topics, so whatever the assignor, one worker
+owns a partition number in every topic.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ from faust.transport.drivers import aiokafka as driver
 
 
 class Consumer(driver.Consumer):
-    """A member of the consumer group that leaves reading to the engine."""
+    """A member of the consumer group; the engine does the reading."""
 
     async def _drain_messages(self, fetcher: Any) -> None:
         await fetcher.wait(asyncio.Event().wait())  # until the fetcher is stopped
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:  # noqa: ARG002 - Faust's signature
-        """Keep every partition paused: aiokafka would prefetch what nobody asks it for."""
+        """Keep every partition paused: aiokafka would prefetch otherwise."""
         self._active_partitions = None
 
 
 class Transport(driver.Transport):
-    """aiokafka's transport with a consumer that only holds partitions."""
+    """Faust's aiokafka transport, with a consumer that only holds partitions."""
 
     Consumer = Consumer

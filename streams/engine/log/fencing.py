@@ -1,58 +1,55 @@
 """What it means when another writer's records stand between ours, and what to do about it.
 
-Every partition has one owner, so an end offset or an acknowledged offset higher than the expected one tells
-of either a newer owner (its fence is there: we are the one who was paused) or of late writes of an older one.
+Every partition has one owner. An end offset or an acknowledged offset higher than expected therefore means one of two
+things: a newer owner has taken the partition over (its fence is there, and we are the one that was paused), or an older
+owner has written late.
 """
 
-import contextlib
 from enum import Enum, auto
 
 import msgspec
 from aiokafka.structs import TopicPartition
 
-from streams.engine.kafka.appender import GENERATION_HEADER
+from streams.engine.formats import GENERATION_HEADER, decode_journal
 from streams.engine.kafka.fetcher import Fetcher
-from streams.engine.log.changelog import FENCE_KEY, POSITION_KEY, state_generation
-from streams.engine.model import EngineTopics, RawRecord, decode_journal
+from streams.engine.log.changelog import state_generation
+from streams.engine.model import RawRecord
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineTopics
 
 
-class Verdict(Enum):
+class ForeignWriter(Enum):
     """Who wrote between our records."""
 
-    FENCED = auto()
-    """A newer generation has taken the partition over."""
-    LATE_WRITES = auto()
-    """An older generation wrote after our fence; readers skip it."""
+    NEWER_OWNER = auto()
+    """The partition has been taken over."""
+    OLDER_OWNER = auto()
+    """It wrote after our fence; readers skip its records."""
 
 
-async def judge_intruders(
-    fetcher: Fetcher, partition: Partition, topic_partition: TopicPartition, start: int, end: int, topics: EngineTopics
-) -> Verdict:
-    """Look at the records in [start, end) of a topic that are not ours.
+async def identify_writer(
+    fetcher: Fetcher, partition: Partition, topic_partition: TopicPartition, span: tuple[int, int], topics: EngineTopics
+) -> ForeignWriter:
+    """Read the records of a span of offsets that are not ours.
 
-    Late writes to the changelog are made good: compaction would keep the late record of a key and forget
+    An older owner's writes to the changelog are repaired: compaction would keep its late record of a key and remove
     ours, so the next snapshot writes those keys, and the position, again.
     """
     keys: list[bytes] = []
-    async for record in fetcher.read(topic_partition, start, end):
+    async for record in fetcher.read(topic_partition, *span):
         if _generation(record, topic_partition.topic, topics) > partition.generation:
-            return Verdict.FENCED
+            return ForeignWriter.NEWER_OWNER
         if topic_partition.topic == topics.state and record.key is not None:
             keys.append(record.key)
-    for key in keys:
-        partition.unsaved = True
-        if key != POSITION_KEY and not key.startswith(FENCE_KEY):
-            with contextlib.suppress(KeyError):  # of a table that does not exist any more
-                partition.touch(key)
-    return Verdict.LATE_WRITES
+    partition.rewrite(keys)
+    return ForeignWriter.OLDER_OWNER
 
 
-async def still_owned(fetcher: Fetcher, partition: Partition, topics: EngineTopics) -> bool:
-    """Whether nobody took the partition over since our last write, without writing anything.
+async def verify_ownership(fetcher: Fetcher, partition: Partition, topics: EngineTopics) -> bool:
+    """Whether nobody has taken the partition over since our last write. Writes nothing itself.
 
-    Nothing of the partition may be in flight. Late writes of an older owner are made good as above; an owner
-    with nothing to write would not meet them otherwise.
+    Nothing of the partition may be in flight. Late writes of an older owner are repaired as above; an owner with
+    nothing to write would not notice them otherwise.
 
     Raises:
         KafkaError: the broker does not answer or refuses.
@@ -61,7 +58,8 @@ async def still_owned(fetcher: Fetcher, partition: Partition, topics: EngineTopi
         topic_partition = TopicPartition(topic, partition.number)
         expected, end = partition.ends[topic], await fetcher.end(topic_partition)
         if end > expected:
-            if await judge_intruders(fetcher, partition, topic_partition, expected, end, topics) is Verdict.FENCED:
+            writer = await identify_writer(fetcher, partition, topic_partition, (expected, end), topics)
+            if writer is ForeignWriter.NEWER_OWNER:
                 return False
             partition.ends[topic] = end
     return True

@@ -1,24 +1,24 @@
 """When a partition's changed keys go to the changelog, and what such a snapshot holds.
 
-A snapshot is taken between two micro-batches and sent once the outputs of everything in it are
-acknowledged, as one RecordBatch: the position first, then every changed key. Where that is too large, it is
-sent in steps (`streams.engine.state.chunked_snapshot`).
+A snapshot is taken between two micro-batches and sent once the outputs of everything in it are acknowledged, as one
+RecordBatch: the position first, then every changed key. Where that is too large, it is sent in steps
+(`streams.engine.state.chunked_snapshot`).
 """
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from common.settings.engine import EngineSettings
-from streams.engine.kafka.appender import GENERATION_HEADER
+from streams.engine.formats import GENERATION_HEADER
 from streams.engine.log.changelog import encode_position
-from streams.engine.model import EngineTopics, OutputRecord
+from streams.engine.model import OutputRecord
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineTopics
 from streams.engine.state.chunked_snapshot import (
     BATCH_OVERHEAD_BYTES,
     RECORD_OVERHEAD_BYTES,
     ValueTooLargeError,
-    pack,
-    tombstones,
+    split_into_chunks,
 )
 from streams.engine.state.table import ChangelogRecord
 
@@ -29,19 +29,19 @@ class Snapshot(NamedTuple):
     partition: Partition
     size_bytes: int
     """Keys and values of position and changed keys."""
-    parts: list[OutputRecord]
+    chunks: list[OutputRecord]
     """First: what does not fit into `whole`."""
     whole: list[ChangelogRecord]
-    """One RecordBatch: the position, and the changed keys or what makes the parts count."""
+    """One RecordBatch: the position, and the changed keys or what makes the chunks count."""
     rewritten: list[OutputRecord]
-    """Then: what the parts carried, as ordinary records."""
+    """Then: what the chunks carried, as ordinary records."""
     obsolete: list[OutputRecord]
-    """At last: tombstones of parts, these and those of an earlier owner."""
+    """Last: tombstones of chunks, these and those of an earlier owner."""
 
     @property
     def in_steps(self) -> bool:
         """Whether it takes more than one RecordBatch."""
-        return bool(self.parts or self.obsolete)
+        return bool(self.chunks or self.obsolete)
 
 
 class Snapshots:
@@ -58,7 +58,7 @@ class Snapshots:
         self._interval_s = settings.changelog.interval_ms / 1e3
         self._keys_max = settings.changelog.keys_max
         self._batch_bytes_max = settings.changelog.batch_bytes_max
-        self._part_bytes_max = min(settings.output.batch_bytes_max, settings.changelog.batch_bytes_max)
+        self._chunk_bytes_max = min(settings.output.batch_bytes_max, settings.changelog.batch_bytes_max)
         self._clock = clock
         self._last_s: dict[int, float] = {}
         self._bytes_per_key: dict[int, float] = {}
@@ -67,9 +67,9 @@ class Snapshots:
     def take(self, partitions: Iterable[Partition], *, force: bool) -> list[Snapshot]:
         """Snapshots of the partitions whose turn it is; afterwards they count as saved.
 
-        None of a partition that still runs journalled micro-batches again: its position would say less
-        than what the output topics already have. Of those that only their interval has brought here one at a
-        time, or every round in which all of them meet would be a slow one.
+        None is taken of a partition that still runs journalled micro-batches again: its position would be behind what
+        the output topics already have. Partitions that are due by their interval alone are taken one at a time:
+        otherwise a round in which all of them are due would be slow.
 
         Args:
             partitions: the owned ones.
@@ -93,7 +93,7 @@ class Snapshots:
     def _is_large(self, partition: Partition) -> bool:
         """Whether so much has changed that the snapshot must not wait."""
         keys = partition.state.dirty_count
-        # At half of what fits: the next round may change as much again before it is asked again.
+        # At half of what fits: the next round may change as much again before this is asked again.
         return (
             keys >= self._keys_max or keys * self._bytes_per_key.get(partition.number, 0) >= self._batch_bytes_max / 2
         )
@@ -106,31 +106,34 @@ class Snapshots:
         size_bytes = sum([len(key) + len(value or b"") for key, value in whole])
         stored_bytes = size_bytes + len(whole) * RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES
         self._bytes_per_key[partition.number] = stored_bytes / len(whole)
-        obsolete, partition.obsolete = sorted(partition.obsolete), set()
+        obsolete, partition.obsolete_chunks = sorted(partition.obsolete_chunks), set()
         if stored_bytes <= self._batch_bytes_max:
-            return Snapshot(partition, size_bytes, [], whole, [], self._tombstones(partition, obsolete))
-        return self._in_parts(partition, size_bytes, position, whole[1:], obsolete)
+            return Snapshot(partition, size_bytes, [], whole, [], _tombstones(partition, obsolete))
+        return self._in_chunks(partition, size_bytes, whole, obsolete)
 
-    def _in_parts(
-        self,
-        partition: Partition,
-        size_bytes: int,
-        position: ChangelogRecord,
-        changes: list[ChangelogRecord],
-        obsolete: list[bytes],
+    def _in_chunks(
+        self, partition: Partition, size_bytes: int, records: list[ChangelogRecord], obsolete: list[bytes]
     ) -> Snapshot:
-        for key, value in [position, *changes]:
+        for key, value in records:
             length = len(key) + len(value or b"")
             if length + RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES > self._batch_bytes_max:
                 raise ValueTooLargeError(key, length, self._batch_bytes_max)
-        partition.parts_serial += 1
-        parts, commit = pack(partition.generation, partition.parts_serial, changes, self._part_bytes_max)
-        obsolete = [*obsolete, commit[0], *(part.key or b"" for part in parts)]
-        headers = [(GENERATION_HEADER, b"%d" % partition.generation)]
-        rewritten = [OutputRecord(key, value, headers if value is None else ()) for key, value in changes]
-        return Snapshot(
-            partition, size_bytes, parts, [position, commit], rewritten, self._tombstones(partition, obsolete)
+        position, *changes = records
+        partition.chunked_snapshots += 1
+        chunks, commit = split_into_chunks(
+            partition.generation, partition.chunked_snapshots, changes, self._chunk_bytes_max
         )
+        obsolete = [*obsolete, commit[0], *(chunk.key or b"" for chunk in chunks)]
+        headers = _generation_headers(partition)
+        rewritten = [OutputRecord(key, value, headers if value is None else ()) for key, value in changes]
+        return Snapshot(partition, size_bytes, chunks, [position, commit], rewritten, _tombstones(partition, obsolete))
 
-    def _tombstones(self, partition: Partition, keys: list[bytes]) -> list[OutputRecord]:
-        return tombstones(keys, [(GENERATION_HEADER, b"%d" % partition.generation)]) if keys else []
+
+def _tombstones(partition: Partition, keys: list[bytes]) -> list[OutputRecord]:
+    """Records that delete these keys."""
+    headers = _generation_headers(partition)
+    return [OutputRecord(key, None, headers) for key in keys]
+
+
+def _generation_headers(partition: Partition) -> list[tuple[str, bytes]]:
+    return [(GENERATION_HEADER, b"%d" % partition.generation)]

@@ -1,4 +1,4 @@
-"""The engine as a Faust service: assignments come in by signals, micro-batches go out by a channel.
+"""The engine as a Faust service: assignments come in as signals, micro-batches go out through a channel.
 
 A thin shell. What the engine does is in `streams.engine.loop.loop`.
 """
@@ -14,20 +14,20 @@ from aiokafka.structs import TopicPartition
 from mode import Service
 
 from common.settings.engine import EngineSettings
-from streams.engine.kafka.appender import Appender
-from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.batch_channel import BatchChannel
-from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec
 from streams.engine.takeover.standby import Standby
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
-_STANDBY_LOOK_S = 0.2
-"""How often the standby looks whether the take-over of partitions has ended."""
+_STANDBY_CHECK_S = 0.2
+"""How often the standby checks whether the take-over of partitions has ended."""
 _STOP_S = 5.0
-"""How long a stop waits for the round that is under way."""
+"""How long a stop waits for the current round."""
 
 
 class Engine(Service):
@@ -35,9 +35,8 @@ class Engine(Service):
 
     Args:
         app: the Faust application.
-        application: topics, tables and codecs.
-        fetcher: the engine's own reader; started and stopped by it.
-        appender: the engine's own producer; started and stopped by it.
+        spec: the application's topics, tables and codecs.
+        clients: the engine's own reader and producer; started and stopped by it.
         settings: limits and intervals.
         metrics: where it counts.
         clock: Unix time in seconds.
@@ -49,11 +48,10 @@ class Engine(Service):
     def __init__(
         self,
         app: faust.App,
-        application: EngineSpec,
-        fetcher: Fetcher,
-        appender: Appender,
+        spec: EngineSpec,
+        clients: EngineClients,
         settings: EngineSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
     ) -> None:
@@ -62,11 +60,10 @@ class Engine(Service):
         """The agent's stream: one MicroBatch an event."""
         self.failure: BaseException | None = None
         """Why the engine stopped by itself; the process ends then."""
-        self._topics = application.topics
-        self._fetcher = fetcher
-        self._appender = appender
+        self._topics = spec.topics
+        self._clients = clients
         self._standby = standby
-        self._cycle = EngineLoop(application, self._hand_over, fetcher, appender, settings, metrics, clock, standby)
+        self._loop = EngineLoop(spec, self._hand_over, clients, settings, metrics, clock, standby)
         self._ended = asyncio.Event()
         app.on_partitions_revoked.connect(self._on_revoked)
         app.on_partitions_assigned.connect(self._on_assigned)
@@ -74,23 +71,23 @@ class Engine(Service):
     @property
     def ready(self) -> bool:
         """Whether every assigned partition is recovered and processed."""
-        return self.failure is None and self._cycle.ownership.settled
+        return self.failure is None and self._loop.ownership.settled
 
-    def observe(self) -> None:
-        """Set the gauges of the engine's state."""
-        self._cycle.observe()
+    def update_gauges(self) -> None:
+        """Set the gauges that describe the engine's state; call it about once a second."""
+        self._loop.update_gauges()
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
-        self._cycle.ownership.assign(
+        self._loop.ownership.assign(
             {
                 topic_partition.partition
                 for topic_partition in assigned
-                if topic_partition.topic == self._topics.sources[0]
+                if topic_partition.topic == self._topics.membership
             }
         )
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
-        await self._cycle.ownership.suspend()
+        await self._loop.ownership.suspend()
 
     async def _hand_over(self, batch: MicroBatch) -> None:
         await self.batches.put(batch)
@@ -98,10 +95,10 @@ class Engine(Service):
 
     async def on_start(self) -> None:
         """Connect the clients; called by mode."""
-        await self._fetcher.start(self._topics.all())
+        await self._clients.fetcher.start(self._topics.all())
         if self._standby is not None:
             await self._standby.fetcher.start([self._topics.state])
-        await self._appender.start()
+        await self._clients.appender.start()
 
     async def on_stop(self) -> None:
         """Write what is open and disconnect; called by mode."""
@@ -109,24 +106,24 @@ class Engine(Service):
             await asyncio.wait_for(self._ended.wait(), _STOP_S)
         if self.failure is None:
             try:
-                await self._cycle.close()
-            except KafkaError as error:  # the next owner runs again what the journal has
+                await self._loop.close()
+            except KafkaError as error:  # the next owner runs the journalled micro-batches again
                 log.warning("the last snapshot was not written", error=type(error).__name__)
-        self._cycle.ownership.end()
-        await self._appender.stop()
-        await self._fetcher.stop()
+        self._loop.ownership.end()
+        await self._clients.appender.stop()
+        await self._clients.fetcher.stop()
         if self._standby is not None:
             await self._standby.fetcher.stop()
 
     @Service.task
     async def _follow(self) -> None:
-        """Keep the warm copies; while partitions are being taken over it stands still."""
-        wait_s = _STANDBY_LOOK_S
+        """Keep the warm copies; pauses while partitions are being taken over."""
+        wait_s = _STANDBY_CHECK_S
         while self._standby is not None and not self.should_stop:
             await asyncio.sleep(wait_s)
-            ownership = self._cycle.ownership
+            ownership = self._loop.ownership
             try:
-                wait_s = await self._standby.follow(ownership.claimed) if ownership.settled else _STANDBY_LOOK_S
+                wait_s = await self._standby.follow(ownership.claimed) if ownership.settled else _STANDBY_CHECK_S
             except Exception as error:  # noqa: BLE001 - the boundary: without copies a worker works as well
                 self._standby.forget()
                 if not self.should_stop:
@@ -137,7 +134,7 @@ class Engine(Service):
     async def _run(self) -> None:
         try:
             while not self.should_stop:
-                await self._cycle.run_once()
+                await self._loop.run_once()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the boundary: the process ends and says why

@@ -1,35 +1,33 @@
-"""The cycle of the engine: fetch, cut micro-batches, have them processed, write what they changed.
+"""The engine's loop: fetch, form micro-batches, have them processed, write what they changed.
 
 Reads: the source topics of the partitions that the group gave to this worker.
-Writes: journal, outputs and changelog, in the order that makes state and outputs exact (see the package).
-On failure: a fetch is tried again; a failed write or a defect in the processing leaves the cycle as an
-exception, and the next start recovers. A newer owner's fence makes it give the partition up.
+Writes: journal, outputs and changelog, in the order that makes state and outputs exact (see the package). Key: the
+partition. State: the partitions' tables.
+Guarantee: each source record has its effect exactly once, for readers that skip what an older owner wrote after a fence.
+On failure: a fetch is tried again; a failed write or a defect in the processing leaves the loop as an exception, and the
+next start recovers. A newer owner's fence makes it give the partition up.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 import structlog
 
 from common.settings.engine import EngineSettings
-from streams.engine.kafka.appender import Appender
-from streams.engine.kafka.fetcher import Fetcher
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.snapshots import Snapshots
-from streams.engine.log.writer import Writer
+from streams.engine.log.writer import LogWriter
 from streams.engine.loop.merge_timeout import MergeTimeout
-from streams.engine.loop.source_reader import Decode, SourceReader
+from streams.engine.loop.source_reader import SourceReader
 from streams.engine.loop.state_gauges import StateGauges
-from streams.engine.model import EngineTopics, OutputRecord
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
-from streams.engine.partition.source_progress import RecordIdentity
-from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.spec import EngineSpec
 from streams.engine.takeover.ownership import Ownership
 from streams.engine.takeover.progress import TakeoverProgress
-from streams.engine.takeover.recovery import Recovery, no_copy
+from streams.engine.takeover.recovery import Recovery
 from streams.engine.takeover.standby import Standby
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -37,65 +35,47 @@ _IDLE_S = 1.0
 """How long a worker without partitions waits before it looks again."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """What the engine needs to know of the application that it runs."""
-
-    topics: EngineTopics
-    tables: tuple[TableSpec, ...]
-    decode: Decode
-    identity: RecordIdentity
-    make_fence: Callable[[int], OutputRecord]
-
-
 class EngineLoop:
     """Runs the owned partitions, one round at a time.
 
     Args:
-        application: topics, tables and codecs.
+        spec: the application's topics, tables and codecs.
         process: has a micro-batch processed; returns when its outputs and state changes are complete.
-        fetcher: reads; started by the caller.
-        appender: writes; started by the caller.
+        clients: read and write; started by the caller.
         settings: limits and intervals.
         metrics: where it counts.
-        clock: Unix time in seconds; the one place where the wall clock enters.
+        clock: Unix time in seconds; nothing else reads the wall clock.
         standby: keeps warm copies of what others own; None: this worker keeps none.
     """
 
     def __init__(
         self,
-        application: EngineSpec,
+        spec: EngineSpec,
         process: Callable[[MicroBatch], Awaitable[None]],
-        fetcher: Fetcher,
-        appender: Appender,
+        clients: EngineClients,
         settings: EngineSettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         standby: Standby | None = None,
     ) -> None:
-        topics = application.topics
         self._process_batch = process
         self._settings = settings
         self._metrics = metrics
         self._process_seconds = metrics.stage_seconds.labels("process")
-        self._observer = StateGauges(metrics, clock)
+        self._gauges = StateGauges(metrics, clock)
         self._clock = clock
-        self._writer = Writer(topics, appender, fetcher, metrics)
-        self._snapshots = Snapshots(topics, settings, clock)
-        self._intake = SourceReader(topics.sources, application.decode, fetcher, settings, metrics, clock)
+        self._writer = LogWriter(spec.topics, clients, metrics)
+        self._snapshots = Snapshots(spec.topics, settings, clock)
+        self._source_reader = SourceReader(spec, clients.fetcher, settings, metrics, clock)
+        recovery = Recovery(
+            spec,
+            clients,
+            TakeoverProgress(metrics, clock),
+            tick_grace_ms=settings.tick.grace_ms,
+            take_copy=None if standby is None else standby.take,
+        )
         self.ownership = Ownership(
-            Recovery(
-                topics,
-                fetcher,
-                appender,
-                lambda: PartitionState(application.tables),
-                lambda number, state: Partition(
-                    number, topics.sources, state, application.identity, tick_grace_ms=settings.tick.grace_ms
-                ),
-                application.make_fence,
-                TakeoverProgress(metrics, clock),
-                no_copy if standby is None else standby.take,
-            ),
+            recovery,
             metrics,
             clock,
             reclaim_after_s=2 * settings.group.session_timeout_ms / 1e3,
@@ -103,9 +83,9 @@ class EngineLoop:
         )
         self._in_flight: asyncio.Task[None] | None = None
         self._unwritten = False
-        """Whether micro-batches were cut whose writing has not begun: positions are ahead of what was written."""
-        self._last_small_cycle_s = 0.0
-        self._patience = MergeTimeout(settings.merge.wait_ms_max / 1e3)
+        """Whether micro-batches were formed whose writing has not begun: positions are ahead of what was written."""
+        self._last_small_round_s = 0.0
+        self._merge_timeout = MergeTimeout(settings.merge.wait_ms_max / 1e3)
 
     async def run_once(self) -> None:
         """One round.
@@ -118,42 +98,42 @@ class EngineLoop:
         """
         self.ownership.drop_fenced()
         if self.ownership.changed:
-            await self._settle()
-            await self._save(await self.ownership.leaving())
+            await self._finish_writes()
+            await self._save(await self.ownership.to_save())
             await self.ownership.take_over()
         partitions = self.ownership.partitions
         if not partitions:
             await self.ownership.wait_for_change(_IDLE_S)
             return
         await self._pace()
-        fetched = await self._intake.fetch(partitions)
-        await self._intake.look_again(partitions)
+        fetched = await self._source_reader.fetch(partitions)
+        await self._source_reader.fetch_again(partitions)
         # What the snapshot holds must not contain this round's changes: their outputs are not written yet.
         snapshots = self._snapshots.take(partitions.values(), force=not fetched)
         if fetched >= self._settings.micro_batch.large_records:
-            self._intake.fetch_ahead(partitions.values())
+            self._source_reader.fetch_ahead(partitions.values())
         self._unwritten = True
         batches = await self._process()
-        await self._settle()
+        await self._finish_writes()
         if batches and not self._is_small(batches):
             self._in_flight = asyncio.create_task(self._writer.write(snapshots, batches))
         elif snapshots or batches:
             await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
         self._unwritten = False
 
-    def observe(self) -> None:
+    def update_gauges(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
-        self._observer.observe(self.ownership.partitions.values())
+        self._gauges.update(self.ownership.partitions.values())
 
     async def close(self) -> None:
         """Write what is open, so that the next owner has nothing to run again.
 
-        Not where a round was broken off: a position that counts its micro-batches would lose them.
+        Not after a round that was interrupted: its micro-batches are in the positions, but were never written.
         """
-        self._intake.close()
-        await self._settle()
+        self._source_reader.close()
+        await self._finish_writes()
         if self._unwritten:
-            log.warning("stopped in the middle of a round, the next owner begins it anew")
+            log.warning("stopped in the middle of a round, the next owner begins it again")
         else:
             await self._save(self.ownership.partitions.values())
 
@@ -164,18 +144,20 @@ class EngineLoop:
 
     async def _pace(self) -> None:
         """At most one round in `micro_batch.interval_ms` while batches are small; a lone record goes at once."""
-        if self._last_small_cycle_s:
-            left_s = self._settings.micro_batch.interval_ms / 1e3 - (self._clock() - self._last_small_cycle_s)
+        if self._last_small_round_s:
+            left_s = self._settings.micro_batch.interval_ms / 1e3 - (self._clock() - self._last_small_round_s)
             if left_s > 0:
                 await asyncio.sleep(left_s)
 
     async def _process(self) -> list[tuple[Partition, MicroBatch]]:
-        """Cut the next micro-batch of each partition and have it processed."""
+        """Form the next micro-batch of each partition and have it processed."""
         now_s = self._clock()
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
             batch = partition.next_batch(
-                wait=self._patience.lasts(partition.number, partition.buffers, partition.lagging, now_s)
+                wait=self._merge_timeout.may_wait(
+                    partition.number, partition.merge_buffers, partition.merge_lagging, now_s
+                )
             )
             if batch is None:
                 continue
@@ -184,7 +166,7 @@ class EngineLoop:
             partition.finish(batch)
             self._count(batch, self._clock() - started_s)
             done.append((partition, batch))
-        self._last_small_cycle_s = now_s if done and self._is_small(done) else 0.0
+        self._last_small_round_s = now_s if done and self._is_small(done) else 0.0
         return done
 
     def _is_small(self, batches: list[tuple[Partition, MicroBatch]]) -> bool:
@@ -202,7 +184,7 @@ class EngineLoop:
         if batch.new_history:
             log.warning("the topics carry another database now", partition=batch.partition, batch=batch.number)
 
-    async def _settle(self) -> None:
+    async def _finish_writes(self) -> None:
         """Wait until everything that was sent is acknowledged."""
         if self._in_flight is not None:
             task, self._in_flight = self._in_flight, None

@@ -1,10 +1,10 @@
-"""How long the merge waits for a topic that lags and brings nothing. Pure; the caller's clock."""
+"""How long the merge waits for a topic that lags and returns nothing. Pure; the caller's clock."""
 
 from collections.abc import Sequence, Sized
 
 ROUNDS_MIN = 20
-"""So many fetches must have brought nothing, too: a worker that takes a second to a fetch has not waited long for the
-broker. Under load a fetch has room for some topics only, and one of these certainly was the topic's turn."""
+"""At least so many fetches must have returned nothing, too: a worker that takes a second per fetch has not waited long
+for the broker. Under load a fetch has room for some of the topics only, and within so many each has had its turn."""
 
 
 class MergeTimeout:
@@ -17,15 +17,15 @@ class MergeTimeout:
     def __init__(self, limit_s: float) -> None:
         self._limit_s = limit_s
         self._starving: dict[int, dict[int, tuple[float, int]]] = {}
-        """Partition to a starving topic's rank to since when and for how many rounds."""
+        """Partition to the index of a starving topic to since when and for how many rounds."""
 
-    def lasts(self, partition: int, buffers: Sequence[Sized], lagging: Sequence[bool], now_s: float) -> bool:
-        """Whether to go on waiting in this partition; to be asked once a round.
+    def may_wait(self, partition: int, buffers: Sequence[Sized], lagging: Sequence[bool], now_s: float) -> bool:
+        """Whether to go on waiting in this partition; to be called once per round.
 
         Args:
             partition: its number.
-            buffers: what was fetched and not yet taken, by rank.
-            lagging: whether the broker has more, by rank.
+            buffers: what was fetched and not yet taken, by topic.
+            lagging: whether the broker has more, by topic.
             now_s: the clock.
         """
         if not any(lagging) or not any(buffers):
@@ -33,12 +33,12 @@ class MergeTimeout:
             return True
         before = self._starving.get(partition, {})
         starving: dict[int, tuple[float, int]] = {}
-        for source_index, lags in enumerate(lagging):
-            if lags and not buffers[source_index]:
-                since_s, rounds = before.get(source_index, (now_s, 0))
+        for index, lags in enumerate(lagging):
+            if lags and not buffers[index]:
+                since_s, rounds = before.get(index, (now_s, 0))
                 if now_s - since_s >= self._limit_s and rounds >= ROUNDS_MIN:
                     self._starving.pop(partition, None)
                     return False
-                starving[source_index] = since_s, rounds + 1
+                starving[index] = since_s, rounds + 1
         self._starving[partition] = starving
         return True

@@ -1,7 +1,7 @@
-"""Describes the owned partitions about once a second: lag, size of the state, what was evicted.
+"""Describes the owned partitions about once a second: lag, size of the state, evicted keys.
 
-Reads what the partitions count by themselves, so that no record pays for it. An operator hears of a table that
-is full once a day and tenant: what is forgotten there is missed in findings and messages.
+Reads what the partitions count themselves, so that no record pays for it. The log says once per day, table and group of
+keys that a table is full: what is evicted there is missing in the outputs.
 """
 
 from collections import Counter
@@ -10,15 +10,16 @@ from typing import Any
 
 import structlog
 
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.partition import Partition
 from streams.engine.state.bounded_table import BOUND
-from streams.metrics import WorkerMetrics
+from streams.engine.state.table import TableSpec
 
 log = structlog.get_logger(__name__)
 
 _DAY_S = 86_400
-_TOLD_MAX = 10_000
-"""Tenants and tables that a full table is told of in a day; of more the metric has to do."""
+_REPORTS_PER_DAY_MAX = 10_000
+"""Log lines about full tables in a day; of more only the metric tells."""
 
 
 class StateGauges:
@@ -29,15 +30,15 @@ class StateGauges:
         clock: Unix seconds.
     """
 
-    def __init__(self, metrics: WorkerMetrics, clock: Callable[[], float]) -> None:
+    def __init__(self, metrics: EngineMetrics, clock: Callable[[], float]) -> None:
         self._metrics = metrics
         self._clock = clock
         self._day = 0
         self._reported: set[tuple[str, Any]] = set()
-        """Tables and tenants that were told of today."""
+        """Tables and groups that were reported today."""
 
-    def observe(self, partitions: Iterable[Partition]) -> None:
-        """Look at the partitions; they may not be in the middle of a micro-batch."""
+    def update(self, partitions: Iterable[Partition]) -> None:
+        """Look at the partitions, which may not be in the middle of a micro-batch."""
         metrics, now_s = self._metrics, self._clock()
         keys, size_bytes, owned = Counter[str](), Counter[str](), 0
         for partition in partitions:
@@ -48,29 +49,29 @@ class StateGauges:
             for name, table in partition.state.tables.items():
                 keys[name] += len(table)
                 size_bytes[name] += table.encoded_bytes
-            for name, bounded in partition.state.bounded.items():
+            for bounded in partition.state.bounded.values():
                 if bounded.evicted:
-                    self._count_evicted(name, bounded.evicted, bounded.spec.entities_per_tenant_max)
+                    self._count_evicted(bounded.spec, bounded.evicted)
                     bounded.evicted = {}
         for name, count in keys.items():
             metrics.state_keys.labels(name).set(count)
             metrics.state_bytes.labels(name).set(size_bytes[name])
         metrics.partitions.set(owned)
 
-    def _count_evicted(self, table: str, evicted: dict[tuple[Any, str], int], limit: int | None) -> None:
+    def _count_evicted(self, spec: TableSpec, evicted: dict[tuple[Any, str], int]) -> None:
         if self._day != (day := int(self._clock() // _DAY_S)):
             self._day = day
             self._reported.clear()
-        for (tenant, reason), count in evicted.items():
-            self._metrics.evicted.labels(table, reason).inc(count)
-            what = (table, tenant)
-            if reason == BOUND and what not in self._reported and len(self._reported) < _TOLD_MAX:
-                self._reported.add(what)
+        for (group, reason), count in evicted.items():
+            self._metrics.evicted.labels(spec.name, reason).inc(count)
+            key = (spec.name, group)
+            if reason == BOUND and key not in self._reported and len(self._reported) < _REPORTS_PER_DAY_MAX:
+                self._reported.add(key)
                 log.warning(
-                    "a tenant has more entities than are remembered; the ones not used for longest are forgotten",
-                    tenant_id=tenant,
-                    table=table,
-                    limit=limit,
-                    forgotten=count,
-                    advice="raise worker.state.entities_per_tenant_max, or find out what writes so many",
+                    "a table is full: the least recently used keys are evicted",
+                    **{spec.group_name: group},
+                    table=spec.name,
+                    limit=spec.keys_per_group_max,
+                    evicted=count,
+                    advice=spec.advice,
                 )

@@ -1,9 +1,8 @@
 """Commit order across topics: which buffered records may be processed now, and in which order. Pure.
 
-As Kafka Streams does (KIP-695), a topic that lags behind its end offset is waited for, one that is
-caught up is not: whatever of a caught-up topic comes later has been committed later, except for a record
-that is on its way between PostgreSQL and Kafka. Such late ones are counted and keep the place that the
-journal gives them.
+As Kafka Streams does (KIP-695), a topic that lags behind its end offset is waited for, one that is caught up is not:
+whatever a caught-up topic brings later was committed later, except for a record that is on its way between PostgreSQL
+and Kafka. Such late records are counted and keep the place that the journal gives them.
 """
 
 from collections import deque
@@ -12,31 +11,33 @@ from operator import attrgetter
 
 from streams.engine.model import Entry
 
-Order = tuple[int, int]
+CommitOrder = tuple[int, int]
 """(commit LSN, LSN): ascending along the commit order of the whole database."""
+Buffers = Sequence[deque[Entry]]
+"""Per source topic its fetched entries that were not taken yet, in offset order."""
 
-_NOWHERE: Order = (-1, -1)
+_BEFORE_ALL: CommitOrder = (-1, -1)
 
 
-def cut(
-    buffers: Sequence[deque[Entry]], lagging: Sequence[bool], *, wait: bool = True, horizon: Order | None = None
+def take_ready(
+    buffers: Buffers, lagging: Sequence[bool], *, wait: bool = True, horizon: CommitOrder | None = None
 ) -> list[Entry]:
-    """Take from the buffers what may be processed now, merged in commit order.
+    """Take what may be processed now from the buffers, merged in commit order.
 
     Args:
-        buffers: per source topic its fetched entries, in offset order; taken entries are removed.
-        lagging: per source topic whether the broker has records that are not in its buffer.
+        buffers: taken entries are removed.
+        lagging: per buffer whether the broker has records of its topic that are not in it.
         wait: False takes everything there is, because a lagging topic was waited for long enough.
-        horizon: nothing behind it is taken, see `reach`; None: there is none.
+        horizon: no entry of a later order is taken, see `Partition.set_horizon`; None: there is no horizon.
     """
     filled = [buffer for buffer in buffers if buffer]
     if not filled:
         return []
     bound = _bound(buffers, lagging) if wait else None
-    if bound is not None and bound != _NOWHERE and all((each[0].commit_lsn, each[0].lsn) > bound for each in filled):
-        # A buffer ends with what a restarted connector has begun to send again. Waiting would be for ever where
-        # the buffer is full: what the topic still brings and was not there yet lies behind all that it has.
-        bound = _bound([sorted(buffer, key=_place) for buffer in buffers], lagging)
+    if bound is not None and bound != _BEFORE_ALL and all((each[0].commit_lsn, each[0].lsn) > bound for each in filled):
+        # A buffer ends with what a restarted connector has begun to send again. Where that buffer is full, waiting
+        # would never end. What the topic still brings, unless it is a repeat, lies after everything in its buffer.
+        bound = _bound([sorted(buffer, key=_sort_key) for buffer in buffers], lagging)
     if horizon is not None:
         bound = horizon if bound is None or horizon < bound else bound
     if bound is None:
@@ -52,36 +53,37 @@ def cut(
         for buffer in filled:
             while buffer and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
                 taken.append(buffer.popleft())
-    return _in_order(taken)
+    return in_commit_order(taken)
 
 
-def reach(buffers: Sequence[deque[Entry]]) -> Order:
-    """The latest place in the commit order that any buffered entry has."""
-    return max(((entry.commit_lsn, entry.lsn) for buffer in buffers for entry in buffer), default=_NOWHERE)
+def latest_order(buffers: Buffers) -> CommitOrder:
+    """The latest commit order of any buffered entry."""
+    return max(((entry.commit_lsn, entry.lsn) for buffer in buffers for entry in buffer), default=_BEFORE_ALL)
 
 
-def take_spans(buffers: Sequence[deque[Entry]], ends: Sequence[int]) -> list[Entry]:
-    """Take exactly the entries below the given end offsets: a journalled micro-batch, run again."""
+def take_before(buffers: Buffers, ends: Sequence[int]) -> list[Entry]:
+    """Take exactly the entries before the given end offsets, buffer by buffer: a journalled micro-batch."""
     taken = []
     for buffer, end in zip(buffers, ends, strict=True):
         while buffer and buffer[0].offset < end:
             taken.append(buffer.popleft())
-    return _in_order(taken)
+    return taken
 
 
-def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> Order | None:
-    """The order up to which no lagging topic can still bring a record; None where none lags."""
-    bound: Order | None = None
-    for buffer, lags in zip(buffers, lagging, strict=True):
-        if lags:
-            reach = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else _NOWHERE
-            bound = reach if bound is None or reach < bound else bound
-    return bound
-
-
-def _in_order(entries: list[Entry]) -> list[Entry]:
-    entries.sort(key=_place)
+def in_commit_order(entries: list[Entry]) -> list[Entry]:
+    """Sort the list in place; returns it."""
+    entries.sort(key=_sort_key)
     return entries
 
 
-_place = attrgetter("commit_lsn", "lsn", "source_index", "offset")
+def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> CommitOrder | None:
+    """The order up to which no lagging topic can still bring a record; None where none lags."""
+    bound: CommitOrder | None = None
+    for buffer, lags in zip(buffers, lagging, strict=True):
+        if lags:
+            last = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else _BEFORE_ALL
+            bound = last if bound is None or last < bound else bound
+    return bound
+
+
+_sort_key = attrgetter("commit_lsn", "lsn", "source_index", "offset")

@@ -8,7 +8,7 @@ from streams.engine.state.partition_state import PartitionState
 
 
 class MicroBatch:
-    """The records of one partition, in commit order, that are processed and written as one.
+    """The records of one partition that are processed and written as one.
 
     An agent enters it (`with batch:`), reads `entries`, `tick_ms` and `ticked_ms`, changes `state`, calls `emit`,
     sets `wake_at_ms`, `log_ms` and `fired_ms`, and adds to `late`. It must not await in between: nothing else may
@@ -47,21 +47,23 @@ class MicroBatch:
         """Counts the micro-batches of the partition, from 1, without holes."""
         self.state = state
         self.entries = entries
+        """First those of topics ordered by arrival, then the others in commit order."""
         self.spans = spans
         self.tick_ms = tick_ms
-        """Log time up to which due timers fire, after the entries; None: none do. It says which timers, never more:
-        what a timer does is a matter of the time it was due."""
+        """Log time up to which the timers that are due fire, after the entries; None: none fire. It decides which
+        timers fire and nothing else: what a timer does follows from the time at which it was due."""
         self.ticked_ms = 0
         """The latest time at which a timer that an earlier tick has fired was due: a record from before it is late."""
         self.fired_ms = 0
-        """The same of this micro-batch's tick; 0: it fired none."""
+        """The same for this micro-batch's tick, set by the agent; 0: it fired none."""
         self.log_ms = 0
-        """The agent's word on how far the log has come: commit time of the last record; 0: it cannot tell."""
+        """How far the log has come, set by the agent: commit time of the last record; 0: it cannot say."""
         self.late = 0
         self.repeats = 0
         self.new_history = False
         """Whether a snapshot showed that the LSNs have begun anew: another database stands behind the topics."""
         self.outputs: dict[str, list[OutputRecord]] = {}
+        """Output topic to its records, in order."""
         self.wake_at_ms: int | None = None
         """When the agent wants a tick, Unix milliseconds; None: not before new records come."""
         self._processed: asyncio.Future[None] | None = None
@@ -74,14 +76,14 @@ class MicroBatch:
         return self._processed
 
     def emit(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Append a record to an output topic, in the partition of the micro-batch."""
+        """Append a record to an output topic of the engine's spec, in the partition of the micro-batch."""
         self.outputs.setdefault(topic, []).append(OutputRecord(key, value, headers))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        """Tell the engine that processing ended. An error is a defect of the agent: the engine stops for it."""
+        """Report to the engine that processing has ended. An error is a defect of the agent: the engine stops."""
         if not self.processed.done():
             if error is None:
                 self.processed.set_result(None)

@@ -1,14 +1,18 @@
 """One partition as a state machine: buffers in, micro-batches out. Pure but for the batch's future."""
 
+import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from streams.engine.model import EngineTopics, Entry, JournalEntry, PartitionPosition
-from streams.engine.partition.merge import Order, cut, reach, take_spans
+from streams.engine.formats import JournalEntry, PartitionPosition
+from streams.engine.model import Entry
+from streams.engine.partition.merge import CommitOrder, in_commit_order, latest_order, take_before, take_ready
 from streams.engine.partition.micro_batch import MicroBatch
-from streams.engine.partition.source_progress import NOWHERE, RecordIdentity, SourceProgress
-from streams.engine.state.chunked_snapshot import MARKER
+from streams.engine.partition.source_progress import CommitProgress
+from streams.engine.spec import EngineTopics, RecordIdentity, SourceTopic
+from streams.engine.state.chunked_snapshot import CHUNK_PREFIX
 from streams.engine.state.partition_state import PartitionState
+from streams.engine.state.table import RESERVED_PREFIX
 
 
 class Partition:
@@ -16,48 +20,48 @@ class Partition:
 
     Args:
         number: the Kafka partition number, the same in every topic.
-        topics: the source topics, by rank.
-        identity: tells records of the same commit order apart, such as table and primary key.
+        sources: the inputs; their indexes are those of the lists below.
+        state: the tables.
+        identity: tells records of the same commit order apart, such as by table and primary key.
         tick_grace_ms: how long the log is given to bring what was committed before a timer's time.
     """
 
     def __init__(
         self,
         number: int,
-        topics: Sequence[str],
+        sources: Sequence[SourceTopic],
         state: PartitionState,
         identity: RecordIdentity,
         *,
-        generation: int = 0,
         tick_grace_ms: int = 0,
     ) -> None:
         self.number = number
-        self.topics = tuple(topics)
+        self.topics = tuple(source.topic for source in sources)
         self.state = state
-        self.generation = generation
+        self.generation = 0
         self.batch = 0
         self.offsets = [0] * len(self.topics)
-        """Next offset to process, by rank."""
+        """Next offset to process, by source."""
         self.fetched = [0] * len(self.topics)
-        """Next offset to fetch, by rank."""
+        """Next offset to fetch, by source."""
         self.high_watermarks = [-1] * len(self.topics)
-        """End offsets as of the last fetch, by rank; -1 before the first."""
+        """End offsets as of the last fetch, by source; -1 before the first."""
         self.asked_ms = [0] * len(self.topics)
-        """When the last fetch that was answered was sent, Unix milliseconds, by rank; 0 before the first."""
+        """When the last fetch that was answered was sent, Unix milliseconds, by source; 0 before the first."""
         self.buffers: list[deque[Entry]] = [deque() for _ in self.topics]
+        self._merged = [index for index, source in enumerate(sources) if source.ordered_by == "commit_lsn"]
+        self._arriving = [index for index, source in enumerate(sources) if source.ordered_by == "arrival"]
+        self.merge_buffers = [self.buffers[index] for index in self._merged]
+        """The buffers of the sources that are ordered by commit LSN."""
         self.buffered_bytes = [0] * len(self.topics)
         self.replay: deque[JournalEntry] = deque()
-        """Journalled micro-batches that are to be run again before anything new."""
+        """Journalled micro-batches that must be run again before anything new."""
         self.written: dict[str, dict[int, int]] = {}
         """Output topic to micro-batch to the index of the last output that it already has."""
         self.ends: dict[str, int] = {}
         """Written topic to the offset at which our next record is expected."""
-        self._horizon: Order | None = None
-        """What lies behind it is left for a later micro-batch than the next; None: nothing is."""
-        self.last_order: Order = (0, 0)
         self.newest_ms = 0
         """When the latest processed record was appended to its topic, Unix milliseconds; 0 before the first."""
-        self.progress: dict[str, tuple[int, int, list[str]]] = {}
         self.wake_at_ms: int | None = 0
         """When a tick is wanted. A recovered partition wants one at once: its timers may be overdue."""
         self.log_ms = 0
@@ -65,14 +69,16 @@ class Partition:
         self.ticked_ms = 0
         """The latest time at which a timer that a tick has fired was due."""
         self.fenced = False
-        """Whether to write nothing more of it: another worker has it, or may have it by now."""
+        """Whether nothing more of it may be written: another worker has it, or may have it by now."""
         self.unsaved = False
         """Whether a micro-batch was processed since the last snapshot."""
-        self.parts_serial = 0
-        """Counts this owner's snapshots that were written in parts."""
-        self.obsolete: set[bytes] = set()
-        """Changelog keys of parts that nobody needs once the next snapshot is written."""
-        self._identity = identity
+        self.chunked_snapshots = 0
+        """Counts this owner's snapshots that were written in chunks."""
+        self.obsolete_chunks: set[bytes] = set()
+        """Changelog keys of chunks that nobody needs once the next snapshot is written."""
+        self._progress = CommitProgress(self.topics, identity)
+        self._horizon: CommitOrder | None = None
+        """Later entries are left for a later micro-batch than the next; None: none are."""
         self._tick_grace_ms = tick_grace_ms
 
     def resume_at(self, position: PartitionPosition) -> None:
@@ -80,9 +86,8 @@ class Partition:
         self.batch = position.batch
         self.offsets = [position.offsets.get(topic, 0) for topic in self.topics]
         self.fetched = list(self.offsets)
-        self.last_order = position.last_order
-        self.progress = dict(position.progress)
         self.ticked_ms = position.ticked_ms
+        self._progress.resume_at(position)
 
     def position(self, topics: EngineTopics) -> PartitionPosition:
         """Where the state is now; valid to store once all outputs so far are acknowledged."""
@@ -90,16 +95,22 @@ class Partition:
             batch=self.batch,
             offsets=dict(zip(self.topics, self.offsets, strict=True)),
             journal_offset=self.ends[topics.journal],
-            output_offsets={topic: self.ends[topic] for topic in topics.outputs},
-            last_order=self.last_order,
-            progress=dict(self.progress),
+            output_offsets={topic: self.ends[topic] for topic in topics.outputs.values()},
+            last_order=self._progress.last_order,
+            progress=dict(self._progress.by_topic),
             ticked_ms=self.ticked_ms,
         )
 
     @property
     def lagging(self) -> list[bool]:
-        """Per topic whether the broker has records that were not fetched yet."""
+        """By source whether the broker has records that were not fetched yet."""
         return [end < 0 or have < end for have, end in zip(self.fetched, self.high_watermarks, strict=True)]
+
+    @property
+    def merge_lagging(self) -> list[bool]:
+        """The same of the sources that are ordered by commit LSN."""
+        lagging = self.lagging
+        return [lagging[index] for index in self._merged] if self._arriving else lagging
 
     @property
     def caught_up(self) -> bool:
@@ -112,16 +123,21 @@ class Partition:
 
         What was fetched and left nothing in the buffer is processed too: deleted records and the markers of
         transactions. `offsets` does not move for those, so that a topic's spans in the journal join without a
-        gap; recovery takes a gap for a sign that an output was made from something else.
+        gap; recovery takes a gap as a sign that an output was made from something else.
         """
-        places = zip(self.offsets, self.fetched, self.buffers, self.high_watermarks, strict=True)
-        return sum(max(0, end - (at if buffer else fetched)) for at, fetched, buffer, end in places)
+        sources = zip(self.offsets, self.fetched, self.buffers, self.high_watermarks, strict=True)
+        return sum(max(0, end - (offset if buffer else fetched)) for offset, fetched, buffer, end in sources)
+
+    @property
+    def buffered_records(self) -> int:
+        """Entries in the buffers."""
+        return sum(map(len, self.buffers))
 
     def wants(self, source_index: int, bytes_max: int) -> bool:
-        """Whether to fetch more of a topic: its buffer has room, or a micro-batch that is run again needs more.
+        """Whether to fetch more of a topic: its buffer is not full, or a micro-batch that is run again needs more.
 
         The fetches of the first run may have been cut differently, so a journalled micro-batch can be larger
-        than the buffer; without the exception it would be waited for for ever.
+        than the buffer. Without the exception it would be waited for forever.
         """
         if self.buffered_bytes[source_index] < bytes_max:
             return True
@@ -139,77 +155,77 @@ class Partition:
         size_bytes: int,
         asked_ms: int = 0,
     ) -> None:
-        """Take in what a fetch brought of one topic; `asked_ms` is when it was sent."""
+        """Take in what a fetch returned for one topic; `asked_ms` is when it was sent."""
         self.buffers[source_index].extend(entries)
         self.buffered_bytes[source_index] += size_bytes if entries else 0
         self.fetched[source_index] = next_offset
         self.high_watermarks[source_index] = high_watermark
         self.asked_ms[source_index] = asked_ms
 
-    @property
-    def waiting_records(self) -> int:
-        """Entries in the buffers."""
-        return sum(map(len, self.buffers))
-
     def set_horizon(self, *, wanted: bool) -> bool:
-        """Leave what comes from now on to a later micro-batch than the next; whether there is a next one.
+        """Leave what is fetched from now on to a later micro-batch than the next; returns whether there is a next one.
 
-        An answer is not a picture of one moment: the broker looks at one topic after the other, and may have looked
-        at an earlier row's topic before that row came, and at a later row's topic after. Asked once more, it brings
-        all that was there before the rows at hand, and rows that came after them, of which the same cannot be said.
+        A fetch is not a picture of one moment: the broker looks at one topic after the other. It may have looked at
+        an earlier row's topic before that row came, and at a later row's topic after. Asked once more, it returns
+        everything that was there before the rows at hand, and also rows that came after them, which may again be
+        incomplete.
         """
-        wanted = wanted and not self.replay and any(self.buffers)
-        self._horizon = reach(self.buffers) if wanted else None
+        wanted = wanted and not self.replay and any(self.merge_buffers)
+        self._horizon = latest_order(self.merge_buffers) if wanted else None
         return wanted
 
     def reached_ms(self) -> int:
-        """How far the log has come: nothing that was committed before is taken to be still under way.
+        """How far the log has come: nothing that was committed before is assumed to be still on its way.
 
-        Where nothing waits, the moment at which the topics were asked, less the grace for what was under way
-        then. Where records wait, the commit time of the last processed one, less the same for commits whose
-        order is not quite that of their times. A broker that does not answer does not let time pass.
+        Where no record waits, this is the moment at which the topics were asked, less the grace for what was on its
+        way then. Where records wait, it is the commit time of the last processed one, less the same grace for commits
+        whose order differs from that of their times. While a broker does not answer, time does not pass.
         """
         waits = any(self.buffers) or any(self.lagging)
         return (self.log_ms if waits else min(self.asked_ms)) - self._tick_grace_ms
 
     def next_batch(self, *, wait: bool) -> MicroBatch | None:
-        """The next micro-batch: exactly what the journal says while it has more, then what there is.
+        """The next micro-batch: exactly what the journal says while there is more of it, then what is ready.
 
-        A tick is part of it when a timer is due by the time that the log has reached; the timers come after the
-        records.
+        Its entries are first everything that has come of the topics ordered by arrival, then the records of the others
+        in commit order. So a command is applied to what its sender can have seen, and before the timers that the rows
+        let fire. A tick is part of it when a timer is due by the time that the log has reached; the timers come after
+        the records.
 
         Args:
             wait: whether to wait for topics that lag.
         """
         if self.replay:
             return self._replayed_batch()
-        entries = cut(self.buffers, self.lagging, wait=wait, horizon=self._horizon)
+        arrived = self._take_arrived(self.fetched) if self._arriving else []
+        merged = take_ready(self.merge_buffers, self.merge_lagging, wait=wait, horizon=self._horizon)
         tick_ms = None
         if self.wake_at_ms is not None:
             reached_ms = self.reached_ms()
             tick_ms = reached_ms if reached_ms >= self.wake_at_ms else None
-        if not entries and tick_ms is None:
+        if not arrived and not merged and tick_ms is None:
             return None
-        return self._make_batch(entries, tick_ms)
+        return self._make_batch(arrived, merged, tick_ms)
 
     def finish(self, batch: MicroBatch) -> None:
-        """Take over what the agent said about a processed micro-batch."""
+        """Take over what the agent set on a processed micro-batch."""
         self.wake_at_ms = batch.wake_at_ms
         self.log_ms = batch.log_ms or self.log_ms
         self.ticked_ms = max(self.ticked_ms, batch.fired_ms)
         self.state.sweep()
 
-    def touch(self, key: bytes) -> None:
-        """Write this changelog key again with the next snapshot; where it is one of a part, delete it then.
+    def rewrite(self, keys: Iterable[bytes]) -> None:
+        """Write these changelog keys, and the position, again with the next snapshot; delete those of chunks then.
 
-        Raises:
-            KeyError: of a table that does not exist (any more).
+        A key of a table that the application does not have any more is left alone.
         """
-        self.unsaved = True
-        if key.startswith(MARKER):
-            self.obsolete.add(key)
-        else:
-            self.state.touch(key)
+        for key in keys:
+            self.unsaved = True
+            if key.startswith(CHUNK_PREFIX):
+                self.obsolete_chunks.add(key)
+            elif not key.startswith(RESERVED_PREFIX):
+                with contextlib.suppress(KeyError):
+                    self.state.touch(key)
 
     def _replayed_batch(self) -> MicroBatch | None:
         entry = self.replay[0]
@@ -217,16 +233,22 @@ class Partition:
         if any(have < end for have, end in zip(self.fetched, ends, strict=True)):
             return None  # not fetched yet
         self.replay.popleft()
-        return self._make_batch(take_spans(self.buffers, ends), entry.tick_ms)
+        arrived = self._take_arrived(ends)
+        merged = in_commit_order(take_before(self.merge_buffers, [ends[index] for index in self._merged]))
+        return self._make_batch(arrived, merged, entry.tick_ms)
 
-    def _make_batch(self, entries: list[Entry], tick_ms: int | None) -> MicroBatch:
-        spans = self._advance(entries)
+    def _take_arrived(self, ends: Sequence[int]) -> list[Entry]:
+        """Take the entries of topics ordered by arrival that come before these offsets, which are by source."""
+        return take_before([self.buffers[index] for index in self._arriving], [ends[index] for index in self._arriving])
+
+    def _make_batch(self, arrived: list[Entry], merged: list[Entry], tick_ms: int | None) -> MicroBatch:
+        spans = self._advance(arrived + merged if arrived else merged)
         self.batch += 1
-        batch = MicroBatch(self.number, self.batch, self.state, [], spans, tick_ms)
-        batch.ticked_ms = self.ticked_ms
-        batch.entries = self._without_repeats(entries, batch)
-        if entries:
-            self.newest_ms = entries[-1].record.timestamp
+        kept, repeats, late, new_history = self._progress.screen(merged)
+        batch = MicroBatch(self.number, self.batch, self.state, arrived + kept if arrived else kept, spans, tick_ms)
+        batch.ticked_ms, batch.repeats, batch.late, batch.new_history = self.ticked_ms, repeats, late, new_history
+        if merged:
+            self.newest_ms = merged[-1].record.timestamp
         self.unsaved = True
         return batch
 
@@ -244,43 +266,3 @@ class Partition:
                     self.buffered_bytes[source_index] = 0
         self.offsets = ends
         return spans
-
-    def _without_repeats(self, entries: list[Entry], batch: MicroBatch) -> list[Entry]:
-        """Drop what a restarted Connect sent again, count what came late, note the commit order reached.
-
-        Records with LSN 0 (unreadable ones, snapshot rows) are never repeats.
-        """
-        kept: list[Entry] = []
-        append = kept.append
-        frontier = [SourceProgress(*self.progress.get(topic, NOWHERE)) for topic in self.topics]
-        last = self.last_order
-        for entry in entries:
-            lsn = entry.lsn
-            if lsn:
-                order = (entry.commit_lsn, lsn)
-                reached = frontier[entry.source_index]
-                if order > reached.order:
-                    reached.order, reached.newest, reached.identities = order, entry, None
-                elif order < reached.order or reached.holds(entry, self._identity):
-                    batch.repeats += 1
-                    continue
-                if order < last:
-                    batch.late += 1
-                else:
-                    last = order
-            elif entry.snapshot_lsn:
-                if entry.snapshot_lsn < last[0]:
-                    # Within one database a snapshot is never older than what was streamed before it. Everything
-                    # of the new one would look like a repeat of the old one.
-                    batch.new_history = True
-                    batch.late += 1
-                    frontier = [SourceProgress(*NOWHERE) for _ in self.topics]
-                    self.progress.clear()
-                    last = NOWHERE[:2]
-                last = max(last, (entry.snapshot_lsn, 0))
-            append(entry)
-        self.last_order = last
-        for topic, reached in zip(self.topics, frontier, strict=True):
-            if reached.order != NOWHERE[:2]:
-                self.progress[topic] = (*reached.order, reached.known(self._identity))
-        return kept

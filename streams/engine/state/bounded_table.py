@@ -1,19 +1,19 @@
-"""A table whose entities are bounded: per tenant by number, and by log time without use.
+"""A table whose keys are bounded: by their number within a group, and by log time without use.
 
 **What it promises.** A key that was not used for `expire_after_s` is gone: not before that time, and at most
-`use_interval_s` later. A new key of a tenant that has `entities_per_tenant_max` pushes out the tenant's key
-that was not used for longest. One tenant's keys never push out another's.
+`use_interval_s` later. A new key of a group that has `keys_per_group_max` keys evicts the group's least recently used
+key. One group's keys never evict another's.
 
-**Why a replay says the same.** The time of a use is the log time that the application has reported
-(`LogTime`), so it is a function of the records alone; it is stored with the value. Which key goes first is
-decided by (time of the last use, key) and by nothing else, so a recovered table decides like the one before
-the crash. Removing what has expired happens in small steps between micro-batches, wherever they are cut; that
-shows nowhere, because `get` does not see an expired key whether it is still there or not, and because expired
-keys are the first to be pushed out.
+**Why a replay gives the same.** The time of a use is the log time that the application has set (`LogTime`), so it is a
+function of the records alone; it is stored with the value. Which key is evicted first is decided by (time of the last
+use, key) and by nothing else, so a recovered table decides like the one before the crash. Expired keys are removed in
+small steps between micro-batches, wherever those are cut. That is not visible: `get` does not return an expired key
+whether it is still there or not, and expired keys are evicted first.
 
-**What it costs.** Per put a look-up more, and the time instead of a mark that the key has changed. A heap per tenant orders the keys by last use, lazily: an entry
-keeps the time at which it was pushed, is looked at only when it comes to the top, and is put in its true
-topic_partition then. A tenant's keys are therefore never sorted, and a use moves nothing.
+**What it costs.** One more look-up per put, which also stores the time instead of a mark that the key has changed. A
+heap per group orders the keys by last use, lazily: an entry keeps the time at which it was pushed, is looked at only
+when it comes to the top, and is moved to its right place then. A group's keys are therefore never sorted, and a use
+moves nothing.
 """
 
 import heapq
@@ -30,16 +30,16 @@ V = TypeVar("V")
 _US = 1_000_000
 _NEVER_US = 1 << 63
 _REBUILD_MIN = 64
-"""A heap below this size is not worth a look for entries of keys that are gone."""
+"""A heap below this size is not searched for entries of keys that are gone."""
 
 BOUND, EXPIRED = "bound", "expired"
 """Why a key was evicted."""
 
 
 class LogTime:
-    """The log time of the record being processed, microseconds since 1970; told by the application.
+    """The log time of the record being processed, microseconds since 1970; set by the application.
 
-    Never the wall clock's. It may go back a little where records of several topics are merged late.
+    Never the wall clock. It may go back a little where records of several topics are merged late.
     """
 
     __slots__ = ("us",)
@@ -49,10 +49,10 @@ class LogTime:
 
 
 class LastUse(Generic[K]):
-    """The keys of one tenant by last use.
+    """The keys of one group by last use.
 
     Args:
-        used_us: the log time of a key's last use, which never decreases while a key is there; None: it is gone.
+        used_us: gives the log time of a key's last use, which never decreases while the key is there; None: it is gone.
         entries: times and keys to begin with.
     """
 
@@ -75,9 +75,9 @@ class LastUse(Generic[K]):
             heapq.heapify(self._heap)
 
     def settle(self) -> bool:
-        """Look at the top entry: whether it is the key that was not used for longest.
+        """Look at the top entry; returns whether it is the least recently used key.
 
-        Where it is not, its entry is put right or dropped; call again. False also where there is none left.
+        Where it is not, its entry is corrected or dropped: call again. False also where no entry is left.
         """
         queued_us, key = self._heap[0]
         used_us = self._used_us(key)
@@ -91,11 +91,11 @@ class LastUse(Generic[K]):
 
     @property
     def top(self) -> tuple[int, K] | None:
-        """The top entry: no key's last use lies before its time. The key's own may lie later, see `settle`."""
+        """The top entry: no key was last used before its time. Its own key may have been used later, see `settle`."""
         return self._heap[0] if self._heap else None
 
-    def oldest(self) -> K:
-        """The key that was not used for longest; of several the smallest. There must be one."""
+    def least_recent(self) -> K:
+        """The least recently used key; of several the smallest. There must be one."""
         while not self.settle():
             pass
         return self._heap[0][1]  # type: ignore[no-any-return]
@@ -113,25 +113,25 @@ class BoundedTable(Table[K, V]):
         super().__init__(spec)
         self.get = self._get
         self.evicted: dict[tuple[Any, str], int] = {}
-        """(tenant, reason) to keys that were evicted; whoever takes note empties it."""
+        """(group, reason) to the number of evicted keys since the gauges were last set, which empties it."""
         self._log_time = log_time
-        self._entities_max = spec.entities_per_tenant_max or _NEVER_US
+        self._keys_max = spec.keys_per_group_max or _NEVER_US
         self._use_interval_us = spec.use_interval_s * _US
-        # Uses are noted only every so often: a key may have been used that long after its noted time.
+        # Uses are noted only once per interval: a key may have been used that long after its noted time.
         self._keep_us = _NEVER_US if spec.expire_after_s is None else spec.expire_after_s * _US + self._use_interval_us
-        self._tenant_of = spec.tenant_of
+        self._group_of = spec.group_of
         self._used_us: dict[K, int] = {}
         """Log time of each key's last use, but for what `dirty` knows better."""
         self.dirty: dict[K, int] = {}  # type: ignore[assignment]
-        """Changed keys, and when each was last used where that is later: a put notes both at once."""
+        """Changed keys, and when each was last used where that is later than in `_used_us`: a put notes both at once."""
         self._newest_us = 0
-        """No key was used later: a put that is not earlier makes no key older."""
+        """No key was used later."""
         self._orders: dict[Any, LastUse[K]] = {}
-        """By tenant; valid while `_ordered`."""
+        """By group; valid while `_ordered`."""
         self._ordered = False
-        """Orders are built when they are first needed: while a changelog is loaded nobody asks for them."""
-        self._tenants: list[tuple[int, Any]] = []
-        """A heap: tenants by the time before which none of their keys was last used."""
+        """Orders are built when they are first needed, which is not while a changelog is loaded."""
+        self._groups: list[tuple[int, Any]] = []
+        """A heap: groups by the time before which none of their keys was last used."""
         self._due_us = 0
 
     def put(self, key: K, value: V) -> None:
@@ -142,7 +142,7 @@ class BoundedTable(Table[K, V]):
         self.changed(key)
 
     def changed(self, key: K) -> None:
-        """The value of a key that is there was changed in place, which counts as use."""
+        """Note that the value of an existing key was changed in place, which counts as use."""
         now_us = self._log_time.us
         if now_us >= self._newest_us:
             self._newest_us = self.dirty[key] = now_us
@@ -150,17 +150,17 @@ class BoundedTable(Table[K, V]):
             self.dirty[key] = max(now_us, self._last_use(key) or 0)
 
     def delete(self, key: K) -> None:
-        """Remove a key; a key that is not there is no error."""
+        """Remove a key, if it is there."""
         if key in self._used_us:
-            self._order(self._tenant_of(key)).count -= 1
+            self._order(self._group_of(key)).count -= 1
             del self._used_us[key], self.data[key]
             self.dirty[key] = 0
 
     def sweep(self, steps_max: int) -> None:
-        """Remove some of what has expired.
+        """Remove some of the expired keys.
 
         Waits `use_interval_s` longer than `get` does, so that a record which comes late, or one from a clock
-        that is ahead, takes nothing away that another record would still have seen.
+        that is ahead, removes nothing that another record would still have found.
 
         Args:
             steps_max: entries to look at.
@@ -173,25 +173,25 @@ class BoundedTable(Table[K, V]):
                 return
 
     def _sweep_one(self, until_us: int) -> bool:
-        """Look at one entry; whether there may be more that was last used at `until_us` or before."""
-        if not self._tenants:
+        """Look at one entry; returns whether there may be more that were last used at `until_us` or before."""
+        if not self._groups:
             self._due_us = 0
             return False
-        queued_us, tenant = self._tenants[0]
+        queued_us, group = self._groups[0]
         if queued_us > until_us:
             self._due_us = queued_us + self._keep_us + self._use_interval_us
             return False
-        order = self._orders[tenant]
+        order = self._orders[group]
         top = order.top
         if top is None:
-            heapq.heappop(self._tenants)
-            del self._orders[tenant]
+            heapq.heappop(self._groups)
+            del self._orders[group]
         elif top[0] != queued_us:
-            heapq.heapreplace(self._tenants, (top[0], tenant))
+            heapq.heapreplace(self._groups, (top[0], group))
         elif order.settle():
             if top[0]:
                 self._evict(top[1], EXPIRED)
-            else:  # nobody knows when it was used: it gets a whole term from now on
+            else:  # when it was used is not known: it expires a whole term from now
                 self._note_use(top[1])
         return True
 
@@ -224,24 +224,24 @@ class BoundedTable(Table[K, V]):
         self._newest_us = max(self._newest_us, now_us)
 
     def _admit(self, key: K, now_us: int) -> None:
-        """Make room for a new key."""
-        order = self._order(self._tenant_of(key))
-        while order.count >= self._entities_max:
-            self._evict(order.oldest(), BOUND)
+        """Count a new key, and evict others where its group has too many."""
+        order = self._order(self._group_of(key))
+        while order.count >= self._keys_max:
+            self._evict(order.least_recent(), BOUND)
         self._used_us[key] = self.dirty[key] = now_us
         order.add(key, now_us)
 
     def _evict(self, key: K, reason: str) -> None:
         self.delete(key)
-        what = (self._tenant_of(key), reason)
+        what = (self._group_of(key), reason)
         self.evicted[what] = self.evicted.get(what, 0) + 1
 
-    def _order(self, tenant: Any) -> LastUse[K]:
+    def _order(self, group: Any) -> LastUse[K]:
         self._build_orders()
-        order = self._orders.get(tenant)
+        order = self._orders.get(group)
         if order is None:
-            order = self._orders[tenant] = LastUse(self._last_use, [])
-            heapq.heappush(self._tenants, (self._log_time.us, tenant))
+            order = self._orders[group] = LastUse(self._last_use, [])
+            heapq.heappush(self._groups, (self._log_time.us, group))
         return order
 
     def _build_orders(self) -> None:
@@ -249,10 +249,10 @@ class BoundedTable(Table[K, V]):
             return
         entries: dict[Any, list[tuple[int, K]]] = {}
         for key, used_us in self._used_us.items():
-            entries.setdefault(self._tenant_of(key), []).append((max(used_us, self.dirty.get(key, 0)), key))
-        self._orders = {tenant: LastUse(self._last_use, its) for tenant, its in entries.items()}
-        self._tenants = [(order.top[0], tenant) for tenant, order in self._orders.items() if order.top is not None]
-        heapq.heapify(self._tenants)
+            entries.setdefault(self._group_of(key), []).append((max(used_us, self.dirty.get(key, 0)), key))
+        self._orders = {group: LastUse(self._last_use, its) for group, its in entries.items()}
+        self._groups = [(order.top[0], group) for group, order in self._orders.items() if order.top is not None]
+        heapq.heapify(self._groups)
         self._due_us, self._ordered = 0, True
 
     def _encode_changes(self, generation: int) -> list[ChangelogRecord]:

@@ -1,70 +1,71 @@
-"""Snapshots that do not fit into one RecordBatch: written in parts that count only once all are there.
+"""Snapshots that do not fit into one RecordBatch: written in chunks that count only once all are there.
 
-A RecordBatch is stored whole or not at all, so the changed keys and the position normally share one. Where
-they are too many, this happens instead, each step acknowledged before the next:
+A RecordBatch is stored whole or not at all, so the changed keys and the position normally share one. Where they are too
+many, this happens instead, each step acknowledged before the next:
 
-1. the keys go into part records, each under a key of its own, so that they displace nothing;
-2. one RecordBatch says the position and how many parts belong to it: from here on they count;
+1. the keys are written in chunk records, each under a key of its own, so that they displace nothing;
+2. one RecordBatch holds the position and how many chunks belong to it: from here on they count;
 3. the same keys are written as ordinary records, in as many RecordBatches as it takes;
-4. the parts and their commit record are deleted, by tombstones.
+4. the chunks and their commit record are deleted, by tombstones.
 
-A crash before 2 leaves parts that nobody counts; one after it leaves parts that say the same as what step 3
-was about to. The next owner writes their keys again and deletes them. Compaction removes a part only after
-its tombstone, which means: after its keys lie behind it as ordinary records. Pure.
+A crash before 2 leaves chunks that do not count; one after it leaves chunks that say the same as what step 3 was about
+to write. The next owner writes their keys again and deletes them. Compaction removes a chunk only after its tombstone,
+which means: after its keys have been written as ordinary records. Pure.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from common.errors import WatchfloorError
 from streams.engine.model import OutputRecord
 from streams.engine.state.table import ChangelogRecord
 
-PART_KEY = b"@part:"
-"""Followed by generation, serial number and index: never used twice."""
+CHUNK_KEY = b"@part:"
+"""Followed by generation, number of the snapshot and index: never used twice."""
 COMMIT_KEY = b"@parts:"
-"""Followed by generation and serial number."""
-MARKER = b"@part"
-"""What both begin with; no table's name begins with `@`."""
+"""Followed by generation and number of the snapshot."""
+CHUNK_PREFIX = b"@part"
+"""What both begin with."""
 
 RECORD_OVERHEAD_BYTES = 32
 """A record takes at most this much beside its key and value."""
 BATCH_OVERHEAD_BYTES = 64
 """The header of a RecordBatch takes at most this much."""
 
-_decode_part = msgspec.msgpack.Decoder(tuple[int, list[bytes | None]]).decode
+_decode_chunk = msgspec.msgpack.Decoder(tuple[int, list[bytes | None]]).decode
 _decode_commit = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
 
-class ValueTooLargeError(Exception):
+class ValueTooLargeError(WatchfloorError):
     """One key's value alone does not fit into a RecordBatch."""
 
     def __init__(self, key: bytes, size_bytes: int, limit_bytes: int) -> None:
         shown = key[:100].decode("utf-8", "replace")
         super().__init__(
-            f"the state of {shown} takes {size_bytes} bytes, more than a RecordBatch may hold ({limit_bytes}); "
-            "raise worker.changelog.batch_bytes_max and the changelog's max.message.bytes"
+            f"the state of {shown} takes {size_bytes} bytes, more than a RecordBatch may hold ({limit_bytes})",
+            "raise worker.changelog.batch_bytes_max and the changelog's max.message.bytes",
         )
 
 
-def pack(
-    generation: int, serial: int, records: Iterable[ChangelogRecord], bytes_max: int
+def split_into_chunks(
+    generation: int, number: int, records: Iterable[ChangelogRecord], bytes_max: int
 ) -> tuple[list[OutputRecord], ChangelogRecord]:
-    """The part records that carry these records, and the commit record that makes them count.
+    """The chunks that carry these records, and the commit record that makes them count.
 
     Args:
         generation: of the owner.
-        serial: tells the owner's sets of parts apart.
+        number: tells the owner's chunked snapshots apart.
         records: ordinary changelog records.
-        bytes_max: about how large a part may be; only one that carries a single record may be larger.
+        bytes_max: about how large a chunk may be; only one that carries a single record may be larger.
     """
-    parts: list[OutputRecord] = []
+    chunks: list[OutputRecord] = []
     pairs: list[bytes | None] = []
     size = 0
 
     def close() -> None:
-        key = b"%s%d:%d:%d" % (PART_KEY, generation, serial, len(parts))
-        parts.append(OutputRecord(key, msgspec.msgpack.encode((generation, pairs)), ()))
+        key = b"%s%d:%d:%d" % (CHUNK_KEY, generation, number, len(chunks))
+        chunks.append(OutputRecord(key, msgspec.msgpack.encode((generation, pairs)), ()))
 
     for key, value in records:
         length = len(key) + len(value or b"") + RECORD_OVERHEAD_BYTES
@@ -75,12 +76,12 @@ def pack(
         size += length
     if pairs:
         close()
-    commit = b"%s%d:%d" % (COMMIT_KEY, generation, serial)
-    return parts, (commit, msgspec.msgpack.encode((generation, len(parts))))
+    commit = b"%s%d:%d" % (COMMIT_KEY, generation, number)
+    return chunks, (commit, msgspec.msgpack.encode((generation, len(chunks))))
 
 
-class ChunkedSnapshot:
-    """What the changelog, read from its beginning, says of parts.
+class SnapshotChunks:
+    """The chunks that were found in a changelog, read from its beginning.
 
     Args:
         load: applies an ordinary changelog record; its value is None where the key is gone.
@@ -89,15 +90,15 @@ class ChunkedSnapshot:
     def __init__(self, load: Callable[[bytes, bytes | None], None]) -> None:
         self._load = load
         self._values: dict[bytes, bytes] = {}
-        """Parts that are not committed (yet)."""
+        """Chunks that are not committed (yet)."""
         self._carried: dict[bytes, list[bytes]] = {}
-        """Commit record to the keys that its parts carried."""
+        """Commit record to the keys that its chunks carried."""
         self.keys: set[bytes] = set()
-        """Changelog keys of parts and commit records that nobody has deleted."""
+        """Changelog keys of chunks and commit records that nobody has deleted."""
 
     @property
     def carried(self) -> list[bytes]:
-        """Keys whose last good record may be in a part; a new owner must write them again."""
+        """Keys whose last good record may be in a chunk; a new owner must write them again."""
         return [key for keys in self._carried.values() for key in keys]
 
     def on_record(self, key: bytes, value: bytes | None) -> None:
@@ -108,27 +109,22 @@ class ChunkedSnapshot:
             self._carried.pop(key, None)
             return
         self.keys.add(key)
-        if key.startswith(PART_KEY):
+        if key.startswith(CHUNK_KEY):
             self._values[key] = value
         else:
             self._carried[key] = self._apply(key, _decode_commit(value)[1])
 
     def _apply(self, commit: bytes, count: int) -> list[bytes]:
-        """Apply the parts at the place of their commit record; returns the keys that they carried.
+        """Apply the chunks where their commit record stands; returns the keys that they carried.
 
-        A part that is missing was deleted further on in the log; so its keys come again before that.
+        A chunk that is missing was deleted further on in the log, so its keys come again before that.
         """
         keys: list[bytes] = []
         for index in range(count):
-            value = self._values.pop(b"%s%s:%d" % (PART_KEY, commit.removeprefix(COMMIT_KEY), index), None)
-            pairs = [] if value is None else _decode_part(value)[1]
+            value = self._values.pop(b"%s%s:%d" % (CHUNK_KEY, commit.removeprefix(COMMIT_KEY), index), None)
+            pairs = [] if value is None else _decode_chunk(value)[1]
             for key, record in zip(pairs[::2], pairs[1::2], strict=True):
                 assert key is not None  # noqa: S101 - only values may be
                 self._load(key, record)
                 keys.append(key)
         return keys
-
-
-def tombstones(keys: Sequence[bytes], headers: Sequence[tuple[str, bytes]]) -> list[OutputRecord]:
-    """Records that delete these keys; the headers say whose they are."""
-    return [OutputRecord(key, None, headers) for key in keys]

@@ -1,8 +1,8 @@
 """One table of one partition: a plain dictionary that remembers which keys changed.
 
 A table belongs to one partition of one worker at a time. Reads and writes are dictionary operations; the
-changed keys are encoded once, when the engine takes a snapshot for the changelog. Tables whose entities are
-bounded are in `streams.engine.state.bounded_table`.
+changed keys are encoded once, when the engine takes a snapshot for the changelog. Tables with bounds are in
+`streams.engine.state.bounded_table`.
 """
 
 from collections.abc import Callable, Hashable
@@ -18,6 +18,9 @@ ChangelogRecord = tuple[bytes, bytes | None]
 """Key and value; None: the key is gone."""
 
 SEPARATOR = b":"
+"""Between a table's name and a key."""
+RESERVED_PREFIX = b"@"
+"""Keys that begin with it belong to no table: position, fences, chunks of a snapshot."""
 _SIZES_MIN = 1_000
 """Records whose sizes count at least; with fewer keys than these older sizes count for longer."""
 
@@ -25,33 +28,37 @@ _SIZES_MIN = 1_000
 class TableSpec(msgspec.Struct, frozen=True):
     """A table's name, the types of its keys and values (both must survive MessagePack), and its bounds.
 
-    A table with bounds knows when each key was last used (see `streams.engine.state.bounded_table`), one without does not.
+    A table with bounds knows when each key was last used, see `streams.engine.state.bounded_table`.
     """
 
     name: str
     key_type: Any
     value_type: Any
-    entities_per_tenant_max: int | None = None
-    """Keys of one tenant; a new one beyond it pushes out the one that was not used for longest."""
+    keys_per_group_max: int | None = None
+    """Keys of one group, such as a tenant; one more evicts the group's least recently used key."""
     expire_after_s: int | None = None
     """Log time without use after which a key is gone."""
     use_interval_s: int = 86_400
-    """A read counts as use where the last use is this long ago: reads more often change nothing."""
-    tenant_of: Callable[[Any], Any] = itemgetter(0)
-    """The tenant of a key."""
+    """A read is noted as use only where the last noted use is this long ago."""
+    group_of: Callable[[Any], Any] = itemgetter(0)
+    """The group of a key."""
+    group_name: str = "group"
+    """What the log calls a group, such as `tenant_id`."""
+    advice: str = ""
+    """What an operator can do where keys are evicted because there are too many."""
 
     @property
     def bounded(self) -> bool:
         """Whether the table has a bound."""
-        return self.entities_per_tenant_max is not None or self.expire_after_s is not None
+        return self.keys_per_group_max is not None or self.expire_after_s is not None
 
 
 class Stored(msgspec.Struct, Generic[V], array_like=True):
-    """A value of the changelog, bounded or not: a table may get its bound later, or lose it."""
+    """A value of the changelog. Bounded or not: a table may be given a bound later, or lose it."""
 
     generation: int
     value: V | None
-    """None: earlier versions deleted keys so."""
+    """None: earlier versions deleted keys in this way."""
     used_us: int = 0
     """Log time of the last use, microseconds; 0: not known."""
 
@@ -67,7 +74,7 @@ class Table(Generic[K, V]):
         self.data: dict[K, V] = {}
         self.dirty: set[K] = set()
         self.get = self.data.get
-        """`get(key, default=None)`, the dictionary's own: the hot path pays for no indirection."""
+        """`get(key, default=None)`: the dictionary's own method, so that the hot path has no indirection."""
         self._sized_records = self._sized_bytes = 0
 
     def put(self, key: K, value: V) -> None:
@@ -76,11 +83,11 @@ class Table(Generic[K, V]):
         self.dirty.add(key)
 
     def changed(self, key: K) -> None:
-        """The value of a key that is there was changed in place."""
+        """Note that the value of an existing key was changed in place."""
         self.dirty.add(key)
 
     def delete(self, key: K) -> None:
-        """Remove a key; a key that is not there is no error."""
+        """Remove a key, if it is there."""
         if self.data.pop(key, None) is not None:
             self.dirty.add(key)
 
@@ -91,13 +98,13 @@ class Table(Generic[K, V]):
     def encoded_bytes(self) -> int:
         """About how large the table is in a compacted changelog, keys and values.
 
-        The number of keys times the mean size of the records read and written last: the size of every key
-        would cost more memory than many a value.
+        The number of keys times the mean size of the records that were read and written last: to remember the size
+        of every key would take more memory than many of the values.
         """
         return len(self.data) * self._sized_bytes // max(1, self._sized_records)
 
     def take_changes(self, generation: int) -> list[ChangelogRecord]:
-        """Changelog records of every changed key; afterwards nothing counts as changed."""
+        """Changelog records of every changed key; afterwards no key counts as changed."""
         if not self.dirty:
             return []
         records = self._encode_changes(generation)

@@ -1,4 +1,10 @@
-"""Which partitions this worker owns: assigned by the group, taken over by recovery, lost to a fence."""
+"""Which partitions this worker owns: assigned by the group, taken over by recovery, lost to a fence.
+
+Reads: the group's decisions. Writes: nothing itself; a recovery writes fences. Key: the partition.
+Guarantee: a partition is processed only after its recovery, and not while the group decides.
+On failure: a failed recovery is raised when all that run beside it have ended; a partition that another worker took over
+is given up, and claimed again after a time unless the group has decided by then.
+"""
 
 import asyncio
 import contextlib
@@ -7,14 +13,14 @@ from collections.abc import Callable
 import structlog
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from streams.engine.metrics import EngineMetrics
 from streams.engine.partition.partition import Partition
 from streams.engine.takeover.recovery import Recovery
-from streams.metrics import WorkerMetrics
 
 log = structlog.get_logger(__name__)
 
 _CHECK_INTERVAL_S = 60.0
-"""How often an owner looks for late writes of an older one; far below the changelog's `min.compaction.lag.ms`."""
+"""How often an owner checks for late writes of an older one; far below the changelog's `min.compaction.lag.ms`."""
 
 
 class Ownership:
@@ -24,16 +30,16 @@ class Ownership:
         recovery: takes partitions over.
         metrics: where it counts.
         clock: Unix seconds.
-        reclaim_after_s: a partition that another worker fenced is claimed again after this time, unless the
-            group has decided before.
-        at_once: partitions that are recovered beside each other: while one's records are decoded, the broker
-            reads another's.
+        reclaim_after_s: a partition that another worker took over is claimed again after this time, unless the group
+            has decided before.
+        at_once: number of partitions that are recovered concurrently: while the records of one are decoded, the broker
+            reads those of another.
     """
 
     def __init__(
         self,
         recovery: Recovery,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
         *,
         reclaim_after_s: float,
@@ -48,9 +54,9 @@ class Ownership:
         self._suspend_s_max = reclaim_after_s / 2
         self._wanted: set[int] = set()
         self._deciding = False
-        """Whether the group is about to decide anew."""
+        """Whether the group is about to make a new assignment."""
         self._set_aside: dict[int, Partition] = {}
-        """What was owned before, to go on with if it stays ours."""
+        """Partitions owned before the decision; those that stay ours are processed further without a recovery."""
         self._quiet = asyncio.Event()
         self._ended = False
         self._recovering = False
@@ -64,32 +70,34 @@ class Ownership:
         """Whether every assigned partition is recovered and none is being taken over."""
         return self._assigned_once and not (self._changed.is_set() or self._deciding or self._recovering)
 
-    async def leaving(self) -> list[Partition]:
-        """The partitions to write what is open of, because the group may give them to others; usually none.
+    async def to_save(self) -> list[Partition]:
+        """The partitions whose open snapshot to write, because the group may assign them to others; usually none.
 
-        Not those that another worker has already taken over: behind its fence a snapshot would only be in the
-        way. Nothing may be in flight.
+        Not those that another worker has already taken over: after its fence a snapshot would not count. Nothing may
+        be in flight.
         """
         if not self._deciding:
             return []
         try:
             return [
-                each for each in self.partitions.values() if not each.fenced and await self._recovery.still_owned(each)
+                each
+                for each in self.partitions.values()
+                if not each.fenced and await self._recovery.verify_ownership(each)
             ]
-        except KafkaError:  # without a snapshot the next owner runs a little more again
+        except KafkaError:  # without a snapshot the next owner only has more to run again
             return []
 
     @property
     def claimed(self) -> set[int]:
-        """What is ours or was until the group began to decide anew."""
+        """Partitions that are ours, or were until the group began to decide."""
         return self._wanted | self.partitions.keys() | self._set_aside.keys()
 
     async def suspend(self) -> None:
-        """The group is about to decide anew: process nothing until `assign`; returns when nothing is in flight.
+        """The group is about to decide: process nothing until `assign`; returns when nothing is in flight.
 
-        A worker that went on until it heard the decision would write behind the fence of the next owner.
-        Does not wait longer than the session lasts. What was not sent by then never is: the partitions are given
-        up, and recovered anew if the group leaves them here. For what is on its way the fence has to do.
+        A worker that went on until it learns the decision would write after the fence of the next owner. Does not wait
+        longer than the session lasts. What has not been sent by then never is: the partitions are given up, and
+        recovered again if the group leaves them here. What is in flight then is covered by the next owner's fence.
         """
         if self._ended:
             return
@@ -103,7 +111,7 @@ class Ownership:
                 self._abandon()
 
     def end(self) -> None:
-        """This worker writes nothing more: the group need not wait for it."""
+        """This worker writes nothing more, so the group need not wait for it."""
         self._ended = True
         self._quiet.set()
 
@@ -117,8 +125,8 @@ class Ownership:
     def drop_fenced(self) -> None:
         """Give up what another worker took over.
 
-        A worker that was paused meets the fence before it hears of the rebalance. Recovering at once would
-        fence the rightful owner in turn.
+        A worker that was paused finds the fence before it learns about the rebalance. Recovering at once would fence
+        the rightful owner in turn.
         """
         now_s = self._clock()
         for number in [number for number, partition in self.partitions.items() if partition.fenced]:
@@ -129,11 +137,11 @@ class Ownership:
             self._changed.set()
 
     def _abandon(self) -> None:
-        """Give up what is in the middle of a round, without a word on who has it now."""
+        """Give up the partitions in the middle of a round, whoever owns them now."""
         log.warning("a round outlasted the session, its partitions are given up", partitions=sorted(self.partitions))
         for partition in self.partitions.values():
             partition.fenced = True
-        self.partitions = {}  # not emptied: the round goes through it
+        self.partitions = {}  # a new dictionary: the round iterates over the old one
 
     @property
     def changed(self) -> bool:
@@ -165,7 +173,7 @@ class Ownership:
         wanted = self._wanted - self._lost_until_s.keys()
         self._recovering = True
         try:
-            await self._go_on(wanted)
+            await self._keep_owned(wanted)
             missing = sorted(wanted - self.partitions.keys())
             for start in range(0, len(missing), self._at_once):
                 if self._changed.is_set():
@@ -186,23 +194,23 @@ class Ownership:
         started_s = self._clock()
         try:
             self.partitions[number] = await self._recovery.recover(number)
-        except ProducerFenced:  # a rival was faster: as if we had met its fence
+        except ProducerFenced:  # another worker was faster: as if we had found its fence
             self._lost_until_s[number] = self._clock() + self._reclaim_after_s
             return
         self._metrics.recoveries.inc()
         self._metrics.recovery_seconds.set(self._clock() - started_s)
 
-    async def _go_on(self, wanted: set[int]) -> None:
-        """Take back what was set aside, where it is still ours and nobody had it in between."""
+    async def _keep_owned(self, wanted: set[int]) -> None:
+        """Keep what was set aside, where it is still ours and nobody had it in between."""
         set_aside, self._set_aside = self._set_aside, {}
         for number, partition in set_aside.items():
-            if number in wanted and not partition.fenced and await self._recovery.still_owned(partition):
+            if number in wanted and not partition.fenced and await self._recovery.verify_ownership(partition):
                 self.partitions[number] = partition
         self._check_at_s = self._clock() + _CHECK_INTERVAL_S
 
     async def _check(self) -> None:
-        """Look for what others wrote; an owner with nothing to write would not meet it."""
+        """Check for records of others; an owner with nothing to write would not find them."""
         self._check_at_s = self._clock() + _CHECK_INTERVAL_S
-        with contextlib.suppress(KafkaError):  # then the next time
+        with contextlib.suppress(KafkaError):  # it is checked again the next time
             for partition in self.partitions.values():
-                partition.fenced = partition.fenced or not await self._recovery.still_owned(partition)
+                partition.fenced = partition.fenced or not await self._recovery.verify_ownership(partition)

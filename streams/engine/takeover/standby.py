@@ -1,10 +1,11 @@
 """Warm copies of partitions that other workers own, so that taking one over reads only the end of its changelog.
 
-Reads: the changelog partitions of others, with a fetcher of its own, a little at a time. Writes nothing.
-A copy is what a recovery would have read so far: in log order, from the beginning, without a gap. It begins
-anew where that cannot be said any more: after the broker has lost a part of the log, and after a pause in
-which compaction may have removed a tombstone that the copy has not seen. A partition that this worker loses
-begins anew too: what it held was its own state, not what the changelog says.
+Reads: the changelog partitions of others, with a fetcher of its own, a little at a time. Writes nothing. Key: the
+partition.
+Guarantee: a copy is what a recovery would have read so far: in log order, from the beginning, without a gap.
+On failure: a copy that can no longer guarantee this begins anew: after the broker has lost a part of the log, and after
+a pause in which compaction may have removed a tombstone that the copy has not read. So does the copy of a partition that
+this worker loses: what it held was its own state, not what the changelog says.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -17,15 +18,16 @@ from aiokafka.structs import TopicPartition
 from common.settings.engine import StandbySettings
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.log.changelog import Changelog
-from streams.metrics import WorkerMetrics
+from streams.engine.metrics import EngineMetrics
+from streams.engine.model import Fetched
 
 log = structlog.get_logger(__name__)
 
 CATCH_UP_PAUSE_S = 0.01
-"""Between two fetches of a copy that is behind: the owned partitions get their turn."""
+"""Between two fetches of a copy that lags: the owned partitions get their turn."""
 
 
-class _Copy:
+class _WarmCopy:
     """One partition's copy and how current it is."""
 
     def __init__(self, now_s: float) -> None:
@@ -41,7 +43,7 @@ class Standby:
 
     Args:
         topic: the changelog.
-        fetcher: for nothing else; started by the caller. Its fetches are small: each is decoded in one go.
+        fetcher: used for nothing else; started by the caller. Its fetches are small: each is decoded in one go.
         settings: interval and limits.
         metrics: where it counts.
         clock: Unix seconds.
@@ -52,7 +54,7 @@ class Standby:
         topic: str,
         fetcher: Fetcher,
         settings: StandbySettings,
-        metrics: WorkerMetrics,
+        metrics: EngineMetrics,
         clock: Callable[[], float],
     ) -> None:
         self.fetcher = fetcher
@@ -61,7 +63,7 @@ class Standby:
         self._pause_s_max = settings.pause_s_max
         self._metrics = metrics
         self._clock = clock
-        self._copies: dict[int, _Copy] = {}
+        self._copies: dict[int, _WarmCopy] = {}
 
     def take(self, number: int) -> Changelog | None:
         """Give a copy away to the recovery of its partition; None where there is none to rely on."""
@@ -73,21 +75,15 @@ class Standby:
         return copy.changelog
 
     async def follow(self, owned: Collection[int]) -> float:
-        """Read on a little, of every partition that is not ours.
+        """Read on a little, in every partition that is not ours.
 
         Returns:
             Seconds to wait before the next call.
         """
-        followed = self.fetcher.partitions(self._topic) - set(owned)
         began_s = self._clock()
-        for number, held in list(self._copies.items()):
-            if number not in followed or began_s - held.complete_s > self._pause_s_max:
-                self._drop(number)
-        if not followed:
+        asked = self._choose(owned, began_s)
+        if not asked:
             return self._interval_s
-        for number in followed - self._copies.keys():
-            self._copies[number] = _Copy(began_s)
-        asked = {TopicPartition(self._topic, number): self._copies[number] for number in followed}
         try:
             fetched = await self.fetcher.fetch(
                 {topic_partition: copy.changelog.read_to for topic_partition, copy in asked.items()}, 0
@@ -95,33 +91,45 @@ class Standby:
         except KafkaError as error:
             log.warning("the standby cannot read", error=type(error).__name__)
             return self._interval_s
-        behind = False
+        lags = False
         for topic_partition, answer in fetched.items():
             copy = asked.get(topic_partition)
             if copy is None or self._copies.get(topic_partition.partition) is not copy:
                 continue  # given away meanwhile
-            if answer.next_offset < copy.changelog.read_to:
-                log.warning(
-                    "the changelog is shorter than it was; its copy begins anew", partition=topic_partition.partition
-                )
-                self._drop(topic_partition.partition)
-                continue
-            copy.changelog.take_in(answer.records)
-            copy.changelog.read_to = answer.next_offset
-            copy.lag_records = max(0, answer.end - answer.next_offset)
-            if not copy.lag_records:
-                copy.complete_s = began_s
-            behind = behind or copy.lag_records > 0
-            self._metrics.standby_lag_records.labels(topic_partition.partition).set(copy.lag_records)
-            self._metrics.standby_keys.labels(topic_partition.partition).set(len(copy.changelog))
-        return CATCH_UP_PAUSE_S if behind else self._interval_s
+            lags = self._take_in(topic_partition.partition, copy, answer, began_s) or lags
+        return CATCH_UP_PAUSE_S if lags else self._interval_s
 
     def forget(self) -> None:
         """Drop every copy."""
         for number in list(self._copies):
             self._drop(number)
 
-    def _drop(self, number: int) -> _Copy | None:
+    def _choose(self, owned: Collection[int], now_s: float) -> dict[TopicPartition, _WarmCopy]:
+        """The copies to read on; those that are not wanted or not current enough are dropped, missing ones begun."""
+        followed = self.fetcher.partitions(self._topic) - set(owned)
+        for number, copy in list(self._copies.items()):
+            if number not in followed or now_s - copy.complete_s > self._pause_s_max:
+                self._drop(number)
+        for number in followed - self._copies.keys():
+            self._copies[number] = _WarmCopy(now_s)
+        return {TopicPartition(self._topic, number): copy for number, copy in self._copies.items()}
+
+    def _take_in(self, number: int, copy: _WarmCopy, answer: Fetched, asked_s: float) -> bool:
+        """Add what a fetch returned; returns whether the copy lags."""
+        if answer.next_offset < copy.changelog.read_to:
+            log.warning("the changelog is shorter than it was; its copy begins anew", partition=number)
+            self._drop(number)
+            return False
+        copy.changelog.take_in(answer.records)
+        copy.changelog.read_to = answer.next_offset
+        copy.lag_records = max(0, answer.end - answer.next_offset)
+        if not copy.lag_records:
+            copy.complete_s = asked_s
+        self._metrics.standby_lag_records.labels(number).set(copy.lag_records)
+        self._metrics.standby_keys.labels(number).set(len(copy.changelog))
+        return copy.lag_records > 0
+
+    def _drop(self, number: int) -> _WarmCopy | None:
         copy = self._copies.pop(number, None)
         for gauge in (self._metrics.standby_lag_records, self._metrics.standby_keys):
             if copy is not None and copy.lag_records >= 0:
@@ -133,15 +141,15 @@ def make_standby(
     topic: str,
     client_config: Mapping[str, Any],
     settings: StandbySettings,
-    metrics: WorkerMetrics,
+    metrics: EngineMetrics,
     clock: Callable[[], float],
 ) -> Standby | None:
-    """The standby that the settings ask for, not started.
+    """The standby that the settings ask for, not started; None where they ask for none.
 
     Args:
         topic: the changelog.
         client_config: of its Kafka client.
-        settings: whether there are copies, interval and limits.
+        settings: of the standby.
         metrics: where it counts.
         clock: Unix seconds.
     """

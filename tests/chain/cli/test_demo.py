@@ -1,4 +1,7 @@
-"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day."""
+"""`watchfloor demo` as its users run it: what it plants is what the feed shows, also on the second day.
+
+Also of watchfloor/cli/demo.py.
+"""
 
 import os
 import re
@@ -13,7 +16,7 @@ import psycopg
 import pytest
 from support.waiting import until
 
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 
 START_TIMEOUT_S = 180
@@ -97,11 +100,11 @@ def test_the_feed_shows_exactly_what_was_planted_and_a_second_day_goes_on(
     assert token.count(".") == 2
     words = first.ended()
     planted = counts(words)
-    assert set(planted) == {*PLANTS, TICKET_UPDATED, RATE_LIMITED}
+    assert set(planted) == {*PLANTED_TYPES, TICKET_UPDATED, RATE_LIMITED}
     assert {kind: both for kind, both in planted.items() if both[0] != both[1]} == {}, words
     assert "watchfloor: unplanned findings 0\n" in words
-    assert sum(planted[kind][0] for kind in PLANTS) >= 15
-    assert len([kind for kind in PLANTS if planted[kind][0]]) >= 8
+    assert sum(planted[kind][0] for kind in PLANTED_TYPES) >= 15
+    assert len([kind for kind in PLANTED_TYPES if planted[kind][0]]) >= 8
     assert planted["rate_limited"][0] >= 1
     assert not (state_dir / "endpoints.json").exists()
 

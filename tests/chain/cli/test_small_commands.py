@@ -1,4 +1,7 @@
-"""token, tail and doctor against the real chain."""
+"""token, tail and doctor against the real chain.
+
+Also of watchfloor/doctor/kafka_checks.py.
+"""
 
 import json
 import os

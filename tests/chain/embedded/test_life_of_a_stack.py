@@ -2,6 +2,9 @@
 
 These tests have a stack of their own, which they break; the shared one is left alone. What leaves it running comes
 first, since a start takes longer than most of the tests.
+
+Also of deploy/embedded/stack.py, deploy/embedded/launcher.py, deploy/embedded/components.py, deploy/embedded/java.py,
+deploy/embedded/tools.py and deploy/embedded/aot_cache.py.
 """
 
 import os

@@ -80,7 +80,7 @@ def seq_or_gone(viewer: Client) -> int | None:
         return None
 
 
-def test_a_process_takes_no_connection_before_it_is_ready_and_none_when_it_has_stopped(
+def test_a_process_takes_connections_only_while_it_is_ready(
     pair: tuple[GatewayProcess, GatewayProcess],
 ) -> None:
     """Half of the connections would be refused if the other one listened."""

@@ -1,4 +1,7 @@
-"""A row committed in PostgreSQL becomes a message, through every real joint of the chain."""
+"""A row committed in PostgreSQL becomes a message, through every real joint of the chain.
+
+Also of streams/app.py, streams/probes.py and streams/wiring.py.
+"""
 
 import os
 import signal

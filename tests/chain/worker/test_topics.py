@@ -1,4 +1,7 @@
-"""Topics as the chain makes them, and what a start says of topics that somebody has changed."""
+"""Topics as the chain makes them, and what a start says of topics that somebody has changed.
+
+Also of streams/topics.py.
+"""
 
 import os
 import secrets

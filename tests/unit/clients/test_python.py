@@ -1,4 +1,7 @@
-"""The Python client as a distribution of its own."""
+"""The Python client as a distribution of its own.
+
+Also of scripts/python_types.py.
+"""
 
 import tomllib
 

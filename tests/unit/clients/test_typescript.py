@@ -1,6 +1,8 @@
 """The TypeScript client: its types, its tests, and the JavaScript that the page loads.
 
 Node comes with the test dependencies, the compiler from package-lock.json: a machine needs neither beforehand.
+
+Also of scripts/typescript_types.py and scripts/contract_types.py.
 """
 
 import json

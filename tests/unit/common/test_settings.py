@@ -1,4 +1,8 @@
-"""Reading the settings: which value wins, and what is said of a name that no setting has."""
+"""Reading the settings: which value wins, and what is said of a name that no setting has.
+
+Also of common/settings/load.py, common/settings/renamed.py, common/settings/engine.py, common/settings/gateway.py and
+common/settings/worker.py.
+"""
 
 import subprocess
 import sys

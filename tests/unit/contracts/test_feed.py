@@ -1,4 +1,7 @@
-"""Records of the feed: their JSON, headers and identifiers."""
+"""Records of the feed: their JSON, headers and identifiers.
+
+Also of contracts/findings.py.
+"""
 
 import json
 import re

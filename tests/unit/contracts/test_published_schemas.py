@@ -1,4 +1,7 @@
-"""The schemas and the code agree: what the one takes the other takes."""
+"""The schemas and the code agree: what the one takes the other takes.
+
+Also of contracts/messages.py, contracts/feed_messages.py, contracts/projections.py and contracts/requests.py.
+"""
 
 import json
 from typing import Any, get_args

@@ -1,4 +1,7 @@
-"""The structs of the rows, and the tables that follow from them."""
+"""The structs of the rows, and the tables that follow from them.
+
+Also of contracts/schema.py.
+"""
 
 import msgspec
 import pytest

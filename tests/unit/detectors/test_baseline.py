@@ -1,4 +1,7 @@
-"""The arithmetic of baselines: as river has it where river has it, robust where the docstrings say so."""
+"""The arithmetic of baselines: as river has it where river has it, robust where the docstrings say so.
+
+Also of detectors/shared/hour_of_week.py.
+"""
 
 import random
 from math import isclose, sqrt

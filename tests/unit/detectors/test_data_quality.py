@@ -1,4 +1,7 @@
-"""DATA_QUALITY: what cannot be is blanked and told; what is merely unusual is left alone."""
+"""DATA_QUALITY: what cannot be is blanked and told; what is merely unusual is left alone.
+
+Also of detectors/row_quality/helpers/checks_by_table.py and detectors/row_quality/helpers/row_check.py.
+"""
 
 import timeit
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,7 @@
-"""ANOMALY_PHONE_EVENTS: a phone against its own hours of the week, hour by hour through the worker's fold."""
+"""ANOMALY_PHONE_EVENTS: a phone against its own hours of the week, hour by hour through the worker's fold.
+
+Also of detectors/devices/helpers/phone_baseline.py and detectors/devices/helpers/phone_hours.py.
+"""
 
 import random
 from collections.abc import Callable, Iterable

@@ -1,4 +1,7 @@
-"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is told once; walking and noise never."""
+"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is told once; walking and noise never.
+
+Also of detectors/location/helpers/tracks.py.
+"""
 
 import random
 from typing import Any

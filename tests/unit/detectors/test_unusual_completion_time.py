@@ -1,4 +1,7 @@
-"""UNUSUAL_COMPLETION_TIME: jobs against what such jobs take at their site."""
+"""UNUSUAL_COMPLETION_TIME: jobs against what such jobs take at their site.
+
+Also of detectors/work/helpers/durations.py.
+"""
 
 import random
 from dataclasses import dataclass, field

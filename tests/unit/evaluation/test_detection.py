@@ -1,11 +1,14 @@
-"""On two weeks of two companies every rule detector holds its targets; the whole is benchmarks/detection.py."""
+"""On two weeks of two companies every rule detector holds its targets; the whole is benchmarks/detection.py.
+
+Also of evaluation/fold.py and evaluation/report.py.
+"""
 
 import pytest
 
 from evaluation.fold import run
 from evaluation.report import Report, judge
 from simulation.labelled import Scenario, Span
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 
 SPAN = Span(weeks=2, learning_weeks=2)
 
@@ -23,7 +26,7 @@ def report() -> Report:
 
 def test_rules_find_what_is_planted_and_little_else(report: Report) -> None:
     lines = {line.tally.finding_type: line for line in report.lines if not line.learned}
-    assert set(PLANTS) <= set(lines)
+    assert set(PLANTED_TYPES) <= set(lines)
     missed = {kind: line.tally.recall for kind, line in lines.items() if line.tally.recall < 0.95}
     assert missed == {}
     found = sum(len(line.tally.hits) for line in lines.values())

@@ -1,4 +1,7 @@
-"""The fold over a partition: however the log is cut, and whatever cannot be read in it."""
+"""The fold over a partition: however the log is cut, and whatever cannot be read in it.
+
+Also of streams/outcomes.py and streams/state/tables.py.
+"""
 
 from typing import Any, NoReturn
 

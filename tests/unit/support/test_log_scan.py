@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.log_scan import LogScan
+from support.paths import TESTS
 
-TESTS = Path(__file__).resolve().parents[2]
 CONFTEST = "from support.log_scan import pytest_sessionfinish, pytest_terminal_summary\n"
+PLANTED = ("Valerie Ondo", "+1-555-867-5309", "val@planted.example", "René Planted", "Al", None)
 A_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJvcHMifQ.c2lnbmF0dXJl"
 
 
@@ -20,7 +22,7 @@ def run_with_log(directory: Path, words: str) -> subprocess.CompletedProcess[str
         "from pathlib import Path\n"
         "from support.log_scan import scan\n"
         "def test_it():\n"
-        "    scan.plant('Valerie Ondo', '+1-555-867-5309', 'val@planted.example', 'Ren\\u00e9 Planted', 'Al', None)\n"
+        f"    scan.plant(*{PLANTED!r})\n"
         "    scan.read([Path(__file__).with_name('process.log')])\n",
         "utf-8",
     )
@@ -35,7 +37,7 @@ def run_with_log(directory: Path, words: str) -> subprocess.CompletedProcess[str
         str(directory),
         str(directory),
     ]
-    environment = os.environ | {"PYTHONPATH": str(TESTS)}
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
 
 
@@ -49,11 +51,25 @@ def run_with_log(directory: Path, words: str) -> subprocess.CompletedProcess[str
         (f"GET /ws/noc/?token={A_TOKEN}", "a token in"),
     ],
 )
-def test_a_log_with_personal_data_or_a_token_fails_the_run(tmp_path: Path, words: str, finding: str) -> None:
-    done = run_with_log(tmp_path, words)
+def test_personal_data_and_tokens_are_found_in_a_log(tmp_path: Path, words: str, finding: str) -> None:
+    log, found = tmp_path / "process.log", LogScan()
+    log.write_text(words, "utf-8")
+    found.plant(*PLANTED)
+    found.read([log])
+    assert [each.replace("'", "").startswith(f"process.log: {finding}") for each in found.findings] == [True]
+
+
+def test_a_finding_fails_the_run_whatever_its_tests_say(tmp_path: Path) -> None:
+    done = run_with_log(tmp_path, "to val@planted.example")
     assert done.returncode == 1, done.stdout
     assert "1 passed" in done.stdout
-    assert f"LOG SCAN FAILED process.log: {finding}" in done.stdout.replace("'", "")
+    assert "LOG SCAN FAILED process.log: 'val@planted.example'" in done.stdout
+
+
+def test_a_log_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    found = LogScan()
+    found.read([tmp_path / "gone.log"])
+    assert "nobody knows what it holds" in found.findings[0]
 
 
 def test_a_clean_log_passes(tmp_path: Path) -> None:

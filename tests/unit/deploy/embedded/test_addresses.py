@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from common.errors import WatchfloorError
-from common.settings.load import Settings, load_settings
+from common.settings.load import GENERATED, Settings, load_settings
 from deploy.embedded.addresses import Addresses, choose_addresses, settings_overrides
 from deploy.embedded.config import merged
 from deploy.embedded.options import StackOptions
 from deploy.embedded.state import Memory
+from watchfloor.local_stack import find_settings
 
 
 def base(**sections: dict[str, Any]) -> Settings:
@@ -100,3 +101,22 @@ def test_the_users_settings_survive_and_the_launchers_addresses_win(
     assert settings.auth.hs256_secret.get_secret_value() == memory.hs256_secret
     assert (settings.gateway.port, settings.worker.metrics.port, settings.connect.url) == (1, 2, "http://127.0.0.1:6")
     assert stat.S_IMODE((tmp_path / "watchfloor.toml").stat().st_mode) == 0o600
+
+
+def test_the_users_settings_of_a_group_survive_beside_the_launchers(tmp_path: Path) -> None:
+    mine = base(gateway={"health": {"interval_s": 9}}, worker={"metrics": {"host": "::1"}})
+    overrides = overrides_for(StackOptions(), mine, Memory(), addresses(), "postgresql://u@h/d")
+    merged(mine, overrides, tmp_path / "watchfloor.toml")
+    settings = load_settings(tmp_path / "watchfloor.toml", environ={})
+    assert (settings.gateway.health.interval_s, settings.gateway.health.worker_urls) == (9, ["http://127.0.0.1:2"])
+    assert (settings.worker.metrics.host, settings.worker.metrics.port) == ("::1", 2)
+
+
+def test_a_file_of_an_earlier_start_is_read_and_written_under_the_new_names(tmp_path: Path) -> None:
+    file = tmp_path / "watchfloor.toml"
+    file.write_text(f"{GENERATED} at each start: …\n[worker]\nmetrics_port = 7\ntick_grace_ms = 300\n", "utf-8")
+    found = find_settings(None, tmp_path)
+    merged(found, overrides_for(StackOptions(), found, Memory(), addresses(), "postgresql://u@h/d"), file)
+    assert "tick_grace_ms" not in file.read_text("utf-8")
+    worker = load_settings(file, environ={}).worker
+    assert (worker.metrics.port, worker.tick.grace_ms) == (2, 300)

@@ -1,4 +1,7 @@
-"""Addresses of servers of the user's own: nonsense is refused at once, and no password stands in an argument."""
+"""Addresses of servers of the user's own: nonsense is refused at once, and no password stands in an argument.
+
+Also of watchfloor/cli/up.py.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,9 @@
-"""A labelled scenario is a function of its seed, is in commit order, has every kind of wrong, and stands alone."""
+"""A labelled scenario is a function of its seed, is in commit order, has every kind of wrong, and stands alone.
+
+Also of simulation/labelled/roster.py, simulation/labelled/visits.py, simulation/labelled/work.py,
+simulation/labelled/workday.py, simulation/world/attendance.py, simulation/world/shifts.py and
+simulation/world/wrong_rows.py.
+"""
 
 import functools
 import hashlib
@@ -13,7 +18,7 @@ import msgspec
 from contracts.findings import FindingType
 from contracts.rows import ROW_TYPES
 from simulation.labelled import Scenario, Span
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.records import Row, RowChange
 from simulation.world.calendar import local_s, whole_hours
 
@@ -72,7 +77,7 @@ def test_all_that_the_demo_plants_is_planted_and_what_has_to_be_learned() -> Non
     changes, scenario = weeks()
     assert changes
     planted = {label.finding_type for label in scenario.labels if label.required}
-    assert planted == {*PLANTS, *LEARNED}
+    assert planted == {*PLANTED_TYPES, *LEARNED}
     assert planted <= set(FindingType)
 
 

@@ -1,4 +1,7 @@
-"""The demo's companies."""
+"""The demo's companies.
+
+Also of simulation/world/vocabulary.py.
+"""
 
 import math
 from collections import Counter

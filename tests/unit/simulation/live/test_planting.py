@@ -1,4 +1,7 @@
-"""What the demo plants is what the detectors find, and they find nothing else: a day before the real fold."""
+"""What the demo plants is what the detectors find, and they find nothing else: a day before the real fold.
+
+Also of simulation/world/planted_attendance.py and simulation/world/planted_location.py.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -7,7 +10,7 @@ import pytest
 from support.company_day import CompanyDay
 
 from contracts.findings import FindingType
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.live.simulation import Plan, ResumePoint
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 
@@ -19,14 +22,14 @@ def test_twenty_minutes_of_the_company_as_it_is_by_default() -> None:
     day = CompanyDay(Plan())
     day.run(20 * 60)
     assert day.found() == day.planted
-    assert set(day.planted) == {*PLANTS, TICKET_UPDATED, RATE_LIMITED}
+    assert set(day.planted) == {*PLANTED_TYPES, TICKET_UPDATED, RATE_LIMITED}
     # Most of the rows are fixes, and the company leaves nobody in peace for long.
     assert day.by_table["location"] > 0.75 * day.rows
     assert not day.worker.outputs.get("noc.dead-letters")
 
 
 def test_everything_that_can_be_found_without_weeks_of_learning_is_planted() -> None:
-    assert set(PLANTS) == set(map(str, FindingType)) - LEARNED
+    assert set(PLANTED_TYPES) == set(map(str, FindingType)) - LEARNED
 
 
 def test_a_company_of_honest_people_is_left_in_peace() -> None:

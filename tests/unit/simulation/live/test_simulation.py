@@ -1,4 +1,7 @@
-"""The simulated day: it repeats, it refers to what exists, and it plants what it says it plants."""
+"""The simulated day: it repeats, it refers to what exists, and it plants what it says it plants.
+
+Also of simulation/live/fixes.py, simulation/live/rota.py and simulation/live/workload.py.
+"""
 
 import itertools
 from collections import Counter
@@ -11,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.schema import TABLES
-from simulation.live.planting import PLANTS
+from simulation.live.planting import PLANTED_TYPES
 from simulation.live.simulation import Plan, ResumePoint, Simulation
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED, Transaction
 from simulation.records import Row, RowChange
@@ -122,7 +125,7 @@ def test_anomalies_come_at_the_stated_rate(seed: int, rate: float) -> None:
         planted.update(transaction.planted)
     planted.update(simulation.due(START_S + 86_400))
     # What is due by the rate comes within a few rows; somebody who drives off is found twice.
-    anomalies = sum(planted[kind] for kind in PLANTS)
+    anomalies = sum(planted[kind] for kind in PLANTED_TYPES)
     assert rate * rows - 16 <= anomalies <= rate * rows + planted["UNEXPECTED_MOVEMENT"] + 1
 
 
@@ -132,7 +135,7 @@ def test_a_short_run_shows_most_of_what_there_is(seed: int) -> None:
     kinds: Counter[str] = Counter()
     for transaction in day(Plan(seed=seed, anomaly_rate=0.02), 90 * 20):
         kinds.update(transaction.planted)
-    assert len([kind for kind in PLANTS if kinds[kind]]) >= 13
+    assert len([kind for kind in PLANTED_TYPES if kinds[kind]]) >= 13
 
 
 @settings(max_examples=4, deadline=None)

@@ -71,5 +71,5 @@ def test_nothing_can_be_entered_before_what_was_given_out() -> None:
     timeline = Timeline()
     timeline.insert("location", 1, 10.0)
     list(timeline.take(10.0))
-    with pytest.raises(ValueError, match="later changes"):
+    with pytest.raises(ValueError, match="already taken"):
         timeline.insert("location", 1, 9.0)

@@ -10,19 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support.changed_settings import changed
+from support.engine_life import fence, topics_of
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog
 from support.plain_table import SECOND_US, PlainTable
 
 from common.settings.engine import EngineSettings
-from streams.engine.loop.loop import EngineLoop, EngineSpec
-from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord
+from streams.engine.kafka.clients import EngineClients
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
-SPEC = TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=2, expire_after_s=4, use_interval_s=2)
+TOPICS = topics_of("a", "b")
+SPEC = TableSpec("seen", tuple[int, int], int, keys_per_group_max=2, expire_after_s=4, use_interval_s=2)
 SETTINGS = changed(
     EngineSettings(), {"micro_batch.interval_ms": 0, "fetch.idle_wait_ms": 1, "merge.wait_ms_max": 60_000}
 )
@@ -53,7 +56,7 @@ APPLICATION = EngineSpec(
     (SPEC,),
     decode,
     lambda entry: str(entry.change["lsn"]),
-    lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
+    fence,
 )
 
 
@@ -77,7 +80,7 @@ def log_with(drawn: list[tuple[int, int, int, int, bool]]) -> tuple[MemoryLog, l
         now_us += step_ms * 1_000
         event = {"lsn": lsn, "tenant": tenant, "entity": entity, "at_us": now_us, "gone": gone}
         events.append(event)
-        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+        log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     return log, events
 
 
@@ -88,8 +91,10 @@ async def live(
     cycle = EngineLoop(
         APPLICATION,
         process,
-        MemoryFetcher(log, lambda: draws.randrange(0, 3)),  # type: ignore[arg-type]
-        MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
+        EngineClients(
+            MemoryFetcher(log, lambda: draws.randrange(0, 3)),  # type: ignore[arg-type]
+            MemoryAppender(log, lives, stores_last=stores_last, draws=draws),  # type: ignore[arg-type]
+        ),
         changed(SETTINGS, {"changelog.interval_ms": draws.choice([1, 1, 30])}),
         WorkerMetrics(CollectorRegistry()),
         lambda: next(now_ms) / 1e3,
@@ -140,7 +145,7 @@ def test_any_crash_any_cut_and_compaction_forget_the_same(
 
 
 def test_a_partition_sweeps_after_each_micro_batch() -> None:
-    partition = Partition(0, ("a",), PartitionState((SPEC,)), lambda _: "")
+    partition = Partition(0, topics_of("a").sources, PartitionState((SPEC,)), lambda _: "")
     state = partition.state
     state.log_time.us = SECOND_US
     state["seen"].put((1, 1), 1)

@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import engine_life
 from support.changed_settings import changed
+from support.engine_life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 
 from common.settings.engine import EngineSettings
-from streams.engine.loop.loop import EngineLoop, EngineSpec
-from streams.engine.model import EngineTopics, Entry, Fetched, OutputRecord, RawRecord
+from streams.engine.kafka.clients import EngineClients
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import Entry, Fetched, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a", "b", "c"), "feed", (), "journal", "state")
+TOPICS = topics_of("a", "b", "c")
 SETTINGS = changed(
     EngineSettings(),
     {
@@ -38,9 +41,7 @@ def decode(source_index: int, record: RawRecord) -> Entry:
     return Entry(lsn, lsn, source_index, record.offset, lsn, record)
 
 
-APPLICATION = EngineSpec(
-    TOPICS, (), decode, str, lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),))
-)
+APPLICATION = EngineSpec(TOPICS, (), decode, str, fence)
 
 
 class Busy(MemoryFetcher):
@@ -67,7 +68,7 @@ class Busy(MemoryFetcher):
 
     def commit(self, count: int) -> None:
         for lsn, source_index in self._rows[:count]:
-            self._busy_log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
+            self._busy_log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", b"%d" % lsn, ())])
         del self._rows[:count]
 
 
@@ -80,7 +81,9 @@ class Life(engine_life.Life):
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         metrics = WorkerMetrics(CollectorRegistry())
         chosen = changed(SETTINGS, {"merge.second_look_after_ms": look_after_ms})
-        self.cycle = EngineLoop(APPLICATION, self._process, fetcher, appender, chosen, metrics, self._clock)
+        self.loop = EngineLoop(
+            APPLICATION, self._process, EngineClients(fetcher, appender), chosen, metrics, self._clock
+        )
 
     async def _process(self, batch: MicroBatch) -> None:
         self.order += [entry.lsn for entry in batch.entries]
@@ -126,9 +129,9 @@ def test_a_second_look_is_for_rows_that_were_waited_for(wait_s: float, looks: in
             one.pass_time(wait_s)
             return await super().fetch(offsets, wait_ms)
 
-        async def look(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
+        async def fetch_now(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
             self.looks += 1
-            return await super().look(offsets)
+            return await super().fetch_now(offsets)
 
     draws, log = random.Random(1), MemoryLog()
     log.append("a", 0, [OutputRecord(b"k", b"1", ())])

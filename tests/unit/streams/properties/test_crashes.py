@@ -11,18 +11,22 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from support import engine_life
 from support.changed_settings import changed
+from support.engine_life import fence, topics_of
 from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, MemoryLog, TransactionalMemoryAppender
 
 from common.settings.engine import EngineSettings
-from streams.engine.loop.loop import EngineLoop, EngineSpec
-from streams.engine.model import EngineTopics, Entry, JournalEntry, OutputRecord, RawRecord, decode_journal
+from streams.engine.formats import JournalEntry, decode_journal
+from streams.engine.kafka.clients import EngineClients
+from streams.engine.loop.loop import EngineLoop
+from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import TableSpec
 from streams.metrics import WorkerMetrics
 from streams.replay.by_journal import replay
 
-TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
+TOPICS = topics_of("a", "b", outputs=("clean",))
 SETTINGS = changed(
     EngineSettings(),
     {
@@ -79,7 +83,7 @@ APPLICATION = EngineSpec(
     (TableSpec("count", int, tuple[int, int]),),
     decode,
     lambda entry: str(entry.change["lsn"]),
-    lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),)),
+    fence,
 )
 
 
@@ -99,11 +103,13 @@ class Life(engine_life.Life):
     ) -> None:
         interval_ms = snapshots_each_ms or draws.choice([1, 30, 1_000])
         appender = TransactionalMemoryAppender if transactions else MemoryAppender
-        self.cycle = EngineLoop(
+        self.loop = EngineLoop(
             APPLICATION,
             self._process,
-            MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
-            appender(log, lives, stores_last=stores_last, draws=draws, splits=True),  # type: ignore[arg-type]
+            EngineClients(
+                MemoryFetcher(log, lambda: draws.randrange(0, 6)),  # type: ignore[arg-type]
+                appender(log, lives, stores_last=stores_last, draws=draws, splits=True),  # type: ignore[arg-type]
+            ),
             changed(
                 SETTINGS,
                 {
@@ -136,7 +142,7 @@ class Life(engine_life.Life):
 
     @property
     def done(self) -> bool:
-        return all(partition.caught_up for partition in self.cycle.ownership.partitions.values())
+        return all(partition.caught_up for partition in self.loop.ownership.partitions.values())
 
 
 def feed_of(log: MemoryLog) -> list[Event]:
@@ -148,7 +154,7 @@ def log_with(keys: list[tuple[int, int]]) -> tuple[MemoryLog, list[Event]]:
     for lsn, (source_index, key) in enumerate(keys, start=1):
         event = {"lsn": lsn, "key": key}
         events.append(event)
-        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+        log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     return log, events
 
 
@@ -176,7 +182,7 @@ def test_any_crash_point_and_any_cut_give_the_plain_fold(
     assert feed_of(log) == plain_fold(events)
     clean = [int(record.value or b"") for record in log.topics["clean", 0]]
     assert clean == sorted({event["lsn"] for event in events} - {said["lsn"] for said in plain_fold(events)})
-    table = last.cycle.ownership.partitions[0].state["count"].data
+    table = last.loop.ownership.partitions[0].state["count"].data
     assert sum(count for count, _ in table.values()) == len(events)
 
 
@@ -191,7 +197,7 @@ def test_a_suffix_that_connect_sends_again_changes_nothing(keys: list[tuple[int,
     draws = random.Random(seed)
     asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=draws.randrange(1, 40)))
     for event, (source_index, _) in list(zip(events, keys, strict=True))[-repeat:]:
-        log.append(TOPICS.sources[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
+        log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     asyncio.run(Life(log, draws, None, stores_last=False).run(rounds=400))
     assert feed_of(log) == plain_fold(events)
 
@@ -211,24 +217,24 @@ def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
 
     async def both() -> Life:
         paused, owner = (Life(log, draws, None, stores_last=False) for _ in range(2))
-        paused.cycle.ownership.assign({0})
+        paused.loop.ownership.assign({0})
         for _ in range(pause_after):
-            await paused.cycle.run_once()
-        owner.cycle.ownership.assign({0})
+            await paused.loop.run_once()
+        owner.loop.ownership.assign({0})
         for _ in range(draws.randrange(0, 10)):
-            await owner.cycle.run_once()
+            await owner.loop.run_once()
         for _ in range(20):  # the paused one knows nothing of it and goes on
-            if paused.cycle.ownership.partitions:
-                await paused.cycle.run_once()
-                paused.cycle.ownership.drop_fenced()
+            if paused.loop.ownership.partitions:
+                await paused.loop.run_once()
+                paused.loop.ownership.drop_fenced()
             if draws.randrange(2):
-                await owner.cycle.run_once()
+                await owner.loop.run_once()
         for _ in range(400):
-            await owner.cycle.run_once()
+            await owner.loop.run_once()
         owner.pass_time(seconds=120)  # it looks for late writes every minute; compaction waits for ten
         for _ in range(10):
-            await owner.cycle.run_once()
-        await owner.cycle.close()
+            await owner.loop.run_once()
+        await owner.loop.close()
         return owner
 
     owner = asyncio.run(both())
@@ -238,7 +244,7 @@ def test_a_paused_owner_that_wakes_up_does_no_harm_to_readers_by_the_rule(
         log.compact("state", 0)
     successor = Life(log, draws, None, stores_last=False)
     asyncio.run(successor.run(rounds=20))
-    table = successor.cycle.ownership.partitions[0].state["count"].data
+    table = successor.loop.ownership.partitions[0].state["count"].data
     assert sum(count for count, _ in table.values()) == len(events)
 
 
@@ -274,30 +280,30 @@ def test_a_paused_owner_gives_up_as_soon_as_it_meets_the_fence() -> None:
 
     async def both() -> Life:
         paused, owner = (Life(log, draws, None, stores_last=False) for _ in range(2))
-        paused.cycle.ownership.assign({0})
-        await paused.cycle.run_once()
-        owner.cycle.ownership.assign({0})
-        await owner.cycle.run_once()
+        paused.loop.ownership.assign({0})
+        await paused.loop.run_once()
+        owner.loop.ownership.assign({0})
+        await owner.loop.run_once()
         for _ in range(30):
-            if not paused.cycle.ownership.partitions:
+            if not paused.loop.ownership.partitions:
                 break
-            await paused.cycle.run_once()
-            paused.cycle.ownership.drop_fenced()
+            await paused.loop.run_once()
+            paused.loop.ownership.drop_fenced()
         return paused
 
-    assert asyncio.run(both()).cycle.ownership.partitions == {}
+    assert asyncio.run(both()).loop.ownership.partitions == {}
 
 
 async def own_until_the_group_decides(life: Life, rounds: int) -> None:
     """Own the partition for some rounds, then let go of it because the group decides anew."""
-    life.cycle.ownership.assign({0})
+    life.loop.ownership.assign({0})
     for _ in range(rounds):
-        await life.cycle.run_once()
+        await life.loop.run_once()
     await let_go(life)
 
 
 async def let_go(life: Life) -> None:
-    revoked = asyncio.create_task(life.cycle.ownership.suspend())
+    revoked = asyncio.create_task(life.loop.ownership.suspend())
     await asyncio.sleep(0)
     rounds = asyncio.create_task(rounds_without_end(life))  # without a partition a round waits for the next one
     await asyncio.wait_for(revoked, 1)
@@ -314,9 +320,9 @@ def test_a_partition_that_is_given_away_leaves_nothing_to_run_again(rounds: int,
     asyncio.run(own_until_the_group_decides(first, rounds))
 
     async def take_over() -> Partition:
-        second.cycle.ownership.assign({0})
-        await second.cycle.ownership.take_over()
-        return second.cycle.ownership.partitions[0]
+        second.loop.ownership.assign({0})
+        await second.loop.ownership.take_over()
+        return second.loop.ownership.partitions[0]
 
     taken = asyncio.run(take_over())
     assert not taken.replay
@@ -332,14 +338,14 @@ def test_a_stop_in_the_middle_of_a_round_loses_nothing(rounds: int, seed: int) -
     life = Life(log, draws, None, stores_last=False)
 
     async def stop_while_the_agent_hangs() -> None:
-        life.cycle.ownership.assign({0})
+        life.loop.ownership.assign({0})
         for _ in range(rounds):
-            await life.cycle.run_once()
+            await life.loop.run_once()
         reached = life.hang()
         running = asyncio.create_task(rounds_without_end(life))
         with contextlib.suppress(TimeoutError):  # everything may be processed already
             await asyncio.wait_for(reached.wait(), 0.05)
-        await life.cycle.close()
+        await life.loop.close()
         running.cancel()
 
     asyncio.run(stop_while_the_agent_hangs())
@@ -349,7 +355,7 @@ def test_a_stop_in_the_middle_of_a_round_loses_nothing(rounds: int, seed: int) -
 
 async def rounds_without_end(life: Life) -> None:
     while True:
-        await life.cycle.run_once()
+        await life.loop.run_once()
         await asyncio.sleep(0)
 
 
@@ -360,12 +366,12 @@ def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behin
     owner = Life(log, draws, None, stores_last=False)
 
     async def both() -> None:
-        paused.cycle.ownership.assign({0})
-        await paused.cycle.run_once()
-        while not paused.cycle.ownership.partitions[0].unsaved:
-            await paused.cycle.run_once()
-        owner.cycle.ownership.assign({0})
-        await owner.cycle.ownership.take_over()
+        paused.loop.ownership.assign({0})
+        await paused.loop.run_once()
+        while not paused.loop.ownership.partitions[0].unsaved:
+            await paused.loop.run_once()
+        owner.loop.ownership.assign({0})
+        await owner.loop.ownership.take_over()
         await let_go(paused)
 
     asyncio.run(both())
@@ -383,22 +389,22 @@ def test_a_round_that_outlasts_the_groups_patience_is_never_written(
     owner = Life(log, draws, None, stores_last=False)
 
     async def both() -> Life:
-        slow.cycle.ownership.assign({0})
+        slow.loop.ownership.assign({0})
         for _ in range(rounds):
-            await slow.cycle.run_once()
+            await slow.loop.run_once()
         reached = slow.hang()
         running = asyncio.create_task(rounds_without_end(slow))
         with contextlib.suppress(TimeoutError):  # everything may be processed already
             await asyncio.wait_for(reached.wait(), 0.05)
-        await asyncio.wait_for(slow.cycle.ownership.suspend(), 1)
+        await asyncio.wait_for(slow.loop.ownership.suspend(), 1)
         if not comes_back:
-            owner.cycle.ownership.assign({0})
+            owner.loop.ownership.assign({0})
             for _ in range(draws.randrange(1, 6)):
-                await owner.cycle.run_once()
-        slow.cycle.ownership.assign({0} if comes_back else set())
+                await owner.loop.run_once()
+        slow.loop.ownership.assign({0} if comes_back else set())
         slow.go_on()
         for _ in range(400):
-            await (asyncio.sleep(0) if comes_back else owner.cycle.run_once())
+            await (asyncio.sleep(0) if comes_back else owner.loop.run_once())
         running.cancel()
         return slow if comes_back else owner
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from aiokafka.structs import TopicPartition
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -17,13 +16,15 @@ from support.memory_log import CrashError, MemoryAppender, MemoryFetcher, Memory
 from support.played_company import NAMES, PARTITIONS, START_MS, Delivery, Step, steps
 
 from common.settings.load import load_settings
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.loop.loop import EngineLoop
 from streams.engine.model import OutputRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
 from streams.metrics import WorkerMetrics
-from streams.replay.by_journal import IncompleteLogError, JournalSummary, replay, summarize
+from streams.replay.by_journal import IncompleteLogError, replay
 from streams.replay.by_log import UnorderedLogError, replay_log
+from streams.replay.journal import JournalSummary, summarize
 from streams.wiring import make_replay
 
 EPOCH = "epoch"
@@ -66,8 +67,10 @@ class Life:
         cycle = EngineLoop(
             application,
             process,
-            MemoryFetcher(self._log, lambda: self._draws.randrange(0, 9)),  # type: ignore[arg-type]
-            MemoryAppender(self._log, lives, stores_last=stores_last, draws=self._draws),  # type: ignore[arg-type]
+            EngineClients(
+                MemoryFetcher(self._log, lambda: self._draws.randrange(0, 9)),  # type: ignore[arg-type]
+                MemoryAppender(self._log, lives, stores_last=stores_last, draws=self._draws),  # type: ignore[arg-type]
+            ),
             WORKER,
             WorkerMetrics(CollectorRegistry()),
             lambda: self.now_ms / 1e3,
@@ -131,7 +134,7 @@ def pieces(draws: random.Random, most: int) -> Callable[[], int]:
 
 def summary_of(log: MemoryLog, partition: int) -> JournalSummary:
     fetcher: Any = MemoryFetcher(log, lambda: 50)
-    return asyncio.run(summarize(fetcher, TopicPartition(NAMES.journal, partition)))
+    return asyncio.run(summarize(make_replay(SETTINGS, EPOCH)[0], fetcher, partition))
 
 
 def by_the_journal(log: MemoryLog, draws: random.Random) -> dict[str, list[Any]]:

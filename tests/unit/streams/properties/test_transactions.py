@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.memory_log import CrashError, MemoryLog
 from unit.streams.properties.test_crashes import Event, Life, feed_of, log_with, plain_fold
 
-from streams.engine.model import JournalFence, decode_journal
+from streams.engine.formats import JournalFence, decode_journal
 
 Keys = list[tuple[int, int]]
 some_keys = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2)), max_size=50)
@@ -49,7 +49,7 @@ def test_any_crash_point_leaves_every_topic_without_a_repeat(
     asyncio.run(last.run(rounds=400))
     assert last.done
     committed_once(log, events)
-    table = last.cycle.ownership.partitions[0].state["count"].data
+    table = last.loop.ownership.partitions[0].state["count"].data
     assert sum(count for count, _ in table.values()) == len(events)
 
 
@@ -86,17 +86,17 @@ def test_a_paused_owner_that_wakes_up_writes_nothing(keys: Keys, pause_after: in
     async def all_of_them() -> Life:
         paused = Life(log, draws, None, stores_last=False, transactions=True)
         owner = Life(log, draws, dies_after, stores_last=bool(seed % 2), transactions=True)
-        paused.cycle.ownership.assign({0})
+        paused.loop.ownership.assign({0})
         for _ in range(pause_after):
-            await paused.cycle.run_once()
-        owner.cycle.ownership.assign({0})
+            await paused.loop.run_once()
+        owner.loop.ownership.assign({0})
         with contextlib.suppress(CrashError):
             for _ in range(draws.randrange(0, 10)):
-                await owner.cycle.run_once()
+                await owner.loop.run_once()
             for _ in range(20):
                 await wake_up(paused)
                 if draws.randrange(2):
-                    await owner.cycle.run_once()
+                    await owner.loop.run_once()
         for _ in range(20):
             await wake_up(paused)
         successor = Life(log, draws, None, stores_last=False, transactions=True)
@@ -106,22 +106,22 @@ def test_a_paused_owner_that_wakes_up_writes_nothing(keys: Keys, pause_after: in
     successor = asyncio.run(all_of_them())
     assert successor.done
     committed_once(log, events)
-    table = successor.cycle.ownership.partitions[0].state["count"].data
+    table = successor.loop.ownership.partitions[0].state["count"].data
     assert sum(count for count, _ in table.values()) == len(events)
 
 
 async def wake_up(paused: Life) -> None:
     """A round, unless it has learnt that its time is over."""
-    if paused.cycle.ownership.partitions:
-        await paused.cycle.run_once()
-        paused.cycle.ownership.drop_fenced()
+    if paused.loop.ownership.partitions:
+        await paused.loop.run_once()
+        paused.loop.ownership.drop_fenced()
 
 
 def test_own_markers_are_not_taken_for_another_writer() -> None:
     log, _ = log_with([(0, 1)] * 60)
     life = Life(log, random.Random(3), None, stores_last=False, transactions=True)
     looked_at: list[tuple[int, int | None]] = []
-    fetcher = life.cycle._writer._fetcher
+    fetcher = life.loop._writer._fetcher
     read = fetcher.read
 
     def noting(place: object, start: int, end: int | None = None) -> object:
@@ -131,12 +131,12 @@ def test_own_markers_are_not_taken_for_another_writer() -> None:
     fetcher.read = noting  # type: ignore[method-assign, assignment]
 
     async def run() -> None:
-        life.cycle.ownership.assign({0})
-        await life.cycle.run_once()
+        life.loop.ownership.assign({0})
+        await life.loop.run_once()
         looked_at.clear()  # the recovery's own reading
         for _ in range(60):
-            await life.cycle.run_once()
-        await life.cycle.close()
+            await life.loop.run_once()
+        await life.loop.close()
 
     asyncio.run(run())
     assert life.done

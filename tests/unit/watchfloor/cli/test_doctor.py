@@ -19,7 +19,7 @@ def dead_settings(state_dir: Path, dead_port: int) -> Path:
         file.write(f'[kafka]\nbootstrap_servers = "127.0.0.1:{dead_port}"\n')
         file.write(f"[source]\nport = {dead_port}\n")
         file.write(f'[connect]\nurl = "http://127.0.0.1:{dead_port}"\n')
-        file.write(f"[worker]\nmetrics_port = {dead_port}\n[gateway]\nport = {dead_port}\n")
+        file.write(f"[worker.metrics]\nport = {dead_port}\n[gateway]\nport = {dead_port}\n")
     return config
 
 

@@ -1,4 +1,7 @@
-"""`watchfloor tail` as a process: what it prints, and how it ends."""
+"""`watchfloor tail` as a process: what it prints, and how it ends.
+
+Also of watchfloor/cli/terminal.py.
+"""
 
 import json
 import os

@@ -178,7 +178,7 @@ def test_a_reading_up_to_an_offset_waits_for_the_transaction_before_it(
     assert asyncio.run(run()) == ([0, 1, 2] if commit else [2])
 
 
-def test_a_look_asks_every_broker_and_waits_for_none_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_now_asks_every_broker_and_waits_for_none_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     class Brokers(Client):
         """One leader a partition; the third does not answer."""
 
@@ -197,10 +197,10 @@ def test_a_look_asks_every_broker_and_waits_for_none_that_does_not_answer(monkey
     reader = Fetcher({}, fetch_bytes_max=1 << 20, partition_bytes_max=1 << 20)
     places = [TopicPartition("t", number) for number in range(3)]
 
-    async def look(asked: list[TopicPartition]) -> dict[TopicPartition, int]:
-        answer = await asyncio.wait_for(reader.look(dict.fromkeys(asked, 0)), 1)
+    async def fetch_now(asked: list[TopicPartition]) -> dict[TopicPartition, int]:
+        answer = await asyncio.wait_for(reader.fetch_now(dict.fromkeys(asked, 0)), 1)
         return {place: len(fetched.records) for place, fetched in answer.items()}
 
-    assert asyncio.run(look(places)) == {places[0]: 2, places[1]: 2}
-    assert asyncio.run(look(places[:1])) == {places[0]: 2}
-    assert asyncio.run(look(places[2:])) == {}
+    assert asyncio.run(fetch_now(places)) == {places[0]: 2, places[1]: 2}
+    assert asyncio.run(fetch_now(places[:1])) == {places[0]: 2}
+    assert asyncio.run(fetch_now(places[2:])) == {}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.waiting import stays_async
 
 from streams.engine.kafka import transactions as module
-from streams.engine.kafka.appender import Append
+from streams.engine.kafka.appender import PendingAppend
 from streams.engine.kafka.transactions import TransactionalAppender
 from streams.engine.model import OutputRecord
 
@@ -188,7 +188,7 @@ def test_whatever_passes_by_itself_each_record_is_stored_once_where_the_append_s
     async def write(appender: TransactionalAppender) -> None:
         await appender.claim(0)
         for number, topics in enumerate(writes):
-            appends: list[Append] = []
+            appends: list[PendingAppend] = []
             for topic, count in topics.items():
                 values = [b"%d-%d" % (number, index) + 100 * b"." for index in range(count)]
                 appends += await appender.append(topic, 0, [record(value) for value in values])

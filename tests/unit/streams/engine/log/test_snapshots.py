@@ -1,14 +1,14 @@
 """When snapshots are taken: one partition a round under load, all that have changed when there is nothing to do."""
 
 import pytest
+from support.engine_life import topics_of
 
 from common.settings.engine import ChangelogSettings, EngineSettings
 from streams.engine.log.snapshots import Snapshots
-from streams.engine.model import EngineTopics
 from streams.engine.partition.partition import Partition
 from streams.engine.state.partition_state import PartitionState, TableSpec
 
-TOPICS = EngineTopics(("a",), "feed", ("clean",), "journal", "state")
+TOPICS = topics_of("a", outputs=("clean",))
 INTERVAL_S = 0.25
 
 
@@ -24,7 +24,7 @@ class Worker:
             for number in range(3)
         ]
         for partition in self.partitions:
-            partition.ends = dict.fromkeys((TOPICS.journal, *TOPICS.outputs), 0)
+            partition.ends = dict.fromkeys((TOPICS.journal, *TOPICS.outputs.values()), 0)
         self.take(force=True, changed=True)
 
     def take(self, *, force: bool = False, changed: bool = False) -> list[int]:

@@ -12,18 +12,20 @@ import pytest
 from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry
 from support.changed_settings import changed
+from support.engine_life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 from support.waiting import loop_turns
 
 from common.settings.engine import EngineSettings
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.kafka.faust_app import faust_app
 from streams.engine.loop.engine import Engine
-from streams.engine.loop.loop import EngineSpec
-from streams.engine.model import EngineTopics, Entry, OutputRecord, RawRecord
+from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
+from streams.engine.spec import EngineSpec
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a", "b"), "feed", (), "journal", "state")
+TOPICS = topics_of("a", "b")
 SETTINGS = changed(
     EngineSettings(), {"micro_batch.interval_ms": 0, "fetch.idle_wait_ms": 1, "changelog.interval_ms": 1}
 )
@@ -34,9 +36,7 @@ def decode(source_index: int, record: RawRecord) -> Entry:
     return Entry(record.offset, record.offset, source_index, record.offset, {}, record)
 
 
-APPLICATION = EngineSpec(
-    TOPICS, (), decode, str, lambda generation: OutputRecord(None, b"fence", (("generation", b"%d" % generation),))
-)
+APPLICATION = EngineSpec(TOPICS, (), decode, str, fence)
 
 
 class Member:
@@ -67,7 +67,12 @@ class Worker:
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         self.app = faust_app("group", "127.0.0.1:1", 1, SETTINGS.group, directory)
         self.engine = Engine(
-            self.app, APPLICATION, fetcher, appender, SETTINGS, WorkerMetrics(CollectorRegistry()), time.time
+            self.app,
+            APPLICATION,
+            EngineClients(fetcher, appender),
+            SETTINGS,
+            WorkerMetrics(CollectorRegistry()),
+            time.time,
         )
 
         async def agent(batches: AsyncIterable[MicroBatch]) -> None:
@@ -92,7 +97,7 @@ class Worker:
 
     async def run(self) -> None:
         while True:
-            await self.engine._cycle.run_once()
+            await self.engine._loop.run_once()
             await asyncio.sleep(0)
 
     async def revoke(self) -> None:

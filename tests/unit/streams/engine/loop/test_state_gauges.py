@@ -8,27 +8,33 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from support.changed_settings import changed
+from support.engine_life import topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 from support.waiting import let_pass_async
 
 from common.settings.engine import EngineSettings
+from streams.engine.formats import PartitionPosition
+from streams.engine.kafka.clients import EngineClients
 from streams.engine.log.changelog import encode_position
-from streams.engine.loop.loop import EngineLoop, EngineSpec
+from streams.engine.loop.loop import EngineLoop
 from streams.engine.loop.state_gauges import StateGauges
-from streams.engine.model import EngineTopics, Entry, OutputRecord, PartitionPosition, RawRecord
+from streams.engine.model import Entry, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
+from streams.engine.spec import EngineSpec
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.engine.takeover.progress import TakeoverProgress
 from streams.metrics import WorkerMetrics
 
-TOPICS = EngineTopics(("a",), "feed", (), "journal", "state")
+TOPICS = topics_of("a")
 SPECS = (
     TableSpec("plain", int, int),
-    TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=2, expire_after_s=5, use_interval_s=1),
+    TableSpec(
+        "seen", tuple[int, int], int, keys_per_group_max=2, expire_after_s=5, use_interval_s=1, group_name="owner"
+    ),
 )
 DAY_S = 86_400.0
-FULL = "a tenant has more entities than are remembered; the ones not used for longest are forgotten"
+FULL = "a table is full: the least recently used keys are evicted"
 
 
 class Observed:
@@ -36,13 +42,15 @@ class Observed:
         self.metrics = WorkerMetrics(CollectorRegistry())
         self.now_s = 10 * DAY_S
         self.observer = StateGauges(self.metrics, lambda: self.now_s)
-        self.partitions = [Partition(number, ("a",), PartitionState(SPECS), lambda _: "") for number in range(2)]
+        self.partitions = [
+            Partition(number, TOPICS.sources, PartitionState(SPECS), lambda _: "") for number in range(2)
+        ]
         for partition in self.partitions:
             partition.state.log_time.us = 1_000_000
 
     def observe(self) -> list[Any]:
         with capture_logs() as lines:
-            self.observer.observe(self.partitions)
+            self.observer.update(self.partitions)
         return [line for line in lines if line["event"] == FULL]
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -61,23 +69,23 @@ def test_keys_and_bytes_are_those_of_all_partitions() -> None:
     assert observed.value("state_keys", table="seen") == 0
 
 
-def test_a_full_table_is_counted_and_told_once_a_day_and_tenant() -> None:
+def test_a_full_table_is_counted_and_reported_once_a_day_and_group() -> None:
     observed = Observed()
     table = observed.partitions[0].state["seen"]
     for number in range(5):
         table.put((7, number), 0)
     (line,) = observed.observe()
-    assert (line["tenant_id"], line["table"], line["limit"], line["forgotten"]) == (7, "seen", 2, 3)
+    assert (line["owner"], line["table"], line["limit"], line["evicted"]) == (7, "seen", 2, 3)
     assert observed.value("evicted_total", table="seen", reason="bound") == 3
     table.put((7, 9), 0)
     assert observed.observe() == []
     for number in range(3):
         table.put((8, number), 0)
-    assert [line["tenant_id"] for line in observed.observe()] == [8]
+    assert [line["owner"] for line in observed.observe()] == [8]
     assert observed.value("evicted_total", table="seen", reason="bound") == 5
     observed.now_s += DAY_S
     table.put((7, 1), 0)
-    assert [line["tenant_id"] for line in observed.observe()] == [7]
+    assert [line["owner"] for line in observed.observe()] == [7]
 
 
 def test_what_expires_is_counted_and_nothing_to_worry_about() -> None:
@@ -121,7 +129,9 @@ def cycle_of(fetcher: Any, log: MemoryLog, metrics: WorkerMetrics) -> EngineLoop
         EngineSettings(), {"micro_batch.interval_ms": 0, "changelog.interval_ms": 0, "fetch.idle_wait_ms": 1}
     )
     ticks = iter(range(1_000, 10**9))
-    return EngineLoop(application, process, fetcher, appender, settings, metrics, lambda: float(next(ticks)))
+    return EngineLoop(
+        application, process, EngineClients(fetcher, appender), settings, metrics, lambda: float(next(ticks))
+    )
 
 
 def test_each_stage_of_a_round_is_timed_once() -> None:
@@ -152,8 +162,8 @@ def test_a_recovery_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[float | None, float | None]] = []
 
     class Watched(TakeoverProgress):
-        def _set(self) -> None:
-            super()._set()
+        def _set_gauges(self) -> None:
+            super()._set_gauges()
             value = metrics.registry.get_sample_value
             seen.append((value("watchfloor_worker_recovery_read_records"), value("watchfloor_worker_recovery_records")))
 

@@ -1,6 +1,5 @@
 """Merge, partition and tables: the pure part of the engine."""
 
-import asyncio
 from collections import deque
 from typing import Any
 
@@ -8,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.changes import Record
+from support.engine_life import topics_of
 
-from streams.engine.model import EngineTopics, Entry, JournalEntry
-from streams.engine.partition.merge import cut, take_spans
+from streams.engine.formats import JournalEntry
+from streams.engine.model import Entry
+from streams.engine.partition.merge import take_before, take_ready
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.partition.partition import Partition
 from streams.engine.state.partition_state import PartitionState, TableSpec
 
-TOPICS = EngineTopics(("a", "b", "c"), "feed", ("clean",), "journal", "state")
+TOPICS = topics_of("a", "b", "c", outputs=("clean",))
 COUNTERS = (TableSpec("count", int, int),)
 GRACE_MS = 250
 
@@ -31,10 +32,7 @@ def partition() -> Partition:
 
 
 def next_batch(of: Partition, *, wait: bool = True) -> MicroBatch | None:
-    async def cut_one() -> MicroBatch | None:
-        return of.next_batch(wait=wait)
-
-    return asyncio.run(cut_one())
+    return of.next_batch(wait=wait)
 
 
 def fill(
@@ -269,9 +267,9 @@ def test_a_journalled_micro_batch_larger_than_the_buffer_is_still_fetched() -> N
 @given(st.data())
 def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
     count = data.draw(st.integers(0, 40))
-    ranks = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
+    indexes = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
     log: list[list[int]] = [[], [], []]
-    for lsn, source_index in enumerate(ranks, start=1):
+    for lsn, source_index in enumerate(indexes, start=1):
         log[source_index].append(lsn)
     of, seen = partition(), []
     done = [0, 0, 0]
@@ -316,10 +314,10 @@ def test_a_table_that_no_longer_exists_is_an_error_of_its_own() -> None:
         PartitionState(COUNTERS).load(b"gone:1", b"")
 
 
-def test_cut_takes_nothing_from_nothing() -> None:
+def test_nothing_is_taken_from_empty_buffers() -> None:
     empty: list[deque[Entry]] = [deque(), deque()]
-    assert cut(empty, [True, False]) == []
-    assert take_spans(empty, [5, 5]) == []
+    assert take_ready(empty, [True, False]) == []
+    assert take_before(empty, [5, 5]) == []
 
 
 def test_spans_join_without_a_gap_where_offsets_have_no_record() -> None:

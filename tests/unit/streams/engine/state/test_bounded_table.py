@@ -12,7 +12,7 @@ from support.plain_table import SECOND_US, Key, PlainTable
 from streams.engine.state.bounded_table import BOUND, EXPIRED, BoundedTable
 from streams.engine.state.partition_state import PartitionState, TableSpec
 
-SPEC = TableSpec("seen", tuple[int, int], int, entities_per_tenant_max=3, expire_after_s=5, use_interval_s=2)
+SPEC = TableSpec("seen", tuple[int, int], int, keys_per_group_max=3, expire_after_s=5, use_interval_s=2)
 UNBOUNDED = TableSpec("seen", tuple[int, int], int)
 Operation = tuple[str, Key, int]
 

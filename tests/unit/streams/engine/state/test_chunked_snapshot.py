@@ -22,15 +22,15 @@ from support.text_application import (
 )
 from support.waiting import loop_turns
 
+from streams.engine.formats import PartitionPosition
 from streams.engine.log.changelog import Changelog, encode_position
-from streams.engine.model import OutputRecord, PartitionPosition
+from streams.engine.model import OutputRecord
 from streams.engine.state.chunked_snapshot import (
+    CHUNK_PREFIX,
     COMMIT_KEY,
-    MARKER,
-    ChunkedSnapshot,
+    SnapshotChunks,
     ValueTooLargeError,
-    pack,
-    tombstones,
+    split_into_chunks,
 )
 from streams.engine.state.partition_state import PartitionState
 
@@ -65,7 +65,7 @@ def test_any_crash_point_under_compaction_at_any_moment_gives_the_plain_fold(
     assert feed_of(log) == said
     assert recovered(log)[0] == texts
     assert recovered(log)[1].offsets["a"] == len(events)
-    assert not {key for key in keys_of(log) if key.startswith(MARKER)}, "parts are left"
+    assert not {key for key in keys_of(log) if key.startswith(CHUNK_PREFIX)}, "chunks are left"
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,29 +77,29 @@ def test_a_paused_owner_that_wakes_up_in_the_middle_of_one_does_no_harm(
 
     async def both() -> Life:
         paused, owner = (Life(log, draws) for _ in range(2))
-        paused.cycle.ownership.assign({0})
+        paused.loop.ownership.assign({0})
         for _ in range(pause_after):
-            await paused.cycle.run_once()
+            await paused.loop.run_once()
         older = log.ends["state", 0]
         if compacts:  # the cleaner leaves alone what is younger than the pause (min.compaction.lag.ms)
             log.disturb = lambda: log.compact("state", 0, upto=draws.randint(0, older), drop_tombstones=True)
-        owner.cycle.ownership.assign({0})
+        owner.loop.ownership.assign({0})
         waking = asyncio.create_task(_go_on(paused))
         for _ in range(40):
-            await owner.cycle.run_once()
+            await owner.loop.run_once()
             await loop_turns(draws.randrange(3))
         await waking
         owner.pass_time(seconds=120)  # it looks for late writes every minute
         for _ in range(40):
-            await owner.cycle.run_once()
-        await owner.cycle.close()
+            await owner.loop.run_once()
+        await owner.loop.close()
         return owner
 
     async def _go_on(paused: Life) -> None:
         for _ in range(30):
-            if paused.cycle.ownership.partitions:
-                await paused.cycle.run_once()
-                paused.cycle.ownership.drop_fenced()
+            if paused.loop.ownership.partitions:
+                await paused.loop.run_once()
+                paused.loop.ownership.drop_fenced()
 
     owner = asyncio.run(both())
     texts, said = plain_fold(events)
@@ -111,7 +111,7 @@ def test_a_paused_owner_that_wakes_up_in_the_middle_of_one_does_no_harm(
     successor = Life(log, draws)
     asyncio.run(successor.run(rounds=10))
     assert successor.texts == texts
-    assert not {key for key in keys_of(log) if key.startswith(MARKER)}, "parts are left"
+    assert not {key for key in keys_of(log) if key.startswith(CHUNK_PREFIX)}, "chunks are left"
 
 
 def records(count: int) -> list[tuple[bytes, bytes]]:
@@ -119,18 +119,20 @@ def records(count: int) -> list[tuple[bytes, bytes]]:
 
 
 @given(count=st.integers(0, 40), bytes_max=st.integers(1, 400))
-def test_parts_carry_every_record_in_order_and_only_a_lone_record_exceeds_the_limit(count: int, bytes_max: int) -> None:
-    parts, (commit, value) = pack(3, 1, records(count), bytes_max)
+def test_chunks_carry_every_record_in_order_and_only_a_lone_record_exceeds_the_limit(
+    count: int, bytes_max: int
+) -> None:
+    chunks, (commit, value) = split_into_chunks(3, 1, records(count), bytes_max)
     loaded: list[tuple[bytes, bytes]] = []
-    reading = ChunkedSnapshot(lambda key, record: loaded.append((key, record)))
-    for part in parts:
-        reading.on_record(part.key or b"", part.value)
-        assert len(part.value or b"") <= bytes_max or len(msgspec.msgpack.decode(part.value or b"")[1]) == 2
+    reading = SnapshotChunks(lambda key, record: loaded.append((key, record)))
+    for chunk in chunks:
+        reading.on_record(chunk.key or b"", chunk.value)
+        assert len(chunk.value or b"") <= bytes_max or len(msgspec.msgpack.decode(chunk.value or b"")[1]) == 2
     assert not loaded, "before the commit record they do not count"
     reading.on_record(commit, value)
     assert loaded == records(count)
     assert reading.carried == [key for key, _ in records(count)]
-    assert reading.keys == {commit, *(part.key for part in parts)}
+    assert reading.keys == {commit, *(chunk.key for chunk in chunks)}
     for key in list(reading.keys):
         reading.on_record(key, None)
     assert not reading.carried
@@ -148,7 +150,7 @@ def test_many_changed_keys_make_a_snapshot_due_before_they_are_too_large_for_one
     asyncio.run(life.run(rounds=200))
     assert len(life.texts) == 300
     assert sum(record.key == b"@position" for record in log.topics["state", 0]) > 3
-    assert not any((record.key or b"").startswith(MARKER) for record in log.topics["state", 0])
+    assert not any((record.key or b"").startswith(CHUNK_PREFIX) for record in log.topics["state", 0])
 
 
 def test_a_value_too_large_for_any_record_batch_stops_the_worker_with_its_name() -> None:
@@ -157,7 +159,7 @@ def test_a_value_too_large_for_any_record_batch_stops_the_worker_with_its_name()
         asyncio.run(life.run(rounds=20))
 
 
-def test_whoever_was_fenced_off_in_the_middle_does_not_delete_its_parts() -> None:
+def test_an_owner_fenced_off_in_the_middle_does_not_delete_its_chunks() -> None:
     """The new owner may just be reading them, and their keys are only safe once it has written them again."""
     log = log_with([(key, "x" * 90) for key in range(8)])
 
@@ -167,21 +169,31 @@ def test_whoever_was_fenced_off_in_the_middle_does_not_delete_its_parts() -> Non
             log.append("state", 0, [OutputRecord(b"@fence:9", msgspec.msgpack.encode((9, None)), ())])
 
     log.disturb = rival
-    asyncio.run(Life(log, random.Random(1)).run(rounds=30))
+    fenced_off = Life(log, random.Random(1))
+
+    async def run() -> None:
+        fenced_off.loop.ownership.assign({0})
+        await fenced_off.loop.run_once()
+        while fenced_off.loop.ownership.partitions:
+            await fenced_off.loop.run_once()
+            fenced_off.loop.ownership.drop_fenced()
+        await fenced_off.loop.close()
+
+    asyncio.run(run())
     fence = next(record.offset for record in log.topics["state", 0] if record.key == b"@fence:9")
     assert not [record for record in log.topics["state", 0] if record.offset > fence and record.value is None]
 
 
-def test_parts_that_a_late_writer_deletes_are_written_again_by_the_new_owner() -> None:
-    parts, commit = pack(1, 1, records(3), 1_000)
+def test_chunks_that_a_late_writer_deletes_are_written_again_by_the_new_owner() -> None:
+    chunks, commit = split_into_chunks(1, 1, records(3), 1_000)
     mine = [OutputRecord(key, value, ()) for key, value in [(b"@fence:1", msgspec.msgpack.encode((1, None)))]]
-    mine += [*parts, OutputRecord(*commit, ())]
+    mine += [*chunks, OutputRecord(*commit, ())]
     fence = OutputRecord(b"@fence:2", msgspec.msgpack.encode((2, None)), ())
-    keys = [commit[0], parts[0].key or b""]
+    keys = [commit[0], chunks[0].key or b""]
     log = MemoryLog()
-    log.append("state", 0, [*mine, fence, *tombstones(keys, [("generation", b"1")])])
+    log.append("state", 0, [*mine, fence, *(OutputRecord(key, None, (("generation", b"1"),)) for key in keys)])
     changelog, state = Changelog(), PartitionState(TABLES)
     changelog.take_in(log.topics["state", 0])
     changelog.load_into(state)
     assert state["text"].data == {0: "", 1: "v", 2: "vv"}
-    assert changelog.rewrite == {*keys, b"text:0", b"text:1", b"text:2"}
+    assert changelog.keys_to_rewrite == {*keys, b"text:0", b"text:1", b"text:2"}

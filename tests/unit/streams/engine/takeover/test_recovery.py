@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 from typing import Any
 
 import msgspec
@@ -11,26 +10,16 @@ from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
+from support.partition_topics import TOPICS, PartitionTopics
 
+from streams.engine.formats import JournalEntry, JournalFence, PartitionPosition, encode_journal
 from streams.engine.log.changelog import encode_position
-from streams.engine.model import (
-    EngineTopics,
-    JournalEntry,
-    JournalFence,
-    OutputRecord,
-    PartitionPosition,
-    encode_journal,
-)
+from streams.engine.model import OutputRecord
 from streams.engine.partition.partition import Partition
-from streams.engine.state.partition_state import PartitionState, TableSpec
+from streams.engine.state.partition_state import PartitionState
 from streams.engine.takeover.ownership import Ownership
-from streams.engine.takeover.progress import TakeoverProgress
-from streams.engine.takeover.recovery import DamagedLogError, Recovery
+from streams.engine.takeover.recovery import DamagedLogError
 from streams.metrics import WorkerMetrics
-
-TOPICS = EngineTopics(("a", "b"), "feed", ("clean",), "journal", "state")
-COUNT = TableSpec("count", int, int)
 
 
 def entry(batch: int, start: int, end: int, generation: int = 1) -> JournalEntry:
@@ -42,186 +31,148 @@ def output(made_from: JournalEntry, index: int = 0, *, first: bool = True) -> Ou
     return OutputRecord(b"k", b"v", [*headers, ("journal", encode_journal(made_from))] if first else headers)
 
 
-class Place:
-    """A partition's topics and a recovery of it."""
-
-    def __init__(self) -> None:
-        self.log = MemoryLog()
-        draws = random.Random(1)
-        self.fetcher: Any = MemoryFetcher(self.log, lambda: draws.randrange(1, 4))
-        appender: Any = MemoryAppender(self.log, None, stores_last=False, draws=draws)
-        self.recovery = Recovery(
-            TOPICS,
-            self.fetcher,
-            appender,
-            lambda: PartitionState((COUNT,)),
-            lambda number, state: Partition(number, TOPICS.sources, state, lambda _entry: ""),
-            lambda _generation: OutputRecord(None, b"fence", ()),  # as the application makes it: no headers
-            TakeoverProgress(WorkerMetrics(CollectorRegistry()), lambda: 0.0),
-        )
-
-    def append(self, topic: str, *records: OutputRecord) -> None:
-        self.log.append(topic, 0, records)
-
-    def journal(self, *entries: JournalEntry | JournalFence) -> None:
-        self.append("journal", *(OutputRecord(None, encode_journal(each), ()) for each in entries))
-
-    def state(self, generation: int, key: str, value: Any) -> None:
-        self.append("state", OutputRecord(key.encode(), msgspec.msgpack.encode((generation, value)), ()))
-
-    def position(self, generation: int) -> None:
-        key, value = encode_position(generation, PartitionPosition(0, {}, 0, {}, (0, 0), {}))
-        self.append("state", OutputRecord(key, value, ()))
-
-    def tombstone(self, generation: int, key: str) -> None:
-        self.append("state", OutputRecord(key.encode(), None, (("generation", b"%d" % generation),)))
-
-    def recover(self) -> Partition:
-        return asyncio.run(self.recovery.recover(0))
-
-
 def test_a_late_output_behind_the_feeds_fence_is_no_micro_batch() -> None:
-    place = Place()
-    place.recover()
-    place.recover()  # generation 2 has fenced generation 1 off
-    place.append("feed", output(entry(1, 0, 10)))
-    partition = place.recover()
+    topics = PartitionTopics()
+    topics.recover()
+    topics.recover()  # generation 2 has fenced generation 1 off
+    topics.append("feed", output(entry(1, 0, 10)))
+    partition = topics.recover()
     assert not partition.replay
     assert not partition.written.get("feed")
 
 
-def test_a_late_output_in_a_topic_without_fences_does_not_replace_the_journals_micro_batch() -> None:
-    place = Place()
+def test_a_late_output_in_a_topic_without_fences_does_not_retopics_the_journals_micro_batch() -> None:
+    topics = PartitionTopics()
     good = entry(1, 0, 5, generation=2)
-    place.journal(JournalFence(1), JournalFence(2), good)
-    place.append("clean", output(entry(1, 0, 10)), output(entry(1, 0, 10), 1, first=False))
-    partition = place.recover()
+    topics.journal(JournalFence(1), JournalFence(2), good)
+    topics.append("clean", output(entry(1, 0, 10)), output(entry(1, 0, 10), 1, first=False))
+    partition = topics.recover()
     assert list(partition.replay) == [good]
     assert not partition.written.get("clean")
 
 
 def test_late_outputs_of_later_micro_batches_keep_nothing_back_of_earlier_ones() -> None:
-    place = Place()
+    topics = PartitionTopics()
     first, second = entry(1, 0, 5, generation=2), entry(2, 5, 9, generation=2)
-    place.journal(JournalFence(2), first, second)
-    place.append("clean", output(entry(2, 5, 9)))
-    partition = place.recover()
+    topics.journal(JournalFence(2), first, second)
+    topics.append("clean", output(entry(2, 5, 9)))
+    partition = topics.recover()
     assert list(partition.replay) == [first, second]
     assert partition.written["clean"] == {2: 0}, "the first one's outputs are still owed"
 
 
 def test_an_output_that_was_faster_than_its_journal_entry_is_taken_up() -> None:
-    place = Place()
-    place.journal(JournalFence(1), entry(1, 0, 5))
-    place.append("clean", output(entry(1, 0, 5)), output(entry(2, 5, 8)), output(entry(2, 5, 8), 1, first=False))
-    partition = place.recover()
+    topics = PartitionTopics()
+    topics.journal(JournalFence(1), entry(1, 0, 5))
+    topics.append("clean", output(entry(1, 0, 5)), output(entry(2, 5, 8)), output(entry(2, 5, 8), 1, first=False))
+    partition = topics.recover()
     assert [each.spans["a"] for each in partition.replay] == [(0, 5), (5, 8)]
     assert partition.written["clean"] == {1: 0, 2: 1}
 
 
 def test_an_output_that_leaves_a_gap_is_not_taken_up() -> None:
-    place = Place()
-    place.journal(JournalFence(1), entry(1, 0, 5))
-    place.append("clean", output(entry(2, 6, 8)))
-    assert len(place.recover().replay) == 1
+    topics = PartitionTopics()
+    topics.journal(JournalFence(1), entry(1, 0, 5))
+    topics.append("clean", output(entry(2, 6, 8)))
+    assert len(topics.recover().replay) == 1
 
 
 def test_behind_a_position_only_its_own_generation_counts() -> None:
-    place = Place()
-    place.journal(JournalFence(1), JournalFence(2))
-    place.append("feed", OutputRecord(None, b"fence", [("generation", b"2")]))
+    topics = PartitionTopics()
+    topics.journal(JournalFence(1), JournalFence(2))
+    topics.append("feed", OutputRecord(None, b"fence", [("generation", b"2")]))
     key, value = encode_position(2, PartitionPosition(4, {"a": 20}, 2, {"feed": 1}, (0, 0), {}))
-    place.append("state", OutputRecord(b"@fence:2", msgspec.msgpack.encode((2, None)), ()))
-    place.append("state", OutputRecord(key, value, ()))
-    place.append("feed", output(entry(5, 20, 30)))  # generation 1 wakes up; its fence lies before the position
-    partition = place.recover()
+    topics.append("state", OutputRecord(b"@fence:2", msgspec.msgpack.encode((2, None)), ()))
+    topics.append("state", OutputRecord(key, value, ()))
+    topics.append("feed", output(entry(5, 20, 30)))  # generation 1 wakes up; its fence lies before the position
+    partition = topics.recover()
     assert not partition.replay
     assert not partition.written.get("feed")
 
 
-def test_what_a_late_write_would_displace_under_compaction_is_written_again() -> None:
-    place = Place()
-    place.state(1, "@fence:1", None)
-    place.state(1, "count:7", 3)
-    place.state(2, "@fence:2", None)
-    place.position(2)
-    place.state(2, "count:7", 5)
-    place.state(1, "count:7", 4)
-    partition = place.recover()
+def test_what_a_late_write_would_distopics_under_compaction_is_written_again() -> None:
+    topics = PartitionTopics()
+    topics.state(1, "@fence:1", None)
+    topics.state(1, "count:7", 3)
+    topics.state(2, "@fence:2", None)
+    topics.position(2)
+    topics.state(2, "count:7", 5)
+    topics.state(1, "count:7", 4)
+    partition = topics.recover()
     assert partition.unsaved
     changes = dict(partition.state.take_changes(partition.generation))
     assert [msgspec.msgpack.decode(value or b"") for value in changes.values()] == [[3, 5]]
 
 
 def test_a_deleted_key_stays_deleted_and_leaves_the_changelog() -> None:
-    place = Place()
-    place.state(1, "@fence:1", None)
-    place.state(1, "count:7", 3)
-    place.state(1, "count:8", 1)
-    place.position(1)
-    place.tombstone(1, "count:7")
-    partition = place.recover()
+    topics = PartitionTopics()
+    topics.state(1, "@fence:1", None)
+    topics.state(1, "count:7", 3)
+    topics.state(1, "count:8", 1)
+    topics.position(1)
+    topics.tombstone(1, "count:7")
+    partition = topics.recover()
     assert partition.state["count"].data == {8: 1}
-    place.log.compact("state", 0, tombstones=True)
-    assert not [record for record in place.log.topics["state", 0] if record.key == b"count:7"]
-    assert place.recover().state["count"].data == {8: 1}
+    topics.log.compact("state", 0, tombstones=True)
+    assert not [record for record in topics.log.topics["state", 0] if record.key == b"count:7"]
+    assert topics.recover().state["count"].data == {8: 1}
 
 
 def test_a_late_tombstone_deletes_nothing_and_is_written_over() -> None:
-    place = Place()
-    place.state(2, "@fence:2", None)
-    place.position(2)
-    place.state(2, "count:7", 5)
-    place.tombstone(1, "count:7")
-    partition = place.recover()
+    topics = PartitionTopics()
+    topics.state(2, "@fence:2", None)
+    topics.position(2)
+    topics.state(2, "count:7", 5)
+    topics.tombstone(1, "count:7")
+    partition = topics.recover()
     assert partition.unsaved
     changes = [msgspec.msgpack.decode(value or b"") for _, value in partition.state.take_changes(partition.generation)]
     assert changes == [[3, 5]]
 
 
 def test_a_late_value_of_a_deleted_key_is_deleted_again() -> None:
-    place = Place()
-    place.state(2, "@fence:2", None)
-    place.tombstone(2, "count:7")
-    place.state(1, "count:7", 4)
-    partition = place.recover()
+    topics = PartitionTopics()
+    topics.state(2, "@fence:2", None)
+    topics.tombstone(2, "count:7")
+    topics.state(1, "count:7", 4)
+    partition = topics.recover()
     assert dict(partition.state.take_changes(partition.generation)) == {b"count:7": None}
 
 
 def test_an_owner_meets_a_tombstone_of_a_newer_one() -> None:
-    place = Place()
-    partition = place.recover()
-    place.tombstone(partition.generation + 1, "count:7")
-    assert not asyncio.run(place.recovery.still_owned(partition))
+    topics = PartitionTopics()
+    partition = topics.recover()
+    topics.tombstone(partition.generation + 1, "count:7")
+    assert not asyncio.run(topics.recovery.verify_ownership(partition))
 
 
 def test_an_idle_owner_notices_late_writes() -> None:
-    place = Place()
-    partition = place.recover()
+    topics = PartitionTopics()
+    partition = topics.recover()
     partition.unsaved = False
-    place.append(
+    topics.append(
         "state",
         OutputRecord(b"@position", msgspec.msgpack.encode((0, PartitionPosition(0, {}, 0, {}, (0, 0), {}))), ()),
     )
-    assert asyncio.run(place.recovery.still_owned(partition))
+    assert asyncio.run(topics.recovery.verify_ownership(partition))
     assert partition.unsaved, "its own position has to be the last one again"
 
 
 def test_an_owner_learns_without_writing_that_it_was_fenced_off() -> None:
-    place = Place()
-    partition = place.recover()
-    assert asyncio.run(place.recovery.still_owned(partition))
-    place.recover()
-    assert not asyncio.run(place.recovery.still_owned(partition))
+    topics = PartitionTopics()
+    partition = topics.recover()
+    assert asyncio.run(topics.recovery.verify_ownership(partition))
+    topics.recover()
+    assert not asyncio.run(topics.recovery.verify_ownership(partition))
 
 
-def ownership(place: Place) -> Ownership:
-    return Ownership(place.recovery, WorkerMetrics(CollectorRegistry()), lambda: 0.0, reclaim_after_s=2.0)
+def ownership(topics: PartitionTopics) -> Ownership:
+    return Ownership(topics.recovery, WorkerMetrics(CollectorRegistry()), lambda: 0.0, reclaim_after_s=2.0)
 
 
 def test_while_the_group_decides_nothing_is_owned_and_afterwards_the_same_goes_on() -> None:
     async def run() -> None:
-        owner = ownership(Place())
+        owner = ownership(PartitionTopics())
         owner.assign({0})
         await owner.take_over()
         before = owner.partitions[0]
@@ -243,17 +194,17 @@ def test_while_the_group_decides_nothing_is_owned_and_afterwards_the_same_goes_o
 
 def test_while_a_partition_is_taken_over_the_worker_is_not_ready() -> None:
     async def run() -> None:
-        place = Place()
-        owner = ownership(place)
+        topics = PartitionTopics()
+        owner = ownership(topics)
         owner.assign({0})
         await owner.take_over()
-        recover, seen = place.recovery.recover, []
+        recover, seen = topics.recovery.recover, []
 
         async def watched(number: int) -> Partition:
             seen.append(owner.settled)
             return await recover(number)
 
-        place.recovery.recover = watched  # type: ignore[method-assign]
+        topics.recovery.recover = watched  # type: ignore[method-assign]
         owner.assign({0, 1})
         await owner.take_over()
         assert seen == [False]
@@ -264,7 +215,7 @@ def test_while_a_partition_is_taken_over_the_worker_is_not_ready() -> None:
 
 def test_what_a_rival_fenced_is_recovered_at_once_when_the_group_gives_it_back() -> None:
     async def run() -> None:
-        owner = ownership(Place())
+        owner = ownership(PartitionTopics())
         owner.assign({0})
         await owner.take_over()
         before = owner.partitions[0]
@@ -278,12 +229,12 @@ def test_what_a_rival_fenced_is_recovered_at_once_when_the_group_gives_it_back()
 
 def test_a_partition_that_somebody_had_in_between_is_recovered_anew() -> None:
     async def run() -> None:
-        place = Place()
-        owner = ownership(place)
+        topics = PartitionTopics()
+        owner = ownership(topics)
         owner.assign({0})
         await owner.take_over()
         before = owner.partitions[0]
-        await place.recovery.recover(0)
+        await topics.recovery.recover(0)
         owner.assign({0})
         await owner.take_over()
         assert owner.partitions[0] is not before
@@ -294,14 +245,14 @@ def test_a_partition_that_somebody_had_in_between_is_recovered_anew() -> None:
 
 def test_a_worker_without_partitions_does_not_hold_the_group_up() -> None:
     async def run() -> None:
-        await asyncio.wait_for(ownership(Place()).suspend(), 0.5)
+        await asyncio.wait_for(ownership(PartitionTopics()).suspend(), 0.5)
 
     asyncio.run(run())
 
 
 def test_a_worker_that_writes_nothing_more_does_not_hold_the_group_up() -> None:
     async def run() -> None:
-        owner = ownership(Place())
+        owner = ownership(PartitionTopics())
         owner.assign({0})
         await owner.take_over()
         revoked = asyncio.create_task(owner.suspend())
@@ -317,14 +268,14 @@ def test_a_worker_that_writes_nothing_more_does_not_hold_the_group_up() -> None:
 @settings(max_examples=200, deadline=None)
 @given(late=st.lists(st.tuples(st.sampled_from(["feed", "clean"]), st.integers(1, 6), st.integers(0, 30)), max_size=8))
 def test_whatever_comes_late_the_journal_stays_what_it_was(late: list[tuple[str, int, int]]) -> None:
-    place = Place()
-    place.recover()
-    place.recover()
+    topics = PartitionTopics()
+    topics.recover()
+    topics.recover()
     good = [entry(number, 5 * number - 5, 5 * number, generation=2) for number in (1, 2, 3)]
-    place.journal(*good)
+    topics.journal(*good)
     for topic, number, start in late:
-        place.append(topic, output(entry(number, start, start + 5)))
-    partition = place.recover()
+        topics.append(topic, output(entry(number, start, start + 5)))
+    partition = topics.recover()
     replay = list(partition.replay)
     assert [json.loads(encode_journal(each)) for each in replay[:3]] == [
         json.loads(encode_journal(each)) for each in good
@@ -363,14 +314,14 @@ def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when
 
 
 def test_keys_without_the_position_that_they_belong_to_stop_the_worker() -> None:
-    place = Place()
-    place.state(1, "count:1", 7)
+    topics = PartitionTopics()
+    topics.state(1, "count:1", 7)
     with pytest.raises(DamagedLogError, match="has keys, but not the position"):
-        place.recover()
+        topics.recover()
 
 
 def test_a_hole_in_the_journal_stops_the_worker() -> None:
-    place = Place()
-    place.journal(entry(1, 0, 2), entry(3, 4, 6))
+    topics = PartitionTopics()
+    topics.journal(entry(1, 0, 2), entry(3, 4, 6))
     with pytest.raises(DamagedLogError, match="lacks micro-batch 2"):
-        place.recover()
+        topics.recover()

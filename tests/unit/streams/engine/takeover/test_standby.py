@@ -73,13 +73,13 @@ def test_a_chain_of_take_overs_from_copies_gives_the_plain_fold(
         for crash in [*crashes, None]:
             life = Life(log, draws, crash, standby=standby)
             standby = Copies(log, draws).standby  # of the worker that comes next
-            life.cycle.ownership.assign({0})
+            life.loop.ownership.assign({0})
             with contextlib.suppress(CrashError):
                 for _ in range(200 if crash is None else draws.randrange(1, 30)):
-                    await life.cycle.run_once()
+                    await life.loop.run_once()
                     if draws.randrange(2):
                         await standby.follow(set())
-                await life.cycle.close()
+                await life.loop.close()
         return life
 
     last = asyncio.run(lives())
@@ -226,20 +226,20 @@ def test_a_copy_knows_the_late_writes_of_owners_that_were_paused(
         for takeover in range(takeovers + 1):
             life = Life(log, draws, standby=standby)
             standby = Copies(log, draws).standby
-            life.cycle.ownership.assign({0})
+            life.loop.ownership.assign({0})
             for _ in range(300 if takeover == takeovers else draws.randrange(1, 10)):
-                await life.cycle.run_once()
+                await life.loop.run_once()
                 for each in awake:
-                    if each.cycle.ownership.partitions and draws.randrange(2):
-                        await each.cycle.run_once()
-                        each.cycle.ownership.drop_fenced()
+                    if each.loop.ownership.partitions and draws.randrange(2):
+                        await each.loop.run_once()
+                        each.loop.ownership.drop_fenced()
                 if draws.randrange(2):
                     await standby.follow(set())
             awake.append(life)
         life.pass_time(seconds=120)  # it looks for late writes every minute
         for _ in range(10):
-            await life.cycle.run_once()
-        await life.cycle.close()
+            await life.loop.run_once()
+        await life.loop.close()
         return life
 
     last = asyncio.run(lives())

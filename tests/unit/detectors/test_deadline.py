@@ -1,11 +1,15 @@
-"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed."""
+"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed.
+
+Also of detectors/work/helpers/deadline.py.
+"""
 
 from typing import Any
 
 import pytest
 from support.judged import Judged, at
 
-from detectors.work.task_overdue import TaskOverdue, TaskOverduePolicy
+from detectors.work.helpers.deadline import DeadlinePolicy
+from detectors.work.task_overdue import TaskOverdue
 from detectors.work.work_order_overdue import WorkOrderOverdue
 
 BOTH = pytest.mark.parametrize(
@@ -57,6 +61,6 @@ def test_without_a_deadline_nothing_is_judged_and_the_same_row_changes_nothing(d
 
 
 def test_the_grace_puts_it_off() -> None:
-    sut = Judged(TaskOverdue(), TaskOverduePolicy(grace_minutes=10))
+    sut = Judged(TaskOverdue(), DeadlinePolicy(grace_minutes=10))
     sut.insert(0, status="ASSIGNED", due_at=at(60))
     assert sut.due_minutes() == 70
