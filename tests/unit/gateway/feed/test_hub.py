@@ -1,5 +1,5 @@
-from unit.gateway.hub_world import World
-from unit.gateway.samples import anomaly, instant
+from support.feed_samples import anomaly, instant
+from support.hub_world import World
 
 from contracts.messages import CloseCode, FeedState, FeedStatus, MessageSeen, SeenBy
 from gateway.access.scope import Scope
