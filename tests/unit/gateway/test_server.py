@@ -17,8 +17,8 @@ import httpx
 import pytest
 from aiokafka import TopicPartition
 from support.changed_settings import changed
-from unit.gateway.fake_kafka import FakeCluster, until
-from unit.gateway.samples import AUTH
+from support.fake_kafka import FakeCluster, until
+from support.feed_samples import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

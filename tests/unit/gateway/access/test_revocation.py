@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from unit.gateway.samples import AUTH, NOW, SECRET, bearer, instant
+from support.feed_samples import AUTH, NOW, SECRET, bearer, instant
 
 from common.settings.auth import AuthSettings
 from common.settings.gateway import ConnectionSettings

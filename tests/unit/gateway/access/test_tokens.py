@@ -14,7 +14,7 @@ import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.gateway.samples import AUTH, SECRET
+from support.feed_samples import AUTH, SECRET
 
 from common.errors import SettingsError
 from common.settings.auth import AuthSettings

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.hub_world import FakeSink, World
-from unit.gateway.samples import NOW, anomaly, ticket
+from support.feed_samples import NOW, anomaly, ticket
+from support.hub_world import FakeSink, World
 
 from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage

@@ -3,8 +3,8 @@
 Also of gateway/access/scope.py and gateway/feed/subscriber.py.
 """
 
-from unit.gateway.hub_world import World
-from unit.gateway.samples import anomaly, instant
+from support.feed_samples import anomaly, instant
+from support.hub_world import World
 
 from contracts.messages import CloseCode, FeedState, FeedStatus, MessageSeen, SeenBy
 from gateway.access.scope import Scope

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
-from unit.gateway.fake_kafka import FakeCluster, FakeProducer
+from support.fake_kafka import FakeCluster, FakeProducer
 
 from common.settings.kafka import KafkaSettings
 from contracts.audit import AuditRecord, decode_audit

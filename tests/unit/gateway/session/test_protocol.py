@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
-from unit.gateway.samples import NOW, bearer
+from support.feed_samples import NOW, bearer
 
 from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message
