@@ -15,6 +15,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,9 +54,8 @@ def _run(command: Sequence[str | Path]) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _tests(version: str, python: Path, wheel: Path, lock: Path, work: Path) -> bool:
-    """Whether the tests pass in a new environment of this Python."""
-    environment = work / version
+def _tests(python: Path, wheel: Path, lock: Path, environment: Path) -> str:
+    """Run the tests in a new environment of this Python; what came of it."""
     uv = [shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"]
     its_python = environment / "bin" / "python"
     for step in (
@@ -65,28 +65,30 @@ def _tests(version: str, python: Path, wheel: Path, lock: Path, work: Path) -> b
         # -P, so that the installed wheel is tested and not the current folder.
         [its_python, "-P", "-m", "pytest", "--rootdir", CLIENT, "-c", CLIENT / "pyproject.toml", CLIENT / "tests"],
     ):
-        if subprocess.run(step, cwd=work, check=False).returncode:
-            return False
-    return True
+        done = subprocess.run(step, cwd=environment.parent, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"FAILED\n{done.stdout}{done.stderr}"
+    return done.stdout.splitlines()[-1]
 
 
 def main(asked: Sequence[str]) -> int:
-    """Build, test, report; return the exit code."""
-    results: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as directory:
+    """Build, test, report; the exit code."""
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor() as pool:
         work = Path(directory)
         lock = work / "client.lock"
         lock.write_text(subset((ROOT / "requirements.lock").read_text(encoding="utf-8"), _NEEDED), encoding="utf-8")
         build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", work]
         subprocess.run(build, cwd=CLIENT, check=True, stdout=subprocess.DEVNULL)
         [wheel] = work.glob("*.whl")
-        for version in asked or supported():
-            python = interpreter(version)
-            if python is None:
-                results[version] = "FAILED: not on this machine" if asked else "left out: not on this machine"
-                continue
-            print(f"== Python {version}: {python}", flush=True)
-            results[version] = "passed" if _tests(version, python, wheel, lock, work) else "FAILED"
+        found = {version: interpreter(version) for version in asked or supported()}
+        absent = "FAILED: not on this machine" if asked else "left out: not on this machine"
+        # At once: most of it waits for sockets and clocks.
+        running = {
+            version: pool.submit(_tests, python, wheel, lock, work / version)
+            for version, python in found.items()
+            if python
+        }
+        results = {version: running[version].result() if version in running else absent for version in found}
     print("\n".join(f"Python {version}: {result}" for version, result in results.items()))
     return 1 if any(result.startswith("FAILED") for result in results.values()) else 0
 

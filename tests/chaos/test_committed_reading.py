@@ -8,8 +8,8 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
+from support.feed_samples import anomaly
 from support.waiting import let_pass_async, until_async
-from unit.gateway.samples import anomaly
 
 from common.kafka import aiokafka_config
 from common.settings.gateway import ReaderSettings

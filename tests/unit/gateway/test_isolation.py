@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.expected_messages import STREAM, View
-from unit.gateway.samples import anomaly, limited, ticket
-from unit.gateway.whole_gateway import EPOCH, Client, World, token_of
+from support.feed_samples import anomaly, limited, ticket
+from support.whole_gateway import EPOCH, Client, World, token_of
 
 from contracts.feed import FeedRecord
 from contracts.requests import ResumePosition

@@ -1,5 +1,5 @@
-from unit.gateway.hub_world import World
-from unit.gateway.samples import anomaly, limited, ticket
+from support.feed_samples import anomaly, limited, ticket
+from support.hub_world import World
 
 from gateway.access.scope import Scope
 from gateway.feed.rendering import Endpoint

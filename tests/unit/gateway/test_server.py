@@ -1,4 +1,7 @@
-"""What the process says when it cannot start, and which connections it accepts; the rest is tested on the chain."""
+"""What the process says when it cannot start, and which connections it accepts; the rest is tested on the chain.
+
+Also of gateway/sockets/gateway_connection.py, gateway/sockets/listening.py and gateway/wiring.py.
+"""
 
 import asyncio
 import json
@@ -14,8 +17,8 @@ import httpx
 import pytest
 from aiokafka import TopicPartition
 from support.changed_settings import changed
-from unit.gateway.fake_kafka import FakeCluster, until
-from unit.gateway.samples import AUTH
+from support.fake_kafka import FakeCluster, until
+from support.feed_samples import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

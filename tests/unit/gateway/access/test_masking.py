@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.samples import NOW, anomaly, instant, ticket
+from support.feed_samples import NOW, anomaly, instant, ticket
 
 from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, filled, stream_messages

@@ -1,4 +1,7 @@
-"""The fold of `noc.revocations`, and its view."""
+"""The fold of `noc.revocations`, and its view.
+
+Also of gateway/access/signed_in.py.
+"""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,7 +13,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
-from unit.gateway.samples import AUTH, NOW, SECRET, bearer, instant
+from support.feed_samples import AUTH, NOW, SECRET, bearer, instant
 
 from common.settings.auth import AuthSettings
 from common.settings.gateway import ConnectionSettings

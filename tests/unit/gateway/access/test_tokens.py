@@ -1,3 +1,8 @@
+"""Tokens: which are accepted, and what they say of their bearer.
+
+Also of gateway/access/bearer.py.
+"""
+
 import asyncio
 import base64
 import hmac
@@ -9,7 +14,7 @@ import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.gateway.samples import AUTH, SECRET
+from support.feed_samples import AUTH, SECRET
 
 from common.errors import SettingsError
 from common.settings.auth import AuthSettings

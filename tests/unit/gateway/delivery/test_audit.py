@@ -4,7 +4,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.samples import NOW
+from support.feed_samples import NOW
 
 from contracts.audit import AuditRecord
 from gateway.delivery.audit import Actor, AuditTrail

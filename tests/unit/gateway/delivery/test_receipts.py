@@ -1,4 +1,7 @@
-"""What a gateway writes down of deliveries: all that was written, once, and nothing that is nobody's business."""
+"""What a gateway writes down of deliveries: all that was written, once, and nothing that is nobody's business.
+
+Also of gateway/delivery/delivery_writer.py and gateway/delivery/seen_findings.py.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,8 +9,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.hub_world import FakeSink, World
-from unit.gateway.samples import NOW, anomaly, ticket
+from support.feed_samples import NOW, anomaly, ticket
+from support.hub_world import FakeSink, World
 
 from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from structlog.testing import capture_logs
-from unit.gateway.fake_kafka import FakeCluster, until
+from support.fake_kafka import FakeCluster, until
 
 from common.settings.gateway import CriticalSettings, ReaderSettings
 from contracts.receipts import ReceiptBatch, Run, SeenMark, encode_receipts, receipt_headers

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.hub_world import FakeSink, World
-from unit.gateway.samples import anomaly, limited, ticket
+from support.feed_samples import anomaly, limited, ticket
+from support.hub_world import FakeSink, World
 
 from contracts.feed import FeedRecord
 from contracts.messages import CloseCode

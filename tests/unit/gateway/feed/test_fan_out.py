@@ -1,9 +1,14 @@
+"""Records of the feed as frames, for each kind of viewer.
+
+Also of gateway/feed/rendering.py.
+"""
+
 from collections import defaultdict
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.gateway.hub_world import World
-from unit.gateway.samples import anomaly, instant, limited, ticket
+from support.feed_samples import anomaly, instant, limited, ticket
+from support.hub_world import World
 
 from contracts.feed import FeedRecord, ProcessedEvent
 from gateway.access.scope import Scope

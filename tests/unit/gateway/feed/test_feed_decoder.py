@@ -2,7 +2,7 @@ import sys
 
 import msgspec
 import pytest
-from unit.gateway.samples import NOW, anomaly, instant, ticket
+from support.feed_samples import NOW, anomaly, instant, ticket
 
 from contracts.feed import FeedRecord, Fence, ProcessedBatch, ProcessedEvent, encode_record, feed_headers
 from gateway.feed.feed_decoder import FeedDecoder

@@ -8,8 +8,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from structlog.testing import capture_logs
-from unit.gateway.fake_kafka import FakeCluster, until
-from unit.gateway.samples import NOW, anomaly
+from support.fake_kafka import FakeCluster, until
+from support.feed_samples import NOW, anomaly
 
 from common.settings.gateway import ReaderSettings
 from common.settings.kafka import KafkaSettings

@@ -1,5 +1,10 @@
-from unit.gateway.hub_world import World
-from unit.gateway.samples import anomaly, instant
+"""Who gets which message, and what a full socket makes of it.
+
+Also of gateway/access/scope.py and gateway/feed/subscriber.py.
+"""
+
+from support.feed_samples import anomaly, instant
+from support.hub_world import World
 
 from contracts.messages import CloseCode, FeedState, FeedStatus, MessageSeen, SeenBy
 from gateway.access.scope import Scope

@@ -1,12 +1,17 @@
+"""A client that names a position gets the whole gap, or is told why not.
+
+Also of gateway/feed/backfill.py.
+"""
+
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.feed_samples import NOW, anomaly
+from support.hub_world import FakeSink, World
 from support.waiting import stays_async
-from unit.gateway.hub_world import FakeSink, World
-from unit.gateway.samples import NOW, anomaly
 
 from contracts.feed import encode_record
 from contracts.messages import Resumed, UnrecoverableReason

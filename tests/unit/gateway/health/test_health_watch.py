@@ -1,4 +1,7 @@
-"""What `/api/noc/health/` says: each component's state by what is known of it, and the worst of all."""
+"""What `/api/noc/health/` says: each component's state by what is known of it, and the worst of all.
+
+Also of gateway/health/report.py.
+"""
 
 from typing import Any
 

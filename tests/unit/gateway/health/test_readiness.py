@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from unit.gateway.fake_kafka import FakeCluster
-from unit.gateway.samples import AUTH
+from support.fake_kafka import FakeCluster
+from support.feed_samples import AUTH
 
 from common.settings.kafka import KafkaSettings
 from common.settings.load import Settings

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError
-from unit.gateway.fake_kafka import FakeCluster, until
+from support.fake_kafka import FakeCluster, until
 
 from common.errors import WatchfloorError
 from common.settings.gateway import ReaderSettings

@@ -1,11 +1,14 @@
-"""The gateway's producer never waits: receipts give way, audit records end in the log at worst; all is counted."""
+"""The gateway's producer never waits: receipts give way, audit records end in the log at worst; all is counted.
+
+Also of gateway/delivery/outlets.py.
+"""
 
 import asyncio
 
 import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
-from unit.gateway.fake_kafka import FakeCluster, FakeProducer
+from support.fake_kafka import FakeCluster, FakeProducer
 
 from common.settings.kafka import KafkaSettings
 from contracts.audit import AuditRecord, decode_audit

@@ -1,3 +1,8 @@
+"""One connection as a state machine: messages and clock values in, effects out.
+
+Also of gateway/session/effects.py and gateway/session/replies.py.
+"""
+
 import json
 from dataclasses import replace
 from itertools import count
@@ -6,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
-from unit.gateway.samples import NOW, bearer
+from support.feed_samples import NOW, bearer
 
 from common.settings.gateway import SessionSettings
 from contracts.messages import ADVICE, CloseCode, ErrorCode, ErrorMessage, encode_message

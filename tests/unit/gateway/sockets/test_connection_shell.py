@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from unit.gateway.hub_world import FakeSink, World
-from unit.gateway.samples import AUTH, NOW, anomaly, bearer
+from support.feed_samples import AUTH, NOW, anomaly, bearer
+from support.hub_world import FakeSink, World
 
 from common.settings.gateway import ConnectionSettings, CriticalSettings, SessionSettings
 from common.settings.load import Settings

@@ -1,4 +1,7 @@
-"""The fold of the tenants' limits, read from a cluster made of values."""
+"""The fold of the tenants' limits, read from a cluster made of values.
+
+Also of gateway/kafka/topic_view.py.
+"""
 
 import asyncio
 import json
@@ -8,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
-from unit.gateway.fake_kafka import FakeCluster, until
-from unit.gateway.samples import AUTH
+from support.fake_kafka import FakeCluster, until
+from support.feed_samples import AUTH
 
 from common.settings.gateway import ReaderSettings
 from common.settings.load import Settings

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from support.paths import ROOT
 
 from common.version import __version__
 
-ROOT = Path(__file__).resolve().parents[3]
 WHEEL, CLIENT = f"watchfloor-{__version__}-py3-none-any.whl", f"watchfloor_client-{__version__}-py3-none-any.whl"
 NPM, SBOM = f"watchfloor-client-{__version__}.tgz", f"watchfloor-{__version__}.cdx.json"
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole build

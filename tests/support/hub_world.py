@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from support.changed_settings import changed
-from unit.gateway.samples import NOW, instant
+from support.feed_samples import NOW, instant
 
 from common.settings.gateway import GatewaySettings
 from contracts.feed import FeedRecord, encode_record

@@ -13,9 +13,9 @@ from typing import Any
 
 from support.changed_settings import changed
 from support.expected_messages import STREAM, Transcript, View
+from support.fake_kafka import FakeCluster
+from support.feed_samples import AUTH, NOW
 from support.waiting import loop_turns, until_async
-from unit.gateway.fake_kafka import FakeCluster
-from unit.gateway.samples import AUTH, NOW
 
 from common.settings.gateway import GatewaySettings
 from common.settings.load import Settings
@@ -86,7 +86,7 @@ class Client:
     async def sign_in(self, resume: Json | None) -> None:
         view = self.first_view
         self.transcript = Transcript(
-            view, self.endpoint, self.world.logs[view.tenant], resuming=resume and resume["seq"]
+            view, self.endpoint, self.world.logs[view.tenant], resuming=resume["seq"] if resume else None
         )
         message: Json = {
             "type": "authenticate",

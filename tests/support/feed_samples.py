@@ -4,13 +4,15 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from common.settings.auth import AuthSettings
 from contracts.feed import AnomalyDetected, RateLimited, SourcePosition, TicketUpdated, record_id
 from contracts.findings import Category, Finding, Severity
 from gateway.access.bearer import Bearer
 
 SECRET = "a secret of the tests, long enough for every HMAC that a forger might try"
-AUTH = AuthSettings(hs256_secret=SECRET)
+AUTH = AuthSettings(hs256_secret=SecretStr(SECRET))
 NOW = 1_760_000_000.0
 
 
