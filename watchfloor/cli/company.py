@@ -1,6 +1,6 @@
 """The demo beside a running stack: the company's writer, a client that counts what its feed shows, and the status.
 
-Owns the threads of `watchfloor demo` and what it prints while it runs. Never starts or stops the stack.
+Owns their threads and what the demo prints while it runs. Never starts or stops the stack.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from rich.text import Text
 
 from common.errors import WatchfloorError
 from common.settings.auth import AuthSettings
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
@@ -32,19 +33,19 @@ _PLAIN_INTERVAL_S = 5.0
 
 
 class FeedWatch:
-    """Counts what the feeds of some tenants show, each tenant over a connection of its own."""
+    """Counts what the feeds of some tenants show, with one connection for each tenant."""
 
     def __init__(self, websocket: str, auth: AuthSettings, tenants: Sequence[int]) -> None:
-        """Prepare.
+        """Prepare the watch.
 
         Args:
             websocket: the gateway's address.
-            auth: how to make tokens that it accepts.
-            tenants: whose feeds to watch.
+            auth: how to create tokens that the gateway accepts.
+            tenants: the tenants whose feeds to watch.
         """
         self.messages = 0
         self.seen: Counter[str] = Counter()
-        """By finding type, or by message type where it is no anomaly."""
+        """Counts by finding type, or by message type if the message is not an anomaly."""
         self.failure: WatchfloorError | FeedError | None = None
         self._connected: set[int] = set()
         self._all_connected = threading.Event()
@@ -56,11 +57,11 @@ class FeedWatch:
         self._main: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
 
     def start(self) -> None:
-        """Connect and count, in a thread of its own."""
+        """Connect and count, in a separate thread."""
         self._thread.start()
 
     def wait_connected(self, timeout_s: float) -> bool:
-        """Wait until every tenant's feed was joined; whether it was in time."""
+        """Wait until the feeds of all tenants are connected; return whether they are within the timeout."""
         return self._all_connected.wait(timeout_s)
 
     def stop(self) -> None:
@@ -103,13 +104,13 @@ class FeedWatch:
                     self._connected.add(tenant)
                     if len(self._connected) == len(self._tenants):
                         self._all_connected.set()
-                elif isinstance(event, Message) and "prev_seq" in event.body:  # a notice names a seq too
+                elif isinstance(event, Message) and "prev_seq" in event.body:  # a notice also names a seq
                     self.messages += 1
                     self.seen[str(event.body.get("anomaly_type") or event.type)] += 1
 
 
 class StatusLine:
-    """One line that says how the company does: live on a terminal, every few seconds elsewhere."""
+    """One line with the counts of the demo: live on a terminal, every few seconds elsewhere."""
 
     def __init__(self, writer: CompanyWriter, watch: FeedWatch) -> None:
         self._writer = writer
@@ -118,11 +119,11 @@ class StatusLine:
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def start(self) -> None:
-        """Show it from now on."""
+        """Start showing the line."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Show it no more; safe to call twice."""
+        """Stop showing the line; may be called twice."""
         self._end.set()
         if self._thread.is_alive():
             self._thread.join(2)
@@ -152,7 +153,7 @@ class StatusLine:
 
 
 def wait_until_seen(writer: CompanyWriter, watch: FeedWatch, timeout_s: float) -> None:
-    """Wait until the feed has shown what was planted: the last rows are still on their way when writing ends."""
+    """Wait until the feed has shown what was planted: when writing ends, the last rows are still being processed."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if all(watch.seen[kind] >= count for kind, count in writer.progress.planted.items()):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'

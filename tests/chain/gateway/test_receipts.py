@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from contracts.receipts import RecipientCounts, decode_receipts

@@ -1,4 +1,7 @@
-"""What a live run said, its log says again: by the journal always, without it whenever nothing came late."""
+"""What a live run said, its log says again: by the journal always, without it whenever nothing came late.
+
+Also of streams/replay/by_journal.py and streams/replay/by_log.py.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,8 @@
-"""Merge, partition and tables: the pure part of the engine."""
+"""Merge, partition and tables: the pure part of the engine.
+
+Also of streams/engine/model.py, streams/engine/partition/merge.py, streams/engine/partition/micro_batch.py and
+streams/engine/partition/source_progress.py.
+"""
 
 from collections import deque
 from typing import Any

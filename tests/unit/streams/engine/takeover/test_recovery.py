@@ -1,4 +1,8 @@
-"""Taking over and giving back: what an older owner left behind, and what nobody may write meanwhile."""
+"""Taking over and giving back: what an older owner left behind, and what nobody may write meanwhile.
+
+Also of streams/engine/log/changelog.py, streams/engine/log/fencing.py, streams/engine/log/log_tails.py,
+streams/engine/takeover/ownership.py and streams/engine/takeover/progress.py.
+"""
 
 import asyncio
 import json
