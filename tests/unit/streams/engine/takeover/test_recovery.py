@@ -1,4 +1,7 @@
-"""Taking over: what an older owner left in the journal and the outputs, and which of it counts."""
+"""Taking over: what an older owner left in the journal and the outputs, and which of it counts.
+
+Also of streams/engine/log/fencing.py, streams/engine/log/log_tails.py and streams/engine/takeover/progress.py.
+"""
 
 import asyncio
 import json
