@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import jwt
 
@@ -18,17 +18,11 @@ from common.errors import SettingsError
 from common.settings.auth import AuthSettings
 from contracts.messages import CloseCode
 from gateway.access.bearer import AccessRefusedError, Bearer, bearer_of
+from gateway.access.jwks import JwksKeys
 
 SECRET_BYTES_MIN = 32
 _PARTS = 3
 _REQUIRED = ["sub", "iss", "aud", "iat", "exp"]
-
-
-class Keys(Protocol):
-    """Where public keys come from."""
-
-    async def key(self, kid: str | None) -> jwt.PyJWK:
-        """The key that `kid` names; raises AccessRefusedError where there is none."""
 
 
 class TokenVerifier:
@@ -42,7 +36,7 @@ class TokenVerifier:
         SettingsError: there is no usable secret or no source of keys for the algorithm.
     """
 
-    def __init__(self, auth: AuthSettings, keys: Keys | None = None) -> None:
+    def __init__(self, auth: AuthSettings, keys: JwksKeys | None = None) -> None:
         self._auth = auth
         self._keys = keys
         self._secret = _secret(auth) if auth.algorithm == "HS256" else None
@@ -81,7 +75,7 @@ class TokenVerifier:
             raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, f"the token is not valid ({_kind(error)})") from error
         return bearer_of(payload, self._auth)
 
-    async def _public_key(self, keys: Keys, token: str) -> jwt.PyJWK:
+    async def _public_key(self, keys: JwksKeys, token: str) -> jwt.PyJWK:
         header = jwt.get_unverified_header(token)
         if header.get("alg") != self._auth.algorithm:  # before the key set is fetched: a forger must not cause one
             raise jwt.InvalidAlgorithmError
@@ -135,12 +129,8 @@ def mint_token(
         "exp": now + lifetime_s,
         "jti": secrets.token_hex(16),
     }
-    if tenant_id is not None:
-        claims["tenant_id"] = tenant_id
-    if clients is not None:
-        claims["clients"] = list(clients)
-    if sites is not None:
-        claims["sites"] = list(sites)
+    limits = {"tenant_id": tenant_id, "clients": clients, "sites": sites}
+    claims |= {name: limit for name, limit in limits.items() if limit is not None}
     return jwt.encode(claims, _secret(auth), algorithm="HS256")
 
 

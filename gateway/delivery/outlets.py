@@ -12,6 +12,9 @@ from contracts.topics import TopicNames, tenant_key
 from gateway.kafka.publisher import EncodedRecord, Outlet
 from gateway.metrics import GatewayMetrics
 
+# Logs hold nothing personal: the connection and the correlation id lead to the user.
+_LOGGED = ("time", "action", "allowed", "reason", "tenant_id", "connection", "endpoint", "correlation_id", "count")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -35,7 +38,7 @@ class ReceiptsOutlet(Outlet[ReceiptBatch]):
     def add(self, record: ReceiptBatch) -> None:
         """Queue a record; older ones make room for it."""
         self.append(record)
-        while self.queued_bytes > self._bytes_max and len(self) > 1:
+        while self.queued_bytes > self._bytes_max and len(self.queue) > 1:
             self.lost(self.pop(), "the queue is full")
 
     def lost(self, record: ReceiptBatch, why: str) -> None:  # noqa: ARG002 - only counted
@@ -62,7 +65,7 @@ class AuditOutlet(Outlet[AuditRecord]):
 
     def add(self, record: AuditRecord) -> None:
         """Queue a record; without room for it the log has it."""
-        if len(self) >= self._records_max:
+        if len(self.queue) >= self._records_max:
             self.lost(record, "the queue is full")
         else:
             self.append(record)
@@ -70,16 +73,4 @@ class AuditOutlet(Outlet[AuditRecord]):
     def lost(self, record: AuditRecord, why: str) -> None:
         """Log a record that will never be written."""
         self.counter.labels("log_only").inc()
-        # Logs hold nothing personal: the connection and the correlation id lead to the user.
-        shown = {
-            "time": record.time,
-            "action": record.action,
-            "allowed": record.allowed,
-            "reason": record.reason,
-            "tenant_id": record.tenant_id,
-            "connection": record.connection,
-            "endpoint": record.endpoint,
-            "correlation_id": record.correlation_id,
-            "count": record.count,
-        }
-        _log.warning("an audit record is only here", why=why, audit=shown)
+        _log.warning("an audit record is only here", why=why, audit={name: getattr(record, name) for name in _LOGGED})

@@ -113,4 +113,4 @@ class SeenFindings:
 
     def _notify(self, notice: Notice, kind: str) -> None:
         self._metrics.critical_notices.labels(kind).inc()
-        self._hub.notify(notice.tenant_id, notice.message, notice.shows)
+        self._hub.notify(notice.about.tenant_id, notice.message, notice.about.shows)

@@ -8,26 +8,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage, SeenBy
 from contracts.receipts import Run
 from gateway.access.scope import Scope
 from gateway.session.replies import iso
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Is sent to the subscribers of a tenant who may see the message that it is about."""
-
-    tenant_id: int
-    client_id: int | None
-    site_id: int | None
-    message: NoticeMessage
-
-    def shows(self, scope: Scope) -> bool:
-        """Whether a subscription shows the message that the notice is about."""
-        return scope.shows(self.client_id, self.site_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +35,17 @@ class CriticalMessage:
     seen_by: dict[str, str] = field(default_factory=dict)
     """User to time, the first one first."""
     forgotten: bool = False
+
+    def shows(self, scope: Scope) -> bool:
+        """Whether a subscription shows the message."""
+        return scope.shows(self.client_id, self.site_id)
+
+
+class Notice(NamedTuple):
+    """Is sent to the subscribers of a tenant who may see the message that it is about."""
+
+    about: CriticalMessage
+    message: NoticeMessage
 
 
 class UnseenCritical:
@@ -105,9 +103,7 @@ class UnseenCritical:
         self.unseen -= not critical.seen_by
         critical.seen_by[user] = at
         seen_by = [SeenBy(name, moment) for name, moment in critical.seen_by.items()]
-        return self._notice(
-            critical, MessageSeen(timestamp=iso(now), seq=critical.seq, id=critical.id, seen_by=seen_by)
-        )
+        return Notice(critical, MessageSeen(timestamp=iso(now), seq=critical.seq, id=critical.id, seen_by=seen_by))
 
     def due(self, now: float) -> list[Notice]:
         """The notices of messages that nobody has looked at by now; at most one for each message and call."""
@@ -120,7 +116,7 @@ class UnseenCritical:
             critical.notices += 1
             again.append(critical)
             notices.append(
-                self._notice(
+                Notice(
                     critical,
                     CriticalUnseen(
                         timestamp=iso(now),
@@ -162,7 +158,3 @@ class UnseenCritical:
         if len(self._due) > 2 * sum(map(len, self._messages.values())) + 1:
             self._due = [entry for entry in self._due if not entry[2].forgotten and not entry[2].seen_by]
             heapq.heapify(self._due)
-
-    @staticmethod
-    def _notice(critical: CriticalMessage, message: NoticeMessage) -> Notice:
-        return Notice(critical.tenant_id, critical.client_id, critical.site_id, message)

@@ -54,32 +54,19 @@ class Outlet(ABC, Generic[R]):
         self.counter = counter
         self.in_flight = 0
         """Records that the producer holds."""
+        self.queue: deque[tuple[R, EncodedRecord]] = deque()
+        """Records that wait for the producer, the oldest first; change it by `append` and `pop`."""
         self.queued_bytes = 0
-        self._queue: deque[tuple[R, EncodedRecord]] = deque()
-
-    def __len__(self) -> int:
-        """Records that are queued here."""
-        return len(self._queue)
-
-    @property
-    def waiting(self) -> int:
-        """Records that no broker has taken yet."""
-        return len(self._queue) + self.in_flight
-
-    @property
-    def oldest(self) -> tuple[R, EncodedRecord]:
-        """The record whose turn it is; raises IndexError where there is none."""
-        return self._queue[0]
 
     def append(self, record: R) -> None:
         """Queue a record."""
         encoded = self.encode(record)
-        self._queue.append((record, encoded))
+        self.queue.append((record, encoded))
         self.queued_bytes += len(encoded.value)
 
     def pop(self) -> R:
         """Take the oldest record out; raises IndexError where there is none."""
-        record, encoded = self._queue.popleft()
+        record, encoded = self.queue.popleft()
         self.queued_bytes -= len(encoded.value)
         return record
 
@@ -122,7 +109,7 @@ class Publisher:
     @property
     def waiting(self) -> dict[str, int]:
         """Records that no broker has taken yet, by the name of their outlet."""
-        return {outlet.name: outlet.waiting for outlet in self._outlets}
+        return {outlet.name: len(outlet.queue) + outlet.in_flight for outlet in self._outlets}
 
     def publish(self, outlet: Outlet[R], record: R) -> None:
         """Write a record, as far as its outlet has room."""
@@ -156,13 +143,13 @@ class Publisher:
         self._producer.purge()
         self._producer.poll(0)
         for outlet in self._outlets:
-            while len(outlet):
+            while outlet.queue:
                 outlet.lost(outlet.pop(), "the gateway stops and no broker answers")
 
     def _hand_over(self) -> None:
         for outlet in self._outlets:
-            while len(outlet) and outlet.in_flight < _IN_FLIGHT_MAX:
-                if not self._produce(outlet, *outlet.oldest):
+            while outlet.queue and outlet.in_flight < _IN_FLIGHT_MAX:
+                if not self._produce(outlet, *outlet.queue[0]):
                     return
                 outlet.pop()
 

@@ -59,12 +59,12 @@ def test_a_notice_says_what_it_is_about_and_who_got_the_message() -> None:
 
 def test_only_those_are_told_who_may_see_the_message() -> None:
     notice = watch_with("a").due(60)[0]
-    assert notice.tenant_id == 1
-    assert notice.shows(Scope())
-    assert notice.shows(Scope(sites=frozenset({3})))
-    assert not notice.shows(Scope(sites=frozenset({4})))
-    assert not notice.shows(Scope(clients=frozenset({1})))
-    assert not notice.shows(Scope(wanted_sites=frozenset({4})))
+    assert notice.about.tenant_id == 1
+    assert notice.about.shows(Scope())
+    assert notice.about.shows(Scope(sites=frozenset({3})))
+    assert not notice.about.shows(Scope(sites=frozenset({4})))
+    assert not notice.about.shows(Scope(clients=frozenset({1})))
+    assert not notice.about.shows(Scope(wanted_sites=frozenset({4})))
 
 
 def test_who_looks_first_ends_the_notices_and_everybody_hears_of_each_who_looks() -> None:
@@ -143,7 +143,7 @@ def test_never_told_after_it_was_seen_never_too_early_never_too_often(script: li
             now += number
         for notice in watch.due(now):
             assert isinstance(notice.message, CriticalUnseen)
-            key = (notice.tenant_id, notice.message.id)
+            key = (notice.about.tenant_id, notice.message.id)
             notices[key] += 1
             assert key not in seen
             assert now >= since[key] + LIMITS.unseen_s * 2 ** (notices[key] - 1)

@@ -169,5 +169,5 @@ def test_a_single_record_always_has_room() -> None:
     outlet = ReceiptsOutlet(TopicNames(), 10, GatewayMetrics())
     outlet.add(batch(seq=1))
     outlet.add(batch(seq=2))
-    assert (len(outlet), outlet.queued_bytes > 10) == (1, True)
+    assert (len(outlet.queue), outlet.queued_bytes > 10) == (1, True)
     assert (outlet.pop(), outlet.queued_bytes) == (batch(seq=2), 0)

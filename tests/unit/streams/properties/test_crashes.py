@@ -10,8 +10,18 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.counted_keys import APPLICATION, NEVER_MS, TOPICS, Event, Life, feed_of, log_with, plain_fold, run_agent
-from support.memory_log import CrashError, MemoryFetcher, MemoryLog
+from support.count_application import (
+    APPLICATION,
+    NEVER_MS,
+    TOPICS,
+    Life,
+    by_the_rule,
+    feed_of,
+    log_with,
+    plain_fold,
+    run_agent,
+)
+from support.memory_log import CrashError, MemoryFetcher
 
 from streams.engine.formats import JournalEntry, decode_journal
 from streams.engine.model import OutputRecord
@@ -272,18 +282,3 @@ def test_a_round_that_outlasts_the_groups_patience_is_never_written(
     last = asyncio.run(both())
     assert last.done
     assert feed_of(log) == plain_fold(events), "as it lies there"
-
-
-def by_the_rule(log: MemoryLog) -> list[Event]:
-    """What a reader sees that skips fenced-off generations and repeated numbers."""
-    fence, last, seen = 0, {}, []
-    for record in log.topics["feed", 0]:
-        generation = int(dict(record.headers)["generation"])
-        if record.key is None:
-            fence = max(fence, generation)
-            continue
-        event = json.loads(record.value or b"")
-        if generation >= fence and event["seq"] > last.get(event["key"], 0):
-            last[event["key"]] = event["seq"]
-            seen.append(event)
-    return seen

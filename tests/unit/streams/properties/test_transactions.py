@@ -7,7 +7,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.counted_keys import Event, Life, feed_of, log_with, plain_fold
+from support.count_application import Event, Life, feed_of, log_with, plain_fold
 from support.memory_log import CrashError, MemoryLog
 
 from streams.engine.formats import JournalFence, decode_journal

@@ -1,81 +1,14 @@
-"""Merge, partition and tables: the pure part of the engine.
+"""What a partition makes of its buffers: what is late, repeated or of another database; ticks; the journal's micro-batches.
 
-Also of streams/engine/model.py, streams/engine/partition/merge.py, streams/engine/partition/micro_batch.py and
+Also of streams/engine/model.py, streams/engine/partition/micro_batch.py and
 streams/engine/partition/source_progress.py.
 """
 
-from collections import deque
-from typing import Any
-
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.changes import Record
-from support.engine_life import topics_of
+from support.filled_partition import TOPICS, entry, fill, lsns, next_batch, partition
 
 from streams.engine.formats import JournalEntry
 from streams.engine.model import Entry
-from streams.engine.partition.merge import take_before, take_ready
-from streams.engine.partition.micro_batch import MicroBatch
-from streams.engine.partition.partition import Partition
-from streams.engine.state.partition_state import PartitionState, TableSpec
-
-TOPICS = topics_of("a", "b", "c", outputs=("clean",))
-COUNTERS = (TableSpec("count", int, int),)
-GRACE_MS = 250
-
-
-def entry(lsn: int, source_index: int, offset: int, identity: str = "") -> Entry:
-    return Entry(lsn, lsn, source_index, offset, identity or f"{source_index}:{offset}", Record(offset))
-
-
-def partition() -> Partition:
-    made = Partition(0, TOPICS.sources, PartitionState(COUNTERS), lambda each: str(each.change), tick_grace_ms=GRACE_MS)
-    made.wake_at_ms = None
-    return made
-
-
-def next_batch(of: Partition, *, wait: bool = True) -> MicroBatch | None:
-    return of.next_batch(wait=wait)
-
-
-def fill(
-    of: Partition, source_index: int, lsns: list[int], *, start: int = 0, more: int = 0, asked_ms: int = 0
-) -> None:
-    new = [entry(lsn, source_index, start + index) for index, lsn in enumerate(lsns)]
-    end = start + len(lsns)
-    of.add(source_index, new, end, end + more, 100 * len(new), asked_ms)
-
-
-def lsns(batch: MicroBatch | None) -> list[int]:
-    assert batch is not None
-    return [each.lsn for each in batch.entries]
-
-
-def test_caught_up_topics_are_merged_by_commit_order() -> None:
-    of = partition()
-    fill(of, 0, [1, 5, 9])
-    fill(of, 1, [2, 6])
-    fill(of, 2, [])
-    assert lsns(next_batch(of)) == [1, 2, 5, 6, 9]
-
-
-def test_a_lagging_topic_is_waited_for_as_far_as_it_could_still_bring_something_earlier() -> None:
-    of = partition()
-    fill(of, 0, [1, 5, 9])
-    fill(of, 1, [2, 6], more=1)
-    fill(of, 2, [])
-    assert lsns(next_batch(of)) == [1, 2, 5, 6]
-    fill(of, 1, [8], start=2)
-    assert lsns(next_batch(of)) == [8, 9]
-
-
-def test_a_topic_that_was_not_fetched_yet_is_waited_for_but_not_for_ever() -> None:
-    of = partition()
-    fill(of, 0, [1])
-    fill(of, 1, [])
-    assert next_batch(of) is None
-    assert lsns(next_batch(of, wait=False)) == [1]
 
 
 def test_a_late_record_is_counted_and_processed() -> None:
@@ -265,79 +198,3 @@ def test_a_journalled_micro_batch_larger_than_the_buffer_is_still_fetched() -> N
     assert of.wants(0, 100)
     fill(of, 0, [3], start=2)
     assert not of.wants(0, 100)
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
-    count = data.draw(st.integers(0, 40))
-    indexes = data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count))
-    log: list[list[int]] = [[], [], []]
-    for lsn, source_index in enumerate(indexes, start=1):
-        log[source_index].append(lsn)
-    of, seen = partition(), []
-    done = [0, 0, 0]
-    while any(done[source_index] < len(log[source_index]) for source_index in range(3)):
-        for source_index in range(3):
-            take = data.draw(st.integers(0, 5))
-            part = log[source_index][done[source_index] : done[source_index] + take]
-            fill(
-                of,
-                source_index,
-                part,
-                start=done[source_index],
-                more=len(log[source_index]) - done[source_index] - len(part),
-            )
-            done[source_index] += len(part)
-        batch = next_batch(of)
-        if batch is not None:
-            seen += lsns(batch)
-            assert batch.late == 0
-    assert seen == list(range(1, count + 1))
-
-
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-9, 9) | st.none()), max_size=60))
-def test_a_table_survives_its_changelog(operations: list[tuple[int, int | None]]) -> None:
-    state, restored = PartitionState(COUNTERS), PartitionState(COUNTERS)
-    for index, (key, value) in enumerate(operations):
-        if value is None:
-            state["count"].delete(key)
-        else:
-            state["count"].put(key, value)
-        if index % 7 == 0:
-            for changed, stored in state.take_changes(3):
-                restored.load(changed, stored)
-    for changed, stored in state.take_changes(3):
-        restored.load(changed, stored)
-    assert restored["count"].data == state["count"].data
-    assert state.dirty_count == 0
-
-
-def test_a_table_that_no_longer_exists_is_an_error_of_its_own() -> None:
-    with pytest.raises(KeyError):
-        PartitionState(COUNTERS).load(b"gone:1", b"")
-
-
-def test_nothing_is_taken_from_empty_buffers() -> None:
-    empty: list[deque[Entry]] = [deque(), deque()]
-    assert take_ready(empty, [True, False]) == []
-    assert take_before(empty, [5, 5]) == []
-
-
-def test_spans_join_without_a_gap_where_offsets_have_no_record() -> None:
-    """Markers of the source's transactions, or what retention deleted: recovery takes a gap for a foreign output."""
-    of = partition()
-    of.add(0, [entry(1, 0, 0), entry(2, 0, 1)], 3, 3, 200)  # offset 2 is a marker
-    fill(of, 1, [])
-    fill(of, 2, [])
-    first = next_batch(of)
-    assert of.lag_records == 0
-    of.add(0, [], 4, 4, 0)  # a fetch that brings a marker only
-    assert of.lag_records == 0
-    of.add(0, [entry(5, 0, 4)], 5, 5, 100)
-    assert of.lag_records == 3
-    second = next_batch(of)
-    assert first is not None
-    assert second is not None
-    assert first.spans["a"][1] == second.spans["a"][0]
-    assert second.spans["a"][1] == 5

@@ -1,4 +1,4 @@
-"""An application of the engine for properties: counts keys, so that what it writes says what it was given, in which order."""
+"""An application that counts each tenant's events, on an in-memory log: one life of a worker, and what a reader sees."""
 
 import asyncio
 import json
@@ -21,8 +21,6 @@ from streams.engine.state.partition_state import TableSpec
 from streams.metrics import WorkerMetrics
 
 TOPICS = topics_of("a", "b", outputs=("clean",))
-
-
 SETTINGS = changed(
     EngineSettings(),
     {
@@ -32,11 +30,7 @@ SETTINGS = changed(
         "merge.wait_ms_max": 60_000,
     },
 )
-
-
 NEVER_MS = 10**9
-
-
 Event = dict[str, Any]
 
 
@@ -156,3 +150,18 @@ def log_with(keys: list[tuple[int, int]]) -> tuple[MemoryLog, list[Event]]:
         events.append(event)
         log.append(TOPICS.source_topics[source_index], 0, [OutputRecord(b"k", json.dumps(event).encode(), ())])
     return log, events
+
+
+def by_the_rule(log: MemoryLog) -> list[Event]:
+    """What a reader sees that skips fenced-off generations and repeated numbers."""
+    fence, last, seen = 0, dict[int, int](), []
+    for record in log.topics["feed", 0]:
+        generation = int(dict(record.headers)["generation"])
+        if record.key is None:
+            fence = max(fence, generation)
+            continue
+        event = json.loads(record.value or b"")
+        if generation >= fence and event["seq"] > last.get(event["key"], 0):
+            last[event["key"]] = event["seq"]
+            seen.append(event)
+    return seen
