@@ -110,7 +110,7 @@ def test_names_are_short_enough_to_read() -> None:
 
 
 def files() -> list[Path]:
-    return sorted(TESTS.rglob("*.py"))
+    return sorted([*TESTS.rglob("*.py"), *(ROOT / "clients" / "python" / "tests").rglob("*.py")])
 
 
 def parsed(file: Path) -> ast.Module:
