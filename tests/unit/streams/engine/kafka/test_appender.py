@@ -19,7 +19,7 @@ class Builder:
     def __init__(self) -> None:
         self.keys: list[Any] = []
 
-    def append(self, *, timestamp: Any, key: Any, value: Any, headers: list[Any]) -> object | None:
+    def append(self, *, key: Any, **_: Any) -> object | None:
         if self.keys and len(self.keys) >= CAPACITY:
             return None
         self.keys.append(key)
@@ -42,7 +42,7 @@ class RecordingAppender(Appender):
     def _new_batch(self) -> Builder:
         return Builder()
 
-    async def _send(self, builder: Builder, topic: str, partition: int) -> PendingAppend:
+    async def _send(self, builder: Builder, topic: str, _partition: int) -> PendingAppend:
         self.sent.append(builder.keys)
         return PendingAppend(topic, len(builder.keys), asyncio.get_running_loop().create_future())
 
