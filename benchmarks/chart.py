@@ -1,4 +1,4 @@
-"""The comparison as a picture: an SVG with two groups of bars, readable on a light and on a dark page."""
+"""Bar charts as SVG, readable on light and dark pages."""
 
 from collections.abc import Callable, Sequence
 from html import escape
@@ -23,7 +23,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f }
 
 
 def chart(measured: Sequence[Measured], title: str) -> str:
-    """The engines' picture: events per second, and events per second of CPU; longer is better in both."""
+    """The chart of the engines: events per second, and events per second of CPU time; longer is better in both."""
     ordered = sorted(measured, key=lambda each: -each.events_per_s)
     panels = (
         ("events per second", [each.events_per_s for each in ordered]),
@@ -40,14 +40,14 @@ def bars(
     own: Sequence[bool],
     number: Callable[[float], str] = lambda value: f"{value:,.0f}" if value else "not measured",
 ) -> str:
-    """An SVG with a row a label and a group of bars a panel.
+    """An SVG with one row for each label and one group of bars for each panel.
 
     Args:
-        title: of the picture.
-        labels: of the rows.
-        panels: the head and the values, one a row.
-        own: which rows are this project's.
-        number: how a value is written; by default 0 is "not measured".
+        title: the chart's title.
+        labels: the labels of the rows.
+        panels: for each panel its heading and a value for each row.
+        own: the rows that are this project's.
+        number: formats a value; by default 0 is "not measured".
     """
     height = _TOP + _ROW * len(labels) + _BOTTOM
     parts = [

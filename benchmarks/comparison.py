@@ -1,4 +1,4 @@
-"""What a comparison comes to: medians an engine, ratios, and its table for the terminal and for the docs.
+"""The results of a comparison: medians of each engine, ratios, and tables for the terminal and the docs.
 
 Measures nothing and draws nothing.
 """
@@ -28,7 +28,7 @@ _BEHIND = "falls behind"
 
 @dataclass(slots=True)
 class Measured:
-    """All that was measured of one engine."""
+    """Everything that was measured of one engine."""
 
     engine: Engine
     runs: list[Throughput] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Measured:
 
 
 def comparison_figures(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
-    """Every engine's figures and the ratios between ours and the others."""
+    """The figures of every engine, and the ratios of ours to the others."""
     figures: list[Figure] = []
     for each in measured:
         ours = each.engine is WATCHFLOOR
@@ -75,7 +75,7 @@ def _ratios(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
         figures.append(Figure("cpu_ratio_to_bare_loop", ours.cpu_s_per_100k / bare.cpu_s_per_100k))
     if peers := [each for each in measured if each.engine.is_peer]:
         fastest, leanest = max(each.events_per_s for each in peers), min(each.cpu_s_per_100k for each in peers)
-        # Over a long run the requirement names Kafka Streams alone.
+        # The requirement for a long run names only Kafka Streams.
         wanted = None if long else 1.0
         figures.append(Figure("events_ratio_to_best_peer", ours.events_per_s / fastest, wanted, lower_is_better=False))
         figures.append(Figure("cpu_ratio_to_best_peer", ours.cpu_s_per_100k / leanest, wanted))
@@ -87,7 +87,7 @@ def _ratios(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
 
 
 def rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
-    """The table's rows, fastest first, as text by `COLUMNS`."""
+    """The rows of the table, fastest first, with a text for each of `COLUMNS`."""
     ordered = sorted(measured, key=lambda each: -each.events_per_s)
     return [
         (
@@ -119,7 +119,7 @@ def _number(value: float, form: str) -> str:
 
 
 def terminal_table(measured: Sequence[Measured], title: str) -> Table:
-    """For the terminal."""
+    """The table for the terminal."""
     table = Table(title=title)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "engine" else "right")
@@ -129,7 +129,7 @@ def terminal_table(measured: Sequence[Measured], title: str) -> Table:
 
 
 def markdown_table(measured: Sequence[Measured]) -> str:
-    """For the documentation: with each engine's way of keeping state."""
+    """The table for the documentation, with each engine's way of keeping state."""
     notes = {each.engine.label: each.engine.note for each in measured}
     lines = [f"| {' | '.join((*COLUMNS, 'state'))} |", f"|{' --- |' * (len(COLUMNS) + 1)}"]
     lines += [f"| {' | '.join((*row, notes[row[0]]))} |" for row in rows(measured)]

@@ -38,7 +38,7 @@ COMMAND = "./run python benchmarks/detection.py"
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_scenario_options(parser)

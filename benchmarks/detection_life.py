@@ -1,7 +1,7 @@
-"""A stream mixed as in life: 60 % fixes, 20 % attendance, 15 % tasks, 5 % tickets, work orders and devices.
+"""A realistic mix of row changes: 60 % fixes, 20 % attendance, 15 % tasks, 5 % tickets, work orders and devices.
 
-Row changes as Debezium writes them, in commit order, of a thousand people who do nothing wrong: so that what is
-measured is the cost of finding nothing, which is what a worker does nearly all the time.
+Row changes as Debezium writes them, in commit order, of a thousand people who do nothing wrong. So what is measured
+is the cost of finding nothing, which is what a worker does nearly all the time.
 """
 
 import json
@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 TENANTS, SITES, PERSONS = 40, 10, 25
-"""SITES and PERSONS of each tenant."""
+"""Each tenant has SITES sites and PERSONS persons."""
 START_US = 1_772_442_000_000_000
 STEP_US = 36_000
-"""Between two commits: with so many people each sends a fix a minute."""
+"""The time between two commits; with this many persons each sends about one fix a minute."""
 _SHIFT_S = 8 * 3_600
 _NOISE_DEG = 0.00004
 _STATUSES = ("ASSIGNED", "IN_PROGRESS", "COMPLETED")
@@ -34,8 +34,8 @@ class Life:
     """The company.
 
     Args:
-        seed: the same gives the same stream.
-        start_us: of its first commit, microseconds since 1970.
+        seed: the same seed gives the same stream.
+        start_us: the time of the first commit, microseconds since 1970.
     """
 
     def __init__(self, seed: int, start_us: int = START_US) -> None:
@@ -46,7 +46,7 @@ class Life:
         self._inside: set[tuple[int, int]] = set()
 
     def reference(self) -> Iterator[Message]:
-        """Everything that events refer to."""
+        """The rows that events refer to."""
         start_s = self._start_us // 1_000_000
         for tenant in range(1, TENANTS + 1):
             yield self._message("tenant", {"id": tenant, "tenant_id": tenant, "name": "Tenant", "timezone": "UTC"})
@@ -62,7 +62,7 @@ class Life:
                 yield self._message("assignment", shift | times)
 
     def events(self, count: int) -> Iterator[Message]:
-        """So many changes of what is scored."""
+        """This many changes of scored tables."""
         for _ in range(count):
             tenant, person = self._draws.randint(1, TENANTS), self._draws.randrange(PERSONS)
             drawn = self._draws.random()

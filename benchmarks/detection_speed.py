@@ -1,12 +1,12 @@
-"""All detectors on: events per second of one worker, and what each detector costs an event.
+"""With all detectors enabled: events per second of one worker, and the cost of each detector.
 
-    ./run python benchmarks/detection_speed.py                 the worker on a broker of its own, then the table
-    ./run python benchmarks/detection_speed.py --no-worker     the table alone, in this process, in seconds
+    ./run python benchmarks/detection_speed.py                 the worker on its own broker, then the table
+    ./run python benchmarks/detection_speed.py --no-worker     only the table, in this process, takes seconds
 
-The stream is that of benchmarks/detection_life.py. The worker is the real program; its speed is taken between two
-looks at its metrics while it reads what was there before it started. The table: the fold's calls of each detector are
-kept, and made again in a loop, which is possible because a detector is pure; the loop's own cost is taken off. Times of
-this process are CPU times, so that neighbours on the machine count less.
+The stream is that of benchmarks/detection_life.py. The worker is the real program; its speed is computed from two
+readings of its metrics while it reads records that were written before it started. For the table, the calls that the
+worker makes to each detector are recorded and repeated in a loop, which is possible because a detector is pure; the cost
+of the loop is subtracted. Times of this process are CPU times, so that other programs on the machine matter less.
 """
 
 import argparse
@@ -44,19 +44,19 @@ from streams.topics import ensure_topics
 EVENTS_PER_S_MIN = 60_000
 BATCH_RECORDS = 5_000
 REFERENCE_MAX = 10_000
-"""More than there are reference rows."""
+"""More than the number of reference rows."""
 TOPICS = TopicNames()
 Call = tuple[Any, Event[Any], Any]
 
 
 class _Record:
-    """A fetched Kafka record, as far as the decoder looks."""
+    """The part of a fetched Kafka record that the decoder reads."""
 
     __slots__ = ("headers", "key", "offset", "timestamp", "value")
 
     def __init__(self, offset: int, message: Message) -> None:
         self.offset = offset
-        self.timestamp = 1 << 50  # as if it had come long after its commit: no clock is ahead
+        self.timestamp = 1 << 50  # as if it had arrived long after its commit, so that no clock seems to be ahead
         self.headers: Sequence[tuple[str, bytes]] = ()
         self.key: bytes | None = tenant_key(message.tenant_id)
         self.value: bytes | None = message.value
@@ -111,7 +111,7 @@ class _Kept:
 
 
 def cost_us(judge: Any, calls: Sequence[Call]) -> float:
-    """Of one call, the least of three rounds, without the loop."""
+    """The cost of one call: the minimum of three rounds, without the loop."""
 
     def nothing(state: Any, _event: Event[Any], _policy: Any) -> Any:
         return state, ()
@@ -128,7 +128,7 @@ def cost_us(judge: Any, calls: Sequence[Call]) -> float:
 
 
 def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dict[str, list[Call]]:
-    """What the fold calls each detector with."""
+    """The arguments with which the worker calls each detector."""
     watched: list[Any] = [copy.copy(detector) for detector in DETECTORS]
     for detector in watched:
         detector.judge = _Kept(detector.judge)
@@ -139,7 +139,7 @@ def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dic
 
 
 def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
-    """Print each detector's cost; returns the sums."""
+    """Print the cost of each detector; return the sums."""
     calls = kept_calls(messages, reference)
     table = Table(title="what each detector costs")
     for column in ("detector", "tables", "calls an event", "us a call", "us an event of the stream"):
@@ -179,10 +179,10 @@ def fold_figures(messages: Sequence[Message], reference: Sequence[Message]) -> l
 
 
 def worker_figure(session: Session, events: int) -> Figure:
-    """Events per second of the real worker, reading what is there.
+    """Events per second of the real worker while it reads existing records.
 
     Raises:
-        RunFailedError: it ended, or did not get through in time.
+        RunFailedError: the worker ended, or did not process all events in time.
     """
     settings = load_settings(environ={})
     settings = settings.model_copy(
@@ -192,7 +192,7 @@ def worker_figure(session: Session, events: int) -> Figure:
     producer = Producer(
         {"bootstrap.servers": session.broker.address, "linger.ms": 20, "queue.buffering.max.messages": 10**6}
     )
-    # It ends about now: a worker that has caught up fires what is due by the wall clock, months of it otherwise.
+    # The stream ends about now: a worker that has caught up fires timers by the wall clock, otherwise for months.
     life = Life(1, int(time.time() * 1e6) - (events + REFERENCE_MAX) * STEP_US)
     for batch in (life.reference(), life.events(events)):
         for message in batch:
@@ -229,12 +229,12 @@ def _rate(process: "subprocess.Popen[bytes]", port: int, events: int, log: Path)
     deadline_s = time.monotonic() + 120
     while not looks or looks[-1][1] < events:
         if process.poll() is not None or time.monotonic() > deadline_s:
-            raise RunFailedError(f"the worker did not get through:\n{log.read_text(errors='replace')[-2000:]}")
+            raise RunFailedError(f"the worker did not finish in time:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.1)
         done = _processed(port)
         if done:
             looks.append((time.monotonic(), done))
-    # From the first tenth on: what comes before is the start.
+    # The first tenth is left out, because it includes the start.
     first = next(look for look in looks if look[1] >= events / 10)
     return (looks[-1][1] - first[1]) / (looks[-1][0] - first[0])
 
@@ -249,12 +249,12 @@ def _processed(port: int) -> float:
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=400_000, help="of the worker's run (default 400,000)")
+    parser.add_argument("--events", type=int, default=400_000, help="events of the worker's run (default 400,000)")
     parser.add_argument("--sample", type=int, default=60_000, help="events behind the table (default 60,000)")
-    parser.add_argument("--no-worker", dest="worker", action="store_false", help="the table alone")
-    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    parser.add_argument("--no-worker", dest="worker", action="store_false", help="print only the table")
+    parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     arguments = parser.parse_args()
     calm_garbage_collector()  # as in the worker
     life = Life(1)

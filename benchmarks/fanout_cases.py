@@ -1,4 +1,4 @@
-"""What the fan-out benchmark asks of a gateway: its cases and targets. Measures nothing."""
+"""The cases and targets of the fan-out benchmark. Measures nothing."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ TENANTS = tuple(range(1, 11))
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """So many viewers, so many records a second over all tenants.
+    """A number of viewers and a rate of records.
 
     Args:
-        name: of the case and in figures.
-        clients: viewers, spread evenly over the tenants.
-        rate: records a second of all tenants together.
-        targets: of our own gateway, by the name of the value.
-        servers: that are compared.
+        name: the name of the case, also in figures.
+        clients: the number of viewers, spread evenly over the tenants.
+        rate: records per second of all tenants together.
+        targets: the targets of our own gateway, by the name of the value.
+        servers: the servers to compare.
         beats_peer: whether CPU and p99 must be below the peer's.
     """
 
@@ -27,7 +27,7 @@ class Steady:
 
     @property
     def deliveries_per_s(self) -> int:
-        """What comes to when everybody gets everything."""
+        """Deliveries per second if every viewer gets everything."""
         return self.clients // len(TENANTS) * self.rate
 
 
@@ -51,13 +51,13 @@ CASES = (*(case.name for case in STEADY), *OTHER_CASES)
 
 IDLE_CLIENTS = 5_000
 IDLE_S = 30.0
-"""Long enough for a heartbeat of the gateway and of the library."""
+"""Long enough for a heartbeat of the gateway and one of the library."""
 IDLE_KIB_MAX = 16.0
 
 FROZEN_CLIENTS, FROZEN_RATE = 2_000, 500
 FROZEN_TENANT, FROZEN_TENANT_RATE = 11, 600
-"""The frozen viewer's tenant has a feed of its own, so busy that the kernel's buffers (2.5 MB on loopback) are full
-before the phase is over, and not so busy that what it misses leaves the gateway's memory (10,000 messages)."""
+"""The rate of the frozen viewer's tenant: high enough to fill the kernel's buffers (2.5 MB on loopback) before the
+phase is over, and low enough that the missed messages stay in the gateway's history (10,000 messages)."""
 FROZEN_CYCLES, FROZEN_PHASE_S, FROZEN_GUARD_S = 3, 12.0, 3.0
 FROZEN_P99_RATIO_MAX = 1.10
 FROZEN_GROWTH_MIB_MAX = 32.0

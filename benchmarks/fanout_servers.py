@@ -1,4 +1,4 @@
-"""The servers that the fan-out benchmark compares, and how each is started. Measures nothing."""
+"""The servers of the fan-out benchmark, and how each is started. Measures nothing."""
 
 import subprocess
 import sys
@@ -30,12 +30,12 @@ class Server:
     """A kind of server.
 
     Args:
-        name: in figures.
-        label: in tables.
-        protocol: what its clients speak, see fanout/load.
-        form: of the records it reads, see fanout/produce.py.
-        address: of its WebSocket; `{port}` and `{tenant}` are filled in.
-        needs_go: its program is compiled.
+        name: the name in figures.
+        label: the name in tables.
+        protocol: the protocol of its clients, see fanout/load.
+        form: the form of the records that it reads, see fanout/produce.py.
+        address: the address of its WebSocket, with the placeholders `{port}` and `{tenant}`.
+        needs_go: whether its program must be compiled.
     """
 
     name: str
@@ -61,14 +61,14 @@ SERVERS = (WATCHFLOOR, CENTRIFUGE, BROADCAST, NAIVE)
 
 
 class Running:
-    """A server that runs, on a topic of its own.
+    """A running server.
 
     Args:
-        server: which.
+        server: the kind of server.
         broker: `host:port`.
-        prefix: of its topics.
-        directory: for its configuration and log.
-        tools: where the compiled programs are.
+        prefix: the prefix of its topics.
+        directory: the directory for its configuration and log.
+        tools: the directory of the compiled programs.
     """
 
     def __init__(self, server: Server, broker: str, prefix: str, directory: Path, tools: Path | None) -> None:
@@ -102,19 +102,19 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The id of its process."""
         return self._process.pid
 
     def wait_until_ready(self) -> None:
-        """Until `/readyz` says so.
+        """Wait until `/readyz` answers with 200.
 
         Raises:
-            RunFailedError: it ended, or takes too long.
+            RunFailedError: the server ended, or was not ready in time.
         """
         deadline_s = time.monotonic() + READY_S_MAX
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise RunFailedError(f"{self.server.name} does not get ready:\n{self.words()}")
+                raise RunFailedError(f"{self.server.name} is not ready:\n{self.words()}")
             time.sleep(0.05)
 
     def words(self) -> str:
@@ -122,14 +122,14 @@ class Running:
         return self._log.read_text("utf-8", "replace")[-_LOG_SHOWN:]
 
     def metrics(self) -> str:
-        """What it tells Prometheus; empty for servers that tell nothing."""
+        """Its Prometheus metrics; empty for servers without any."""
         if self.server is not WATCHFLOOR:
             return ""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
 
     def stop(self) -> None:
-        """End it and wait."""
+        """Stop the server and wait for it."""
         self._process.terminate()
         try:
             self._process.wait(STOP_S_MAX)
@@ -146,7 +146,7 @@ class Running:
 
 
 def _config(broker: str, prefix: str, port: int) -> str:
-    """The gateway's configuration: the defaults, but for what is this machine's."""
+    """The gateway's configuration: the defaults, with this machine's addresses."""
     secret = AUTH.hs256_secret.get_secret_value() if AUTH.hs256_secret else ""
     return f"""
 [kafka]
@@ -161,7 +161,7 @@ hs256_secret = "{secret}"
 
 
 def write_clients(path: Path, server: Server, tenants: Sequence[int], count: int, first_user: int = 1) -> None:
-    """The file that names the load client's viewers: each a user of its own, the tenants in turn."""
+    """Write the file with the load client's viewers: each is a different user, the tenants alternate."""
     lines = []
     for number in range(count):
         tenant = tenants[number % len(tenants)]

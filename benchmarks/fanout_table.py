@@ -1,4 +1,4 @@
-"""What the fan-out runs come to: figures with targets, the tables and the picture. Measures nothing."""
+"""The results of the fan-out benchmark: figures with targets, tables and the chart. Measures nothing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,26 +25,26 @@ PICTURE_CASES = ("100k", "300k")
 
 @dataclass(slots=True)
 class Measured:
-    """All that was measured."""
+    """Everything that was measured."""
 
     steady: dict[tuple[str, str], list[SteadyRun]] = field(default_factory=dict)
-    """By case and server."""
+    """The runs by case and server."""
     idle: dict[str, IdleRun] = field(default_factory=dict)
-    """By server."""
+    """The runs by server."""
     frozen: list[FrozenRun] = field(default_factory=list)
     storm: list[StormRun] = field(default_factory=list)
 
     def of(self, case: Steady, server: Server, value: str) -> float | None:
-        """The median of a value over a case's runs; None where there are none."""
+        """The median of a value over the runs of a case; None if there are none."""
         runs = self.steady.get((case.name, server.name))
         return median([getattr(run, value) for run in runs]) if runs else None
 
     def worst(self, case: Steady, server: Server, value: str) -> float:
-        """The largest of a value over a case's runs."""
+        """The maximum of a value over the runs of a case."""
         return max(float(getattr(run, value)) for run in self.steady[case.name, server.name])
 
     def raw(self) -> str:
-        """Everything, as JSON."""
+        """Everything as JSON."""
         return json.dumps(
             {
                 "steady": {"/".join(key): [asdict(run) for run in runs] for key, runs in self.steady.items()},
@@ -57,7 +57,7 @@ class Measured:
 
 
 def figures(measured: Measured) -> list[Figure]:
-    """Every figure, ours with its target."""
+    """All figures; those of our gateway with their targets."""
     found: list[Figure] = []
     for case in STEADY:
         for server in SERVERS:
@@ -86,7 +86,7 @@ def _steady(measured: Measured, case: Steady, server: Server) -> list[Figure]:
             )
         )
     for value in ("closed", "lost", "repeated", "behind"):
-        # At the peak more is offered than has to be taken: there only what did come is looked at.
+        # At the peak rate more is offered than required, so only what arrived is checked.
         target = 0 if ours and not (value == "behind" and "deliveries_per_s" in case.targets) else None
         found.append(Figure(f"{prefix}_{value}", measured.worst(case, server, value), target))
     return found
@@ -131,7 +131,7 @@ def _storm(runs: Sequence[StormRun]) -> list[Figure]:
 
 
 def rows(measured: Measured) -> list[tuple[str, ...]]:
-    """The table of the steady cases, as text by `COLUMNS`."""
+    """The rows of the table of steady cases, with a text for each of `COLUMNS`."""
     return [
         (
             f"{case.clients:,} x {case.rate:,}",
@@ -159,7 +159,7 @@ def _ms(value: float | None) -> str:
 
 
 def terminal_table(measured: Measured, title: str) -> Table:
-    """For the terminal."""
+    """The table for the terminal."""
     table = Table(title=title)
     for column in COLUMNS:
         table.add_column(column, justify="left" if column == "server" else "right")
@@ -169,7 +169,7 @@ def terminal_table(measured: Measured, title: str) -> Table:
 
 
 def markdown(measured: Measured, targets: Sequence[Figure]) -> str:
-    """For the documentation: the table of the steady cases, and that of the targets."""
+    """The tables for the documentation: the steady cases, and the targets."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows(measured)]
     lines += ["", "| figure | measured | target | met |", "| --- | --- | --- | --- |"]
@@ -183,7 +183,7 @@ def markdown(measured: Measured, targets: Sequence[Figure]) -> str:
 
 
 def picture(measured: Measured, title: str) -> str:
-    """An SVG: deliveries per second of CPU, at two rates."""
+    """The chart as SVG: deliveries per second of CPU time, at two rates."""
     servers = [server for server in SERVERS if any(name == server.name for _, name in measured.steady)]
     panels = [
         (
@@ -202,7 +202,7 @@ def _per_cpu_second(cpu_s_per_million: float | None) -> float:
 
 
 def load_note(steady: Mapping[tuple[str, str], Sequence[SteadyRun]]) -> str:
-    """How busy everything but the servers was at most, so that a reader sees what was measured."""
+    """How busy everything except the servers was at most, so that a reader can judge the figures."""
     runs = [run for each in steady.values() for run in each]
     if not runs:
         return ""

@@ -1,4 +1,4 @@
-"""What every benchmark prints: a table for people, and one JSON line for programs."""
+"""The output of every benchmark: a table for people, and one JSON line for programs."""
 
 import json
 import statistics
@@ -14,10 +14,10 @@ class Figure:
     """One measured number.
 
     Args:
-        name: snake case, with the unit last, such as `commit_to_client_p50_ms`.
-        value: what was measured.
-        target: what the requirement asks for; None where it asks for nothing.
-        lower_is_better: which side of the target is the good one.
+        name: in snake case, with the unit last, such as `commit_to_client_p50_ms`.
+        value: the measured value.
+        target: the required value; None if there is no requirement.
+        lower_is_better: whether the value must be below the target.
     """
 
     name: str
@@ -27,14 +27,14 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None where there is none."""
+        """Whether the target is met; None if there is none."""
         if self.target is None:
             return None
         return self.value <= self.target if self.lower_is_better else self.value >= self.target
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile; `share` 0..1. NaN where there are no values."""
+    """The nearest-rank percentile, with `share` from 0 to 1; NaN if there are no values."""
     if not values:
         return float("nan")
     ordered = sorted(values)
@@ -42,12 +42,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median; NaN where there are no values."""
+    """The median; NaN if there are no values."""
     return statistics.median(values) if values else float("nan")
 
 
 def report(benchmark: str, figures: Sequence[Figure], *, notes: Sequence[str] = ()) -> bool:
-    """Print the table and, as the last line, the JSON; returns whether every target is met."""
+    """Print the table and, as the last line, the JSON; return whether every target is met."""
     table = Table(title=benchmark)
     for column in ("figure", "value", "target", "met"):
         table.add_column(column, justify="left" if column == "figure" else "right")

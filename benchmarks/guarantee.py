@@ -1,10 +1,10 @@
-"""What `worker.guarantee: transactions` costs: the engine with each guarantee, in turns, on the same broker.
+"""The cost of `worker.guarantee: transactions`: the engine with each guarantee, alternating, on the same broker.
 
     ./run python benchmarks/guarantee.py                       400,000 events, then paced latency
     ./run python benchmarks/guarantee.py --rounds 1 --paced-seconds 10
 
 The work is that of benchmarks/throughput.py. The latency with transactions is that of a reader of committed
-records, which sees a finding when its transaction has ended. There are no targets; exits with 1 where a count
+records, which sees a finding when its transaction has ended. There are no targets; exits with 1 if a count
 or a finding is wrong.
 """
 
@@ -22,19 +22,19 @@ GUARANTEES = (WATCHFLOOR, TRANSACTIONAL)
 
 
 def arguments_from_command_line() -> argparse.Namespace:
-    """Parse them."""
+    """Parse the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=SHORT_EVENTS, help=f"default {SHORT_EVENTS:,}")
-    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
-    parser.add_argument("--paced-seconds", type=float, default=20.0, help="how long each rate is measured; 0: not")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are taken (default 3)")
+    parser.add_argument("--paced-seconds", type=float, default=20.0, help="how long each rate is measured; 0: never")
     parser.add_argument("--idle-seconds", type=float, default=5.0, help="how long the idle share is measured")
     parser.add_argument("--rates", type=int, nargs="+", default=[LOW_RATE], help=f"events/s (default {LOW_RATE:,})")
-    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     return parser.parse_args()
 
 
 def throughput(session: Session, events: int, rounds: int) -> dict[Engine, list[Throughput]]:
-    """So many runs of each, in turns."""
+    """Run both guarantees alternately, `rounds` times each."""
     expected = session.inputs.fill(events)
     runs: dict[Engine, list[Throughput]] = {engine: [] for engine in GUARANTEES}
     for number in range(1, rounds + 1):
@@ -46,7 +46,7 @@ def throughput(session: Session, events: int, rounds: int) -> dict[Engine, list[
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     arguments = arguments_from_command_line()
     figures: list[Figure] = []
     with open_session(arguments.scratch) as session:

@@ -1,4 +1,4 @@
-"""Fills input topics, once a benchmark, by the generator of peers/."""
+"""Fills the input topics of a benchmark with the generator of peers/."""
 
 import json
 import subprocess
@@ -14,8 +14,8 @@ class Inputs:
     """The input topics on a broker.
 
     Args:
-        broker: where they are.
-        directory: where the generator's results go.
+        broker: the broker of the topics.
+        directory: the directory for the generator's results.
     """
 
     def __init__(self, broker: ScratchBroker, directory: Path) -> None:
@@ -24,7 +24,7 @@ class Inputs:
         self._filled: dict[tuple[int, int], Expected] = {}
 
     def fill(self, events: int, persons: int = 2_000) -> Expected:
-        """A topic of so many events; the same one when it is asked for again.
+        """A topic with this many events; a second call with the same numbers returns the same topic.
 
         Raises:
             RunFailedError: the generator failed.

@@ -1,11 +1,11 @@
-"""From the commit in PostgreSQL to the message at a WebSocket client, and each hop's share.
+"""The latency from the commit in PostgreSQL to the message at a WebSocket client, and the share of each hop.
 
     ./run python benchmarks/latency.py [--rate 200] [--seconds 30] [--state-dir DIR of a running stack]
 
-Rows go into every captured table at the stated rate, over four tenants; a client per tenant on the
-anomaly stream and one on the dashboard note when each message arrives. End to end is measured with one
-clock: from the return of `commit` at the writer to the arrival of the frame at the client. The hops are
-read afterwards from the timestamps of the Kafka records (milliseconds, all processes on one machine).
+Writes rows to every captured table at the given rate, over four tenants. For each tenant one client on the
+anomaly stream and one on the dashboard record when each message arrives. The total is measured with one clock,
+from the return of `commit` at the writer to the arrival of the frame at the client. The hops are computed
+afterwards from the timestamps of the Kafka records (milliseconds, all processes on one machine).
 """
 
 import argparse
@@ -39,7 +39,7 @@ Row = tuple[str, str, tuple[Any, ...]]
 
 
 class Rows:
-    """Draws rows of every table; each insert returns its event id's start, `table:id`."""
+    """Random rows of every table."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -89,16 +89,16 @@ class Rows:
         columns = rows.get(table, {"name": "n"})
         names = ["id", "tenant_id", *columns]
         marks = ", ".join(["%s"] * len(names))
-        # the names are ours, from the lists above; values are parameters
+        # the names come from the lists above; the values are parameters
         insert = f"INSERT INTO public.{table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
         return table, number, [(insert, (number, tenant, *columns.values()))]
 
 
 def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float], stop: threading.Event) -> None:
-    """Commit one row at a time at the stated rate; note when each commit returned."""
+    """Commit one row at a time at the given rate; record when each commit returned."""
     rows = Rows(7)
     with psycopg.connect(dsn) as connection:
-        for tenant in TENANTS:  # what the events refer to: nothing has to wait for it
+        for tenant in TENANTS:  # the rows that events refer to, so that no event has to wait for them
             for table in ("site", "person"):
                 statement = f"INSERT INTO public.{table} (id, tenant_id) VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608
                 connection.execute(statement, (tenant, tenant))
@@ -123,7 +123,7 @@ def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float],
 
 
 async def listen(url: str, token: str, seen: dict[str, float], read: Callable[[dict[str, Any]], str | None]) -> None:
-    """Note when the message of each event arrives."""
+    """Record when the message of each event arrives."""
     async with connect(url, compression=None, max_size=2**20) as socket:
         await socket.send(json.dumps({"type": "authenticate", "token": token}))
         async for frame in socket:
@@ -134,14 +134,14 @@ async def listen(url: str, token: str, seen: dict[str, float], read: Callable[[d
 
 
 def event_of(message: dict[str, Any]) -> str | None:
-    """The event id of an anomaly stream message about a scored event."""
+    """The event id of a message of the anomaly stream about a scored event."""
     return message["event_id"] if message["type"] in ("event_processed", "anomaly_detected") else None
 
 
 async def measure(
     stack: Stack, settings: Settings, rate: int, seconds: float
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Commit times and arrival times per event."""
+    """The commit time and the arrival times of each event."""
     committed: dict[str, float] = {}
     seen: dict[str, float] = {}
     stop = threading.Event()
@@ -174,7 +174,7 @@ def _token(settings: Settings, tenant: int) -> str:
 
 
 def hops(stack: Stack, settings: Settings, events: dict[str, float], seen: dict[str, float]) -> dict[str, list[float]]:
-    """Milliseconds of each hop per event, from record timestamps."""
+    """The milliseconds of each hop for each event, from the timestamps of the records."""
     names = TopicNames(settings.kafka.topic_prefix)
     decoder = ChangeDecoder()
     captured: dict[str, tuple[float, float]] = {}
@@ -224,11 +224,11 @@ def _records(stack: Stack, topics: list[str]) -> list[tuple[str, float, bytes]]:
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=200, help="rows per second over all tables")
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--state-dir", type=Path, default=None, help="use the stack that runs there")
+    parser.add_argument("--state-dir", type=Path, default=None, help="use the running stack of this directory")
     arguments = parser.parse_args()
     with running_stack(arguments.state_dir) as stack:
         settings = load_settings(stack.state_dir / CONFIG_FILE)

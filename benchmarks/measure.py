@@ -1,6 +1,6 @@
-"""Runs one engine's program once and measures it from outside, the same way for every engine.
+"""Runs the program of one engine once and measures it from outside, in the same way for every engine.
 
-Owns the process, its meter file and its /proc figures. Counts are compared by the caller.
+Owns the process, its meter file and its figures from /proc.
 """
 
 import contextlib
@@ -26,18 +26,18 @@ SAY_S = 10.0
 STOP_S_MAX = 20.0
 START_S_MAX = 120.0
 EVENTS_PER_S_MIN = 300.0
-"""An engine that is slower than this has failed; the slowest peer does 2,000."""
+"""A slower engine has failed; the slowest peer reaches 2,000."""
 _LOG_SHOWN = 2_000
 _numbers = itertools.count(1)
 
 
 class RunFailedError(Exception):
-    """A run that gives no figures: the engine ended, or did not come to its end, or counted wrongly."""
+    """A run without figures: the engine ended, did not finish in time, or counted wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What every engine must find in an input topic."""
+    """What every engine must count and find in an input topic."""
 
     topic: str
     events: int
@@ -54,27 +54,27 @@ class Throughput:
     cpu_s_per_100k: float
     peak_mib: float
     start_s: float
-    """From the start of the program to its first event."""
+    """The time from the start of the program to its first event."""
     memory_mib: list[tuple[float, float]] = field(default_factory=list)
     """Resident memory over time: seconds since the first event, MiB."""
 
 
 def say(text: str) -> None:
-    """Tell the person who waits; standard output is for the figures."""
+    """Print progress on standard error; standard output is for the figures."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 class Process:
-    """An engine's program, running.
+    """The running program of an engine.
 
     Args:
-        engine: which.
-        tools: what it runs with.
-        broker: on which.
-        source: the topic it reads.
-        count: events after which its run is complete.
-        directory: where its scratch directory is made.
-        restart_of: an earlier, killed process whose work it takes up.
+        engine: the engine.
+        tools: what its program runs with.
+        broker: the broker that it uses.
+        source: the topic that it reads.
+        count: the number of events after which its run is complete.
+        directory: where its temporary directory is created.
+        restart_of: a killed process whose work it continues.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Process:
         with self._log.open("wb") as log:
             self.started_s = time.time()
             self._process = subprocess.Popen(
-                # the last argument: static membership, so that a restart need not wait for the old session
+                # the last argument is for static membership, so that a restart need not wait for the old session
                 (*engine.command(tools), *arguments, self.group),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -115,7 +115,7 @@ class Process:
 
     @property
     def stats(self) -> dict[str, float]:
-        """The meter file; empty before the first event."""
+        """The content of the meter file; empty before the first event."""
         try:
             body: dict[str, float] = json.loads(self.stats_file.read_bytes())
         except FileNotFoundError:
@@ -123,7 +123,7 @@ class Process:
         return body
 
     def tree(self) -> list[psutil.Process]:
-        """The process and its children; empty when it is gone."""
+        """The process and its children; empty after it has ended."""
         try:
             root = psutil.Process(self._process.pid)
             return [root, *root.children(recursive=True)]
@@ -131,21 +131,21 @@ class Process:
             return []
 
     def peak_mib(self) -> float:
-        """The high-water mark of resident memory, as the kernel keeps it, of the whole tree."""
+        """The kernel's high-water mark of the resident memory of the whole process tree."""
         return sum(_peak_mib(each.pid) for each in self.tree())
 
     def check(self) -> None:
-        """Raise RunFailedError when the program has ended."""
+        """Raise RunFailedError if the program has ended."""
         code = self._process.poll()
         if code is not None:
             raise RunFailedError(f"{self.name} ended with code {code}:\n{self.log_end()}")
 
     def log_end(self) -> str:
-        """The end of what the program logged."""
+        """The end of the program's log."""
         return self._log.read_text(errors="replace")[-_LOG_SHOWN:]
 
     def wait_for(self, name: str, timeout_s: float, tick: Callable[[dict[str, float]], None] = lambda _: None) -> float:
-        """Wait until the meter file has a value; `tick` sees the file at every look.
+        """Wait until the meter file has a value; `tick` gets the content of the file at every check.
 
         Raises:
             RunFailedError: the program ended, or the time is over.
@@ -162,12 +162,12 @@ class Process:
             time.sleep(POLL_S)
 
     def kill(self) -> None:
-        """SIGKILL, without a chance to write anything."""
+        """Send SIGKILL, so that the program cannot write anything more."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self, *, forget: bool = True) -> None:
-        """SIGTERM, then SIGKILL; deletes its topics unless told otherwise."""
+        """Send SIGTERM, later SIGKILL; delete its topics if `forget`."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -182,7 +182,7 @@ class Process:
 def running(
     engine: Engine, tools: Tools, broker: ScratchBroker, source: str, count: int, directory: Path
 ) -> Iterator[Process]:
-    """An engine's program for the time of a `with`; its topics go with it."""
+    """Run an engine's program inside a `with`; its topics are deleted at the end."""
     process = Process(engine, tools, broker, source, count, directory)
     try:
         yield process
@@ -191,7 +191,7 @@ def running(
 
 
 class _Memory:
-    """Samples resident memory and says how far the run is."""
+    """Samples resident memory and prints the progress of the run."""
 
     def __init__(self, process: Process, count: int) -> None:
         self._process, self._count = process, count
@@ -211,10 +211,10 @@ class _Memory:
 def measure_throughput(
     engine: Engine, tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path
 ) -> Throughput:
-    """Have the engine process a whole topic; compares its counts and its findings.
+    """Let the engine process a whole topic; compare its counts and its findings.
 
     Raises:
-        RunFailedError: it ended, took too long, or found something else than the plain fold.
+        RunFailedError: the engine ended, took too long, or found something else than the plain fold.
     """
     with running(engine, tools, broker, expected.topic, expected.events, directory) as process:
         first_s = process.wait_for("first_s", START_S_MAX)
@@ -244,13 +244,13 @@ def verify(process: Process, broker: ScratchBroker, expected: Expected) -> None:
     if counted != (expected.events, expected.dropped, len(expected.findings)):
         raise RunFailedError(
             f"{process.name} counted {counted} events, drops and findings; "
-            f"right are {(expected.events, expected.dropped, len(expected.findings))}"
+            f"expected {(expected.events, expected.dropped, len(expected.findings))}"
         )
     verify_output(process, broker, expected)
 
 
 def verify_output(process: Process, broker: ScratchBroker, expected: Expected, wait_s: float = 60.0) -> None:
-    """Compare the findings on the output topic with the plain fold: each once, none besides.
+    """Compare the findings in the output topic with the plain fold: each must be there once, and no others.
 
     Raises:
         RunFailedError: they differ.
@@ -260,7 +260,7 @@ def verify_output(process: Process, broker: ScratchBroker, expected: Expected, w
     if found != expected.findings or len(ids) != len(found):
         raise RunFailedError(
             f"{process.name} wrote {len(ids)} findings: {len(expected.findings - found)} missing, "
-            f"{len(ids) - len(found)} repeated, {len(found - expected.findings)} made up"
+            f"{len(ids) - len(found)} repeated, {len(found - expected.findings)} wrong"
         )
 
 

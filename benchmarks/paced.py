@@ -1,7 +1,7 @@
-"""Paced latency of an engine: from the sending of an event to the reading of its finding, and what it costs.
+"""The latency of an engine at a steady rate: from sending an event to reading its finding, and the CPU cost.
 
-The sender is a process of its own (peers/pace.py), the reader a thread here. Afterwards the engine is left
-without input, for its idle share.
+The sender is a separate process (peers/pace.py), the reader a thread in this one. Afterwards the engine gets no
+input, to measure its idle share of a core.
 """
 
 import json
@@ -27,7 +27,7 @@ _READ_POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """Latencies and costs at one rate."""
+    """The latencies and costs at one rate."""
 
     rate: int
     p50_ms: float
@@ -35,7 +35,7 @@ class Paced:
     core_share: float
     idle_core_share: float
     missing: int
-    """Findings that had not come ten seconds after the last event: the engine falls behind."""
+    """Findings still missing ten seconds after the last event: the engine falls behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Sent:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads findings and notes their latency, milliseconds by event number."""
+    """Reads findings and records the latency of each event number in milliseconds."""
 
     broker: str
     topic: str
@@ -76,10 +76,10 @@ class _Reader:
 def measure_paced(
     engine: Engine, tools: Tools, broker: ScratchBroker, directory: Path, *, rate: int, seconds: float, idle_s: float
 ) -> Paced:
-    """Latencies at a rate for a time, then the idle share.
+    """Measure the latencies at a rate, then the idle share.
 
     Raises:
-        RunFailedError: the engine ended, or found something twice or that it should not have.
+        RunFailedError: the engine ended, or wrote a finding twice or a wrong one.
     """
     say(f"{engine.name}: {rate:,} events/s for {seconds:.0f} s")
     source = f"paced-{engine.name}-{rate}"
@@ -103,7 +103,7 @@ def measure_paced(
 
 
 def _send(process: Process, broker: ScratchBroker, source: str, rate: int, seconds: float) -> tuple[float, _Sent]:
-    """The engine's share of a core while the sender counted, and the sender's result."""
+    """The engine's share of a core while the counted events were sent, and the sender's result."""
     result = process.stats_file.with_name("sent.json")
     program = [sys.executable, str(PROGRAMS / "pace.py"), broker.address, source, str(rate), str(seconds)]
     with subprocess.Popen(
@@ -122,20 +122,18 @@ def _send(process: Process, broker: ScratchBroker, source: str, rate: int, secon
 
 
 def _settle(reader: _Reader, expected: set[int], process: Process) -> int:
-    """Wait for the last findings; returns how many are missing."""
+    """Wait for the last findings; return how many are missing."""
     deadline_s = time.monotonic() + SETTLE_S_MAX
     while len(reader.latencies_ms) < len(expected) and time.monotonic() < deadline_s:
         time.sleep(_READ_POLL_S)
     found = set(reader.latencies_ms)
     if found - expected or reader.repeats:
-        raise RunFailedError(
-            f"{process.name} wrote {len(found - expected)} findings too many and {reader.repeats} twice"
-        )
+        raise RunFailedError(f"{process.name} wrote {len(found - expected)} wrong findings and {reader.repeats} twice")
     return len(expected - found)
 
 
 def _idle(process: Process, seconds: float) -> float:
-    """The share of a core without any input."""
+    """The engine's share of a core without any input."""
     time.sleep(IDLE_AFTER_S)
     before_s = cpu_seconds(process.tree())
     time.sleep(seconds)

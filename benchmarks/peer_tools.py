@@ -1,7 +1,7 @@
-"""Brings what the peers need besides the project: an environment of their own, and Kafka Streams' classes.
+"""Installs what the peers need besides the project: a Python environment, and the classes for Kafka Streams.
 
-Quix Streams pins an older confluent-kafka than the project's, so the Python peers have their own lock and
-environment, kept in the cache directory. Kafka Streams' program is compiled where there is a JDK.
+Quix Streams pins an older confluent-kafka than the project, so the Python peers have their own lock and an
+environment in the cache directory. The Kafka Streams program is compiled if there is a JDK.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _PROGRAM = "KafkaStreamsApp"
 
 
 def peers_python() -> Path:
-    """The interpreter of the peers' environment; made and filled when it is not there.
+    """The interpreter of the peers' environment, which is created if it does not exist.
 
     Raises:
         WatchfloorError: the locked packages cannot be installed.
@@ -47,9 +47,9 @@ def peers_python() -> Path:
         return python
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:
-        raise WatchfloorError("the peers cannot be installed: uv is missing", "run this by ./run python …")
+        raise WatchfloorError("the peers cannot be installed: uv is missing", "run this with ./run python …")
     venv.create(directory, with_pip=False, clear=True)
-    # The project's own installer and the same rule: only files whose hashes the lock has.
+    # Installed like the project: only files whose hashes are in the lock.
     command = [uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S_MAX, check=False)
     if done.returncode:
@@ -60,11 +60,11 @@ def peers_python() -> Path:
 
 
 def kafka_streams_command(class_path: str, directory: Path) -> tuple[str, ...] | None:
-    """The command that runs the Kafka Streams program; None where there is no JDK to compile it.
+    """The command that runs the Kafka Streams program; None if there is no JDK to compile it.
 
     Args:
-        class_path: of the broker; the clients and the JSON library come from there.
-        directory: where the classes go.
+        class_path: the broker's class path, which has the clients and the JSON library.
+        directory: the directory for the compiled classes.
 
     Raises:
         WatchfloorError: an archive cannot be downloaded, or the program does not compile.

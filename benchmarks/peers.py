@@ -1,15 +1,15 @@
-"""The same work on Watchfloor's engine and on others, side by side: speed, CPU, memory, paced latency.
+"""The same work on Watchfloor's engine and on other engines: speed, CPU, memory, latency at a steady rate.
 
     ./run python benchmarks/peers.py                                     everything, 400,000 events, 3 rounds
     ./run python benchmarks/peers.py --engines watchfloor,bare_loop --no-paced --rounds 1
-    ./run python benchmarks/peers.py --long                              10 million events: a JIT has warmed up
+    ./run python benchmarks/peers.py --long                              10 million events, after a JIT has warmed up
     ./run python benchmarks/peers.py --publish                           also write docs/figures.md and its picture
 
-Each engine processes the same Kafka topic, filled once, on a broker that this command starts on loopback and
-stops again; their order rotates from round to round. An engine that counts or finds anything else than the
-plain fold of the work fails the whole comparison. Kafka Streams is left out where there is no JDK (javac).
-The first run downloads the peers into an environment of their own in the cache directory. Takes about
-20 minutes, with --long about 45 and 12 GB below the scratch directory. Exits with 1 where a target is missed.
+Each engine processes the same Kafka topic, which is filled once, on a broker that this command starts on loopback
+and stops again; the order of the engines rotates from round to round. If an engine counts or finds anything else
+than the plain fold of the work, the whole comparison fails. Kafka Streams is left out if there is no JDK (javac).
+The first run downloads the peers into a separate environment in the cache directory. Takes about 20 minutes,
+with --long about 45 and 12 GB of temporary files. Exits with 1 if a target is missed.
 """
 
 import argparse
@@ -31,20 +31,20 @@ TABLE_WIDTH = 130
 
 
 def arguments_from_command_line() -> argparse.Namespace:
-    """Parse them."""
+    """Parse the arguments."""
     names = [engine.name for engine in ENGINES]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--engines", type=_engines, metavar="NAMES", default=list(ENGINES), help=f"of {','.join(names)}"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are taken (default 3)")
     parser.add_argument("--events", type=int, help=f"default {SHORT_EVENTS:,}")
-    parser.add_argument("--long", action="store_true", help=f"{LONG_EVENTS:,} events; without the slowest engines")
-    parser.add_argument("--no-paced", dest="paced", action="store_false", help="leave out the paced figures")
+    parser.add_argument("--long", action="store_true", help=f"{LONG_EVENTS:,} events, without the slowest engines")
+    parser.add_argument("--no-paced", dest="paced", action="store_false", help="leave out latencies at steady rates")
     parser.add_argument("--paced-seconds", type=float, default=20.0, help="how long each rate is measured")
     parser.add_argument("--idle-seconds", type=float, default=10.0, help="how long the idle share is measured")
     parser.add_argument("--publish", action="store_true", help="write docs/figures.md and its picture")
-    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     return parser.parse_args()
 
 
@@ -57,7 +57,7 @@ def _engines(names: str) -> list[Engine]:
 
 
 def prepare(engines: Sequence[Engine], session: Session) -> tuple[list[Engine], Tools]:
-    """Bring what the engines need; without those that cannot run here, which is noted."""
+    """Install what the engines need; leave out those that cannot run here, with a note."""
     python = peers_python() if any(engine.needs_python for engine in engines) else None
     java = None
     if any(engine.needs_jdk for engine in engines):
@@ -69,7 +69,7 @@ def prepare(engines: Sequence[Engine], session: Session) -> tuple[list[Engine], 
 
 
 def run_rounds(session: Session, measured: Sequence[Measured], tools: Tools, events: int, rounds: int) -> None:
-    """Every engine once a round; each round begins with another one."""
+    """Run every engine once in each round; each round begins with another engine."""
     for number in range(rounds):
         shift = number % len(measured)
         for each in [*measured[shift:], *measured[:shift]]:
@@ -83,19 +83,19 @@ def run_rounds(session: Session, measured: Sequence[Measured], tools: Tools, eve
 
 
 def run_paced(session: Session, measured: Sequence[Measured], tools: Tools, seconds: float, idle_s: float) -> None:
-    """Every engine at every rate that it can be asked for."""
+    """Measure the latency of every engine at each of its rates."""
     for each in measured:
         for rate in each.engine.rates:
             result = measure_paced(
                 each.engine, tools, session.broker, session.directory, rate=rate, seconds=seconds, idle_s=idle_s
             )
             if result.missing and each.engine is WATCHFLOOR:
-                raise RunFailedError(f"at {rate:,} events/s {result.missing} findings did not come")
+                raise RunFailedError(f"at {rate:,} events/s {result.missing} findings did not arrive")
             each.paced.append(result)
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     arguments = arguments_from_command_line()
     events = arguments.events or (LONG_EVENTS if arguments.long else SHORT_EVENTS)
     engines = [engine for engine in arguments.engines if not (arguments.long and engine.events_max)]

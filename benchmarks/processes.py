@@ -12,7 +12,7 @@ def process_tree(pids: Mapping[str, Any]) -> dict[str, list[psutil.Process]]:
     """The processes of each component, children included.
 
     Args:
-        pids: the `pids` of endpoints.json: a number or a list of numbers a component.
+        pids: the `pids` of endpoints.json: a number or a list of numbers for each component.
     """
     tree: dict[str, list[psutil.Process]] = {}
     for component, numbers in pids.items():
@@ -22,7 +22,7 @@ def process_tree(pids: Mapping[str, Any]) -> dict[str, list[psutil.Process]]:
 
 
 def memory_mib(processes: Iterable[psutil.Process]) -> float:
-    """Proportional set size, so that memory which processes share counts once; MiB."""
+    """The proportional set size in MiB, in which memory that processes share counts once."""
     total = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -41,7 +41,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
 
 
 def cpu_share(tree: Mapping[str, list[psutil.Process]], seconds: float) -> dict[str, float]:
-    """Share of one core that each component uses over a time."""
+    """The share of one core that each component uses during some time."""
     before = {name: cpu_seconds(processes) for name, processes in tree.items()}
     time.sleep(seconds)
     return {name: (cpu_seconds(processes) - before[name]) / seconds for name, processes in tree.items()}

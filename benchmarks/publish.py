@@ -1,4 +1,4 @@
-"""Writes a comparison to files: results for later, and, when asked, the section and the picture of the docs."""
+"""Writes the results of a comparison to files, and on request to a section and a picture of the docs."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ IMAGES = ROOT / "docs" / "images"
 
 
 def write_results(name: str, measured: Sequence[Measured], title: str) -> Path:
-    """Picture and raw numbers of every run below benchmarks/results; returns the picture's path."""
+    """Write the picture and the raw numbers of every run below benchmarks/results; return the picture's path."""
     RESULTS.mkdir(exist_ok=True)
     body = {
         each.engine.name: {"runs": [asdict(run) for run in each.runs], "paced": [asdict(one) for one in each.paced]}

@@ -1,6 +1,6 @@
-"""Kills the engine hard in the middle of its work and measures how soon it goes on, and whether all is right.
+"""Kills the engine in the middle of its work and measures how soon the next one continues.
 
-The figures need many entities in state; the check afterwards is that every finding was written exactly once.
+The state should hold many entities. Afterwards every finding must have been written exactly once.
 """
 
 import random
@@ -13,7 +13,7 @@ from measure import START_S_MAX, Expected, Process, RunFailedError, say, verify_
 from scratch_broker import ScratchBroker
 
 KILL_FROM, KILL_TO = 0.6, 0.9
-"""Killed after this share of the events: by then nearly every entity has state, and work is left."""
+"""The share of events after which the engine is killed: nearly every entity has state then, and work is left."""
 RUN_S_MAX = 600.0
 _LOOK_S = 0.02
 _SEED = 11
@@ -24,20 +24,20 @@ class Restart:
     """One kill and its restart."""
 
     recovery_s: float
-    """From the start of the program until all partitions are recovered."""
+    """The time from the start of the program until all partitions are recovered."""
     first_event_s: float
-    """From the start of the program to the first event that is processed."""
+    """The time from the start of the program until the first event is processed."""
     memory_mib: float
-    """Peak resident memory of the restarted program, which held the whole state."""
+    """The peak resident memory of the restarted program, which has the whole state."""
 
 
 def measure_restarts(
     tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path, rounds: int
 ) -> list[Restart]:
-    """Kill and restart, once a round, each on fresh topics.
+    """Kill and restart the engine once in each round, with new topics each time.
 
     Raises:
-        RunFailedError: the engine ended, or findings are missing, repeated or made up.
+        RunFailedError: the engine ended, or findings are missing, repeated or wrong.
     """
     draw = random.Random(_SEED)
     return [_one(tools, broker, expected, directory, draw.uniform(KILL_FROM, KILL_TO)) for _ in range(rounds)]
@@ -51,7 +51,7 @@ def _one(tools: Tools, broker: ScratchBroker, expected: Expected, directory: Pat
         process.stop()
         raise
     process.kill()
-    say(f"killed after {process.stats['events']:,.0f} events; starting again")
+    say(f"killed after {process.stats['events']:,.0f} events; restarting")
     again = Process(WATCHFLOOR, tools, broker, expected.topic, expected.events, directory, restart_of=process)
     try:
         ready_s = again.wait_for("ready_s", START_S_MAX) - again.started_s
@@ -63,7 +63,7 @@ def _one(tools: Tools, broker: ScratchBroker, expected: Expected, directory: Pat
 
 
 def _wait_until_processed(process: Process, events: int) -> None:
-    """Wait for the meter file to say so; it is written every few ten thousand events."""
+    """Wait until the meter file, which is written every few ten thousand events, shows this many."""
     deadline_s = time.monotonic() + RUN_S_MAX
     while (stats := process.stats).get("events", 0) < events and "seconds" not in stats:
         process.check()

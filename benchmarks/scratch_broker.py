@@ -1,7 +1,7 @@
-"""A Kafka broker for one benchmark: the embedded stack's archives, runtime and configuration, a scratch directory.
+"""A Kafka broker for one benchmark, with the embedded stack's archives, runtime and configuration.
 
-Owns the broker's life and the making, deleting and reading of topics on it. Everything is on loopback and is
-gone afterwards.
+Owns the broker's life cycle, and creating, deleting and reading topics. Everything is on loopback and in a
+temporary directory.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class ScratchBroker:
 
     Args:
         address: `host:port` for clients.
-        class_path: of the Java archives it runs from.
+        class_path: the class path of its Java archives.
         child: its process.
     """
 
@@ -58,7 +58,7 @@ class ScratchBroker:
         return self._child.pid
 
     def create(self, topics: Mapping[str, Mapping[str, str]]) -> None:
-        """Make topics, name to configuration, and wait until they have leaders."""
+        """Create topics, given as name and configuration, and wait until they have leaders."""
         wanted = [NewTopic(name, PARTITIONS, 1, config=dict(config)) for name, config in topics.items()]
         for created in self._admin.create_topics(wanted, request_timeout=_ADMIN_S_MAX).values():
             created.result()
@@ -70,16 +70,16 @@ class ScratchBroker:
         )
 
     def delete(self, prefix: str) -> None:
-        """Delete every topic whose name starts so: the internal ones of an engine are among them."""
+        """Delete every topic whose name starts with `prefix`, including the internal topics of an engine."""
         names = [name for name in self._admin.list_topics(timeout=_ADMIN_S_MAX).topics if name.startswith(prefix)]
         for deleted in self._admin.delete_topics(names, request_timeout=_ADMIN_S_MAX).values() if names else ():
-            with contextlib.suppress(KafkaException):  # an engine that just stopped may delete its own
+            with contextlib.suppress(KafkaException):  # an engine that has just stopped may be deleting its own topics
                 deleted.result()
 
     def finding_ids(self, topic: str, count: int, wait_s: float) -> list[int]:
-        """The ids of all findings on a topic, repeats included, in the order of reading.
+        """The ids of all findings in a topic, including repeats, in the order of reading.
 
-        Waits until there are `count`, at most `wait_s`, and then reads to the end of the topic.
+        Waits until there are `count`, at most `wait_s`, then reads to the end of the topic.
         """
         consumer = Consumer(
             {
@@ -114,7 +114,7 @@ class ScratchBroker:
 
 @contextlib.contextmanager
 def scratch_broker(directory: Path) -> Iterator[ScratchBroker]:
-    """A fresh broker with its data below `directory`.
+    """A new broker with its data below `directory`.
 
     Raises:
         WatchfloorError: an archive cannot be downloaded, or the broker does not start.

@@ -1,6 +1,6 @@
-"""What both engine benchmarks share around their measuring: scratch space, the broker, the inputs, the end.
+"""What the benchmarks share: a temporary directory, the broker, the inputs, and the exit code.
 
-Everything that a session starts is stopped when it ends, by Ctrl-C and SIGTERM too.
+Everything that a session starts is stopped when it ends, also by Ctrl-C or SIGTERM.
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from common.errors import WatchfloorError
 
 BUSY_LOOK_S = 3.0
 BUSY_SHARE_MAX = 0.10
-"""Of all cores. Above it, figures say more about the neighbours than about the engines."""
+"""The share of all cores that other programs may use; above it, figures say more about them than about the engines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A running scratch broker with its inputs.
+    """A running broker with its inputs.
 
     Args:
-        directory: scratch space, gone afterwards.
-        notes: what a reader of the figures must know.
+        directory: the temporary directory.
+        notes: what a reader of the figures should know.
     """
 
     broker: ScratchBroker
@@ -42,12 +42,12 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(scratch: Path | None) -> Iterator[Session]:
-    """Start a broker below `scratch`, or below the directory for temporary files."""
+    """Start a broker with a temporary directory below `scratch`, or below the system's directory for such files."""
     busy = psutil.cpu_percent(BUSY_LOOK_S) / 100
     notes = [f"{psutil.cpu_count()} cores; {busy:.0%} busy with other work before the start."]
     if busy > BUSY_SHARE_MAX:
         notes.append(
-            "The machine was not quiet: figures are worse than on a quiet one, and targets may be missed for it."
+            "The machine was not idle: figures are worse than on an idle one, and targets may be missed because of it."
         )
         say(notes[-1])
     with tempfile.TemporaryDirectory(prefix="watchfloor-bench-", dir=scratch) as name:
@@ -58,9 +58,9 @@ def open_session(scratch: Path | None) -> Iterator[Session]:
 
 
 def run_main(main: Callable[[], bool]) -> NoReturn:
-    """Run a benchmark's main function; 0 where every target is met, 1 otherwise.
+    """Run a benchmark's main function; exit with 0 if every target is met, otherwise with 1.
 
-    A failed run and a failure that the user can cure end it with their text, without a trace.
+    A failed run, and an error that the user can correct, end it with one line instead of a trace.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.environ.pop("WATCHFLOOR_CONFIG", None)  # a benchmark measures the defaults

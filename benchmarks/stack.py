@@ -1,4 +1,4 @@
-"""Starts the embedded stack for a benchmark, or uses one that runs."""
+"""Starts the embedded stack for a benchmark, or uses a running one."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def start(
     """Run a command that starts the stack and wait for its endpoints.
 
     Raises:
-        SystemExit: it ended, or was not ready in time; its log is named.
+        SystemExit: the stack ended, or was not ready in time; the message names its log.
     """
     log = state_dir.parent / f"{state_dir.name}.log"
     started_s = time.monotonic()
@@ -43,13 +43,13 @@ def start(
         if process.poll() is not None or time.monotonic() - started_s > START_S_MAX:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            raise SystemExit(f"the stack did not get ready, see {log}:\n{log.read_text()[-2000:]}")
+            raise SystemExit(f"the stack was not ready in time, see {log}:\n{log.read_text()[-2000:]}")
         time.sleep(0.02)
     return Stack(json.loads(endpoints.read_text()), state_dir, time.monotonic() - started_s), process
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Stop it as Ctrl-C does, and wait."""
+    """Stop the stack as Ctrl-C does, and wait for it."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_S_MAX)
@@ -60,7 +60,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 @contextlib.contextmanager
 def running_stack(state_dir: Path | None) -> Iterator[Stack]:
-    """The stack in `state_dir` where one runs there, otherwise a fresh one for this time."""
+    """The running stack of `state_dir` if that is given, otherwise a new one that ends with the `with`."""
     if state_dir is not None and (state_dir / "endpoints.json").exists():
         yield Stack(json.loads((state_dir / "endpoints.json").read_text()), state_dir, 0.0)
         return

@@ -1,10 +1,10 @@
-"""How long the stack takes to `ready:`, cold and warm, and what it costs when nothing happens.
+"""How long the stack takes until `ready:`, cold and warm, and what it uses when idle.
 
     ./run python benchmarks/startup.py            warm starts and the footprint
     ./run python benchmarks/startup.py --cold     also a fresh clone with empty caches, downloads included
 
-Cold: a clone of this repository, a new virtual environment, empty package and jar caches. Warm: a second
-start of a state directory. The footprint is taken from the last warm start, after a pause.
+Cold: a clone of this repository, a new virtual environment, empty package and jar caches. Warm: a later start
+with an existing state directory. The footprint is measured on the last warm start, after a pause.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SETTLE_S = 20.0
 
 
 def cold_start(scratch: Path) -> float:
-    """Seconds from the first command on a fresh clone to `ready:`."""
+    """The seconds from the first command in a new clone to `ready:`."""
     clone = scratch / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     environ = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "WATCHFLOOR_VENV")}
@@ -41,7 +41,7 @@ def cold_start(scratch: Path) -> float:
 
 
 def warm_starts(scratch: Path, count: int) -> tuple[list[float], dict[str, float], dict[str, float]]:
-    """Seconds of each warm start; memory (MiB) and idle share of a core per component of the last."""
+    """The seconds of each warm start; for the last one, each component's memory (MiB) and idle share of a core."""
     state_dir = scratch / "warm"
     command = [sys.executable, "-m", "watchfloor", "up", "--state-dir", str(state_dir)]
     stack, process = start(command, state_dir)
@@ -63,10 +63,10 @@ def warm_starts(scratch: Path, count: int) -> tuple[list[float], dict[str, float
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cold", action="store_true", help="also measure a cold start, with downloads")
-    parser.add_argument("--warm", type=int, default=3, help="warm starts to take the median of")
+    parser.add_argument("--warm", type=int, default=3, help="number of warm starts, of which the median is taken")
     arguments = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(prefix="watchfloor-startup-"))
     try:

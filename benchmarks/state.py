@@ -3,10 +3,10 @@
     ./run python benchmarks/state.py                       100,000 and 1,000,000 entities, three rounds
     ./run python benchmarks/state.py --entities 100000 --rounds 1
 
-The entities are the persons of the engines' benchmark. Each kind of store is measured in a process of its own:
-microseconds of a read, a write, and of moving a person on (read, write, its share of encoding the changelog);
-memory that the process grew by; bytes on the disk. No broker, no disk but RocksDB's. Needs RocksDB from the
-peers' environment, which is made on the first run. Times are CPU times, background threads included.
+The entities are the persons of the engines' benchmark. Each kind of store is measured in a separate process:
+microseconds of a read, a write and an update (read, write, its share of encoding the changelog); the growth of the
+process's memory; bytes on disk. No broker, and no disk except RocksDB's. Needs RocksDB from the peers' environment,
+which is created on the first run. Times are CPU times, including background threads.
 """
 
 import argparse
@@ -34,15 +34,15 @@ from work import PersonTrack
 ENCODED = 20_000
 PROGRAM_S_MAX = 300
 NEW_PUT_COST_US_MAX = 0.15
-"""What a bound may add to a put."""
+"""How much a bound may add to a put."""
 STORES = ("memory", "memory_bounded", "rocksdb")
 
 
 def arguments_from_command_line() -> argparse.Namespace:
-    """Parse them."""
+    """Parse the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entities", type=int, nargs="+", default=[100_000, 1_000_000], metavar="N")
-    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are taken (default 3)")
     return parser.parse_args()
 
 
@@ -58,7 +58,7 @@ class AsMap(msgspec.Struct):
 
 
 def encodings() -> dict[str, dict[str, float]]:
-    """Bytes and microseconds of one person, each way; the value that is written holds the generation too."""
+    """The bytes and microseconds of one person in each encoding; the written value also has the generation."""
     tracks = [track_of(number) for number in range(ENCODED)]
     maps = [AsMap(*track) for track in tracks]
     pack, text = msgspec.msgpack.encode, msgspec.json.encode
@@ -97,10 +97,10 @@ def _encoding(encode: Any, values: list[Any], decode: Any) -> dict[str, float]:
 
 
 def run_store(store: str, entities: int) -> dict[str, float]:
-    """One process with one store.
+    """Run a process with one store.
 
     Raises:
-        RunFailedError: it failed.
+        RunFailedError: the process failed.
     """
     with tempfile.TemporaryDirectory(prefix="watchfloor-state-") as scratch:
         if store == "rocksdb":
@@ -116,16 +116,16 @@ def run_store(store: str, entities: int) -> dict[str, float]:
 
 
 def medians(store: str, entities: int, rounds: int) -> dict[str, float]:
-    """The median of each figure over so many processes."""
+    """The median of each figure over `rounds` processes."""
     runs = []
     for number in range(1, rounds + 1):
         runs.append(run_store(store, entities))
-        say(f"{store}, {entities:,} entities, round {number}: {runs[-1]['move_us']:.2f} us a move")
+        say(f"{store}, {entities:,} entities, round {number}: {runs[-1]['move_us']:.2f} us per update")
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 def show(title: str, rows: dict[str, dict[str, float]]) -> None:
-    """Print a table with a row a name and a column a figure."""
+    """Print a table with a row for each name and a column for each figure."""
     table = Table(title=title)
     table.add_column("")
     for column in next(iter(rows.values())):
@@ -136,7 +136,7 @@ def show(title: str, rows: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     arguments = arguments_from_command_line()
     encoded = encodings()
     show(f"one entity's value in the changelog, mean of {ENCODED:,}", encoded)

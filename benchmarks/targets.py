@@ -1,6 +1,6 @@
-"""What the engine must reach (one worker process, two cores shared with the broker, exact state on).
+"""The targets of the engine, for one worker process with exact state on two cores shared with the broker.
 
-Owns the numbers and the figures that carry them, for both engine benchmarks. Measures nothing.
+Owns the targets and the figures with them, for the engine's benchmarks. Measures nothing.
 """
 
 import math
@@ -21,7 +21,7 @@ PACED = {
     HIGH_RATE: {"p99_ms": 30.0},
 }
 MEMORY_GROWTH_MAX = 1.05
-"""Highest resident memory of the last quarter of a long run to that of its second quarter."""
+"""The ratio of the peak memory in the last quarter of a long run to that in its second quarter."""
 ENTITIES_MEMORY_MIB_MAX = 600.0 * 1e6 / 2**20
 RECOVERY_S_MAX = 8.0
 FIRST_EVENT_S_MAX = 3.0
@@ -29,12 +29,12 @@ _SAMPLES_MIN = 8
 
 
 def throughput_figures(name: str, runs: Sequence[Throughput], *, targets: bool) -> list[Figure]:
-    """Medians over the runs of one engine.
+    """The medians over the runs of one engine.
 
     Args:
-        name: the figures' prefix.
-        runs: at least one.
-        targets: whether the engine is ours and the run is the short one.
+        name: the prefix of the figures.
+        runs: at least one run.
+        targets: whether the targets apply: to our engine in the short run.
     """
     return [
         Figure(
@@ -53,7 +53,7 @@ def throughput_figures(name: str, runs: Sequence[Throughput], *, targets: bool) 
 
 
 def paced_figures(name: str, paced: Sequence[Paced], *, targets: bool) -> list[Figure]:
-    """Latencies and shares of one engine at each rate; without latencies where it fell behind."""
+    """The latencies and CPU shares of one engine at each rate; no latencies if it fell behind."""
     figures: list[Figure] = []
     for each in paced:
         wanted = PACED.get(each.rate, {}) if targets else {}
@@ -72,7 +72,7 @@ def paced_figures(name: str, paced: Sequence[Paced], *, targets: bool) -> list[F
 
 
 def memory_growth(run: Throughput) -> float:
-    """Highest memory of the last quarter of a run over that of its second quarter; NaN for a run too short."""
+    """The ratio of the peak memory in the last quarter of a run to that in its second quarter; NaN for a short run."""
     samples = [mib for _, mib in run.memory_mib]
     if len(samples) < _SAMPLES_MIN:
         return math.nan
@@ -81,13 +81,13 @@ def memory_growth(run: Throughput) -> float:
 
 
 def memory_figures(name: str, runs: Sequence[Throughput]) -> list[Figure]:
-    """Whether memory stays flat over a long run; nothing for runs too short to tell."""
+    """Whether memory stays flat over a long run; empty if the run was too short."""
     growth = [value for value in map(memory_growth, runs) if not math.isnan(value)]
     return [Figure(f"{name}_memory_growth", max(growth), MEMORY_GROWTH_MAX)] if growth else []
 
 
 def restart_figures(restarts: Sequence[Restart], entities: int) -> list[Figure]:
-    """The worst of the restarts: a promise holds every time."""
+    """The worst values of the restarts, because every restart must meet the target."""
     return [
         Figure("entities", entities),
         Figure("entities_memory_mib", max(each.memory_mib for each in restarts), ENTITIES_MEMORY_MIB_MAX),

@@ -1,13 +1,13 @@
-"""The engine alone: events per second, CPU, memory, paced latency, restarts after kill -9.
+"""The engine alone: events per second, CPU, memory, latency at steady rates, restarts after kill -9.
 
-    ./run python benchmarks/throughput.py                      400,000 events, paced and idle figures
+    ./run python benchmarks/throughput.py                      400,000 events, latencies and idle share
     ./run python benchmarks/throughput.py --no-paced --rounds 5
-    ./run python benchmarks/throughput.py --long               10 million events: does memory stay flat
-    ./run python benchmarks/throughput.py --entities 100000    much state: memory, kill -9, recovery
+    ./run python benchmarks/throughput.py --long               10 million events: whether memory stays flat
+    ./run python benchmarks/throughput.py --entities 100000    a large state: memory, kill -9, recovery
 
-The work is that of benchmarks/peers.py, which compares other engines with it. Starts a Kafka broker of its
-own on loopback and stops it; --long needs 8 GB below the scratch directory. Exits with 1 where a target is
-missed, or where a count or a finding is wrong.
+The work is that of benchmarks/peers.py, which compares other engines. Starts its own Kafka broker on loopback
+and stops it; --long needs 8 GB for temporary files. Exits with 1 if a target is missed, or if a count or a
+finding is wrong.
 """
 
 import argparse
@@ -29,24 +29,24 @@ from targets import (
 )
 
 EVENTS_PER_ENTITY = 8
-"""Enough that nearly every entity has state when the engine is killed."""
+"""Enough events that nearly every entity has state when the engine is killed."""
 
 
 def arguments_from_command_line() -> argparse.Namespace:
-    """Parse them."""
+    """Parse the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help=f"{LONG_EVENTS:,} events instead of {SHORT_EVENTS:,}")
-    parser.add_argument("--entities", type=int, metavar="N", help="restarts with N persons in state, nothing else")
-    parser.add_argument("--rounds", type=int, default=3, help="medians are taken over so many (default 3)")
-    parser.add_argument("--no-paced", dest="paced", action="store_false", help="leave out the paced figures")
+    parser.add_argument("--entities", type=int, metavar="N", help="only restarts, with N persons in the state")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; medians are taken (default 3)")
+    parser.add_argument("--no-paced", dest="paced", action="store_false", help="leave out latencies at steady rates")
     parser.add_argument("--paced-seconds", type=float, default=20.0, help="how long each rate is measured")
     parser.add_argument("--idle-seconds", type=float, default=10.0, help="how long the idle share is measured")
-    parser.add_argument("--scratch", type=Path, help="where scratch files go")
+    parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     return parser.parse_args()
 
 
 def throughput(session: Session, events: int, rounds: int) -> list[Throughput]:
-    """So many runs over the same input."""
+    """Run the engine `rounds` times over the same input."""
     expected = session.inputs.fill(events)
     runs: list[Throughput] = []
     for number in range(1, rounds + 1):
@@ -56,7 +56,7 @@ def throughput(session: Session, events: int, rounds: int) -> list[Throughput]:
 
 
 def paced(session: Session, seconds: float, idle_s: float) -> list[Figure]:
-    """Every rate once."""
+    """Measure the latency once at each rate."""
     measured = [
         measure_paced(WATCHFLOOR, Tools(), session.broker, session.directory, rate=rate, seconds=seconds, idle_s=idle_s)
         for rate in WATCHFLOOR.rates
@@ -65,7 +65,7 @@ def paced(session: Session, seconds: float, idle_s: float) -> list[Figure]:
 
 
 def main() -> bool:
-    """Run and print."""
+    """Run the benchmark and print its figures."""
     arguments = arguments_from_command_line()
     with open_session(arguments.scratch) as session:
         if arguments.entities:

@@ -1,1 +1,1 @@
-"""Change capture: the watched database's preparation, the connector's configuration and its registration."""
+"""Change capture: preparing the watched database, configuring the connector and registering it."""

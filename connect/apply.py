@@ -1,6 +1,6 @@
-"""Registers the connector on a Kafka Connect cluster over its REST interface, and tells how it is.
+"""Registers the connector on a Kafka Connect cluster over its REST interface, and reads its state.
 
-What counts is the task: Connect calls a connector RUNNING whose only task has failed.
+What counts is the state of the task: Connect calls a connector RUNNING even if its only task has failed.
 """
 
 import time
@@ -20,7 +20,7 @@ from connect.slot import drop_slot
 _POSITION_GONE: Final = "no longer available on the server"
 _REASON_CHARACTERS_MAX: Final = 300
 _POLL_S: Final = 0.1
-# Answers that pass by themselves: the worker is starting, or the group is rebalancing.
+# Temporary answers: the worker is starting, or the group is rebalancing.
 _TRANSIENT: Final = frozenset({404, 409, 500, 503})
 
 
@@ -35,7 +35,7 @@ class TaskState(msgspec.Struct, frozen=True):
 
     @property
     def reason(self) -> str | None:
-        """Why it failed, in one line: the innermost cause of the trace."""
+        """Why the task failed, in one line: the innermost cause in the trace."""
         lines = (self.trace or "").splitlines()
         causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
         found = causes[-1] if causes else next(iter(lines), None)
@@ -57,12 +57,12 @@ class ConnectorState(msgspec.Struct, frozen=True):
 
     @property
     def running(self) -> bool:
-        """Whether there is a task and every one is RUNNING."""
+        """Whether there is at least one task and all are RUNNING."""
         return bool(self.tasks) and all(task.state == "RUNNING" for task in self.tasks)
 
     @property
     def failure(self) -> str | None:
-        """The first failure in one line; None where nothing has failed."""
+        """The first failure in one line; None if nothing has failed."""
         if self.connector.state == "FAILED":
             return TaskState(0, "FAILED", trace=self.connector.trace).reason or "no reason given"
         failed = next((task for task in self.tasks if task.state == "FAILED"), None)
@@ -77,17 +77,17 @@ def apply_connector(
 ) -> ConnectorState:
     """Register the connector, or change its configuration, and wait until its task runs.
 
-    Idempotent: the same configuration leaves a running task alone. A failed one is started anew, since
-    its cause may be gone.
+    Idempotent: the same configuration leaves a running task alone. A failed task is restarted, since the
+    cause may be gone.
 
     Args:
-        settings: `connect` says where; `source` and `kafka` say what.
-        new_snapshot: forget the position in PostgreSQL's log and read all rows again (`op` r) first.
-        on_wait: called with a word of what is waited for, each time that changes.
+        settings: `connect` says where to register; `source` and `kafka` determine the configuration.
+        new_snapshot: discard the position in PostgreSQL's log and read all rows again (`op` r) first.
+        on_wait: called with what is being waited for, each time that changes.
 
     Raises:
         WatchfloorError: Connect does not answer or refuses the configuration, or the task does not run
-            within `connect.start_timeout_s`, with its reason; for `new_snapshot` also where the database
+            within `connect.start_timeout_s`, with its reason; with `new_snapshot` also if the database
             does not answer or another reader holds the slot.
     """
     connect = settings.connect
@@ -103,7 +103,7 @@ def apply_connector(
 
 
 def connector_state(settings: Settings) -> ConnectorState | None:
-    """The connector's state, None where it is not registered.
+    """The connector's state; None if it is not registered.
 
     Raises:
         WatchfloorError: Connect does not answer.
@@ -113,9 +113,9 @@ def connector_state(settings: Settings) -> ConnectorState | None:
 
 
 def restart_failed_tasks(settings: Settings) -> list[str]:
-    """Restart what has failed; the reasons, one for each connector or task restarted.
+    """Restart failed connectors and tasks; return the reason of each failure.
 
-    Connect never restarts a failed task itself. Call it with a growing delay.
+    Connect never restarts a failed task by itself. Call this with a growing delay.
 
     Raises:
         WatchfloorError: Connect does not answer.
@@ -133,19 +133,19 @@ def restart_failed_tasks(settings: Settings) -> list[str]:
 @contextmanager
 def _client(connect: ConnectSettings) -> Iterator[httpx.Client]:
     try:
-        # Connect is a neighbour, not a site on the internet: proxies of the environment are not for it.
+        # Connect is in the local network, so the proxies of the environment are not used.
         with httpx.Client(base_url=connect.url, timeout=connect.request_timeout_s, trust_env=False) as client:
             yield client
     except httpx.InvalidURL as error:
-        raise WatchfloorError(f"connect.url {connect.url} is not an address", "write http://host:port") from error
+        raise WatchfloorError(f"connect.url {connect.url} is not a URL", "write http://host:port") from error
     except httpx.TransportError as error:
         raise WatchfloorError(
-            f"no Kafka Connect answers at {connect.url}", "start it, or set connect.url to where it is"
+            f"no Kafka Connect answers at {connect.url}", "start it, or set connect.url to its address"
         ) from error
 
 
 def _wait_answer(client: httpx.Client, deadline: float) -> None:
-    """A Connect that is starting refuses connections for some seconds."""
+    """Wait until Connect answers: it refuses connections for some seconds while it starts."""
     while True:
         try:
             client.get("/")
@@ -169,7 +169,7 @@ def _register(client: httpx.Client, settings: Settings, deadline: float, *, new_
         _stop(client, connect, deadline)
     if new_snapshot:
         if state is None:
-            # Connect keeps the position of a connector that was deleted, and forgets it only for one that exists.
+            # Connect keeps the offsets of a deleted connector, and can delete them only while the connector exists.
             created = {"name": connect.connector, "config": config, "initial_state": "STOPPED"}
             _until_accepted(lambda: client.post("/connectors", json=created), deadline)
         _until_accepted(lambda: client.delete(f"{path}/offsets"), deadline)
@@ -179,7 +179,7 @@ def _register(client: httpx.Client, settings: Settings, deadline: float, *, new_
 
 
 def _stop(client: httpx.Client, connect: ConnectSettings, deadline: float) -> None:
-    """Until no task is left: an old task's RUNNING or FAILED would be taken for the new one's."""
+    """Wait until no task is left, so that the state of an old task is not taken for that of the new one."""
     _until_accepted(lambda: client.put(f"/connectors/{connect.connector}/stop"), deadline)
     while (state := _state(client, connect)) is not None and state.tasks and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -209,7 +209,7 @@ def _wait_running(client: httpx.Client, connect: ConnectSettings, deadline: floa
             seen = "not registered" if state is None else ", ".join(task.state for task in state.tasks) or "no task"
             raise WatchfloorError(
                 f"the connector's task does not run after {connect.start_timeout_s} s ({seen})",
-                "look into Kafka Connect's log",
+                "read Kafka Connect's log",
             )
         time.sleep(_POLL_S)
 
@@ -217,8 +217,8 @@ def _wait_running(client: httpx.Client, connect: ConnectSettings, deadline: floa
 def _task_failure(reason: str) -> WatchfloorError:
     if _POSITION_GONE in reason:
         return WatchfloorError(
-            "the connector's position is no longer in PostgreSQL's log: its slot was dropped or too far behind",
-            "run watchfloor connect apply --new-snapshot, which reads all rows again; deletes in between stay unknown",
+            "the connector's position is no longer in PostgreSQL's log: its slot was dropped or was too far behind",
+            "run watchfloor connect apply --new-snapshot, which reads all rows again; deletes in between remain unknown",
         )
     return WatchfloorError(
         f"the connector's task failed ({reason})", "correct the cause and run watchfloor connect apply again"
@@ -230,14 +230,12 @@ def _state(client: httpx.Client, connect: ConnectSettings) -> ConnectorState | N
     if answer.status_code in _TRANSIENT:
         return None
     if not answer.is_success:
-        raise WatchfloorError(
-            f"Kafka Connect at {connect.url} answers {answer.status_code}", "is connect.url the address of its REST?"
-        )
+        raise WatchfloorError(f"Kafka Connect at {connect.url} answers {answer.status_code}", "check connect.url")
     return _decode_state(answer.content)
 
 
 def _message(answer: httpx.Response) -> str:
-    """The first line of Connect's error that says something; it never repeats a value of the configuration."""
+    """The first informative line of Connect's error; it never repeats a value of the configuration."""
     try:
         body: Any = answer.json()
         lines = [line.strip() for line in str(body["message"]).splitlines() if line.strip()]

@@ -1,6 +1,6 @@
-"""Whether a PostgreSQL database can be captured: every reason why not, as one line that says what to do.
+"""Checks whether a PostgreSQL database can be captured; each problem is one line that says what to do.
 
-Only reads. The same checks run before the schema is applied and, with the capture role's own eyes, after.
+Only reads. The same checks run before the schema is applied and, signed in as the capture role, afterwards.
 """
 
 import re
@@ -14,10 +14,10 @@ from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
 from connect.mapping import CapturedTable, captured_tables
 
-# The address is said already.
+# The error message already names the address.
 _PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")
 _INTEGERS = frozenset({"int2", "int4", "int8"})
-# PostgreSQL's types that arrive as what the canonical column is; everything arrives as text.
+# PostgreSQL's types that arrive in the form of the canonical type; any type can arrive as text.
 _ACCEPTED = {
     "bigint": _INTEGERS,
     "integer": _INTEGERS,
@@ -30,7 +30,7 @@ _ACCEPTED = {
 
 
 class SignInError(WatchfloorError):
-    """There is no session: no server answers, or it refuses the role."""
+    """No session was opened: no server answers, or it refuses the role."""
 
 
 def connect_to(dsn: str, source: SourceSettings) -> Connection[Any]:
@@ -54,7 +54,7 @@ def connect_to(dsn: str, source: SourceSettings) -> Connection[Any]:
             ) from error
         raise SignInError(
             f"no PostgreSQL server answers at {address} ({_short(reason)})",
-            "start it, or set source.host and source.port to where it is",
+            "start it, or correct source.host and source.port",
         ) from error
 
 
@@ -76,8 +76,8 @@ def check_source(source: SourceSettings) -> None:
 
     Raises:
         WatchfloorError: the server is unreachable or refuses the role, `wal_level` is not logical, a
-            captured table or a column that it must have is missing, its old rows are not logged, the
-            publication does not cover it, or the role has too few or too many rights.
+            captured table or a required column is missing, its old rows are not logged, the publication
+            does not contain it, or the role has too few or too many privileges.
     """
     tables = captured_tables(source)
     with connect_to(capture_dsn(source), source) as connection:
@@ -89,7 +89,7 @@ def check_source(source: SourceSettings) -> None:
 
 
 def check_server(connection: Connection[Any]) -> None:
-    """Check that the server's log can be decoded; raises WatchfloorError."""
+    """Check that the server's log can be decoded; raise WatchfloorError if not."""
     level = _value(connection, "SELECT current_setting('wal_level')")
     if level != "logical":
         raise WatchfloorError(
@@ -101,12 +101,12 @@ def check_server(connection: Connection[Any]) -> None:
 def check_tables(
     connection: Connection[Any], tables: Sequence[CapturedTable], *, missing_allowed: bool = False
 ) -> None:
-    """Check that every captured table is there and has its id and a tenant id of an integer type.
+    """Check that every captured table exists and has an id and a tenant id of an integer type.
 
     Args:
-        connection: to the watched database.
-        tables: what is to be captured.
-        missing_allowed: pass over tables that are not there, because they are about to be made.
+        connection: a connection to the watched database.
+        tables: the tables to capture.
+        missing_allowed: ignore tables that do not exist, because they are about to be created.
 
     Raises:
         WatchfloorError: names the first table or column that is missing or has another type.
@@ -147,7 +147,7 @@ def _check_columns(table: CapturedTable, columns: dict[str, str]) -> None:
                     f"add it, or correct source.tables.{table.canonical.name}.columns",
                 )
             continue
-        # Of our own tables only the keys: what else is wrong in a row of theirs, its dead letter tells.
+        # Only the keys of the tables that we create are checked; a row with another problem becomes a dead letter.
         if (table.mapped or canonical.required) and not _accepted(columns[name], canonical.type):
             raise WatchfloorError(
                 f"column {name} of captured table {table.qualified} is {columns[name]}, not {canonical.type}",
@@ -156,23 +156,23 @@ def _check_columns(table: CapturedTable, columns: dict[str, str]) -> None:
 
 
 def _accepted(theirs: str, canonical: str) -> bool:
-    # Enums and domains have names of their own, and arrive as text.
+    # Enums and domains have their own names, and arrive as text.
     builtin = any(theirs in types for types in _ACCEPTED.values()) or theirs in ("date", "time", "bytea", "interval")
     return theirs in _ACCEPTED[canonical] or (canonical == "text" and not builtin)
 
 
 def check_identity(connection: Connection[Any], tables: Sequence[CapturedTable]) -> None:
-    """Check that updates and deletes log the whole old row; raises WatchfloorError."""
+    """Check that updates and deletes log the whole old row; raise WatchfloorError if not."""
     for table in tables:
         for schema, name in without_full_identity(connection, table):
             raise WatchfloorError(
-                f"captured table {schema}.{name} does not log its old rows, so a delete would not tell its tenant",
+                f"captured table {schema}.{name} does not log its old rows, so a delete would not name its tenant",
                 f"run ALTER TABLE {schema}.{name} REPLICA IDENTITY FULL",
             )
 
 
 def without_full_identity(connection: Connection[Any], table: CapturedTable) -> list[tuple[str, str]]:
-    """The table, or those of its partitions, whose old rows are not logged in full: (schema, name)."""
+    """(schema, name) of the table and its partitions, as far as their old rows are not logged in full."""
     return connection.execute(
         "WITH root AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE n.nspname = %s AND c.relname = %s)"
@@ -184,7 +184,7 @@ def without_full_identity(connection: Connection[Any], table: CapturedTable) -> 
 
 
 def published_tables(connection: Connection[Any], publication: str) -> set[tuple[str, str]] | None:
-    """(schema, name) of the tables of a publication, None where it does not exist."""
+    """(schema, name) of the tables of a publication; None if it does not exist."""
     if _value(connection, "SELECT 1 FROM pg_publication WHERE pubname = %s", publication) is None:
         return None
     rows = connection.execute(
@@ -227,8 +227,8 @@ def _check_rights(connection: Connection[Any], role: str, tables: Sequence[Captu
             )
         if may_write:
             raise WatchfloorError(
-                f"role {role} may write captured table {table.qualified}, it must only read",
-                "set source.user to a role of its own that has nothing but SELECT on the captured tables",
+                f"role {role} may write to captured table {table.qualified}, but must only read it",
+                "set source.user to a separate role that has only SELECT on the captured tables",
             )
 
 
@@ -238,11 +238,11 @@ def _value(connection: Connection[Any], query: Any, *parameters: object) -> Any:
 
 
 def _reason(message: str) -> str:
-    """What PostgreSQL's library has to say, without the hints that it adds in lines of their own."""
+    """The reason in an error of PostgreSQL's library, without the hints that it adds in further lines."""
     lines = [line for line in message.strip().splitlines() if line and not line[0].isspace()]
-    # One line for each way that was tried; what a server said tells more than that another did not answer.
+    # There is one line for each address that was tried; a server's answer says more than a missing answer.
     told = [line for line in lines if "FATAL" in line or "no password supplied" in line]
-    return (told or lines or ["it does not say why"])[0]
+    return (told or lines or ["no reason given"])[0]
 
 
 def _short(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""The connector's configuration: the data of connector.json, filled in for this database (no I/O).
+"""The connector's configuration: connector.json, completed for this database. Does no I/O.
 
 `up`, docker compose and `watchfloor connect apply` all register what `connector_config` returns.
 """
@@ -19,7 +19,7 @@ _UNSAFE_IN_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
 
 
 def connector_config(settings: Settings) -> dict[str, str]:
-    """The configuration to register, with the database's password or the reference that stands for it.
+    """The configuration to register, with the database's password or the reference that replaces it.
 
     Raises:
         SettingsError: the table mapping is wrong, see `connect.mapping.captured_tables`.
@@ -38,7 +38,7 @@ def connector_config(settings: Settings) -> dict[str, str]:
         "server_name": server_name,
         "slot": source.slot,
         "publication": source.publication,
-        # Snapshots read the tables in this order: reference data first.
+        # Snapshots read the tables in this order, reference data first.
         "table_include_list": ",".join(_regex(table) for table in tables),
         "message_key_columns": ";".join(f"{_regex(table)}:{table.tenant_column}" for table in tables),
         "poll_interval_ms": str(connect.poll_interval_ms),
@@ -53,7 +53,7 @@ def connector_config(settings: Settings) -> dict[str, str]:
     if source.ssl_ca_file:
         config["database.sslrootcert"] = str(source.ssl_ca_file)
     if source.tables:
-        # A customer's tables hold much that is nobody's business here, photographs among it.
+        # A customer's tables have columns that are not needed here, such as photographs.
         columns = [_regex(table, column.name) for table in tables for column in table.canonical.columns]
         config["column.include.list"] = ",".join(columns)
         config |= _transforms(tables, names, server_name)
@@ -61,20 +61,20 @@ def connector_config(settings: Settings) -> dict[str, str]:
 
 
 def _server_name(settings: Settings) -> str:
-    # Where tables are mapped, Debezium's own topic names must not meet the canonical ones: a customer may
-    # have a table `client` that is our `tenant`, and one renaming would feed the next.
+    # With mapped tables, Debezium's own topic names must differ from the canonical ones: a customer's table
+    # `client` may be our `tenant`, and the result of one renaming would be renamed again.
     prefix = settings.kafka.topic_prefix
     return f"{prefix}.source" if settings.source.tables else prefix
 
 
 def _regex(table: CapturedTable, column: str | None = None) -> str:
-    """What Debezium matches a table by, or one of its canonical columns."""
+    """The expression by which Debezium matches a table, or one of its canonical columns."""
     parts = [table.schema, table.name] if column is None else [table.schema, table.name, table.column(column)]
     return "[.]".join(re.escape(part) for part in parts)
 
 
 def _size_limits(source: SourceSettings, tables: Sequence[CapturedTable]) -> dict[str, str]:
-    """Cut what could make a record too large for Kafka. Of all columns, one that was added yesterday too."""
+    """Limits of the texts that could make a record too large for Kafka, for all columns, including later ones."""
     json_columns: list[str] = []
     others: list[str] = []
     for table in tables:
@@ -88,7 +88,7 @@ def _size_limits(source: SourceSettings, tables: Sequence[CapturedTable]) -> dic
 
 
 def _transforms(tables: Sequence[CapturedTable], names: TopicNames, server_name: str) -> dict[str, str]:
-    """Single message transforms that give mapped tables their canonical topic and key bytes."""
+    """Single message transforms that give the records of mapped tables their canonical topic and key bytes."""
     config: dict[str, str] = {}
     transforms: list[str] = []
     for table in tables:
@@ -99,7 +99,7 @@ def _transforms(tables: Sequence[CapturedTable], names: TopicNames, server_name:
             f"transforms.{transform}.regex": re.escape(theirs),
             f"transforms.{transform}.replacement": names.captured(table.canonical.name),
         }
-    # One renaming for each name that a tenant column has; ReplaceField fails on keys without that column.
+    # One renaming for each name of a tenant column; ReplaceField fails on keys without that column.
     predicates: list[str] = []
     columns = sorted({table.tenant_column for table in tables} - {"tenant_id"})
     for number, column in enumerate(columns):

@@ -1,7 +1,7 @@
-"""Which tables are captured, and what they and their columns are called in this database (R1.6).
+"""The captured tables, and the names of these tables and their columns in the watched database.
 
-Without a mapping the canonical tables of schema `public` are captured. With one (`source.tables`), exactly
-the tables that it lists: a customer without work orders leaves that table out.
+Without a mapping the canonical tables of schema `public` are captured. With a mapping (`source.tables`)
+exactly the tables that it lists are captured: a customer without work orders leaves that table out.
 """
 
 import re
@@ -11,21 +11,21 @@ from common.errors import SettingsError
 from common.settings.source import SourceSettings
 from contracts.schema import TABLES, Table
 
-# Names stand in Debezium's regular expressions and lists, where other characters have a meaning.
+# Names are used in Debezium's regular expressions and lists, where other characters have a meaning.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedTable:
-    """A canonical table and where it is in the watched database."""
+    """A canonical table and its name in the watched database."""
 
     canonical: Table
     schema: str
     name: str
     columns: dict[str, str]
-    """Canonical column name to the database's, where they differ."""
+    """The database's name for each canonical column whose name differs."""
     mapped: bool = False
-    """Whether the configuration names it: then it is a customer's, and we do not create it."""
+    """Whether the configuration names the table: then it is a customer's, and is not created here."""
 
     @property
     def qualified(self) -> str:
@@ -34,11 +34,11 @@ class CapturedTable:
 
     @property
     def tenant_column(self) -> str:
-        """The column that holds the tenant's id, and that the table's change records are keyed by."""
+        """The column with the tenant's id, which is the key of the table's change records."""
         return self.column("tenant_id")
 
     def column(self, canonical: str) -> str:
-        """What a canonical column is called here."""
+        """The database's name for a canonical column."""
         return self.columns.get(canonical, canonical)
 
 
@@ -46,8 +46,8 @@ def captured_tables(source: SourceSettings) -> list[CapturedTable]:
     """The captured tables, reference data first.
 
     Raises:
-        SettingsError: the mapping names a table or column that is not canonical, one table twice, or has
-            a name that is not an identifier.
+        SettingsError: the mapping names a table or column that is not canonical, names one table twice, or
+            contains a name that is not an identifier.
     """
     if not source.tables:
         return [CapturedTable(table, "public", table.name, {}) for table in TABLES.values()]
@@ -64,7 +64,7 @@ def captured_tables(source: SourceSettings) -> list[CapturedTable]:
         if other := seen.get(table.qualified):
             raise SettingsError(
                 f"setting source.tables: {table.qualified} stands for both {other} and {table.canonical.name}",
-                "give each its own table or a copy",
+                "map each of them to a different table",
             )
         seen[table.qualified] = table.canonical.name
     return mapped

@@ -1,8 +1,8 @@
-"""Makes a PostgreSQL database ready for capture: tables, publication, heartbeat, capture role.
+"""Prepares a PostgreSQL database for capture: tables, publication, heartbeat, capture role.
 
-In a database of our own it creates the canonical tables; where `source.tables` maps a customer's tables it
-touches no table but their replica identity. Everything is idempotent. Locks on captured tables are taken
-for moments and given up after `source.lock_timeout_ms`: writers never queue behind us (R1.2).
+Creates the canonical tables; of a customer's tables that `source.tables` maps, it changes only the replica
+identity. Everything is idempotent. Locks on captured tables are short, and waiting for one is given up after
+`source.lock_timeout_ms`, so that writers never queue behind it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,14 +28,14 @@ from contracts.schema import Column
 __all__ = ["HEARTBEAT_TABLE", "apply_schema", "check_source", "schema_sql"]
 
 HEARTBEAT_TABLE = ("watchfloor", "heartbeat")
-"""Schema and name. Debezium writes one row in it from time to time, so that its position in the log moves
-on, and PostgreSQL can free the log, while no captured table changes."""
+"""Schema and name. Debezium updates one row of it from time to time, so that its position in the log advances
+and PostgreSQL can free the log even while no captured table changes."""
 
-_ADVISORY_LOCK = 0x57617463  # "Watc": two launchers on one database make its objects one after the other
+_ADVISORY_LOCK = 0x57617463  # "Watc": two launchers on one database create its objects one after the other
 
 
 def apply_schema(source: SourceSettings) -> None:
-    """Bring the database to what capture needs; does nothing where it already is.
+    """Prepare the database for capture; change nothing that is already prepared.
 
     Args:
         source: `admin_dsn` signs in with a role that may create tables, roles and publications, and owns
@@ -43,19 +43,19 @@ def apply_schema(source: SourceSettings) -> None:
 
     Raises:
         WatchfloorError: `admin_dsn` is missing or refused, `wal_level` is not logical, a mapped table or
-            its tenant column is missing, the role may not do this, or a table stayed locked by others.
+            its tenant column is missing, the role lacks a privilege, or a table stayed locked by others.
     """
     tables = captured_tables(source)
     if source.admin_dsn is None:
         raise WatchfloorError(
-            "source.admin_dsn is not set, so the publication and the capture role cannot be made",
+            "source.admin_dsn is not set, so the publication and the capture role cannot be created",
             "set it, or have the database's owner run the output of watchfloor connect sql",
         )
     with connect_to(source.admin_dsn.get_secret_value(), source) as connection:
         check_server(connection)
         check_tables(connection, tables, missing_allowed=not source.tables)
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{source.lock_timeout_ms}ms",))
-        connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would tell of each table
+        connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would print a notice for each table
         connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
         try:
             _apply(connection, source, tables)
@@ -72,7 +72,7 @@ def apply_schema(source: SourceSettings) -> None:
 
 
 def schema_sql(source: SourceSettings) -> str:
-    """The statements of `apply_schema` for a database administrator to read and run; without a password."""
+    """The statements of `apply_schema`, without a password, for a database administrator to read and run."""
     tables = captured_tables(source)
     statements = [*_statements(source, tables), _create_publication(source, tables), _create_role(source)]
     statements += [_full_identity(table.schema, table.name) for table in tables]
@@ -92,7 +92,7 @@ def _apply(connection: Connection[Any], source: SourceSettings, tables: Sequence
     if published is None:
         connection.execute(_create_publication(source, tables))
     elif missing := wanted - published:
-        # Added, never set: the publication may be the customer's own, and others may read from it.
+        # Tables are only added: the publication may be the customer's own, and others may read from it.
         members = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(missing))
         connection.execute(
             sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(source.publication), members)
@@ -106,7 +106,7 @@ def _statements(source: SourceSettings, tables: Sequence[CapturedTable]) -> Iter
     if not source.tables:
         for table in tables:
             yield _create_table(table)
-        # A tenant's key is its own id, whether or not whoever writes it says so.
+        # A tenant's tenant_id is its own id, even if the writer leaves it out.
         yield sql.SQL(
             "CREATE OR REPLACE FUNCTION public.tenant_is_its_own_key() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN NEW.tenant_id := NEW.id; RETURN NEW; END'"
@@ -142,7 +142,7 @@ def _column(column: Column) -> sql.Composed:
     }
     parts: list[sql.Composable] = [sql.Identifier(column.name), sql.SQL(types[column.type])]
     if column.name == "id":
-        # A writer may bring its own identifiers.
+        # A writer may set the id itself.
         parts.append(sql.SQL("GENERATED BY DEFAULT AS IDENTITY"))
     if column.required:
         parts.append(sql.SQL("NOT NULL"))
@@ -152,12 +152,12 @@ def _column(column: Column) -> sql.Composed:
 
 
 def _full_identity(schema: str, name: str) -> sql.Composed:
-    # Deletes must tell their tenant, updates their old values, and a long text that did not change its text.
+    # The old row is needed for the tenant of a delete, the old values of an update, and unchanged long texts.
     return sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(sql.Identifier(schema, name))
 
 
 def _create_publication(source: SourceSettings, tables: Sequence[CapturedTable]) -> sql.Composed:
-    # TRUNCATE is left out: it says nothing about rows. Partitions are published under their parent's name.
+    # TRUNCATE is not published because it names no rows. Partitions are published under their parent's name.
     return sql.SQL(
         "CREATE PUBLICATION {} FOR TABLE {} WITH"
         " (publish = 'insert, update, delete', publish_via_partition_root = true)"
@@ -192,7 +192,7 @@ def _ensure_role(connection: Connection[Any], source: SourceSettings) -> None:
     password = source.password.get_secret_value()
     if not password or (known and _signs_in(source)):
         return
-    # Only the verifier goes over the wire: a password in a statement can end in the server's log.
+    # Only the verifier is sent, because a password in a statement may appear in the server's log.
     verifier = connection.pgconn.encrypt_password(password.encode(), source.user.encode(), b"scram-sha-256")
     connection.execute(
         sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(source.user), sql.Literal(verifier.decode()))

@@ -1,4 +1,4 @@
-"""The replication slot: PostgreSQL's note of how far the connector has read its log."""
+"""The replication slot, in which PostgreSQL records how far the connector has read its log."""
 
 import time
 from typing import Final
@@ -13,7 +13,7 @@ _POLL_S: Final = 0.1
 
 
 def drop_slot(source: SourceSettings) -> None:
-    """Drop the slot if there is one; a reader that has just gone may hold it for a moment more.
+    """Drop the slot if it exists; a reader that has just disconnected may still hold it for a moment.
 
     Raises:
         WatchfloorError: the database does not answer, or the slot stays in use for `connect_timeout_s`.

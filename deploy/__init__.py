@@ -1,1 +1,1 @@
-"""How the chain is brought to a machine: the embedded stack, the demo, containers, shared configuration."""
+"""How the chain runs on a machine: the embedded stack, the containers, and the configuration files that both share."""

@@ -9,6 +9,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,12 +21,12 @@ from evaluation.report import Report, explained, judge, table
 from simulation.labelled import Scenario, Span
 
 
-def main() -> int:
-    """Parse and run; the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse and run; the exit code: 0, 1 where a target is missed, 2 for files that cannot be read."""
     configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are in the figures
-    arguments = _arguments()
+    parsed = _parser().parse_args(arguments)
     try:
-        return _generate(arguments) if arguments.command == "generate" else _evaluate(arguments)
+        return _generate(parsed) if parsed.command == "generate" else _evaluate(parsed)
     except (ScenarioFileError, OSError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 2
@@ -46,7 +47,7 @@ def add_scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clean", action="store_true", help="nothing wrong happens: only false alarms are left")
 
 
-def _arguments() -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     evaluate.add_argument(
         "--explain", action="append", default=[], metavar="TYPE", help="print every miss and false alarm of it"
     )
-    return parser.parse_args()
+    return parser
 
 
 def _generate(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ connection leaves behind is collected when enough of them have gone.
 import gc
 
 _YOUNG, _MIDDLE, _FULL = 10_000, 50, 100
-"""Python's thresholds. The last one is for what nobody thought of: with these, every quarter of an hour at most."""
+"""Python's thresholds. The last one is a fallback: with these, a full collection every quarter of an hour at most."""
 _GONE_MIN = 500
 
 

@@ -3,12 +3,52 @@
 Owns a registry of its own: nothing is registered at import, and two gateways in one process do not meet.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-from gateway.sent_counter import SentCounter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _LATENCY_S = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 _DELAY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+
+class SentCounter(Collector):
+    """What was written to clients: messages by endpoint and type, and bytes.
+
+    Plain numbers, read when Prometheus asks: a labelled counter of the client library costs as much as a small write,
+    and the fan-out counts every batch.
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[tuple[str, str], int] = defaultdict(int)
+        self._bytes = 0
+
+    def count(self, endpoint: str, kinds: Mapping[str, int], times: int, size: int) -> None:
+        """Count what was written.
+
+        Args:
+            endpoint: of the connections.
+            kinds: messages of each type that one of them got.
+            times: how many connections got them.
+            size: bytes that one of them got.
+        """
+        for kind, messages in kinds.items():
+            self._messages[endpoint, kind] += messages * times
+        self._bytes += size * times
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        messages = CounterMetricFamily(
+            "watchfloor_gateway_messages_sent", "Feed messages written to clients.", labels=["endpoint", "type"]
+        )
+        for labels, count in sorted(self._messages.items()):
+            messages.add_metric(labels, count)
+        size = CounterMetricFamily("watchfloor_gateway_sent_bytes", "Bytes of feed messages written to clients.")
+        size.add_metric([], self._bytes)
+        return [messages, size]
 
 
 class GatewayMetrics:
@@ -16,128 +56,81 @@ class GatewayMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
         ProcessCollector(registry=self.registry)
-        self.connections = Gauge(
-            "watchfloor_gateway_connections", "Signed-in connections.", ["endpoint"], registry=self.registry
-        )
-        self.sockets = Gauge(
-            "watchfloor_gateway_sockets", "WebSockets that are open, signed in or not.", registry=self.registry
-        )
-        self.refused = Counter(
-            "watchfloor_gateway_handshakes_refused", "Handshakes that were refused.", ["reason"], registry=self.registry
-        )
-        self.sign_ins = Counter(
-            "watchfloor_gateway_sign_ins", "Tokens that were checked.", ["result"], registry=self.registry
-        )
-        self.closes = Counter(
-            "watchfloor_gateway_closes", "Connections that the gateway closed.", ["code"], registry=self.registry
-        )
-        self.received = Counter(
+        self.connections = gauge("watchfloor_gateway_connections", "Signed-in connections.", ["endpoint"])
+        self.sockets = gauge("watchfloor_gateway_sockets", "WebSockets that are open, signed in or not.")
+        self.refused = counter("watchfloor_gateway_handshakes_refused", "Handshakes that were refused.", ["reason"])
+        self.sign_ins = counter("watchfloor_gateway_sign_ins", "Tokens that were checked.", ["result"])
+        self.closes = counter("watchfloor_gateway_closes", "Connections that the gateway closed.", ["code"])
+        self.received = counter(
             "watchfloor_gateway_client_messages",
             "Messages received from clients; `unknown` stands for what could not be read.",
             ["type"],
-            registry=self.registry,
         )
-        self.errors = Counter(
-            "watchfloor_gateway_client_errors",
-            "Client messages answered with an error.",
-            ["code"],
-            registry=self.registry,
-        )
+        self.errors = counter("watchfloor_gateway_client_errors", "Client messages answered with an error.", ["code"])
         self.sent = SentCounter()
         self.registry.register(self.sent)
-        self.resumes = Counter(
+        self.resumes = counter(
             "watchfloor_gateway_resumes",
             "Positions that clients named, by where the gap came from or why it could not be given.",
             ["result"],
-            registry=self.registry,
         )
-        self.slow_closes = Counter(
-            "watchfloor_gateway_slow_closes", "Connections closed because they did not read.", registry=self.registry
-        )
-        self.queue_bytes = Gauge(
-            "watchfloor_gateway_queue_bytes",
-            "Largest queue of a connection that is behind.",
-            registry=self.registry,
-        )
-        self.records = Counter(
-            "watchfloor_gateway_feed_records", "Records read from the feed's log.", ["result"], registry=self.registry
-        )
-        self.holes = Counter(
-            "watchfloor_gateway_feed_holes", "Places where a tenant's sequence skipped numbers.", registry=self.registry
-        )
-        self.lag = Gauge("watchfloor_gateway_feed_lag_records", "Feed records not read yet.", registry=self.registry)
-        self.ready = Gauge(
-            "watchfloor_gateway_ready", "1 while the gateway is caught up and serving.", registry=self.registry
-        )
-        self.reconnects = Counter(
-            "watchfloor_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.", registry=self.registry
-        )
-        self.tenants_unreadable = Counter(
+        self.slow_closes = counter("watchfloor_gateway_slow_closes", "Connections closed because they did not read.")
+        self.queue_bytes = gauge("watchfloor_gateway_queue_bytes", "Largest queue of a connection that is behind.")
+        self.records = counter("watchfloor_gateway_feed_records", "Records read from the feed's log.", ["result"])
+        self.holes = counter("watchfloor_gateway_feed_holes", "Places where a tenant's sequence skipped numbers.")
+        self.lag = gauge("watchfloor_gateway_feed_lag_records", "Feed records not read yet.")
+        self.ready = gauge("watchfloor_gateway_ready", "1 while the gateway is caught up and serving.")
+        self.reconnects = counter("watchfloor_gateway_feed_reconnects", "Times the gateway connected anew to Kafka.")
+        self.tenants_unreadable = counter(
             "watchfloor_gateway_tenant_changes_unreadable",
             "Changes of tenants that could not be read and were passed over.",
-            registry=self.registry,
         )
-        self.revocations = Gauge(
-            "watchfloor_gateway_revocations", "Revoked bearers and tokens that are remembered.", registry=self.registry
+        self.revocations = gauge("watchfloor_gateway_revocations", "Revoked bearers and tokens that are remembered.")
+        self.revocations_unreadable = counter(
+            "watchfloor_gateway_revocations_unreadable", "Revocations that could not be read and revoke nothing."
         )
-        self.revocations_unreadable = Counter(
-            "watchfloor_gateway_revocations_unreadable",
-            "Revocations that could not be read and revoke nothing.",
-            registry=self.registry,
-        )
-        self.commit_to_write = Histogram(
+        self.commit_to_write = histogram(
             "watchfloor_gateway_commit_to_write_seconds",
             "From the commit in PostgreSQL to the write to the sockets.",
             buckets=_LATENCY_S,
-            registry=self.registry,
         )
-        self.receipts = Counter(
-            "watchfloor_gateway_receipt_records",
-            "Records of receipts, by what became of them.",
-            ["result"],
-            registry=self.registry,
+        self.receipts = counter(
+            "watchfloor_gateway_receipt_records", "Records of receipts, by what became of them.", ["result"]
         )
-        self.audit = Counter(
-            "watchfloor_gateway_audit_records",
-            "Audit records, by what became of them.",
-            ["result"],
-            registry=self.registry,
-        )
-        self.publish_waiting = Gauge(
+        self.audit = counter("watchfloor_gateway_audit_records", "Audit records, by what became of them.", ["result"])
+        self.publish_waiting = gauge(
             "watchfloor_gateway_publish_waiting_records",
             "Records of the gateway's own that no broker has taken yet.",
             ["topic"],
-            registry=self.registry,
         )
-        self.seen = Counter(
+        self.seen = counter(
             "watchfloor_gateway_seen_marks",
             "Ids in `seen` messages; `ignored` are unknown, another tenant's, or not to be seen by the sender.",
             ["result"],
-            registry=self.registry,
         )
-        self.critical_notices = Counter(
-            "watchfloor_gateway_critical_notices", "Notices about CRITICAL messages.", ["type"], registry=self.registry
+        self.critical_notices = counter(
+            "watchfloor_gateway_critical_notices", "Notices about CRITICAL messages.", ["type"]
         )
-        self.critical_unseen = Gauge(
-            "watchfloor_gateway_critical_unseen", "CRITICAL messages that nobody has looked at.", registry=self.registry
+        self.critical_unseen = gauge(
+            "watchfloor_gateway_critical_unseen", "CRITICAL messages that nobody has looked at."
         )
-        self.component = Gauge(
+        self.component = gauge(
             "watchfloor_gateway_component_state",
             "1 for the state that a component is in: healthy, degraded, unhealthy or unknown.",
             ["component", "state"],
-            registry=self.registry,
         )
-        self.feed_behind = Gauge(
+        self.feed_behind = gauge(
             "watchfloor_gateway_feed_behind_seconds",
             "How far the feed is behind the database, as clients are told; 0 while it is live.",
-            registry=self.registry,
         )
-        self.loop_delay = Histogram(
+        self.loop_delay = histogram(
             "watchfloor_gateway_event_loop_delay_seconds",
             "How much later than due the event loop ran a timer.",
             buckets=_DELAY_S,
-            registry=self.registry,
         )
 
     def text(self) -> bytes:

@@ -1,7 +1,7 @@
-"""The sockets: with `gateway.sockets.wire` and `gateway.sockets.listening` the only file that knows the WebSocket library.
+"""The gateway process: takes handshakes, reads from clients, keeps connections alive, and stops in order.
 
-Owns HTTP answers, handshakes, reading from clients, signs of life, and the order of
-stopping. What is said on a connection is decided by `gateway.session.protocol`.
+With `gateway.sockets` the only part that knows the WebSocket library. What is sent on a connection is decided by
+`gateway.session.protocol`, what is served over HTTP by `gateway.sockets.http_routes`.
 """
 
 import asyncio
@@ -10,9 +10,7 @@ import random
 import signal
 import time
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import structlog
 import uvloop
@@ -26,21 +24,26 @@ from websockets.typing import Subprotocol
 from common.settings.gateway import GatewaySettings
 from common.settings.load import Settings
 from contracts.messages import CloseCode
-from gateway.access.admission import FULL_RETRY_AFTER_S, Arrivals, Denial
+from gateway.access.admission import FULL_RETRY_AFTER_S, ConnectRates, Refusal
 from gateway.access.client_address import client_address, networks
+from gateway.delivery.audit import Actor
+from gateway.gc_tuning import GcTuning
+from gateway.kafka.kafka_clients import KafkaClients
+from gateway.lifetime import run_parts
+from gateway.session.effects import Action, Audit
 from gateway.session.replies import iso
 from gateway.sockets.connection_shell import ConnectionShell
-from gateway.sockets.gateway_connection import ConnectionLimits, GatewayConnection, socket_address
+from gateway.sockets.gateway_connection import Connections, GatewayConnection, socket_address
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
-from gateway.sockets.http_routes import HttpReply, text
-from gateway.sockets.listening import listen, listen_admin, response, tls_context
-from gateway.sockets.wire import SocketWire, text_frame
+from gateway.sockets.http_routes import text
+from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
+from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
-from gateway.wiring import GatewayParts
+from gateway.wiring import GatewayParts, wire_gateway
 
-_BEAT_S = 1.0
+_HEARTBEAT_TICK_S = 1.0
 _READY_POLL_S = 0.05
-_SENT_AWAY_AT_ONCE = 50
+_CLOSED_AT_ONCE = 50
 _READ_REQUEST = Request("", Headers())
 
 _log = structlog.get_logger(__name__)
@@ -54,33 +57,43 @@ def run_gateway(settings: Settings) -> None:
     """
     # At debug the library logs handshake headers, and a token may be among them.
     logging.getLogger("websockets").setLevel(logging.WARNING)
-    # Its retries are told by the feed's reader, once.
+    # What it retries is logged by the feed's handler, once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    uvloop.run(_Gateway(settings).run())
+    parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
+    uvloop.run(GatewayServer(settings.gateway, parts).run())
 
 
 class _OpenConnection(NamedTuple):
-    wire: SocketWire
-    visitor: ConnectionShell
+    sink: SocketSink
+    shell: ConnectionShell
 
 
-class _Gateway:
-    def __init__(self, settings: Settings) -> None:
-        self._limits: GatewaySettings = settings.gateway
-        self._tls = tls_context(settings.gateway.tls)
-        self._runtime = GatewayParts(settings, text_frame)
+class GatewayServer:
+    """The sockets of one gateway.
+
+    Args:
+        limits: addresses, ports and bounds.
+        parts: the rest of the gateway.
+
+    Raises:
+        WatchfloorError: the certificate cannot be read, or a trusted proxy is no network.
+    """
+
+    def __init__(self, limits: GatewaySettings, parts: GatewayParts) -> None:
+        self._limits = limits
+        self._tls = tls_context(limits.tls)
+        self._parts = parts
+        self._gc_tuning = GcTuning()
         self._origins = allowed_origins(
             self._limits.allowed_origins, self._limits.host, self._limits.port, secure=self._tls is not None
         )
-        self._guests: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(
-            settings.gateway.session.heartbeat_interval_s
+        self._open_connections: StaggeredSchedule[_OpenConnection] = StaggeredSchedule(
+            limits.session.heartbeat_interval_s
         )
-        self._crowd = ConnectionLimits(
-            self._limits.handshake.pending_max,
-            self._limits.session.control_frames_per_minute_max,
-            self._runtime.metrics,
+        self._connections = Connections(
+            limits.handshake.pending_max, limits.session.control_frames_per_minute_max, parts.metrics
         )
-        self._arrivals = Arrivals(self._limits.handshake, time.monotonic())
+        self._connect_rates = ConnectRates(limits.handshake, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -91,28 +104,28 @@ class _Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        admin = await listen_admin(self._limits, self._runtime.web)
-        if not self._limits.reuse_port:  # a port that is taken is told before anything else is done
-            await self._open()
+        admin = await listen_admin(self._limits, self._parts.routes)
+        if not self._limits.reuse_port:  # a port that is taken is reported before anything else is done
+            await self.open()
         serving = loop.create_task(self._serve())
-        feed = loop.create_task(self._runtime.run())
+        running = loop.create_task(run_parts(self._parts, self._gc_tuning))
         waiting = loop.create_task(stop.wait())
-        beating = loop.create_task(self._beat())
+        heartbeats = loop.create_task(self._send_heartbeats())
         try:
-            await asyncio.wait([feed, waiting, serving], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([running, waiting, serving], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._runtime.draining = True
+            self._parts.readiness.stop()
             waiting.cancel()
-            beating.cancel()
+            heartbeats.cancel()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
             await self._drain()
-            feed.cancel()
-            await asyncio.gather(feed, return_exceptions=True)
-            if admin is not None:  # last: until here it says how the draining goes
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            if admin is not None:  # last: until here it shows how the draining goes
                 admin.close()
                 await admin.wait_closed()
-        for ended in (serving, feed):
+        for ended in (serving, running):
             if not ended.cancelled():
                 ended.result()  # raises what ended it
         _log.info("stopped")
@@ -121,122 +134,123 @@ class _Gateway:
         """Keep the public port open; of several processes on one port each opens it when it is ready."""
         while self._server is None:
             await asyncio.sleep(_READY_POLL_S)
-            if self._runtime.admits:
-                await self._open()
+            if self._parts.readiness.admits:
+                await self.open()
         await asyncio.get_running_loop().create_future()  # connections have tasks of their own
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Open the public port.
+
+        Raises:
+            WatchfloorError: the address cannot be had.
+        """
         self._server = await listen(
             self._limits,
             self._tls,
             self._handle,
             select_subprotocol=_select_subprotocol,
-            process_request=self._answer,
-            create_connection=self._connection,
+            process_request=self._response,
+            create_connection=self._new_connection,
         )
         _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """An HTTP answer, or None where a WebSocket may be opened."""
-        try:
-            path = urlsplit(request.path).path
-        except ValueError:
-            return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+    def _response(self, connection: ServerConnection, request: Request) -> Response | None:
+        """An HTTP response, or None where a WebSocket may be opened."""
         if endpoint_of(request.path) is None:
-            return response(self._runtime.web.answer(request.method, path))
+            return http_response(self._parts.routes, request)
         refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
+        refusal = refusal or self._refusal(connection, request)
         if refusal is not None:
-            return self._refuse(connection, refusal.kind, text(refusal.status, refusal.sentence))
-        denial = self._denial(connection, request)
-        if denial is not None:
-            later = {"Retry-After": str(denial.retry_after_s)}
-            return self._refuse(connection, denial.kind, text(HTTPStatus.SERVICE_UNAVAILABLE, denial.sentence, later))
-        # Taken here and not when the handshake is done: many handshakes at once would all find room.
-        self._crowd.seats.add(connection)
+            return self._refuse(connection, refusal)
+        # Counted here and not when the handshake is done: many handshakes at once would all find room.
+        self._connections.accepted.add(connection)
         return None
 
-    def _denial(self, connection: ServerConnection, request: Request) -> Denial | None:
+    def _refusal(self, connection: ServerConnection, request: Request) -> Refusal | None:
         address = client_address(
             socket_address(connection), request.headers.get_all("X-Forwarded-For"), self._trusted_proxies
         )
         if isinstance(connection, GatewayConnection):
             connection.address = address
-        if not self._runtime.admits:
-            return Denial("not_ready", self._runtime.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._crowd.seats) >= self._limits.connections.total_max:
-            return Denial("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
-        return self._arrivals.arrive(address, time.monotonic())
+        readiness = self._parts.readiness
+        if not readiness.admits:
+            return Refusal("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
+        if len(self._connections.accepted) >= self._limits.connections.total_max:
+            return Refusal("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
+        return self._connect_rates.take(address, time.monotonic())
 
-    def _connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return GatewayConnection(protocol, server, self._crowd, **options)
+    def _new_connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
+        return GatewayConnection(protocol, server, self._connections, **options)
 
-    def _refuse(self, connection: ServerConnection, kind: str, answer: HttpReply) -> Response:
-        self._runtime.metrics.refused.labels(kind).inc()
-        _log.warning("handshake refused", reason=kind, connection=connection.id.hex)
-        address = connection.remote_address
-        self._runtime.handshake_refused(kind, str(address[0]) if address else None)
-        return response(answer)
+    def _refuse(self, connection: ServerConnection, refusal: Refusal) -> Response:
+        self._parts.metrics.refused.labels(refusal.kind).inc()
+        _log.warning("handshake refused", reason=refusal.kind, connection=connection.id.hex)
+        what = Audit(Action.HANDSHAKE, allowed=False, reason=refusal.kind)
+        self._parts.services.audit.note(what, Actor(peer=socket_address(connection) or None), time.time())
+        later = {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}
+        return response(text(refusal.status, refusal.sentence, later))
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
         endpoint = endpoint_of(request.path) if request is not None else None
         if request is None or endpoint is None or not isinstance(connection, GatewayConnection):
-            return  # cannot be: `_answer` lets nothing else through, and `_connection` makes nothing else
-        wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
-        visitor = self._runtime.visitor(wire, endpoint)
-        connection.on_drained = visitor.drained
-        guest = _OpenConnection(wire, visitor)
-        self._guests.add(guest)
-        self._runtime.metrics.sockets.set(len(self._guests))
+            return  # cannot be: `_response` lets nothing else through, and `_new_connection` makes nothing else
+        sink = SocketSink(connection, self._limits.connections.close_timeout_s, self._closing, self._parts.metrics)
+        shell = self._parts.new_shell(sink, endpoint)
+        self._connections.shells[connection] = shell
+        opened = _OpenConnection(sink, shell)
+        self._open_connections.add(opened)
+        self._parts.metrics.sockets.set(len(self._open_connections))
         token = _offered_token(request.headers.get_all("Sec-WebSocket-Protocol"))
         # The library keeps both for the connection's life, a quarter of an idle one's memory. That a request came is
         # how it tells a handshake's end, so an empty one stays.
         connection.request, connection.response = _READ_REQUEST, None
         try:
-            await visitor.arrive(token)
-            while not visitor.closed:
-                await visitor.hear(await connection.recv())
+            await shell.open(token)
+            while not shell.closed:
+                await shell.receive(await connection.recv())
             await connection.wait_closed()
         except ConnectionClosed:
-            pass  # by whom and why is in the log already, or is the client's affair
+            pass  # the gateway's own closing is in the log already, the client's need not be
         finally:
-            visitor.leave()
-            self._guests.discard(guest)
-            self._runtime.metrics.sockets.set(len(self._guests))
-            self._runtime.garbage.connection_gone(len(self._guests))
+            shell.disconnected()
+            self._connections.shells.pop(connection, None)
+            self._open_connections.discard(opened)
+            self._parts.metrics.sockets.set(len(self._open_connections))
+            self._gc_tuning.connection_gone(len(self._open_connections))
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Once a second a share of the connections: a ping for the library, a heartbeat for the page."""
         silent_s_max = 2 * self._limits.session.heartbeat_interval_s
         while True:
-            await asyncio.sleep(_BEAT_S)
+            await asyncio.sleep(_HEARTBEAT_TICK_S)
             now = iso(time.time())
-            for guest in self._guests.tick():
-                guest.wire.ping(silent_s_max)
-                guest.visitor.beat(now)
+            for connection in self._open_connections.tick():
+                connection.sink.ping(silent_s_max)
+                connection.shell.heartbeat(now)
 
     async def _drain(self) -> None:
-        """Take nobody new, send everybody away, wait for them as long as the settings say."""
+        """Take no new connections, close all, wait for them for `gateway.drain.wait_s_max`."""
         server = self._server
         if server is None:  # stopped before it was ready
             return
         server.close(close_connections=False)
-        await self._send_away()
+        await self._close_all()
         try:
             async with asyncio.timeout(self._limits.drain.wait_s_max):
                 await server.wait_closed()
         except TimeoutError:
-            _log.warning("connections did not close in time", left=len(self._guests))
+            _log.warning("connections did not close in time", left=len(self._open_connections))
 
-    async def _send_away(self) -> None:
+    async def _close_all(self) -> None:
         """Close all connections, spread over a while, so that not all come back to the next gateway at once."""
-        guests = self._guests.members()
-        random.shuffle(guests)
-        pause_s = self._limits.drain.spread_s_max / max(1, len(guests) // _SENT_AWAY_AT_ONCE)
-        for place, guest in enumerate(guests):
-            if place % _SENT_AWAY_AT_ONCE == 0 and place:
+        connections = self._open_connections.members()
+        random.shuffle(connections)
+        pause_s = self._limits.drain.spread_s_max / max(1, len(connections) // _CLOSED_AT_ONCE)
+        for index, connection in enumerate(connections):
+            if index % _CLOSED_AT_ONCE == 0 and index:
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-            guest.wire.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
+            connection.sink.close(CloseCode.RESTARTING, "the gateway stops: connect again in a moment")
 
 
 def _select_subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -1,225 +1,196 @@
-"""The parts of one gateway process, put together: what the sockets need, without the sockets.
+"""The parts of one gateway process, put together. Starts nothing: that is `gateway.lifetime`."""
 
-Owns the lifetime of the readers and of the heartbeat, readiness, and the facts that sessions
-answer with.
-"""
-
-import asyncio
+import os
+import socket
 import time
 import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-import structlog
-
+from common.settings.gateway import GatewaySettings, SessionSettings
 from common.settings.load import Settings
 from common.version import __version__
-from gateway.access.admission import Occupancy
+from contracts.topics import TopicNames
+from gateway.access.admission import ConnectionCounts
 from gateway.access.jwks import JwksKeys
-from gateway.access.revocation import RevocationReader
+from gateway.access.revocation import RevocationView
 from gateway.access.signed_in import SignedIn
 from gateway.access.tokens import TokenVerifier
-from gateway.delivery.audit import Actor
-from gateway.delivery.delivery_records import DeliveryRecords
+from gateway.delivery.audit import AuditTrail
+from gateway.delivery.delivery_writer import DeliveryWriter
+from gateway.delivery.outlets import AuditOutlet, ReceiptsOutlet
+from gateway.delivery.receipts import Receipts
+from gateway.delivery.seen_findings import SeenFindings
+from gateway.delivery.seen_marks import SeenMarks
+from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.backfill import Backfill
 from gateway.feed.catchup import CatchUp
+from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder
-from gateway.feed.feed_reader import FeedReader
+from gateway.feed.feed_handler import FeedHandler
 from gateway.feed.history import History
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import Endpoint, Frame
 from gateway.feed.resume import Resumer
-from gateway.gc_tuning import GcTuning
-from gateway.health.report import FeedReading, State, encode_health
-from gateway.health.watch import HealthWatch
+from gateway.health.health_watch import HealthWatch, queue_depths
+from gateway.health.readiness import ReadinessCheck
+from gateway.kafka.kafka_clients import KafkaClients
+from gateway.kafka.log_reader import LogReader
+from gateway.kafka.publisher import Publisher
+from gateway.kafka.topic_view import TopicView
 from gateway.metrics import GatewayMetrics
 from gateway.session.protocol import Session
-from gateway.sockets.connection_shell import ConnectionShell, Services, Wire
-from gateway.sockets.http_routes import HttpRoutes, Readiness
-from gateway.views.tenant_limits import LimitsReader
-
-_DELAY_PROBE_S = 0.25
-_SWEEP_S = 1.0
-
-_log = structlog.get_logger(__name__)
+from gateway.session.replies import Facts
+from gateway.sockets.connection_shell import ConnectionShell, ConnectionSink, Services
+from gateway.sockets.http_routes import HttpRoutes
+from gateway.views.tenant_limits import TenantLimitsView
 
 
+@dataclass(frozen=True, slots=True)
 class GatewayParts:
-    """One gateway; also the `Facts` of its sessions.
+    """What one gateway consists of, but for its sockets."""
+
+    services: Services
+    session: SessionSettings
+    facts: Facts
+    fan_out: FanOut
+    feed: FeedHandler
+    feed_reader: LogReader
+    tenant_limits: TenantLimitsView
+    view_readers: tuple[LogReader, ...]
+    """Of all topics but the feed's."""
+    deliveries: DeliveryWriter
+    health: HealthWatch
+    readiness: ReadinessCheck
+    routes: HttpRoutes
+    metrics: GatewayMetrics
+
+    def new_shell(self, sink: ConnectionSink, endpoint: Endpoint) -> ConnectionShell:
+        """The shell of a new connection on an endpoint."""
+        session = Session(self.session, self.facts, new_id=_new_id, now=time.time())
+        return ConnectionShell(self.services, session, sink, endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deliveries:
+    """What is recorded of deliveries, and where it is written."""
+
+    receipts: Receipts
+    audit: AuditTrail
+    publisher: Publisher
+    writer: DeliveryWriter
+    marks: SeenMarks
+
+
+def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> GatewayParts:
+    """Put a gateway together.
 
     Args:
         settings: of the process.
         frame: makes a text frame of a payload.
+        clients: of the cluster.
 
     Raises:
         SettingsError: there is no way to verify tokens.
     """
+    limits, auth = settings.gateway, settings.auth
+    name = f"{socket.gethostname()}-{os.getpid()}"  # of this process, in what it records
+    metrics = GatewayMetrics()
+    verifier = TokenVerifier(auth, JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None)
 
-    def __init__(self, settings: Settings, frame: Frame) -> None:
-        limits = settings.gateway
-        self.server_version = __version__
-        self.heartbeat_interval_s = limits.session.heartbeat_interval_s
-        self.metrics = GatewayMetrics()
-        self.garbage = GcTuning()
-        self.draining = False
-        self._started_at = time.time()
-        auth = settings.auth
-        keys = JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None
-        self._limits = limits.session
-        history = History(limits.history.messages_max, limits.history.bytes_max)
-        self.books = DeliveryRecords(settings, self.metrics, lambda: self.feed.epoch)
-        self.hub = Hub(frame, history, self.books.receipts, self.metrics, time.time)
-        self.books.receipts.reached = self.hub.reached
-        self.books.receipts.sightings.notify = lambda notice: self.hub.notify(
-            notice.tenant_id, notice.message, notice.shows
-        )
-        self.catch_up = CatchUp(self.hub, limits, self.metrics)
-        self.feed = FeedReader(settings.kafka, limits.reader, self.hub, FeedDecoder(self.metrics), self.metrics)
-        log = Backfill(settings.kafka, limits)
-        resumer = Resumer(
-            self.hub, self.catch_up, log, epoch=lambda: self.feed.epoch, limits=limits.resume, metrics=self.metrics
-        )
-        self.revocations = RevocationReader(settings, self.metrics)
-        self._bearers = SignedIn(Occupancy(limits.connections), self.revocations.refuses, self.metrics)
-        self.revocations.on_change = self._bearers.end_revoked
-        self.tenant_limits = LimitsReader(settings, self.metrics)
-        self.health = HealthWatch(
-            settings,
-            self.books.gateway,
-            self.metrics,
-            feed=self._feed_reading,
-            depths=self._queue_depths,
-            tell=lambda status: self.hub.notify(None, status),
-        )
-        self._house = Services(
-            self.hub,
-            self.catch_up,
-            resumer,
-            TokenVerifier(auth, keys),
-            self._bearers,
-            self.metrics,
-            self.books.receipts,
-            self.books.audit,
-            lambda: self.health.greeting,
-        )
-        self.web = HttpRoutes(self.readiness, self._metrics_text, self._health, open_metrics=limits.admin.port is None)
+    hub = Hub(frame, History(limits.history.messages_max, limits.history.bytes_max), metrics, time.time)
+    deliveries = _deliveries(clients, limits, hub, metrics, name)
+    catch_up = CatchUp(
+        hub,
+        deliveries.receipts,
+        metrics,
+        slow=limits.slow,
+        slice_messages=limits.resume.slice_messages,
+        rendered_max=limits.history.rendered_messages_max,
+    )
+    fan_out = FanOut(hub, catch_up, deliveries.receipts, metrics)
+    feed = FeedHandler(settings.kafka, limits.reader.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
+    feed_reader = LogReader(clients, limits.reader, feed, fetch_wait_ms_max=limits.reader.fetch_wait_ms_max)
+    backfill = Backfill(clients, limits.resume, limits.reader.broker_silence_s_max)
 
-    @property
-    def epoch(self) -> str:
-        """The identity of the feed's log."""
-        return self.feed.epoch
+    signed_in = SignedIn(ConnectionCounts(limits.connections), metrics)
+    revocations = RevocationView(settings, signed_in, metrics)
+    tenant_limits = TenantLimitsView(settings, metrics)
+    views: dict[str, TopicView[Any]] = {
+        "reading the tenants' limits": tenant_limits,
+        "reading the revocations": revocations,
+    }
+    readiness = ReadinessCheck(feed, feed_reader, views, metrics)
+    health = HealthWatch(
+        settings,
+        name,
+        metrics,
+        feed=readiness.feed_reading,
+        depths=partial(queue_depths, hub, deliveries.publisher),
+        notify=partial(hub.notify, None),
+    )
+    return GatewayParts(
+        services=Services(
+            hub=hub,
+            catch_up=catch_up,
+            resumer=Resumer(hub, catch_up, backfill, limits.resume, metrics),
+            verifier=verifier,
+            revocations=revocations,
+            signed_in=signed_in,
+            metrics=metrics,
+            receipts=deliveries.receipts,
+            audit=deliveries.audit,
+            first_notice=health.notice,
+        ),
+        session=limits.session,
+        facts=Facts(hub, tenant_limits.of, __version__, limits.session.heartbeat_interval_s, time.time()),
+        fan_out=fan_out,
+        feed=feed,
+        feed_reader=feed_reader,
+        tenant_limits=tenant_limits,
+        view_readers=tuple(
+            LogReader(clients, limits.reader, handler) for handler in (*views.values(), deliveries.marks)
+        ),
+        deliveries=deliveries.writer,
+        health=health,
+        readiness=readiness,
+        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply, open_metrics=limits.admin.port is None),
+        metrics=metrics,
+    )
 
-    @property
-    def admits(self) -> bool:
-        """Whether a new connection can be told what it has to know. A silent broker does not keep it out."""
-        views_known = self.tenant_limits.known and self.revocations.known
-        return not self.draining and self.feed.positions_known and views_known
 
-    def max_events_per_second(self, tenant_id: int) -> int:
-        """The tenant's own limit of scored events, or the default."""
-        return self.tenant_limits.of(tenant_id)
-
-    def position(self, tenant_id: int) -> int:
-        """The seq of the tenant's last message."""
-        return self.hub.position(tenant_id)
-
-    def events_processed(self, tenant_id: int) -> int:
-        """Source events of the tenant that this process was told of."""
-        return self.hub.events_processed(tenant_id)
-
-    def connections(self, tenant_id: int) -> int:
-        """Connections of the tenant at this process."""
-        return self.hub.connections(tenant_id)
-
-    def uptime_s(self, now: float) -> float:
-        """Seconds since the process started."""
-        return max(0.0, now - self._started_at)
-
-    def readiness(self) -> Readiness:
-        """Whether traffic may be sent here."""
-        if self.draining:
-            return Readiness(ready=False, reason="stopping")
-        if not self.feed.positions_known:
-            return Readiness(ready=False, reason="reading the feed's past")
-        if not self.tenant_limits.known:
-            return Readiness(ready=False, reason="reading the tenants' limits")
-        if not self.revocations.known:
-            return Readiness(ready=False, reason="reading the revocations")
-        if not self.feed.ready:
-            return Readiness(ready=False, reason="the Kafka broker does not answer")
-        return Readiness(ready=True, reason="caught up")
-
-    def handshake_refused(self, reason: str, peer: str | None) -> None:
-        """A handshake was refused; into the audit trail."""
-        self.books.audit.handshake_refused(reason, Actor(peer=peer), time.time())
-
-    def visitor(self, wire: Wire, endpoint: Endpoint) -> ConnectionShell:
-        """A new connection on an endpoint."""
-        session = Session(self._limits, self, new_id=_new_id, now=time.time())
-        return ConnectionShell(self._house, session, wire, endpoint)
-
-    async def run(self) -> None:
-        """Read the feed and keep the hearts beating until cancelled.
-
-        Raises:
-            WatchfloorError: the feed cannot be read at the start.
-        """
-        try:
-            await self.feed.open()
-            _log.info("caught up with the feed", epoch=self.feed.epoch)
-            self.garbage.settle()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.feed.run())
-                tasks.create_task(self.tenant_limits.run())
-                tasks.create_task(self.revocations.run())
-                tasks.create_task(self.catch_up.run())
-                tasks.create_task(self.books.run())
-                tasks.create_task(self.health.run())
-                tasks.create_task(self._sweep())
-                tasks.create_task(self._probe_delay())
-        finally:
-            await self.feed.close()
-            await self.books.close()
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            self.catch_up.close_stuck()
-            self.metrics.queue_bytes.set(self.hub.queued_bytes_max())
-
-    async def _probe_delay(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _DELAY_PROBE_S
-            await asyncio.sleep(_DELAY_PROBE_S)
-            self.metrics.loop_delay.observe(max(0.0, loop.time() - due))
-
-    def _feed_reading(self) -> FeedReading:
-        feed = self.feed
-        return FeedReading(
-            positions_known=feed.positions_known,
-            answering=feed.ready,
-            lag_records=feed.lag_records,
-            lag_seconds=feed.lag_seconds,
-            last_record_at=feed.last_record_at,
-            last_output_at=feed.last_output_at,
-            admits=self.admits,
-            reason=self.readiness().reason,
-        )
-
-    def _queue_depths(self) -> dict[str, int]:
-        return {
-            "connections_behind": len(self.hub.waiting()),
-            "connection_bytes_max": self.hub.queued_bytes_max(),
-            "receipts": self.books.publisher.waiting["receipts"],
-            "audit": self.books.publisher.waiting["audit"],
-        }
-
-    def _health(self) -> tuple[bool, bytes]:
-        health = self.health.health()
-        return health.status is not State.UNHEALTHY, encode_health(health)
-
-    def _metrics_text(self) -> bytes:
-        self.metrics.ready.set(self.readiness().ready)
-        return self.metrics.text()
+def _deliveries(
+    clients: KafkaClients, limits: GatewaySettings, hub: Hub, metrics: GatewayMetrics, name: str
+) -> _Deliveries:
+    names, interval_s = TopicNames(clients.kafka.topic_prefix), limits.receipts.interval_ms / 1000
+    receipts_outlet = ReceiptsOutlet(names, limits.receipts.queue_bytes_max, metrics)
+    audit_outlet = AuditOutlet(names, limits.audit.queue_records_max, metrics)
+    publisher = Publisher(clients, (audit_outlet, receipts_outlet), metrics, limits.drain.publish_s_max)
+    publish_receipts = partial(publisher.publish, receipts_outlet)
+    findings = SeenFindings(hub, UnseenCritical(limits.critical), metrics, limits.receipts.seen_ids_max)
+    receipts = Receipts(
+        name,
+        hub,
+        findings,
+        publish_receipts,
+        metrics,
+        ranges_max=limits.receipts.ranges_max,
+        positions_interval_s=limits.receipts.positions_interval_s,
+    )
+    audit = AuditTrail(
+        name,
+        partial(publisher.publish, audit_outlet),
+        window_s=limits.audit.window_s,
+        kinds_max=limits.audit.repeats_max,
+    )
+    return _Deliveries(
+        receipts=receipts,
+        audit=audit,
+        publisher=publisher,
+        writer=DeliveryWriter(receipts, findings, audit, publisher, publish_receipts, interval_s),
+        marks=SeenMarks(names, limits.critical, interval_s, name, findings.take_marks),
+    )
 
 
 def _new_id() -> str:

@@ -1,11 +1,11 @@
 """Writes docs/asyncapi.json and docs/schemas/ from contracts/: every message of the WebSocket contract.
 
     python scripts/contract_documents.py            writes the files
-    python scripts/contract_documents.py --check    exits with 1 when they are not current
+    python scripts/contract_documents.py --check    exits with 1 if they are not current
 
-Reads the structs for shapes and limits, and their docstrings for what fields mean. `docs/asyncapi.json` is
-an AsyncAPI 3.0 document; `docs/schemas/client` and `docs/schemas/server` hold one JSON Schema (2020-12) a message,
-each complete in itself.
+Shapes and limits come from the structs, the meaning of the fields from their docstrings. `docs/asyncapi.json` is
+an AsyncAPI 3.0 document; `docs/schemas/client` and `docs/schemas/server` hold a self-contained JSON Schema
+(2020-12) for each message.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a module of a package
@@ -39,7 +39,7 @@ ONLY_ON: dict[type, str] = {
     feed_messages.StreamAnomaly: _STREAM,
     feed_messages.EventProcessed: _STREAM,
 }
-"""Server messages of one endpoint; the others are of both."""
+"""Server messages of only one endpoint; both endpoints send the others."""
 ENDPOINTS = {_DASHBOARD: ("/ws/noc/dashboard/", "/ws/noc/"), _STREAM: ("/ws/noc/anomaly-stream/",)}
 ANSWERS: dict[type, tuple[type, ...]] = {
     requests.Authenticate: (messages.ConnectionEstablished, messages.Resumed),
@@ -54,7 +54,7 @@ ANSWERS: dict[type, tuple[type, ...]] = {
     requests.Received: (),
     requests.Seen: (),
 }
-"""What a client message is answered with when all is well; each may be answered with `error` instead."""
+"""The answers to each client message; instead of these the answer may be `error`."""
 HTTP_PATHS: dict[str, Json] = {
     "/": {"200": "the live page"},
     "/healthz": {"200": "the process lives"},
@@ -76,14 +76,14 @@ _MOMENTS = frozenset({"timestamp", "created_at", "expires_at", "since", "at"})
 
 
 def name_of(kind: type) -> str:
-    """The message's name in the documents: its type, with the endpoint where one type has two shapes."""
+    """The message's name in the documents: its type, with the endpoint if one type has two shapes."""
     tag = tag_of(kind)
     endpoint = ONLY_ON.get(kind)
     return tag if endpoint is None or sum(tag_of(each) == tag for each in SERVER) == 1 else f"{tag}.{endpoint}"
 
 
 def tag_of(kind: type) -> str:
-    """The value of a message's field `type`."""
+    """The value of the field `type` of a message."""
     struct: Any = kind
     return str(struct.__struct_config__.tag)
 
@@ -98,7 +98,7 @@ def documents() -> dict[Path, str]:
 
 
 def schema(kind: type, folder: str) -> Json:
-    """One message's own schema, with all that it refers to."""
+    """The schema of one message, with everything that it refers to."""
     components = _components("#/$defs/{name}")
     body = components[kind.__name__]
     needed: dict[str, Json] = {}
@@ -171,7 +171,7 @@ def _close_code(code: messages.CloseCode) -> Json:
 
 
 def _new_client_names() -> list[type]:
-    """Client messages whose type no server message has: `heartbeat` goes both ways."""
+    """Client messages whose type no server message has; `heartbeat` is sent in both directions."""
     taken = {name_of(kind) for kind in SERVER}
     return [kind for kind in CLIENT if name_of(kind) not in taken]
 
@@ -276,14 +276,14 @@ def _describe(properties: dict[str, Json], kind: type, texts: dict[tuple[str, st
             shape["format"] = "date-time"
         for owner in kind.__mro__:
             if (text := texts.get((owner.__name__, field))) is not None:
-                if "$ref" in shape:  # AsyncAPI's dialect ignores what stands beside a reference
+                if "$ref" in shape:  # AsyncAPI's dialect ignores fields beside a reference
                     shape["allOf"] = [{"$ref": shape.pop("$ref")}]
                 shape["description"] = _paragraph(text)
                 break
 
 
 def _all_are_sent(body: Json, kind: type) -> None:
-    """A server message has all its fields, but for a `request_id` that was not given."""
+    """Mark all fields of a server message as required, except for a `request_id` that was not given."""
     optional = {field.encode_name for field in msgspec.structs.fields(kind) if field.default is msgspec.UNSET}
     body["required"] = [name for name in body["properties"] if name not in optional]
     for shape in body["properties"].values():
@@ -296,7 +296,7 @@ def _structs() -> dict[str, type]:
 
 
 def _attribute_texts() -> dict[tuple[str, str], str]:
-    """(class, field as it is sent) to the text below the field."""
+    """The docstring of each field, by class and by the field's name in JSON."""
     found: dict[tuple[str, str], str] = {}
     for module in _MODULES:
         for node in ast.parse(inspect.getsource(module)).body:
@@ -340,7 +340,7 @@ def _stale(found: dict[Path, str]) -> list[Path]:
 
 
 def main() -> int:
-    """Write or check; the exit code."""
+    """Write or check the documents; return the exit code."""
     found = documents()
     if "--check" in sys.argv[1:]:
         stale = _stale(found)

@@ -1,6 +1,6 @@
-"""Walks the message types of contracts/ and lets a language write them; used by typescript_types.py and python_types.py."""
+"""Converts the message types of contracts/ to another language, for typescript_types.py and python_types.py."""
 
-# ruff: noqa: INP001, T201 - beside commands, not a module of a package
+# ruff: noqa: INP001, T201 - used by commands, not a module of a package
 import ast
 import inspect
 import sys
@@ -24,26 +24,26 @@ class Field:
     """One field of a message."""
 
     name: str
-    """As JSON has it."""
+    """The name in JSON."""
     type: str
-    """In the language that is written."""
+    """The type in the target language."""
     text: str | None
-    """What the contract says about it."""
+    """The field's docstring in the contract."""
     unset: bool
     """Whether it may be missing."""
     defaulted: bool
 
 
 class TypeWriter(ABC):
-    """Turns types of Python into declarations of a language; structs and enums are declared on the way."""
+    """Converts Python types to declarations in another language, including the structs and enums that they use."""
 
     plain: ClassVar[Mapping[type, str]]
 
     def __init__(self) -> None:
         self.declared: dict[str, str] = {}
 
-    def typed(self, hint: Any) -> str:  # noqa: PLR0911 - one return a form
-        """The name or the expression for a type."""
+    def typed(self, hint: Any) -> str:  # noqa: PLR0911 - one return for each form
+        """The name or the expression of a type in the target language."""
         origin, arguments = get_origin(hint), get_args(hint)
         if hint in self.plain:
             return self.plain[hint]
@@ -60,10 +60,10 @@ class TypeWriter(ABC):
             return hint.__name__
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             if hint.__name__ not in self.declared:
-                self.declared[hint.__name__] = ""  # keeps the place of its first use
+                self.declared[hint.__name__] = ""  # declared where it is first used
                 self.declared[hint.__name__] = self.struct(hint, self._fields(hint))
             return hint.__name__
-        raise TypeError(f"no type is known for {hint}")
+        raise TypeError(f"there is no conversion for {hint}")
 
     @abstractmethod
     def literal(self, values: Sequence[Any]) -> str:
@@ -83,7 +83,7 @@ class TypeWriter(ABC):
 
     @abstractmethod
     def struct(self, struct: type[msgspec.Struct], members: Sequence[Field]) -> str:
-        """The declaration of a struct; its tag is the field `type`."""
+        """The declaration of a struct, whose tag is the field `type`."""
 
     def _fields(self, struct: type[msgspec.Struct]) -> list[Field]:
         hints, texts = get_type_hints(struct), _field_texts(struct)
@@ -100,7 +100,7 @@ class TypeWriter(ABC):
 
 
 def _field_texts(struct: type) -> dict[str, str]:
-    """The texts below the fields of a struct and of those that it comes from."""
+    """The docstrings of the fields of a struct and its base classes."""
     found: dict[str, str] = {}
     for base in reversed(struct.__mro__[: struct.__mro__.index(msgspec.Struct)]):
         node = ast.parse(inspect.getsource(base)).body[0]
@@ -115,7 +115,7 @@ def _field_texts(struct: type) -> dict[str, str]:
 
 
 def main(module: Path, document: Callable[[], str], command: str) -> int:
-    """Write the file, or with `--check` say whether it is current; the exit code."""
+    """Write the file, or with `--check` check whether it is current; return the exit code."""
     text = document()
     if "--check" in sys.argv[1:]:
         current = module.is_file() and module.read_text(encoding="utf-8") == text

@@ -1,9 +1,9 @@
 """Writes docs/detectors from the detectors' docstrings and policies, with findings of a run over a labelled scenario.
 
     python scripts/detector_docs.py            writes the pages
-    python scripts/detector_docs.py --check    exits with 1 when one is not current
+    python scripts/detector_docs.py --check    exits with 1 if one is not current
 
-The examples come from the fold over three weeks of one made-up company: the same seed gives the same findings.
+The examples come from three weeks of one simulated company; the same seed gives the same findings.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a module of a package
@@ -33,10 +33,10 @@ _RANGES = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def documents(found: Iterable[tuple[str, Found]]) -> dict[str, str]:
-    """File name to text, of every page.
+    """The text of every page by its file name.
 
     Args:
-        found: detector and what it found, in the order of the log.
+        found: detectors with what they found, in the order of the log.
     """
     by_detector: dict[str, list[Found]] = {}
     for detector, finding in found:
@@ -63,7 +63,7 @@ def findings() -> Iterator[tuple[str, Found]]:
 
 
 def _subject(detector: Detector) -> str:
-    """The finding type, or what its finding types begin with: the first word of its module's text."""
+    """The finding type, or what its finding types begin with: the first word of its module's docstring."""
     return _summary(detector).split()[0].strip(",:").removesuffix("_BELOW")
 
 
@@ -123,7 +123,7 @@ def _page(detector: Detector, found: list[Found]) -> str:
 
 
 def _text(docstring: str) -> Iterator[str]:
-    """The docstring as Markdown: its doctest as a block of code."""
+    """The docstring as Markdown, with its doctest as a block of code."""
     lines, code = docstring.splitlines(), False
     for line in lines:
         if line.startswith(">>>") and not code:
@@ -159,7 +159,7 @@ def _limit(kind: Any, key: str) -> float | None:
 
 
 def _texts(struct: type[Any]) -> dict[str, str]:
-    """The texts below a struct's fields."""
+    """The docstrings of a struct's fields."""
     node = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
     body = node.body if isinstance(node, ast.ClassDef) else []
     texts = {}
@@ -188,8 +188,8 @@ def _examples(found: list[Found]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write or check; the exit code."""
-    configure_logs("error", process="evaluation")  # dead letters of planted wrong rows are no news here
+    """Write or check the pages; return the exit code."""
+    configure_logs("error", process="evaluation")  # the planted wrong rows need no warnings
     pages = documents(findings())
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if _read(DIRECTORY / name) != text]

@@ -1,10 +1,10 @@
-"""Writes clients/python/watchfloor_client/contract.py from contracts/: what the client knows of contract v1.
+"""Writes clients/python/watchfloor_client/contract.py from contracts/: the part of contract v1 that the client uses.
 
     python scripts/python_types.py            writes the file
-    python scripts/python_types.py --check    exits with 1 when it is not current
+    python scripts/python_types.py --check    exits with 1 if it is not current
 
-Close codes and their advice are copied as they are; the messages that a feed gives to its reader become
-`TypedDict`s, so that a type checker and an editor know the fields of what is still a plain dictionary.
+Close codes and their advice are copied unchanged. The messages that a feed yields become `TypedDict`s, so that
+type checkers and editors know the fields of plain dictionaries.
 """
 
 # ruff: noqa: INP001 - a command, not a module of a package
@@ -43,7 +43,7 @@ _ABOUT_THE_SEQUENCE = {
     messages.Pong,
     messages.Refreshed,
 }
-"""What the client deals with itself: no reader gets these."""
+"""Messages that the client handles itself and does not yield."""
 
 
 class _Python(TypeWriter):
@@ -63,7 +63,7 @@ class _Python(TypeWriter):
         return f"{enum.__name__} = Literal[\n{rows}]\n{_text(enum.__doc__)}"
 
     def struct(self, struct: type[msgspec.Struct], members: Sequence[Field]) -> str:
-        del self.declared[struct.__name__]  # to be declared behind its parts: Python reads annotations at once
+        del self.declared[struct.__name__]  # declared after its parts, because Python evaluates annotations at once
         tag = struct.__struct_config__.tag
         lines = [_text(struct.__doc__), ""] + ([] if tag is None else [f"type: {self.literal([tag])}"])
         for each in members:
@@ -82,7 +82,7 @@ def document() -> str:
 
 
 def _source_of(module: ModuleType, names: Sequence[str]) -> Iterator[str]:
-    """The definitions of these names as they are written in their module."""
+    """The source text of these definitions in their module."""
     source = inspect.getsource(module)
     for node in ast.parse(source).body:
         target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [node])[0]

@@ -1,9 +1,9 @@
 """Writes docs/settings.md from common/settings/: every setting, its type, its default, its meaning.
 
     python scripts/settings_docs.py            writes the file
-    python scripts/settings_docs.py --check    exits with 1 when it is not current
+    python scripts/settings_docs.py --check    exits with 1 if it is not current
 
-Reads the sources for the order and the texts below the settings, and the models for defaults.
+The order and the texts come from the sources, the defaults from the models.
 """
 
 # ruff: noqa: INP001, T201 - a command, not a module of a package
@@ -59,7 +59,7 @@ def document() -> str:
 
 
 def _section(name: str, model: type[BaseModel], level: int) -> Iterator[str]:
-    """The heading of a section with its own settings, then each of its groups."""
+    """The heading of a section and its settings, then each of its groups."""
     lines = [f"{'#' * level} `[{name}]`\n"]
     if text := inspect.getdoc(model):
         lines.append(f"{_one_line(text)}\n")
@@ -87,7 +87,7 @@ def _mapping() -> Iterator[str]:
 
 
 def _settings(model: type[BaseModel]) -> Iterator[tuple[str, ast.expr, str]]:
-    """(name, annotation, the text below it) in the order of the source; those of the base class come first."""
+    """(name, annotation, docstring) in the order of the source; those of the base class come first."""
     for base in model.__bases__:
         if issubclass(base, Section) and base is not Section:
             yield from _settings(base)
@@ -101,8 +101,8 @@ def _settings(model: type[BaseModel]) -> Iterator[tuple[str, ast.expr, str]]:
             yield statement.target.id, statement.annotation, text
 
 
-def _type(annotation: ast.expr) -> str:  # noqa: PLR0911 - one return a form
-    """A type as a reader of the documentation would say it."""
+def _type(annotation: ast.expr) -> str:  # noqa: PLR0911 - one return for each form
+    """A type in the words of the documentation."""
     match annotation:
         case ast.Name(name):
             return _TYPES.get(name, name)
@@ -138,7 +138,7 @@ def _one_line(text: str) -> str:
 
 
 def main() -> int:
-    """Write or check; the exit code."""
+    """Write or check the page; return the exit code."""
     text = document()
     if "--check" in sys.argv[1:]:
         current = DOCUMENT.is_file() and DOCUMENT.read_text(encoding="utf-8") == text

@@ -1,9 +1,9 @@
 """Writes clients/typescript/src/contract.ts from contracts/: the messages of v1 as types, the close codes as a table.
 
     python scripts/typescript_types.py            writes the file
-    python scripts/typescript_types.py --check    exits with 1 when it is not current
+    python scripts/typescript_types.py --check    exits with 1 if it is not current
 
-What has a default may be left out by a client; a server leaves out only what is unset.
+A client may leave out a field that has a default; a server leaves out only fields that are unset.
 """
 
 # ruff: noqa: INP001 - a command, not a module of a package

@@ -1,11 +1,11 @@
-"""The topology: captured topics -> score -> anomalies, clean events, dead letters; tables on the side.
+"""The topology: from the captured topics to anomalies, clean events and dead letters, with tables.
 
     noc.public.<table> (11) --+                    +--> noc.anomalies     what operators see
                               +--> score (agent) --+--> noc.processed     scored and found clean
-    noc.journal (re-runs) ----+        |           +--> noc.dead-letters  what could not be
+    noc.journal (re-runs) ----+        |           +--> noc.dead-letters  what could not be processed
                                   tables <--> noc.state-changelog
 
-Everything is keyed by tenant, so a partition holds all of a tenant: its records, tables and messages.
+Everything is keyed by tenant, so one partition has all records, tables and messages of a tenant.
 """
 
 from collections.abc import AsyncIterable, Callable
@@ -35,11 +35,11 @@ def build(
     """The application and its engine, not started.
 
     Args:
-        settings: of this process.
-        metrics: where it counts.
-        epoch: identity of the feed's log, see `common.kafka.feed_epoch`.
-        data_dir: for Faust's small files.
-        clock: Unix seconds.
+        settings: the settings of this process.
+        metrics: the worker's metrics.
+        epoch: the identity of the feed's log, see `common.kafka.feed_epoch`.
+        data_dir: the directory for Faust's files.
+        clock: returns the time in seconds since 1970.
     """
     worker, kafka = settings.worker, settings.kafka
     application = make_engine_spec(settings, metrics, epoch)
@@ -69,8 +69,8 @@ def build(
         """Score the micro-batches of the owned partitions.
 
         Reads: the captured topics, merged in commit order. Key: tenant. State: `streams.state.tables`.
-        Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its
-        effect exactly once, for readers by `watchfloor_client.readers`. On failure: dead letter, see `Scorer`.
+        Writes: noc.anomalies, noc.processed, noc.dead-letters. Guarantee: each source change has its effect exactly
+        once, for readers that use `watchfloor_client.readers`. On failure: a dead letter, see `streams.processor`.
         """
         async for batch in batches:
             with batch:
@@ -78,7 +78,7 @@ def build(
 
     @app.agent(app.topic(application.topics.membership, key_serializer="raw", value_serializer="raw"))
     async def membership(records: AsyncIterable[bytes]) -> None:
-        """Makes Faust join the group for the partitions; the engine reads, so no record comes here."""
+        """Make Faust join the group that assigns the partitions; the engine reads the records, so none arrives here."""
         async for _ in records:
             raise RuntimeError("a record reached Faust's own consumer")
 

@@ -1,6 +1,6 @@
-"""A short text that identifies everything in code and settings that decides the worker's outputs. Pure.
+"""A digest of the code and the settings that determine the worker's outputs. Pure.
 
-The engine stores it with each generation, so that a replay can say that the live run used other code or settings.
+The engine stores it with each generation, so that a replay can report that the live run used other code or settings.
 """
 
 import hashlib
@@ -15,20 +15,20 @@ from detectors.interface import Detector
 
 _CHARACTERS = 16
 _WITHOUT_EFFECT = frozenset({"data_dir", "metrics", "breaker"})
-"""The worker's own settings that change no output. Any other counts, and so does one that is added later: a digest that
-differs without need is a false alarm, one that does not differ hides something."""
+"""The worker's settings that change no output. All others count, including ones that are added later: a digest that
+differs without need is only a false alarm, but one that should differ and does not hides a difference."""
 
 
 def output_digest(release: str, detectors: Iterable[Detector], worker: WorkerSettings, source: SourceSettings) -> str:
     """The digest.
 
-    The engine's settings are not part of it: given a journal they decide nothing.
+    The engine's settings are not part of it, because with a journal they do not affect the outputs.
 
     Args:
-        release: version of the program, which stands for its code.
-        detectors: those that run, in their order, with the defaults of their policies.
-        worker: the application's part of it counts.
-        source: the names of a customer's tables and columns count.
+        release: the version of the program, which identifies its code.
+        detectors: the running detectors in their order, with the defaults of their policies.
+        worker: the settings of the worker, of which only the application's part counts.
+        source: the source settings, of which the names of a customer's tables and columns count.
 
     Returns:
         16 hexadecimal digits.

@@ -1,4 +1,4 @@
-"""The garbage collector's settings for a process that allocates by the ten thousand and makes few cycles."""
+"""The settings of the garbage collector for a process that creates many objects and few reference cycles."""
 
 import gc
 
@@ -6,10 +6,10 @@ _THRESHOLDS = (50_000, 20, 100)
 
 
 def calm_garbage_collector() -> None:
-    """Look for cycles seldom; call it once everything is imported.
+    """Make collections rare; call this when everything has been imported.
 
-    Micro-batches hold no cycles, so that a collection finds nothing and costs a pause. What the imports left
-    is frozen: no collection walks over it again.
+    Micro-batches contain no cycles, so a collection would only cost a pause. The objects of the imported modules
+    are frozen, so that no collection traverses them again.
     """
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

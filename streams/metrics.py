@@ -1,18 +1,18 @@
-"""The worker's metrics: those of the engine and those of the application, in one typed list."""
+"""The worker's metrics: those of the engine and those of the application."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from streams.engine.metrics import EngineMetrics
 
 TENANTS_MAX = 50
-"""Tenants with a time series of their own; a label without a bound would be a leak."""
+"""The number of tenants that get their own time series; without a limit the label would be a leak."""
 
 
 class WorkerMetrics(EngineMetrics):
     """The application's metrics beside the engine's; conventions as there.
 
     Args:
-        registry: where they are registered; a fresh one per process (and per test).
+        registry: the registry of the metrics, a new one for each process (and each test).
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -47,7 +47,7 @@ class WorkerMetrics(EngineMetrics):
         )
         self.references_missed = Counter(
             "watchfloor_worker_references_missed_total",
-            "Sites, persons and shifts that were waited for and did not come.",
+            "Sites, persons and shifts that were waited for and did not arrive.",
             ["reference"],
             registry=registry,
         )
@@ -69,10 +69,10 @@ class WorkerMetrics(EngineMetrics):
             "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry
         )
 
-        ProcessCollector(registry=registry)  # memory, CPU and file descriptors, by their usual names
+        ProcessCollector(registry=registry)  # memory, CPU and file descriptors, under their usual names
 
     def count_rate_limited(self, tenant_id: int) -> None:
-        """Count a dropped event of a tenant; no more than `TENANTS_MAX` tenants get a series of their own."""
+        """Count a dropped event of a tenant; at most `TENANTS_MAX` tenants get their own series."""
         if tenant_id not in self._limited_tenants:
             if len(self._limited_tenants) >= TENANTS_MAX:
                 self.rate_limited.labels("other").inc()

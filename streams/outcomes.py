@@ -1,6 +1,6 @@
-"""What may follow from an input: the values that handlers return and `streams.feed` writes. No behaviour.
+"""The outcomes of an input: the values that handlers return and `streams.feed` writes. No behaviour.
 
-An outcome is complete: names and sites are looked up when it happens, so that writing it needs no table.
+An outcome is complete: names and sites are looked up when it is created, so that writing it needs no table.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ class AbsenceFound(NamedTuple):
 
 
 class TicketStatusChanged(NamedTuple):
-    """A ticket's row was updated and its status is another one now."""
+    """A ticket's row was updated and its status has changed."""
 
     entry: Entry
     change: Change
@@ -57,15 +57,15 @@ class BurstEnded(NamedTuple):
 
     tenant_id: int
     dropped: int
-    """Events that were not scored."""
+    """The number of events that were not scored."""
     window_start_ms: int
-    """Start of its first window, Unix milliseconds of log time."""
+    """The start of its first window, Unix milliseconds of log time."""
     limit: int
-    """Events per window that are scored."""
+    """The number of events that are scored in each window."""
 
 
 class EventClean(msgspec.Struct, frozen=True, gc=False):
-    """An event was scored and nothing is wrong with it. Nearly every event ends so: the cheapest object that has names."""
+    """An event was scored and nothing is wrong with it. Nearly every event is clean, so this must be cheap to create."""
 
     tenant_id: int
     event_id: str
@@ -80,18 +80,18 @@ class RecordFailed(NamedTuple):
 
     entry: Entry
     detector: str
-    """Which part gave up: `decode`, a detector's name, or the table whose handler it was."""
+    """What failed: `decode`, a detector's name, or the table of the handler."""
     reason: str
     exception_class: str
 
     @classmethod
     def by(cls, entry: Entry, detector: str, error: Exception) -> Self:
-        """What the exception says of the record."""
+        """The outcome of a record that raised this exception."""
         return cls(entry, detector, str(error), type(error).__name__)
 
 
 class TimerFailed(NamedTuple):
-    """A detector raised at its timer; there is no record to set aside, since its row was judged long ago."""
+    """A detector raised when its timer fired; there is no dead letter, because its row was judged long ago."""
 
     tenant_id: int
     detector: str

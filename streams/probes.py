@@ -1,4 +1,4 @@
-"""The worker's HTTP side: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever supervises it."""
+"""The worker's HTTP server: `/metrics` for Prometheus, `/healthz` and `/readyz` for supervisors."""
 
 import errno
 import threading
@@ -20,16 +20,16 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
-        """Scrapes are not worth a log line each."""
+        """Log nothing: a line for each scrape would be noise."""
 
 
 class Probes:
-    """Serves the probes from a thread of its own, so that a busy event loop still answers.
+    """Serves the probes from a separate thread, so that they answer while the event loop is busy.
 
     Args:
-        host, port: where to listen.
-        registry: what `/metrics` shows.
-        ready: asked by `/readyz`.
+        host, port: the address to listen on.
+        registry: the metrics that `/metrics` shows.
+        ready: whether `/readyz` answers with 200.
     """
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
@@ -42,7 +42,7 @@ class Probes:
         """Listen and serve.
 
         Raises:
-            WatchfloorError: the port is taken or the address is not ours.
+            WatchfloorError: the port is taken, or the address is not one of this machine.
         """
         try:
             self._server = make_server(self._host, self._port, self._answer, _Server, _QuietHandler)
@@ -55,7 +55,7 @@ class Probes:
         threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening; harmless when not started."""
+        """Stop listening, if started."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

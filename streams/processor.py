@@ -1,11 +1,11 @@
-"""The fold over one partition: micro-batches and tables in, tables and outputs out.
+"""Folds the micro-batches of a partition into its tables and outputs.
 
 Reads: the entries of a micro-batch in commit order, then its tick. Each goes to the handler of its kind of input.
-Writes: the tables; what the handlers return goes to the feed through `streams.feed.writer`, the only door.
+Writes: the tables; `streams.feed.writer` writes the outcomes that the handlers return.
 Key: the tenant. State: see `streams.state.tables`.
-Guarantee: the same entries and ticks give the same tables and the same feed bytes.
-On failure: a record that cannot be read, or makes its handler raise, becomes a dead letter with its reason; its
-neighbours and the stream go on.
+Guarantee: the same entries and ticks give the same tables and the same bytes in the feed.
+On failure: a record that cannot be read, or whose handler raises, becomes a dead letter with its reason; the other
+records are processed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ from streams.turn import Turn
 
 
 class Handler(Protocol):
-    """What happens with one kind of input."""
+    """Handles one kind of input."""
 
     def handle(self, tables: TenantTables, entry: Entry) -> Outcomes:
-        """Change the tables by one entry; returns what follows from it, and writes nothing."""
+        """Update the tables with an entry; return its outcomes, and write nothing."""
         ...
 
 
@@ -36,12 +36,12 @@ class BatchProcessor:
     """Processes micro-batches of any partition.
 
     Args:
-        inputs: kinds of input by source index: canonical table names.
-        handlers: kind of input to its handler; an input without one takes its place in the order and does nothing.
-        timers: what happens without an input.
-        feed: writes what follows.
-        breaker: stops the worker when too much fails.
-        metrics: where it counts.
+        inputs: the kinds of input by source index: canonical table names.
+        handlers: the handler of each kind of input; an input without one has no effect.
+        timers: handles what is due without an input.
+        feed: writes the outcomes.
+        breaker: stops the worker when too many records fail.
+        metrics: the worker's metrics.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class BatchProcessor:
         self._metrics = metrics
 
     def process(self, batch: MicroBatch, tables: TenantTables) -> None:
-        """Fold one micro-batch into the tables and fill its outputs.
+        """Fold a micro-batch into the tables and fill its outputs.
 
         Raises:
-            BreakerOpenError: too many records failed; nothing of the micro-batch may be written.
+            BreakerOpenError: too many records failed; the micro-batch must not be written.
         """
         turn = Turn(batch, tables)
         counts = [0] * len(self._inputs)
@@ -73,16 +73,16 @@ class BatchProcessor:
         for entry in batch.entries:
             counts[entry.source_index] += 1
             change = entry.change
-            if change is None:  # a heartbeat or TRUNCATE: takes its place, says nothing
+            if change is None:  # a heartbeat or TRUNCATE: it has no effect
                 continue
             if type(change) is UnreadableRecord:
                 self._feed.write(turn, (RecordFailed(entry, "decode", change.reason, change.exception_class),))
                 continue
             if change.commit_us < ticked_us:
-                batch.late += 1  # a timer of a later time has been fired: the row counts where it stands
+                batch.late += 1  # a timer of a later time has already fired; the row is counted as late
             try:
                 self._apply(turn, entry, change)
-            except Exception as error:  # noqa: BLE001 - the one boundary: whatever one record does, its neighbours go on
+            except Exception as error:  # noqa: BLE001 - the boundary around a record: the others are processed
                 self._feed.write(turn, (RecordFailed.by(entry, change.table, error),))
         self._breaker.note(len(batch.entries), keys_in_log_order(batch.entries, turn.failed))
         if batch.tick_ms is not None:
@@ -109,7 +109,7 @@ class BatchProcessor:
 
 
 def _log_ms(entries: Sequence[Entry]) -> int:
-    """Commit time of the last streamed row, Unix milliseconds; 0 where there is none."""
+    """The commit time of the last streamed row, Unix milliseconds; 0 if there is none."""
     for entry in reversed(entries):
         if isinstance(entry.change, Change) and not entry.change.snapshot:
             return entry.change.commit_us // 1000

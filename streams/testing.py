@@ -1,7 +1,7 @@
-"""A worker of one partition in memory, for tests, evaluation, benchmarks and authors of detectors.
+"""A worker of one partition in memory, for tests, the evaluation, benchmarks and authors of detectors.
 
-It runs the worker's own decoding and fold over rows that are given to it. There is no Kafka, no thread and no clock:
-log time is the commit time of the latest row, and timers fire when the caller lets time pass. Nothing is stored.
+It decodes and processes rows exactly as the worker does. There is no Kafka, no thread and no clock: log time is the
+commit time of the latest row, and timers fire when the caller lets time pass. Nothing is stored.
 
     >>> worker = MemoryWorker(["ticket_escalated"])
     >>> worker.insert("ticket", id=1, status="OPEN", priority="HIGH", escalation_level=0)
@@ -32,14 +32,14 @@ from streams.state.tables import TenantTables
 from streams.wiring import make_engine_spec, make_processor
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-"""Log time of a new worker: a Monday."""
+"""The log time of a new worker: a Monday."""
 EPOCH = "memory"
 _ROW_S = 1.0
-"""Log time between two rows that do not say when they were committed."""
+"""The log time between two rows without a given commit time."""
 
 
 class SourceRecord(msgspec.Struct):
-    """What the worker sees of a Kafka record."""
+    """The part of a Kafka record that the worker reads."""
 
     offset: int
     timestamp: int
@@ -52,11 +52,11 @@ class MemoryWorker:
     """One partition of the worker.
 
     Args:
-        detectors: that run, or their names; None: those of the settings, which are all by default.
-        settings: of the worker; None: the defaults.
-        breaker: what to do about too many dead letters; None: nothing.
-        clock: Unix seconds, for the latencies of clean events; None: log time.
-        epoch: identity of the feed's log.
+        detectors: the detectors to run, or their names; None: those of the settings, by default all.
+        settings: the settings of the worker; None: the defaults.
+        breaker: the circuit breaker of the dead letters; None: one that never opens.
+        clock: returns seconds since 1970, for the latencies of clean events; None: log time.
+        epoch: the identity of the feed's log.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class MemoryWorker:
             None if detectors is None else [each for some in detectors for each in _detectors(some)],
         )
         self.outputs: dict[str, list[OutputRecord]] = {}
-        """Output topic to everything that was written to it."""
+        """Everything that was written, by output topic."""
         self.wake_at_ms: int | None = None
-        """When a timer is due next, Unix milliseconds."""
+        """When the next timer is due, Unix milliseconds."""
         self.late = 0
         self._ticked_ms = 0
         self._batches = self._rows = 0
@@ -93,7 +93,7 @@ class MemoryWorker:
 
     @property
     def tables(self) -> TenantTables:
-        """What the worker keeps."""
+        """The worker's tables."""
         return self.state.derived(TenantTables)
 
     @property
@@ -107,15 +107,15 @@ class MemoryWorker:
         return _findings(self.messages)
 
     def insert(self, table: str, *, at: datetime | None = None, **columns: Any) -> list[Finding]:
-        """Commit a new row and let the worker see it.
+        """Commit a new row and process it.
 
         Args:
-            table: canonical name.
-            at: commit time; None: a second after the row before.
-            columns: of the row; `tenant_id` is 1 where it is not given.
+            table: the canonical name of the table.
+            at: the commit time; None: a second after the previous row.
+            columns: the columns of the row; `tenant_id` is 1 if it is not given.
 
         Returns:
-            The findings that followed.
+            The resulting findings.
         """
         row = {"tenant_id": 1} | columns
         self._stored[table, row["id"]] = row
@@ -132,11 +132,11 @@ class MemoryWorker:
         return self._commit(table, "d", self._stored.pop((table, row_id)), None, at)
 
     def wait(self, **span: float) -> list[Finding]:
-        """Let time pass without a row, such as `wait(hours=13)`; returns what the timers found."""
+        """Let time pass without a row, as in `wait(hours=13)`; return what the timers found."""
         return self.wait_until(self.now + timedelta(**span))
 
     def wait_until(self, at: datetime) -> list[Finding]:
-        """Let time pass without a row until then; returns what the timers found."""
+        """Let time pass without a row until then; return what the timers found."""
         self.now, until_ms, found = at, round(at.timestamp() * 1000), list[Finding]()
         while self.wake_at_ms is not None and self.wake_at_ms <= until_ms:
             found += _findings(_decoded(self.process((), tick_ms=until_ms).outputs.get(self.spec.topics.feed, ())))
@@ -150,14 +150,14 @@ class MemoryWorker:
         commit_us: int,
         lsn: int,
     ) -> Entry:
-        """A committed change as the worker reads it from Kafka: as Debezium writes it, decoded.
+        """A committed change, encoded as Debezium writes it and decoded as the worker reads it.
 
         Args:
-            table: canonical name.
-            op: c, u, d or r (a snapshot's row).
-            rows: before and after.
-            commit_us: microseconds since 1970.
-            lsn: of the change; also its offset.
+            table: the canonical name of the table.
+            op: c, u, d or r (a snapshot row).
+            rows: the row before and after the change.
+            commit_us: the commit time, microseconds since 1970.
+            lsn: the LSN of the change, which is also its offset.
         """
         before, after = rows
         source = {"ts_us": commit_us, "sequence": f'["{lsn - 1}","{lsn}"]', "lsn": lsn, "txId": lsn}
@@ -165,11 +165,11 @@ class MemoryWorker:
             source["snapshot"] = "true"
         value = self._encode({"op": op, "before": before, "after": after, "source": source})
         row = after or before or {}
-        key = tenant_key(row.get("tenant_id") or row["id"])  # a tenant is its own
+        key = tenant_key(row.get("tenant_id") or row["id"])  # the tenant of a tenant's row is itself
         return self.spec.decode(CAPTURED_TABLES.index(table), SourceRecord(lsn, commit_us // 1000, key, value))
 
     def process(self, entries: Sequence[Entry], *, tick_ms: int | None = None) -> MicroBatch:
-        """Fold one micro-batch, and then what was due by `tick_ms`; returns it with its outputs."""
+        """Process a micro-batch, then fire what was due by `tick_ms`; return it with its outputs."""
         self._batches += 1
         batch = MicroBatch(0, self._batches, self.state, list(entries), {}, tick_ms)
         batch.ticked_ms = self._ticked_ms

@@ -1,6 +1,6 @@
-"""Creates the chain's topics, and checks those that exist.
+"""Creates the topics of the chain, and checks existing ones.
 
-Owns what the broker is told of each topic. Never changes a topic that is there.
+Owns the configuration of each topic. Never changes an existing topic.
 """
 
 import structlog
@@ -19,19 +19,19 @@ _WHY = {
     "delete": "compaction refuses records without a key and keeps only the latest of each",
     "compact": "deletion by age would take state that is still needed",
 }
-"""By the policy that is wanted: what another one does."""
+"""For each required policy, the harm that another one does."""
 
 
 def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
-    """Broker-side settings of a topic, by its retention class."""
+    """The broker's settings of a topic, by its retention class."""
     match spec.retention:
         case Retention.COMPACT:
             # The lag keeps both versions of a key while a fenced-off writer could still displace one.
-            # One RecordBatch holds all changed keys of a snapshot, so it may be larger than other topics' are.
+            # One RecordBatch holds all changed keys of a snapshot, so it may be larger than in other topics.
             return {
                 "cleanup.policy": "compact",
                 "min.compaction.lag.ms": "600000",
-                # How long a deleted key's tombstone stays for those who are just reading; a recovery takes seconds.
+                # How long the tombstone of a deleted key stays for current readers; a recovery takes seconds.
                 "delete.retention.ms": "86400000",
                 "segment.bytes": str(64 << 20),
                 "max.message.bytes": str(16 << 20),
@@ -47,7 +47,7 @@ def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
     config = {
         "cleanup.policy": "delete",
         "retention.ms": str(keep_ms),
-        # A change carries its row twice, and a dead letter a whole change with headers on top.
+        # A change contains its row twice, and a dead letter contains a whole change and headers.
         "max.message.bytes": str((5 << 20) if spec.retention is Retention.LONG else (4 << 20)),
     }
     if spec.retention is Retention.SETTINGS:
@@ -56,11 +56,11 @@ def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
 
 
 def ensure_topics(kafka: KafkaSettings, *, timeout_s: float = 15.0) -> None:
-    """Create the topics that are missing; existing ones must have the partition count and the cleanup policy.
+    """Create missing topics; existing ones must have the right partition count and cleanup policy.
 
     Raises:
-        WatchfloorError: no broker answers, a topic cannot be made, or one has another partition count or is
-            cleaned up in a way that loses what the chain relies on.
+        WatchfloorError: no broker answers, a topic cannot be created, or one has another partition count or a
+            cleanup policy that would delete what the chain needs.
     """
     admin = AdminClient(librdkafka_config(kafka))
     specs = TopicNames(kafka.topic_prefix).all_specs()
@@ -72,7 +72,7 @@ def ensure_topics(kafka: KafkaSettings, *, timeout_s: float = 15.0) -> None:
         if spec.name in existing and len(existing[spec.name].partitions) != kafka.partitions:
             raise WatchfloorError(
                 f"topic {spec.name} has {len(existing[spec.name].partitions)} partitions, the settings say {kafka.partitions}",
-                "set kafka.partitions to what the cluster has; a tenant must stay in one partition",
+                "set kafka.partitions to the cluster's count; a tenant must stay in one partition",
             )
     _check_cleanup(admin, [spec for spec in specs if spec.name in existing], kafka, timeout_s)
     missing = [
@@ -89,14 +89,14 @@ def ensure_topics(kafka: KafkaSettings, *, timeout_s: float = 15.0) -> None:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise WatchfloorError(
                     f"topic {name} cannot be created ({error.args[0].str()})",
-                    "check the broker's log and the rights of this user",
+                    "check the broker's log and the permissions of this user",
                 ) from error
 
 
 def _check_cleanup(admin: AdminClient, specs: list[TopicSpec], kafka: KafkaSettings, timeout_s: float) -> None:
-    """Refuse topics with another `cleanup.policy`: compaction takes journal entries away, deletion takes state.
+    """Refuse topics with another `cleanup.policy`: compaction would remove journal entries, deletion would remove state.
 
-    Who may not read a topic's settings cannot check them; the chain works without that right.
+    A user without permission to read a topic's settings cannot check them; the chain works without it.
     """
     resources = [ConfigResource(ConfigResource.Type.TOPIC, spec.name) for spec in specs]
     if not resources:
@@ -110,13 +110,13 @@ def _check_cleanup(admin: AdminClient, specs: list[TopicSpec], kafka: KafkaSetti
             config = answers[spec.name].result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                log.warning("the settings of a topic cannot be read, so nobody checks them", topic=spec.name)
+                log.warning("the settings of a topic cannot be read and are not checked", topic=spec.name)
                 continue
             raise unreachable(kafka) from error
         found, wanted = config["cleanup.policy"].value, topic_config(spec, kafka)["cleanup.policy"]
         if spec.retention is Retention.SETTINGS and config["retention.ms"].value != "-1":
             log.warning(
-                "a topic forgets tenants whose row does not change: set its retention.ms to -1",
+                "a topic loses tenants whose row does not change: set its retention.ms to -1",
                 topic=spec.name,
                 retention_ms=config["retention.ms"].value,
             )

@@ -1,6 +1,6 @@
-"""The micro-batch that is being processed, and the tables of its partition: what every handler is given.
+"""The micro-batch that is being processed, with the tables of its partition.
 
-Owns nothing of its own; it is made for one micro-batch and dropped with it.
+Created for one micro-batch and dropped with it.
 """
 
 from streams.engine.partition.micro_batch import MicroBatch
@@ -8,7 +8,7 @@ from streams.state.tables import TenantTables
 
 
 class Turn:
-    """One micro-batch in the hands of the application."""
+    """A micro-batch that the application is processing."""
 
     __slots__ = ("batch", "failed", "oldest_us", "tables")
 
@@ -18,4 +18,4 @@ class Turn:
         self.failed: set[int] = set()
         """The `id`s of the entries that became dead letters."""
         self.oldest_us = 0
-        """Commit time of the oldest scored row, microseconds since 1970; 0: none was scored."""
+        """The commit time of the oldest scored row, microseconds since 1970; 0 if none was scored."""

@@ -1,7 +1,6 @@
-"""The worker's parts put together from the settings, without Faust and without a connection.
+"""Builds the parts of the worker from the settings, without Faust and without a connection.
 
-The live worker (`streams.app`) and a replay of its log build the same from here; what differs between them is
-given by the caller.
+The live worker (`streams.app`) and replays of its log use the same parts; the caller provides what differs.
 """
 
 import time
@@ -50,12 +49,12 @@ def engine_topics(settings: Settings) -> EngineTopics:
 
 
 def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> EngineSpec:
-    """What the engine needs to know of the application: topics, tables, codecs, and a digest of what decides outputs.
+    """What the engine needs to know about the application: topics, tables, codecs, and the digest of code and settings.
 
     Args:
-        settings: of this process.
-        metrics: where it counts.
-        epoch: identity of the feed's log, see `common.kafka.feed_epoch`.
+        settings: the settings of this process.
+        metrics: the worker's metrics.
+        epoch: the identity of the feed's log, see `common.kafka.feed_epoch`.
     """
     return EngineSpec(
         topics=engine_topics(settings),
@@ -85,18 +84,18 @@ def make_processor(
     breaker: DeadLetterBreaker,
     detectors: Sequence[Detector] | None = None,
 ) -> BatchProcessor:
-    """The fold over micro-batches.
+    """The processor of micro-batches.
 
     Args:
-        settings: of this process.
-        metrics: where it counts.
-        epoch: identity of the feed's log; part of every feed record.
-        clock: Unix seconds, for the latencies of clean events.
-        breaker: what to do about too many dead letters.
-        detectors: that run, instead of those that the settings name.
+        settings: the settings of this process.
+        metrics: the worker's metrics.
+        epoch: the identity of the feed's log, which is part of every feed record.
+        clock: returns seconds since 1970, for the latencies of clean events.
+        breaker: the circuit breaker of the dead letters.
+        detectors: the detectors to run, instead of those that the settings name.
 
     Raises:
-        SettingsError: a detector or a policy that does not exist, or does not fit.
+        SettingsError: the settings name a detector or a policy that does not exist, or does not fit.
     """
     worker = settings.worker
     runner = make_detector_runner(worker, detectors)
@@ -130,10 +129,10 @@ def make_processor(
 
 
 def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] | None = None) -> DetectorRunner:
-    """The detectors that the settings name, or these, with their policies.
+    """The runner of these detectors, or of those that the settings name, with their policies.
 
     Raises:
-        SettingsError: a detector or a policy that does not exist, or does not fit.
+        SettingsError: the settings name a detector or a policy that does not exist, or does not fit.
     """
     try:
         return DetectorRunner(
@@ -152,7 +151,7 @@ def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] |
 
 
 def make_breaker(worker: WorkerSettings) -> DeadLetterBreaker:
-    """The live worker's fuse. A replay takes `DeadLetterBreaker.never`: what the live run bore is not to stop it."""
+    """The live worker's breaker. A replay uses `DeadLetterBreaker.never`: what the live run tolerated must not stop it."""
     return DeadLetterBreaker(
         run_max=worker.breaker.consecutive_max,
         share_max=worker.breaker.share_max,
@@ -164,12 +163,12 @@ def make_breaker(worker: WorkerSettings) -> DeadLetterBreaker:
 def make_replay(
     settings: Settings, epoch: str, clock: Callable[[], float] = time.time
 ) -> tuple[EngineSpec, Callable[[MicroBatch], Awaitable[None]]]:
-    """What `streams.replay.by_journal` and `streams.replay.by_log` need: the application, and its processing.
+    """What `streams.replay.by_journal` and `streams.replay.by_log` need: the application and its processing function.
 
     Args:
-        settings: those of the live run; with others the replay says what would have been.
-        epoch: of the live feed; part of every feed record.
-        clock: Unix seconds, for the latencies of clean events.
+        settings: the settings of the live run; with others the replay shows what would have happened.
+        epoch: the epoch of the live feed, which is part of every feed record.
+        clock: returns seconds since 1970, for the latencies of clean events.
     """
     metrics = WorkerMetrics(CollectorRegistry())
     processor = make_processor(settings, metrics, epoch, clock, DeadLetterBreaker.never())

@@ -1,6 +1,6 @@
-"""The worker process: starts the application, serves its metrics, stops it in order.
+"""The worker process: starts the application, serves its metrics, and stops it in order.
 
-Owns the process: signals, event loop, logs, exit. The topology is in `streams.app`.
+Owns the signals, the event loop, the logs and the exit. The topology is in `streams.app`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from streams.probes import Probes
 from streams.topics import ensure_topics
 from streams.wiring import make_detector_runner
 
-if TYPE_CHECKING:  # importing it imports Faust, which must wait for the loop policy
+if TYPE_CHECKING:  # importing this imports Faust, which must not happen before the loop policy is set
     from streams.engine.loop.engine import Engine
 
 log = structlog.get_logger(__name__)
@@ -42,13 +42,13 @@ def run_worker(settings: Settings) -> None:
         WatchfloorError: a detector or policy of the settings does not exist, Kafka cannot be reached, the metrics
             port is taken, or the engine failed.
     """
-    make_detector_runner(settings.worker)  # a wrong setting is reported before a missing server
+    make_detector_runner(settings.worker)  # so that a wrong setting is reported before a missing server
     configure_logs(settings.log.level, process="worker")
     for noisy in ("faust", "mode", "aiokafka", "asyncio", "streams.engine.kafka.transport"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     ensure_topics(settings.kafka)
     epoch = feed_epoch(settings.kafka, TopicNames(settings.kafka.topic_prefix).anomalies)
-    # Faust binds to the loop policy when it is imported, so uvloop comes first.
+    # Faust uses the loop policy of the time of its import, so uvloop comes first.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with tempfile.TemporaryDirectory(prefix="watchfloor-faust-") as scratch:
         asyncio.run(_serve(settings, epoch, settings.worker.data_dir or Path(scratch)))
@@ -73,10 +73,10 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
         log.info("worker started", epoch=epoch)
         await _watch(stop, engine, metrics)
     except KafkaConnectionError as error:
-        raise unreachable(settings.kafka) from error  # the broker went while the worker started
+        raise unreachable(settings.kafka) from error  # the broker became unreachable while the worker was starting
     finally:
         if engine.started:
-            await engine.stop()  # before its agent goes: the round that is under way wants to be processed
+            await engine.stop()  # before its agent stops, because the current round still has to be processed
         await app.stop()
         probes.stop()
     if isinstance(engine.failure, WatchfloorError):
@@ -84,13 +84,13 @@ async def _serve(settings: Settings, epoch: str, data_dir: Path) -> None:
     if engine.failure is not None:
         raise WatchfloorError(
             f"the worker stopped ({type(engine.failure).__name__}: {engine.failure})",
-            "start it again: it goes on where it was; the log says more",
+            "read the log, then start it again; it continues where it stopped",
         )
     log.info("worker stopped")
 
 
 async def _watch(stop: asyncio.Event, engine: "Engine", metrics: WorkerMetrics) -> None:
-    """Return when asked to stop or when the engine has failed; measure the loop's delay meanwhile."""
+    """Return when asked to stop or when the engine has failed; until then measure the delay of the event loop."""
     while not stop.is_set() and engine.failure is None:
         started_s = time.monotonic()
         try:

@@ -1,1 +1,1 @@
-"""Watchfloor: the command line. Nothing imports it."""
+"""The command line of Watchfloor. No other package imports it."""

@@ -1,4 +1,4 @@
-"""What the small commands know of the stack on this machine: its settings and its addresses.
+"""The settings and addresses of the stack on this machine, for the commands that use one.
 
 Owns reading a state directory. Never starts, stops or writes anything.
 """
@@ -15,7 +15,7 @@ from common.settings.load import Settings, load_settings
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """`endpoints.json` of contract v1: the addresses of a stack that is ready."""
+    """`endpoints.json` of contract v1: the addresses of a running stack."""
 
     postgres: str
     kafka: str
@@ -27,11 +27,11 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 
 def find_settings(config: Path | None, state_dir: Path | None) -> Settings:
-    """The settings of a state directory where one is named, else of `--config`, else of the default directory.
+    """The settings of a state directory if one is given, otherwise of `--config`, otherwise of the default directory.
 
     Raises:
-        WatchfloorError: the directory holds no stack, or there is none of the three.
-        SettingsError: what was found is wrong.
+        WatchfloorError: the directory has no stack, or none of the three exists.
+        SettingsError: the settings that were found are wrong.
     """
     if state_dir is None and config is not None:
         return load_settings(config)
@@ -40,13 +40,13 @@ def find_settings(config: Path | None, state_dir: Path | None) -> Settings:
     if not file.is_file():
         raise WatchfloorError(
             f"there is no stack in {where}",
-            "start one with `watchfloor up`, or name its directory with --state-dir (or a file with --config)",
+            "start one with `watchfloor up`, or give its directory with --state-dir (or a file with --config)",
         )
     return load_settings(file)
 
 
 def read_endpoints(state_dir: Path) -> Endpoints | None:
-    """The addresses of the running stack of this directory; None where none is ready.
+    """The addresses of the running stack of this directory; None if none is ready.
 
     Raises:
         WatchfloorError: the file cannot be read.
@@ -61,7 +61,7 @@ def read_endpoints(state_dir: Path) -> Endpoints | None:
 
 
 def gateway_addresses(settings: Settings) -> tuple[str, str]:
-    """Where the gateway of these settings answers on this machine: its HTTP and its WebSocket address.
+    """The HTTP and the WebSocket address of the gateway with these settings on this machine.
 
     >>> gateway_addresses(Settings())
     ('http://127.0.0.1:8080', 'ws://127.0.0.1:8080')
@@ -74,7 +74,7 @@ def gateway_addresses(settings: Settings) -> tuple[str, str]:
 
 
 def reachable_host(host: str) -> str:
-    """Where a process that listens at this address is reached from this machine, as part of a URL.
+    """The host by which a process that listens on this address is reached from this machine, as part of a URL.
 
     >>> reachable_host("0.0.0.0"), reachable_host("::"), reachable_host("10.1.2.3")
     ('127.0.0.1', '[::1]', '10.1.2.3')

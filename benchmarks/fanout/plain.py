@@ -1,9 +1,9 @@
-"""Two peers of the gateway: what a WebSocket server in Python looks like that was written in an hour.
+"""Two peers of the gateway: the simplest WebSocket servers in Python that fan out a topic.
 
     plain.py {naive|broadcast} BROKER TOPIC PARTITIONS PORT
 
-`naive` awaits `send` to each viewer of the tenant, `broadcast` calls the library's function of that name. Both
-read ready-made messages from the topic, know no tokens, limits, masks or past, and take the tenant from the path.
+`naive` awaits `send` for each viewer of the tenant, `broadcast` calls the library's function of that name. Both
+read ready-made messages from the topic, have no tokens, limits, masking or resume, and take the tenant from the path.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 
 POLL_RECORDS_MAX = 2_000
 TURN = 20
-"""Records after which the sockets get their turn."""
+"""After this many records the event loop serves the sockets."""
 
 
 async def pump(mode: str, broker: str, topic: str, partitions: int, viewers: dict[int, set[ServerConnection]]) -> None:
@@ -42,7 +42,7 @@ async def pump(mode: str, broker: str, topic: str, partitions: int, viewers: dic
 
 
 def answer(connection: ServerConnection, request: Request) -> Response | None:
-    """`/readyz` is answered as the gateway's is; everything else is a WebSocket."""
+    """Answer `/readyz` as the gateway does; everything else is a WebSocket."""
     return connection.respond(HTTPStatus.OK, "ok\n") if request.path == "/readyz" else None
 
 

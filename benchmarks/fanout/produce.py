@@ -2,9 +2,9 @@
 
     produce.py '{"broker": …, "topic": …, "partitions": 4, "form": "record", "rates": {"1": 50}, "seconds": 20}'
 
-`form` is `record`, what a worker writes, or `message`, the dashboard's message ready made, for servers that
-render nothing. Each carries the moment of its sending, nanoseconds since 1970, as the last part of its
-`event_id`. Prints the moment of the first record, and at the end each tenant's last seq.
+`form` is `record`, what a worker writes, or `message`, the finished message of the dashboard, for servers that
+render nothing. The last part of each `event_id` is the time at which the record was sent, nanoseconds since 1970.
+Prints the time of the first record, and at the end the last seq of each tenant.
 """
 
 import json
@@ -23,20 +23,20 @@ from contracts.projections import dashboard_messages
 from contracts.topics import partition_of, tenant_key
 
 GENERATION = 1
-# Stand-ins of what changes from record to record; no other part of a record looks like them.
+# Placeholders for the parts that differ between records; no other part of a record looks like them.
 SEQ, BEFORE, NUMBER, SENT_NS = 7_777_777_777_777, 7_777_777_777_776, 8_888_888_888_888, 9_099_999_999_999_999_999
 COMMITTED, IDENTIFIER = "2001-02-03T04:05:06.000007Z", "f" * 31 + "0"
 CLOCK_EVERY = 20
-"""Records that share a commit time: making its text costs more than making a record."""
+"""This many records share a commit time, because formatting a time costs more than making a record."""
 SINGLE_RECORDS_PER_S_MAX = 500
-"""Up to this rate each record is a request of its own."""
+"""Up to this rate each record is sent in its own request."""
 
 Maker = Callable[[int, int, int, str], bytes]
-"""seq, number, moment of sending in ns, commit time: the record's value."""
+"""Makes the value of a record from its seq, number, time of sending in ns and commit time."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What to write; the argument of this program."""
+    """What to write: the argument of this program."""
 
     broker: str
     topic: str
@@ -81,7 +81,7 @@ def record(tenant_id: int, seq: int, number: int, sent_ns: int, committed: str, 
 
 
 def maker(tenant_id: int, form: str) -> Maker:
-    """Makes a tenant's values from a template: encoding each anew would take the core that is measured.
+    """A function that makes a tenant's values from a template; encoding each would take the CPU that is measured.
 
     Raises:
         SystemExit: the template gives other bytes than the encoder.
@@ -120,7 +120,7 @@ def maker(tenant_id: int, form: str) -> Maker:
 
 
 def turns(rates: dict[int, int]) -> Iterator[int]:
-    """The tenants in the order in which they write, each evenly spread over every second."""
+    """The tenants in the order in which they write, each spread evenly over every second."""
     second = sorted((place / rate, tenant) for tenant, rate in rates.items() for place in range(rate))
     while True:
         for _, tenant in second:
@@ -128,11 +128,11 @@ def turns(rates: dict[int, int]) -> Iterator[int]:
 
 
 def main() -> None:
-    """Write until the time is over."""
+    """Write records until the time is over."""
     job = msgspec.json.decode(sys.argv[1], type=Job)
     rates = {int(tenant): rate for tenant, rate in job.rates.items()}
-    # A worker sends what it has at once, and under load in batches. The clock is read before it, so latencies include
-    # the waiting for more.
+    # A worker sends records at once, and under load in batches. The time is taken before sending, so latencies include
+    # the wait for a batch.
     linger_ms = 0 if sum(rates.values()) <= SINGLE_RECORDS_PER_S_MAX else 1
     producer = Producer(
         {"bootstrap.servers": job.broker, "linger.ms": linger_ms, "queue.buffering.max.messages": 1_000_000}

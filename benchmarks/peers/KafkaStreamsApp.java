@@ -28,7 +28,7 @@ import org.apache.kafka.streams.state.Stores;
 /**
  * The work on Kafka Streams' processor API: two persistent stores with caching and changelog, one thread.
  *
- * <p>Arguments as meter.py has them: broker source output group count directory stats. The formulas are
+ * <p>The arguments are those of meter.py: broker source output group count directory stats. The formulas are
  * those of work.py, operation by operation, so that both give the same numbers.
  */
 public final class KafkaStreamsApp {
@@ -41,7 +41,7 @@ public final class KafkaStreamsApp {
 
     private KafkaStreamsApp() {}
 
-    /** What is read of the row. */
+    /** The fields of the row that are read. */
     @JsonIgnoreProperties(ignoreUnknown = true)
     public record Row(
             long id,
@@ -51,11 +51,11 @@ public final class KafkaStreamsApp {
             double lat,
             double lon) {}
 
-    /** What is read of the change envelope. */
+    /** The fields of the change envelope that are read. */
     @JsonIgnoreProperties(ignoreUnknown = true)
     public record Envelope(String op, @JsonProperty("ts_us") long sentUs, Row after) {}
 
-    /** What is written. */
+    /** The finding that is written. */
     public record Finding(
             long id,
             @JsonProperty("tenant_id") int tenant,
@@ -64,7 +64,7 @@ public final class KafkaStreamsApp {
             double score,
             @JsonProperty("sent_us") long sentUs) {}
 
-    /** The counts and the file that the runner reads, as meter.py writes it. One thread uses it. */
+    /** Counts, and writes the file that the runner reads, like meter.py. Used by one thread. */
     private static final class Meter {
         private static final long PROGRESS_EVENTS = 50_000;
         private final Path stats;
@@ -112,7 +112,7 @@ public final class KafkaStreamsApp {
         }
     }
 
-    /** The work, an event at a time. */
+    /** The work, one event at a time. */
     private static final class Work implements Processor<byte[], byte[], byte[], byte[]> {
         private final Meter meter;
         private final ObjectReader reader;

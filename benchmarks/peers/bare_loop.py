@@ -1,8 +1,8 @@
 """The work on a bare confluent-kafka loop: dictionaries, a changelog topic, offsets committed after a flush.
 
-The ceiling of plain Python, and no stream engine: one process, no exactness (after a crash it repeats what
-came since the last commit), state lost and restored at every rebalance. Restoring is left in, because
-without it the changelog would be for nothing.
+The upper limit of plain Python, not a stream engine: one process, not exact (after a crash it repeats what came
+since the last commit), and it drops and restores its state at every rebalance. Restoring is included, because
+without it the changelog would be useless.
 """
 
 import signal
@@ -28,7 +28,7 @@ _decode_person = msgspec.json.Decoder(PersonTrack).decode
 
 
 class State:
-    """Both tables, and which partition each changed key belongs to."""
+    """Both tables, and the partition of each changed key."""
 
     def __init__(self) -> None:
         self.tenants: dict[int, TenantCount] = {}

@@ -15,7 +15,7 @@ from work import Envelope, PersonTrack, TenantCount, admit, decode, finding, tra
 from world import key
 
 EPOCH_S = 10
-"""Bytewax's default: how much a crash repeats."""
+"""Bytewax's default; a crash repeats the events of this interval."""
 BATCH_EVENTS_MAX = 1_000
 
 

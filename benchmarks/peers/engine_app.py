@@ -43,7 +43,7 @@ PARTITIONS = 4
 
 
 def entry(source_index: int, record: RawRecord) -> Entry:
-    """Decode a record and place it."""
+    """Decode a record into an entry."""
     event = decode(record.value or b"")
     lsn = event.source.lsn
     return Entry(lsn, lsn, source_index, record.offset, event, record)

@@ -18,7 +18,7 @@ async def main() -> None:
     """Run until SIGTERM."""
     run = settings_from_argv(sys.argv)
     meter = Meter(run)
-    # Faust's console worker logs at DEBUG while its spinner is on; without that worker it would not.
+    # Faust's console worker logs at DEBUG while its spinner is on; this program does not use that worker.
     logging.getLogger().setLevel(logging.WARNING)
     app = faust.App(
         run.group,

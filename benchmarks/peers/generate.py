@@ -3,7 +3,7 @@
     python generate.py BROKER TOPIC EVENTS RESULT [--persons 2000]
 
 RESULT becomes a JSON file: `events`, `dropped`, `findings` (the ids of the events with a finding) and
-`persons` (how many have state). Says on standard output how far it is.
+`persons` (how many have state). Prints its progress on standard output.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def fill(broker: str, topic: str, count: int, persons: int) -> Expected:
             try:
                 client.produce(topic, value, key(tenant))
                 break
-            except BufferError:  # faster than the broker takes it
+            except BufferError:  # events are made faster than the broker accepts them
                 client.poll(0.1)
         if number % _POLL_EVENTS == 0:
             client.poll(0)
@@ -60,7 +60,7 @@ def fill(broker: str, topic: str, count: int, persons: int) -> Expected:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("broker")
     parser.add_argument("topic")

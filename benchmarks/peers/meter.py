@@ -1,7 +1,7 @@
-"""Counts what an engine processed and writes it to a small file that the runner reads.
+"""Counts what an engine has processed and writes it to a small file that the runner reads.
 
-Owns the arguments of one run and the file's form. Measures no CPU and no memory: the runner does that from
-outside, the same way for every engine.
+Owns the arguments of a run and the format of the file. Measures no CPU and no memory: the runner does that from
+outside, in the same way for every engine.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROGRESS_EVENTS_MAX = 50_000
-"""The file is written anew after so many events at most: often enough to watch, too rarely to cost."""
+"""The file is written at least once for this many events: often enough to watch, rarely enough to cost nothing."""
 PROGRESS_STEPS = 10
-"""And so many times a run at least."""
+"""The file is written at least this many times in a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Arguments of one run of one engine."""
+    """The arguments of one run of one engine."""
 
     broker: str
     source: str
     output: str
     group: str
     count: int
-    """Events after which the run is complete."""
+    """The number of events after which the run is complete."""
     directory: str
-    """Scratch space of the run."""
+    """The directory for temporary files."""
     stats: Path
     instance: str | None = None
-    """Static group membership, where the engine has it."""
+    """The instance id for static group membership, for engines that support it."""
 
 
 def settings_from_argv(argv: list[str]) -> Run:
@@ -41,7 +41,7 @@ def settings_from_argv(argv: list[str]) -> Run:
 
 
 class Meter:
-    """Notes the first event, the progress and the last event.
+    """Records the time of the first event, the progress, and the time of the last event.
 
     The file holds `first_s` (Unix time) and `events` so far; at the end also `seconds`, `dropped` and `findings`.
     """
@@ -56,20 +56,20 @@ class Meter:
         self._body: dict[str, float] = {}
 
     def start(self) -> None:
-        """Call before the first event; harmless afterwards."""
+        """Call before the first event; later calls have no effect."""
         if self._started_s is None:
             self._started_s = time.monotonic()
             self.note(first_s=time.time(), events=0)
             self._next = self._step
 
     def add(self, events: int) -> None:
-        """Count processed events; `start` came before."""
+        """Count processed events, after `start`."""
         self.events += events
         if self.events >= self._next:
             self._report()
 
     def note(self, **values: float) -> None:
-        """Put further values into the file."""
+        """Add values to the file."""
         self._body |= values
         scratch = self._stats.with_suffix(".tmp")
         scratch.write_text(json.dumps(self._body))

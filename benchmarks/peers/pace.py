@@ -1,8 +1,8 @@
-"""Produces events at a steady rate, stamped with the time of their sending, for the paced latencies.
+"""Produces events at a steady rate, stamped with the time of sending, to measure latencies.
 
     python pace.py BROKER TOPIC RATE SECONDS STATS RESULT
 
-Trickles until the engine's meter file STATS says that its first event came, then warms it up at the full
+Sends slowly until the engine's meter file STATS shows its first event, then warms the engine up at the full
 rate, then counts. Prints `measure` and `end` around the counted time. RESULT becomes a JSON file: `first`
 (the number of the first counted event), `sent` and `findings` (every number that must lead to a finding).
 """
@@ -18,7 +18,7 @@ from world import PERSONS, Expected, World, envelope, key, to_microseconds
 
 JUMP_SHARE = 0.10
 EVENTS_PER_TENANT_MAX = 50
-"""A second; half the limit, so that nothing is dropped and every jump is a finding."""
+"""Events per second of each tenant; half the limit, so that nothing is dropped and every jump is a finding."""
 TRICKLE_RATE = 50
 WARM_UP_S = 6.0
 ENGINE_START_S_MAX = 90.0
@@ -31,21 +31,21 @@ class Pacer:
     """Sends events when they are due.
 
     Args:
-        broker: where to.
-        topic: where to.
-        rate: the full rate, events a second; decides the number of tenants.
+        broker: the broker.
+        topic: the topic to write to.
+        rate: the full rate in events per second, which determines the number of tenants.
     """
 
     def __init__(self, broker: str, topic: str, rate: int) -> None:
         self._tenants = max(_TENANTS_MIN, rate // EVENTS_PER_TENANT_MAX)
         self._world = World(_SEED, JUMP_SHARE, self._tenants, PERSONS)
         self._topic = topic
-        # At a high rate a request per record would load the broker, not the engine.
+        # At a high rate, one request for each record would load the broker and not the engine.
         self._client = producer(broker, 0 if rate <= _LOW_RATE_MAX else 1)
         self.expected = Expected()
 
     def run(self, rate: int, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:
-        """Send at a rate for a time, or until `stop` says so."""
+        """Send at a rate for some time, or until `stop` returns true."""
         started_s = time.monotonic()
         sent = 0
         while (elapsed_s := time.monotonic() - started_s) < seconds and not stop():
@@ -57,7 +57,7 @@ class Pacer:
             time.sleep(max(0.0002, sent / rate - (time.monotonic() - started_s)))
 
     def finish(self) -> None:
-        """Wait until everything arrived."""
+        """Wait until the broker has everything."""
         self._client.flush()
 
     def _send(self) -> None:
@@ -74,7 +74,7 @@ class Pacer:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("broker")
     parser.add_argument("topic")

@@ -18,7 +18,7 @@ def main() -> None:
         auto_offset_reset="earliest",
         state_dir=f"{run.directory}/state",
         loglevel="WARNING",
-        # A finding leaves within 5 ms; the partitioner keeps a tenant in its partition, as Debezium's does.
+        # A finding is sent within 5 ms; the partitioner keeps a tenant in its partition, as Debezium's does.
         producer_extra_config={"linger.ms": 5, "partitioner": "murmur2_random"},
     )
     source = app.topic(run.source, value_deserializer="bytes", key_deserializer="bytes")
@@ -32,7 +32,7 @@ def main() -> None:
         found: tuple[bytes, ...] = ()
         counted = state.get("tenant")
         count, scored = admit(counted and TenantCount(*counted), at_s)
-        state.set("tenant", tuple(count))  # its JSON encoder knows no named tuples
+        state.set("tenant", tuple(count))  # the JSON encoder of Quix Streams does not support named tuples
         if scored:
             name = f"person-{row.person_id}"
             tracked = state.get(name)

@@ -9,7 +9,7 @@ from streams.gc_tuning import calm_garbage_collector
 
 
 def spec_of(persons: int, *, bounded: bool) -> TableSpec:
-    """The table, with bounds that hold all of them or without."""
+    """The table, without bounds or with bounds that all persons fit into."""
     if not bounded:
         return TableSpec("person", tuple[int, int], tuple)
     return TableSpec("person", tuple[int, int], tuple, keys_per_group_max=persons, expire_after_s=10**7)
@@ -25,7 +25,7 @@ def filled(persons: int, spec: TableSpec) -> list[tuple[bytes, bytes | None]]:
 
 
 def main() -> None:
-    """Fill, read, write, do both; then load a changelog as a recovery does."""
+    """Measure filling, reading, writing and both; then loading a changelog as a recovery does."""
     persons = int(sys.argv[1])
     calm_garbage_collector()
     spec = spec_of(persons, bounded=sys.argv[2] == "1")
@@ -33,7 +33,7 @@ def main() -> None:
     state.log_time.us = 1_000_000
     table = state["person"]
     for number in range(persons):
-        state.log_time.us += 1_000  # times of their own, as records have
+        state.log_time.us += 1_000  # each with its own time, like records
         table.put(key_of(number), track_of(number))
     memory_bytes = resident_bytes() - before_bytes
     list(state.take_changes(1))

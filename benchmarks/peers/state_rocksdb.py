@@ -1,7 +1,7 @@
 """Persons in RocksDB: `state_rocksdb.py <persons> <directory>`. Prints its figures as JSON.
 
-Keys and values as the engine's changelog has them, no write-ahead log (the changelog is one), the database's
-defaults otherwise. The changelog's records are the values that are written anyway, so they cost nothing more.
+Keys and values are those of the engine's changelog. There is no write-ahead log, because the changelog is one;
+otherwise the database has its defaults. The values that are written are also the changelog's records.
 """
 
 import sys
@@ -14,7 +14,7 @@ from work import PersonTrack
 
 
 def main() -> None:
-    """Fill, read, write, do both; then what is in memory and on the disk."""
+    """Measure filling, reading, writing and both; then the use of memory and disk."""
     persons, directory = int(sys.argv[1]), Path(sys.argv[2])
     before_bytes = resident_bytes()
     store = Rdict(str(directory), Options(raw_mode=True))

@@ -1,7 +1,7 @@
-"""The state of the comparison without a stream around it: so many persons, read and moved on at random.
+"""The state of the comparison without a stream: persons that are read and updated in random order.
 
-Shared by the programs that keep it in memory and in RocksDB, so that both do the same. Each makes its keys
-and values anew for each access, as an engine does for each record.
+Shared by the programs that keep the state in memory and in RocksDB, so that both do the same. Keys and values
+are created for each access, as an engine does for each record.
 """
 
 import json
@@ -18,7 +18,7 @@ from world import START_S, TENANTS
 
 ACCESSES = 200_000
 SNAPSHOT_ACCESSES = 2_000
-"""Accesses between two writes to the changelog."""
+"""The number of accesses between two writes to the changelog."""
 REPEATS = 3
 _TRACKS = 1_000
 _SEED = 7
@@ -31,7 +31,7 @@ Put = Callable[[Key, PersonTrack], object]
 
 
 def key_of(number: int) -> Key:
-    """(tenant, person)."""
+    """The key (tenant, person) of a person."""
     return number % TENANTS, number
 
 
@@ -43,15 +43,15 @@ def track_of(number: int, moves: int = 0) -> PersonTrack:
 
 
 def accesses(persons: int) -> "array[int]":
-    """Whom to read or move, in order."""
+    """The persons to read or update, in order."""
     draw = random.Random(_SEED).randrange
     return array("L", [draw(persons) for _ in range(ACCESSES)])
 
 
 def measure(get: Get, put: Put, write_changelog: Callable[[], object], whom: "array[int]") -> dict[str, float]:
-    """CPU microseconds of a read, of a write, and of moving a person on with its share of the changelog.
+    """CPU microseconds of a read, of a write, and of an update with its share of the changelog.
 
-    The best of `REPEATS`: what else the machine does only ever adds.
+    The minimum of `REPEATS`, because other work on the machine can only add time.
     """
     tracks = [track_of(number, 1) for number in range(_TRACKS)]
 
@@ -78,19 +78,19 @@ def measure(get: Get, put: Put, write_changelog: Callable[[], object], whom: "ar
 
 
 def microseconds(work: Callable[[], object], count: int) -> float:
-    """CPU time of each of `count` steps of some work, of all threads: what others do on the machine counts less."""
+    """The CPU time of all threads for each of the `count` steps of some work; other programs matter less that way."""
     started_s = time.process_time()
     work()
     return (time.process_time() - started_s) / count * 1e6
 
 
 def resident_bytes() -> int:
-    """Of this process."""
+    """The resident memory of this process."""
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
 
 
 def tell(figures: dict[str, float]) -> None:
-    """Print the program's figures for the runner."""
+    """Print the figures of this program for the runner."""
     json.dump(figures, sys.stdout)
 
 

@@ -1,7 +1,7 @@
-"""The simulated input of the comparison: who moves where and when, and the envelope that says so.
+"""The simulated input of the comparison: the movements of persons, as change envelopes.
 
-20 tenants at 84 events a second of event time with bursts of 150, 2,000 persons who stand still but for
-noise and jump at a stated rate. The same seed gives the same input. Writes nowhere.
+20 tenants have 84 events per second of event time, with bursts of 150. 2,000 persons stand still apart from noise,
+and jump at a given rate. The same seed gives the same input. Writes nothing.
 """
 
 import random
@@ -30,7 +30,7 @@ class Expected:
     persons: dict[int, PersonTrack] = field(default_factory=dict)
 
     def add(self, number: int, tenant: int, person: int, at_s: float, latitude: float, longitude: float) -> None:
-        """Fold in one event."""
+        """Add one event to the fold."""
         self.events += 1
         self.tenants[tenant], scored = admit(self.tenants.get(tenant), at_s)
         if not scored:
@@ -42,11 +42,11 @@ class Expected:
 
 
 class World:
-    """Persons of tenants.
+    """The persons of all tenants.
 
     Args:
-        seed: of everything random.
-        jump_share: share of the moves that are jumps of 0.5 to 2 degrees.
+        seed: the seed of the random numbers.
+        jump_share: the share of moves that are jumps of 0.5 to 2 degrees.
         tenants: number of tenants.
         persons: number of persons over all tenants.
     """
@@ -60,7 +60,7 @@ class World:
         self._positions = [(1.35 + draw() * 0.1, 103.8 + draw() * 0.1) for _ in range(persons)]
 
     def move(self, person: int) -> tuple[float, float]:
-        """The person's next position, degrees."""
+        """The person's next position in degrees."""
         latitude, longitude = self._positions[person]
         draw = self._random.random
         if draw() < self._jump_share:
@@ -76,7 +76,7 @@ class World:
         return tenant + self._tenants * self._random.randrange(self._persons_per_tenant)
 
     def events(self) -> Iterator[tuple[float, int]]:
-        """Event times, Unix seconds, and tenants, in order, without end."""
+        """Endless (event time, tenant) in order of time, in seconds since 1970."""
         second = START_S
         while True:
             events: list[tuple[float, int]] = []
@@ -88,7 +88,7 @@ class World:
 
 
 def to_microseconds(at_s: float) -> tuple[str, float]:
-    """A time as the envelope's text, and as the seconds that a reader of the text gets."""
+    """A time as the text in the envelope, and as the seconds that a reader gets from the text."""
     at = datetime.fromtimestamp(at_s, UTC)
     return at.isoformat(timespec="microseconds")[:-6] + "Z", at.timestamp()
 
@@ -101,7 +101,7 @@ def key(tenant: int) -> bytes:
 def envelope(number: int, tenant: int, person: int, at: str, latitude: float, longitude: float, sent_us: int) -> bytes:
     """A Debezium envelope of about 614 bytes.
 
-    Written as text because a general encoder would be most of the load at 20,000 events a second.
+    Written as text, because a general encoder would be most of the load at 20,000 events per second.
     """
     lsn, sent_ms = _FIRST_LSN + number, sent_us // 1000
     return (

@@ -1,1 +1,1 @@
-"""The chain in containers: what docker-compose.kafka.yml builds and mounts."""
+"""The chain in containers: the files that docker-compose.kafka.yml builds from and mounts."""

@@ -1,8 +1,8 @@
-"""Cuts a part out of requirements.lock: what a container needs, with the hashes that the lock has.
+"""Extracts from requirements.lock the packages that a container needs, with their hashes.
 
-The lock pins everything that the project ever installs, test tools too. A container shall hold only what
-runs there, and exactly what was locked. The lock's `# via` notes say who needs what. Standard library
-only: this runs before anything is installed.
+The lock pins everything that the project ever installs, test tools included. A container should hold only
+what runs there, in exactly the locked versions. The lock's `# via` notes say which package requires which.
+Standard library only: this runs before anything is installed.
 
     python lock_subset.py requirements.lock              what `watchfloor` itself needs
     python lock_subset.py requirements.lock hatchling    what building it needs
@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PROJECTS = {"watchfloor (pyproject.toml)", "watchfloor-client"}
-"""What is built from this repository, as the lock's notes call it."""
+"""How the lock's notes name this project."""
 _HEAD = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==")
 _VIA = re.compile(r"^ +#(?: via)? +(?P<parent>\S.*)$")
 
 
 def blocks(lock: str) -> dict[str, str]:
-    """Each package's lines: its pin, its hashes and who needs it."""
+    """The lines of each package: its pin, its hashes and what requires it."""
     found: dict[str, list[str]] = {}
     current: list[str] = []
     for line in lock.splitlines(keepends=True):
@@ -32,12 +32,12 @@ def blocks(lock: str) -> dict[str, str]:
 
 
 def parents(block: str) -> set[str]:
-    """Who needs a package: other packages, or the project with the group in brackets."""
+    """What requires a package: other packages, or the project with the dependency group in brackets."""
     return {match["parent"] for line in block.splitlines() if (match := _VIA.match(line))}
 
 
 def subset(lock: str, roots: Iterable[str] = ()) -> str:
-    """The part of a lock that these packages need, or the project itself where none are named.
+    """The part of a lock that these packages need, or that the project itself needs if none are named.
 
     Raises:
         KeyError: a root is not in the lock.

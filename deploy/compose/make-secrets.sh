@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.kafka.yml hands to its containers, once: existing ones are kept.
+# Creates the secrets that docker-compose.kafka.yml gives to its containers; existing ones are kept.
 #
 #   deploy/compose/make-secrets.sh
 #
@@ -23,7 +23,7 @@ write() { # name, text
     printf 'made %s\n' "$directory/$1"
 }
 
-# The files that hold the same password must be made together.
+# The files that hold the same password must be written together.
 if [ ! -s "$directory/postgres_password" ] || [ ! -s "$directory/capture.properties" ] || [ ! -s "$directory/setup.toml" ]; then
     rm -f "$directory/postgres_password" "$directory/capture.properties" "$directory/setup.toml"
 fi

@@ -1,8 +1,8 @@
 """Which user PostgreSQL runs as, and where that user can read and write.
 
-PostgreSQL refuses to run as root. Started by root it runs as `nobody`, who must be able to read the
-binaries and to own the data directory; below a closed home directory it can do neither, and both go to
-`/var/lib/watchfloor` instead. Started by anybody else, everything stays where it is.
+PostgreSQL refuses to run as root. When root starts the stack, PostgreSQL runs as `nobody`, who must be able to
+read the binaries and own the data directory. Below a home directory that is closed to others neither is
+possible, so both go to `/var/lib/watchfloor` instead. For any other user everything stays where it is.
 """
 
 import os
@@ -20,7 +20,7 @@ _NOBODY_UID = 65534
 
 
 def postgres_account() -> Account | None:
-    """`nobody` where this process is root; None where PostgreSQL can run as this user."""
+    """`nobody` if this process runs as root; None if PostgreSQL can run as the current user."""
     if os.geteuid() != 0:
         return None
     try:
@@ -44,12 +44,12 @@ def _may_enter(status: os.stat_result, account: Account) -> bool:
 
 
 def data_place(wanted: Path, identity: str, account: Account | None, open_dir: Path = OPEN_DIR) -> Path:
-    """Where the data directory goes: `wanted`, or below `open_dir`, with a link at `wanted` to it.
+    """Where the data directory goes: `wanted`, or a directory below `open_dir` with a link to it at `wanted`.
 
     The parent of the returned path exists and can be entered by the account.
 
     Raises:
-        WatchfloorError: the data is at `wanted` and has become unreachable, or `open_dir` cannot be made.
+        WatchfloorError: the data is at `wanted` and the account can no longer reach it, or `open_dir` cannot be created.
     """
     if wanted.is_symlink():
         return wanted.readlink()
@@ -57,8 +57,8 @@ def data_place(wanted: Path, identity: str, account: Account | None, open_dir: P
         return wanted
     if wanted.exists():
         raise WatchfloorError(
-            f"PostgreSQL, which must not run as root, cannot reach its data in {wanted} any more",
-            "give others the right to pass through the directories above it (chmod o+x), or move the state directory",
+            f"PostgreSQL, which must not run as root, can no longer reach its data in {wanted}",
+            "let other users pass through the directories above it (chmod o+x), or move the state directory",
         )
     place = _open_directory(open_dir) / f"state-{identity}" / "postgres"
     place.parent.mkdir(mode=0o711, exist_ok=True)
@@ -67,14 +67,14 @@ def data_place(wanted: Path, identity: str, account: Account | None, open_dir: P
 
 
 def readable_binaries(bin_dir: Path, account: Account | None, open_dir: Path = OPEN_DIR) -> Path:
-    """The directory of PostgreSQL's programs that the account can run: `bin_dir`, or a copy's.
+    """A directory of PostgreSQL's programs that the account can run: `bin_dir`, or a copy of it.
 
-    The copy keeps the package's layout, since the programs find their libraries relative to themselves.
+    The copy keeps the package's layout, because the programs find their libraries relative to themselves.
     """
     if account is None or can_pass(bin_dir, account):
         return bin_dir
     install, package = bin_dir.parent, bin_dir.parent.parent
-    # Two environments with another release of the binaries get copies of their own.
+    # Environments with different releases of the binaries each get their own copy.
     stamp = int((bin_dir / "postgres").stat().st_mtime)
     copy = _open_directory(open_dir) / f"postgresql-{install.name}-{stamp}"
     if not copy.exists():
@@ -92,7 +92,7 @@ def _replace(scratch: Path, copy: Path) -> None:
     try:
         scratch.rename(copy)
     except OSError:
-        # Another launcher was first: its copy is as good.
+        # Another launcher was faster; its copy is the same.
         shutil.rmtree(scratch)
         if not copy.exists():
             raise
@@ -104,7 +104,7 @@ def _open_directory(path: Path) -> Path:
         path.chmod(0o755)
     except OSError as error:
         raise WatchfloorError(
-            f"{path} cannot be made for PostgreSQL, which must not run as root ({error.strerror})",
-            "name a state directory outside of closed home directories with --state-dir, or start as a plain user",
+            f"{path} cannot be created for PostgreSQL, which must not run as root ({error.strerror})",
+            "choose a --state-dir that other users can reach, or start as an unprivileged user",
         ) from error
     return path

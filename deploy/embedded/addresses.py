@@ -1,6 +1,6 @@
-"""Where everything of a stack listens: ports asked for, kept from the last start, or free.
+"""The ports on which the parts of a stack listen: asked for by the user, kept from the last start, or free.
 
-Owns the choice for one start and the settings that follow from it. A server that the user named gets none.
+Owns the choice for one start and the settings that follow from it. A server that the user provides gets no port.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The ports of one start; None for a server of the user's own."""
+    """The ports of one start; None for a server that the user provides."""
 
     gateway: int
     metrics: tuple[int, ...]
-    """One a worker."""
+    """One for each worker."""
     postgres: int | None
     kafka: int | None
     controller: int | None
@@ -35,7 +35,7 @@ def choose_addresses(options: StackOptions, base: Settings, memory: Memory) -> A
     """Choose the ports and put them into `memory`, so that the next start keeps them.
 
     Raises:
-        WatchfloorError: a port that the user named is taken.
+        WatchfloorError: a port that the user asked for is taken.
     """
     taken: set[int] = set()
     kept = memory.ports
@@ -49,7 +49,7 @@ def choose_addresses(options: StackOptions, base: Settings, memory: Memory) -> A
         return kept[name]
 
     from_settings = base.gateway.port if "port" in base.gateway.model_fields_set else None
-    # Those that the user named come first: a chosen one must not take their place.
+    # The ports that the user asked for come first, so that no other choice takes them.
     gateway = port("gateway", "--gateway-port", options.gateway_port or from_settings)
     metrics = [port("metrics-1", "--metrics-port", options.metrics_port)]
     postgres = None if options.postgres_url else port("postgres", "--postgres-port", options.postgres_port)
@@ -70,7 +70,7 @@ def settings_overrides(
     secrets_file: Path,
     worker_dir: Path,
 ) -> dict[str, dict[str, Any]]:
-    """The settings that the launcher decides, by section."""
+    """The settings that the launcher determines, by section."""
     connect: dict[str, Any] = {"url": options.connect_url}
     if addresses.connect is not None:
         connect["url"] = f"http://{LOOPBACK}:{addresses.connect}"

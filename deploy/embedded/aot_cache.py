@@ -1,8 +1,8 @@
-"""Makes the ahead-of-time caches of Kafka and Connect, once per set of archives.
+"""Creates the ahead-of-time caches of Kafka and Connect, once for each set of archives.
 
-Runs both on a scratch directory, lets them start, and stops them; the Java runtime then writes what it
-loaded and linked, and every later start takes half the time. Only a start's speed depends on it: where it
-fails, the stack starts without.
+Starts both in a scratch directory and stops them; the Java runtime then saves the classes that it loaded and
+linked, and every later start takes half the time. Nothing else depends on the caches: if creating them fails,
+the stack starts without them.
 """
 
 import shutil
@@ -32,18 +32,18 @@ _CLUSTER_ID = "dHJhaW5pbmctY2x1c3RlcQ"
 
 
 def is_trained(java: Java) -> bool:
-    """Whether both caches are there."""
+    """Whether both caches exist."""
     return java.aot_cache(BROKER).exists() and java.aot_cache(CONNECT).exists()
 
 
 def train(java: Java, jars: JarCache, records: RecordFile, called_off: Callable[[], bool]) -> None:
-    """Make both caches beside the archives; takes about 20 s on two cores.
+    """Create both caches beside the archives; takes about 20 s on two cores.
 
     Args:
-        java: whose caches.
+        java: the programs that get caches.
         jars: the archives.
-        records: where the processes are recorded, for the case that this one is killed.
-        called_off: ends the training early.
+        records: where the processes are recorded, in case this one is killed.
+        called_off: ends the training runs early when it returns true.
 
     Raises:
         WatchfloorError: a program did not start, or wrote no cache.
@@ -75,7 +75,7 @@ class _Training:
             _await(children[-1], self._broker.answers, called_off)
             children.append(self._start(CONNECT, "connect", 30))
             _await(children[-1], self._connect.healthy, called_off)
-            # Each writes its cache as it ends, which takes a while: both at once.
+            # Each writes its cache when it ends, which takes a while, so they end at the same time.
             stops = [threading.Thread(target=child.stop) for child in children]
             for stop in stops:
                 stop.start()

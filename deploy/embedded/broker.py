@@ -21,7 +21,7 @@ _NODE_ID = "1"
 
 
 def broker_overrides(port: int, controller_port: int, data: Path) -> dict[str, str]:
-    """What `deploy/config/kafka.properties` leaves open, for one node on this machine."""
+    """The settings that `deploy/config/kafka.properties` leaves open, for one node on this machine."""
     return {
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
@@ -41,7 +41,7 @@ class Broker:
 
     Args:
         java: runs it.
-        data: its data directory; formatted when it is not there.
+        data: its data directory; created and formatted if it does not exist.
         config: the generated properties file.
         port: of the clients' listener.
         controller_port: of the controller's listener.
@@ -60,17 +60,17 @@ class Broker:
         return f"{LOOPBACK}:{self._port}"
 
     def prepare(self, cluster_id: str, called_off: Callable[[], bool]) -> None:
-        """Write the configuration; format the storage on the first start, otherwise check whose it is.
+        """Write the configuration; format the storage on the first start, otherwise check that it is this stack's.
 
         Raises:
             WatchfloorError: the storage is damaged or cannot be formatted.
-            StartCalledOff: `called_off` returned true meanwhile.
+            StartCalledOff: `called_off` returned true in the meantime.
         """
         if self._data.exists():
             self._check_storage(cluster_id)
             self._write_config(self._data)
             return
-        # Formatted aside: a format that broke off leaves no half-made storage under the final name.
+        # Formatted in another directory first, so that an interrupted format leaves nothing under the final name.
         scratch = self._data.with_name(f"{self._data.name}.new")
         self._write_config(scratch)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -80,21 +80,21 @@ class Broker:
         code, output = run_tool(command, env=server_environment(), called_off=called_off, timeout_s=_FORMAT_TIMEOUT_S)
         if code:
             if NO_SPACE in output:
-                raise disk_full(self._data.parent, f"Kafka cannot make {self._data}")
+                raise disk_full(self._data.parent, f"Kafka cannot create {self._data}")
             raise WatchfloorError(
-                f"Kafka's storage cannot be made ({last_line(output)})", "start with an empty directory"
+                f"Kafka's storage cannot be created ({last_line(output)})", "start with an empty directory"
             )
         scratch.rename(self._data)
         self._write_config(self._data)
 
     def spec(self, log: Path, *, heap_mib: int, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
-        """The child that is the broker."""
+        """How to start the broker as a child process."""
         return ChildSpec(
             name="kafka",
             argv=self._java.command(BROKER, str(self._config), heap_mib=heap_mib),
             log=log,
             stop_rank=40,
-            # Fewer malloc arenas: 60 MiB less resident memory at no measurable cost.
+            # Fewer malloc arenas save 60 MiB of resident memory at no measurable cost.
             env=server_environment(MALLOC_ARENA_MAX="2"),
             stop_timeout_s=stop_timeout_s,
             log_bytes_max=log_bytes_max,
@@ -120,7 +120,7 @@ class Broker:
 
 
 def accepts_connections_at(address: str) -> bool:
-    """Whether a server accepts a connection at `host:port`; not where the address is none."""
+    """Whether a server accepts a connection at `host:port`; False if the address is malformed."""
     host, _, port = address.strip().rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S):

@@ -1,6 +1,6 @@
-"""One child process: what it is, starting it, its last words, stopping it.
+"""One child process: its description, its start, the end of its log, its stop.
 
-Owns a `Popen` and its log. Knows nothing of restarts (supervisor) and of what the program is.
+Owns a `Popen` and its log. Knows nothing about restarts (see `supervisor`) or about what the program does.
 """
 
 import os
@@ -29,7 +29,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to start and stop a child. Secrets stand in files that it reads, never in `argv`."""
+    """How to start and stop a child. Secrets are in files that it reads, never in `argv`."""
 
     name: str
     argv: tuple[str, ...]
@@ -45,7 +45,7 @@ class ChildSpec:
 
 
 class Child:
-    """A running, or ended, process of a spec."""
+    """The process of a spec, running or ended."""
 
     def __init__(self, spec: ChildSpec, records: RecordFile) -> None:
         self.spec = spec
@@ -58,11 +58,11 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The process id, of the last start."""
+        """The process id of the last start."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process; it is recorded before this returns. Does nothing once `stop` was called.
+        """Start the process and record it. Does nothing after `stop` was called.
 
         Raises:
             WatchfloorError: the program cannot be executed.
@@ -82,12 +82,12 @@ class Child:
                         stderr=subprocess.STDOUT,
                         cwd=spec.cwd,
                         env=dict(spec.env),
-                        # Ctrl-C in the terminal reaches the launcher alone, which stops the children in order.
+                        # Ctrl-C in the terminal reaches only the launcher, which stops the children in order.
                         start_new_session=True,
                         user=account.uid if account else None,
                         group=account.gid if account else None,
                         extra_groups=[] if account else None,
-                        # Rows are personal data: what a child writes is its owner's alone.
+                        # Rows are personal data, so only the owner may read what a child writes.
                         umask=0o077,
                     )
                 except OSError as error:
@@ -113,19 +113,19 @@ class Child:
         self._records.put(record)
 
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs or before the first start."""
+        """The exit code, negative for a signal; None before the first start and while it runs."""
         return self._process.poll() if self._process else None
 
     def running(self) -> bool:
-        """Whether the process runs now."""
+        """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def last_words(self, count: int) -> list[str]:
-        """The last lines that this start of the process logged."""
+        """The last lines that the process has logged since its last start."""
         return last_lines(self.spec.log, count, self._log_start)
 
     def stop(self, *, hard: bool = False) -> None:
-        """Stop the process and wait for it; past its time, or when `hard`, it is killed. Never starts again."""
+        """Stop the process and wait for it; kill it after its timeout, or at once if `hard`. It never starts again."""
         self._stopping = True
         with self._lock:
             process = self._process

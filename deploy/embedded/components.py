@@ -1,4 +1,4 @@
-"""The worker and gateway children, and what `endpoints.json` says of all."""
+"""The worker and gateway as child processes, and the content of `endpoints.json`."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _READY_TIMEOUT_S = 2
 
 
 def worker_spec(number: int, metrics_port: int, state: StateDir, options: StackOptions) -> ChildSpec:
-    """The child that is the `number`-th worker; the first is named `worker`."""
+    """How to start the `number`-th worker as a child process; the first is named `worker`."""
     name = "worker" if number == 1 else f"worker-{number}"
     return _process(
         name,
@@ -33,7 +33,7 @@ def worker_spec(number: int, metrics_port: int, state: StateDir, options: StackO
 
 
 def gateway_spec(state: StateDir, options: StackOptions) -> ChildSpec:
-    """The child that is the gateway."""
+    """How to start the gateway as a child process."""
     return _process("gateway", "gateway", state, options, stop_rank=10)
 
 
@@ -52,9 +52,9 @@ def _process(
 
 
 def answers_ready(port: int) -> bool:
-    """Whether `/readyz` of a process on this machine says 200."""
+    """Whether `/readyz` of a process on this machine answers with 200."""
     try:
-        # Without the environment: a proxy for the outside world knows nothing of this machine.
+        # Ignores the environment, because a proxy for the internet cannot reach this machine's loopback.
         return (
             httpx.get(f"http://{LOOPBACK}:{port}/readyz", timeout=_READY_TIMEOUT_S, trust_env=False).status_code
             == httpx.codes.OK
@@ -64,7 +64,7 @@ def answers_ready(port: int) -> bool:
 
 
 def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any]:
-    """The content of `endpoints.json` (contract v1); process ids only of what this stack started."""
+    """The content of `endpoints.json` (contract v1), with the ids of the processes that this stack started."""
     admin = settings.source.admin_dsn
     gateway = f"{LOOPBACK}:{settings.gateway.port}"
     pids: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
 
 
 def write_secrets(path: Path, name: str, value: str) -> None:
-    """Write the properties file that Connect's file provider reads the password from."""
+    """Write the properties file from which Connect's file provider reads the password."""
     from deploy.embedded.properties import java_properties
     from deploy.embedded.state import write_private
 

@@ -1,7 +1,7 @@
-"""The settings of the processes that the launcher starts: the user's own, with the launcher's addresses.
+"""The settings of the processes that the launcher starts: the user's settings with the launcher's addresses.
 
-Owns `watchfloor.toml` in the state directory and the environment of the children. A secret is only ever in
-that file, which its owner alone can read.
+Owns `watchfloor.toml` in the state directory and the environment of the children. Secrets are only in that
+file, which only its owner can read.
 """
 
 import json
@@ -16,12 +16,12 @@ from common.settings.load import GENERATED, Settings
 
 
 def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Settings:
-    """Write the user's settings with the launcher's on top to `file`; returns them as the children will read them.
+    """Write the user's settings, overridden by the launcher's, to `file`; return them as the children will read them.
 
     Args:
         base: the settings from the user's file and environment.
-        overrides: section name to setting names and values, groups as tables; None leaves a setting out.
-        file: where the TOML goes, mode 0600.
+        overrides: for each section its settings by name, groups as tables; None leaves a setting out.
+        file: the TOML file to write, with mode 0600.
     """
     from deploy.embedded.state import write_private
 
@@ -29,7 +29,7 @@ def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Pat
     _put(sections, overrides)
     head = f"{GENERATED} at each start: the settings of the running stack. Holds secrets.\n"
     write_private(file, head + to_toml(sections))
-    # As arguments they win over the environment, which has been read into `base` already.
+    # Arguments take precedence over the environment, which has already been read into `base`.
     return Settings(**sections)
 
 
@@ -42,7 +42,7 @@ def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:
-    """The settings that differ from their defaults, secrets in clear text."""
+    """The settings that differ from their defaults, with secrets in clear text."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -56,7 +56,7 @@ def _plain(model: BaseModel) -> dict[str, Any]:
 
 
 def to_toml(tree: Mapping[str, Any], prefix: str = "") -> str:
-    """TOML of nested tables with strings, numbers, booleans and lists of these; None is left out.
+    """Nested tables with strings, numbers, booleans and lists of these as TOML; None is left out.
 
     >>> print(to_toml({"kafka": {"partitions": 4, "topic_prefix": "noc"}}), end="")
     [kafka]
@@ -79,32 +79,32 @@ def _key(name: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
-    # JSON's strings, numbers and booleans are TOML's, but for one character that JSON leaves unescaped.
+    # JSON's strings, numbers and booleans are valid TOML, except for one character that JSON does not escape.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def child_environment(**settings: str) -> dict[str, str]:
-    """The environment of a worker or gateway: this process's, its settings only from the file and `settings`.
+    """The environment of a worker or gateway: this process's, but with no settings other than `settings`.
 
-    The launcher has already read the user's variables into the file; left in place they would win over the
-    addresses that it chose.
+    The launcher has already written the settings from the user's environment to the file. Left in the
+    environment, they would override the addresses that the launcher chose.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHFLOOR_")}
     return inherited | {f"WATCHFLOOR_{name}": value for name, value in settings.items()}
 
 
 def keep_loopback_direct() -> None:
-    """Exempt this machine from a proxy that the environment names, for this process and its children.
+    """Exempt loopback from the proxy that the environment names, for this process and its children.
 
-    A proxy for the outside world knows nothing of servers on loopback; Connect would never seem to answer.
+    A proxy for the internet cannot reach servers on loopback; Connect would seem never to answer.
     """
     listed = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     exempt = [name for name in listed.split(",") if name.strip()]
-    # Both spellings: the lower one wins where a library reads both.
+    # Both spellings are set: a library that reads both prefers the lower-case one.
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*exempt, "127.0.0.1", "localhost"])
 
 
 def server_environment(**more: str) -> dict[str, str]:
-    """The environment of PostgreSQL and Java: nothing that would change their configuration behind our back."""
+    """The environment of PostgreSQL and Java, without variables that would change their configuration."""
     passed = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in passed if name in os.environ} | {"LC_ALL": "C"} | more

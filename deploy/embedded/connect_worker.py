@@ -18,7 +18,7 @@ _REPLICATED = ("config.storage", "offset.storage", "status.storage")
 def connect_overrides(
     kafka: KafkaSettings, port: int, plugins: Path, offset_flush_interval_ms: int, secrets_dir: Path
 ) -> dict[str, str]:
-    """What `deploy/config/connect.properties` leaves open, for one worker on this machine."""
+    """The settings that `deploy/config/connect.properties` leaves open, for one worker on this machine."""
     values = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "listeners": f"http://{LOOPBACK}:{port}",
@@ -36,7 +36,7 @@ def connect_overrides(
 
 
 def _client_security(kafka: KafkaSettings) -> dict[str, str]:
-    """The Java clients' settings for a cluster of the user's own that asks for a sign-in or for TLS."""
+    """The Java clients' settings for a user's own cluster that requires authentication or TLS."""
     if kafka.security_protocol == "PLAINTEXT":
         return {}
     values: dict[str, str] = {"security.protocol": kafka.security_protocol}
@@ -71,19 +71,19 @@ class ConnectWorker:
         return f"http://{LOOPBACK}:{self._port}"
 
     def prepare(self, kafka: KafkaSettings, plugins: Path, offset_flush_interval_ms: int, secrets_dir: Path) -> None:
-        """Write its configuration, readable by its owner only: it may hold the cluster's password.
+        """Write its configuration, readable only by its owner because it may hold the cluster's password.
 
         Args:
             kafka: the cluster that it belongs to.
             plugins: the directory of the connector plugins.
-            offset_flush_interval_ms: how much a crash may repeat.
-            secrets_dir: the directory that connector configurations may refer into.
+            offset_flush_interval_ms: a crash repeats at most the records of this interval.
+            secrets_dir: the directory whose files connector configurations may refer to.
         """
         overrides = connect_overrides(kafka, self._port, plugins, offset_flush_interval_ms, secrets_dir)
         write_private(self._config, java_properties(shared_text("connect.properties"), overrides))
 
     def spec(self, log: Path, *, heap_mib: int, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
-        """The child that is the worker."""
+        """How to start the Connect worker as a child process."""
         return ChildSpec(
             name="connect",
             argv=self._java.command(CONNECT, str(self._config), heap_mib=heap_mib),
@@ -95,7 +95,7 @@ class ConnectWorker:
         )
 
     def healthy(self) -> bool:
-        """Whether it has joined its group and takes connectors."""
+        """Whether it has joined its group and accepts connectors."""
         try:
             return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).status_code == httpx.codes.OK
         except httpx.HTTPError:

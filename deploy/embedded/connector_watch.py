@@ -1,7 +1,7 @@
-"""Watches the connector's tasks and restarts those that failed, after a growing delay.
+"""Watches the connector's tasks and restarts failed ones, after a growing delay.
 
-Kafka Connect never restarts a failed task itself; a database that was away for a moment would end the
-capture for good.
+Kafka Connect never restarts a failed task by itself, so a short outage of the database would end the capture
+for good.
 """
 
 import threading
@@ -13,12 +13,12 @@ from deploy.embedded.progress import Reporter
 
 
 class ConnectorWatch:
-    """A thread that looks at the connector every few seconds.
+    """A thread that checks the connector every few seconds.
 
     Args:
         options: the interval and the delays.
-        reporter: is told of failed tasks, with Connect's reason.
-        restart_failed: restarts failed tasks and returns their reasons; empty where all is well.
+        reporter: receives the failed tasks, with Connect's reason.
+        restart_failed: restarts the failed tasks and returns the reasons of their failures; empty if none failed.
     """
 
     def __init__(self, options: StackOptions, reporter: Reporter, restart_failed: Callable[[], list[str]]) -> None:
@@ -29,11 +29,11 @@ class ConnectorWatch:
         self._thread = threading.Thread(target=self._run, name="connector-watch", daemon=True)
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer; a request under way is not waited for."""
+        """Stop watching; a request in progress is not waited for."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -43,11 +43,11 @@ class ConnectorWatch:
             try:
                 reasons = self._restart_failed()
             except WatchfloorError:
-                continue  # Connect is away: that is the supervisor's to tell
+                continue  # Connect does not answer: the supervisor reports that
             if not reasons:
                 delay_s = options.connector_poll_s
                 continue
             delay_s = min(delay_s * 2, max(options.restart_delay_s_max, options.connector_poll_s))
             self._reporter.event(
-                f"a task of the connector failed and was restarted; next look in {delay_s:g} s", reasons
+                f"a task of the connector failed and was restarted; next check in {delay_s:g} s", reasons
             )

@@ -1,4 +1,4 @@
-"""Turns the end of a child during a start into one line that says what to do."""
+"""Explains in one line why a child ended during the start, and what to do about it."""
 
 import re
 
@@ -12,7 +12,7 @@ _LINE_MAX = 240
 
 
 def ended_while_starting(child: Child, lines: list[str]) -> WatchfloorError:
-    """The failure to report for a child that ended before it was ready.
+    """The error to report for a child that ended before it was ready.
 
     Args:
         child: the child.
@@ -26,11 +26,13 @@ def ended_while_starting(child: Child, lines: list[str]) -> WatchfloorError:
             f"the disk is full: {head}", "free space on the state directory's disk, then start again"
         )
     if any(sign in text for sign in _PORT):
-        return WatchfloorError(f"{head}: another program took its port meanwhile", "start again, or name free ports")
+        return WatchfloorError(
+            f"{head}: another program took its port in the meantime", "start again, or choose free ports"
+        )
     reason = _reason(lines)
     return WatchfloorError(
         f"{head}{': ' + reason if reason else ''}",
-        f"see {child.spec.log}; if the state directory is damaged, restore it or start with an empty one",
+        f"see {child.spec.log}; if the state directory is damaged, restore it from a copy or start with an empty one",
     )
 
 

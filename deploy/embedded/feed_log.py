@@ -1,8 +1,8 @@
-"""Whether the embedded Kafka still has the log that the last start left behind.
+"""Checks that the embedded Kafka still has the feed that earlier starts wrote.
 
-A broker whose metadata is damaged sets the directories of topics that it no longer knows aside (`*-stray`) and
-goes on without them: new, empty topics would take their place and everything would look well.
-Owns that check and what it compares with. Changes nothing in Kafka.
+A broker whose metadata is damaged moves the directories of topics that it does not know aside (`*-stray`) and
+runs on without them. New, empty topics would replace them, and nobody would notice the loss.
+Owns the check and the identity that it compares with. Changes nothing in Kafka.
 """
 
 from pathlib import Path
@@ -17,17 +17,17 @@ _STRAY = "*-stray"
 
 
 def refuse_strays(data: Path) -> None:
-    """Raises WatchfloorError where Kafka has set directories of topics aside in its data directory."""
+    """Raise WatchfloorError if Kafka has moved directories of topics aside in its data directory."""
     stray = next(iter(sorted(data.glob(_STRAY))), None)
     if stray is not None:
-        raise _lost(data, f"it has set {stray.name} aside")
+        raise _lost(data, f"it has moved {stray.name} aside")
 
 
 def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_s: float) -> None:
-    """Compare the running broker with what is remembered; before anybody creates topics.
+    """Compare the running broker's feed with the one of the last start, before any topic is created.
 
     Raises:
-        WatchfloorError: topics were set aside, or the feed's topic is gone or another one.
+        WatchfloorError: topics were moved aside, or the feed's topic is missing or a different one.
     """
     refuse_strays(data)
     name = TopicNames(kafka.topic_prefix).anomalies
@@ -39,11 +39,11 @@ def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_
     except TopicMissingError as missing:
         raise _lost(data, f"topic {name} is gone") from missing
     if found != known:
-        raise _lost(data, f"topic {name} is another one than at the last start")
+        raise _lost(data, f"topic {name} is not the one of the last start")
 
 
 def remember_feed_log(memory: Memory, kafka: KafkaSettings) -> None:
-    """Put the identity of the feed's topic into `memory`, for the next start; raises as `feed_epoch` does."""
+    """Store the identity of the feed's topic in `memory` for the next start; raises as `feed_epoch` does."""
     name = TopicNames(kafka.topic_prefix).anomalies
     memory.feed_epochs[name] = feed_epoch(kafka, name)
 

@@ -1,8 +1,8 @@
 """The Java archives of Kafka, Connect and Debezium: pinned, downloaded once, verified.
 
-Owns the pins in `jars.lock` and the folder of verified archives in the cache directory. A file has its
-final name there only after its checksum was right, so a download that broke off is never taken for whole,
-and a complete folder is used without touching the network. Never resolves versions: `lock_jars` did that.
+Owns the pins in `jars.lock` and the folder of verified archives in the cache directory. A file gets its final
+name only after its checksum was verified, so an interrupted download is never used, and a complete folder needs
+no network. Never resolves versions; `lock_jars` does that.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ from pathlib import Path
 from common.errors import WatchfloorError
 
 RUNTIME = "runtime"
-"""The set of the broker and of the Connect worker, which share one version."""
+"""The set of archives of the broker and the Connect worker, which share one version."""
 DEBEZIUM = "debezium"
-"""The set of the connector plugin: in a directory of its own, never on the broker's class path."""
+"""The set of archives of the connector plugin, in its own directory and never on the broker's class path."""
 
 _DOWNLOADS_AT_ONCE = 8
 _ATTEMPTS_MAX = 3
 _REQUEST_TIMEOUT_S = 30
 
 Advance = Callable[[int], None]
-"""Called with the number of bytes that arrived since the last call, from any thread; raises to end the download."""
+"""Called from any thread with the number of bytes received since the last call; raises to end the download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class JarPin:
 
 
 def read_lock(text: str | None = None) -> list[JarPin]:
-    """The pins of `jars.lock`, or of `text` in the same form: set, coordinate, bytes and SHA-256 a line."""
+    """The pins of `jars.lock`, or of `text` in the same format: set, coordinate, bytes and SHA-256 on each line."""
     if text is None:
         text = files("deploy.embedded").joinpath("jars.lock").read_text("utf-8")
     rows = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
@@ -65,7 +65,7 @@ class JarCache:
 
     Args:
         cache_dir: the cache directory of this machine's user.
-        pins: what must be there; `read_lock()`.
+        pins: the archives that must be there, as `read_lock()` returns them.
         fetch: downloads a coordinate into a directory and returns the file; replaced in tests.
     """
 
@@ -77,24 +77,24 @@ class JarCache:
     ) -> None:
         self._pins = pins
         self._fetch = fetch or fetch_with_jgo
-        # Another lock gets another folder: two versions of the program do not disturb each other.
+        # Each lock has its own folder, so that two versions of the program do not disturb each other.
         identity = hashlib.sha256("".join(pin.sha256 for pin in pins).encode()).hexdigest()[:12]
         self.folder = cache_dir / f"jars-{identity}"
 
     def class_path(self) -> str:
-        """The class path of broker and Connect, in the lock's order."""
+        """The class path of the broker and Connect, in the order of the lock."""
         return os.pathsep.join(str(self._path(pin)) for pin in self._pins if pin.set == RUNTIME)
 
     def plugin_path(self) -> Path:
-        """The directory whose sub-directories are Connect's plugins."""
+        """The directory whose subdirectories are Connect's plugins."""
         return self.folder / "plugins"
 
     def missing(self) -> list[JarPin]:
-        """The pins whose file is not there in its full size; costs one `stat` each, no reading."""
+        """The pins whose file is missing or has another size; reads no file."""
         return [pin for pin in self._pins if not self._is_whole(pin)]
 
     def ensure(self, advance: Advance = lambda _bytes: None) -> None:
-        """Download what is missing; returns at once, without the network, when nothing is.
+        """Download what is missing; return at once, without using the network, if nothing is.
 
         Raises:
             WatchfloorError: the repository does not answer, an archive is not what the lock pins,
@@ -112,12 +112,12 @@ class JarCache:
                     for download in downloads:
                         download.result()
                 finally:
-                    # After a failure: without the network each would wait for its own timeout.
+                    # After a failure, so that the remaining downloads do not each wait for their timeout.
                     pool.shutdown(cancel_futures=True)
         except OSError as error:
             raise WatchfloorError(
                 f"the cache directory {self.folder} cannot be written ({error.strerror})",
-                "free disk space there, or name another directory with --cache-dir",
+                "free disk space there, or choose another directory with --cache-dir",
             ) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -134,7 +134,7 @@ class JarCache:
 
     def _download(self, pin: JarPin, scratch: Path, advance: Advance) -> None:
         for attempt in range(_ATTEMPTS_MAX):
-            # A fresh directory each time: jgo takes any file that is there for a whole one.
+            # A new directory each time, because jgo takes any existing file for a complete one.
             place = scratch / f"{pin.set}-{pin.filename}-{attempt}"
             try:
                 arrived = self._fetch(pin.coordinate, place, advance)
@@ -149,7 +149,7 @@ class JarCache:
                 return
         raise WatchfloorError(
             f"{pin.coordinate} from Maven's repository is not the file that this version pins",
-            "try again; if it stays so, a proxy between here and the repository alters downloads",
+            "try again; if this happens again, a proxy between here and the repository is altering downloads",
         )
 
 
@@ -162,7 +162,7 @@ def fetch_with_jgo(coordinate: str, directory: Path, advance: Advance) -> Path:
     """Download one archive, without its dependencies, from Maven's repository or the mirrors in jgo's settings.
 
     Raises:
-        WatchfloorError: no repository answers, or none has it.
+        WatchfloorError: no repository answers, or none has the archive.
     """
     import requests
     from jgo.config import GlobalSettings

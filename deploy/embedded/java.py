@@ -1,9 +1,9 @@
-"""How the Java programs are run: the runtime, its flags, the archive that halves their start.
+"""How the Java programs are run: the runtime, its flags, and the cache that halves the time of their start.
 
-Flags, with what was measured on two idle cores: the serial collector and a bounded heap keep Kafka and
-Connect at about 500 MiB together. Both compilers stay on: C1 alone shortens a start (Kafka 2.3 s to 1.6 s,
-Connect 3.0 s to 1.7 s), but makes every later record dearer. An ahead-of-time cache (JDK 25) does as well
-without that price (1.4 s and 1.6 s); it is made once per set of archives by `training`.
+The flags, with measurements on two idle cores: the serial collector and a bounded heap keep Kafka and Connect
+at about 500 MiB together. Both compilers stay enabled: C1 alone shortens a start (Kafka from 2.3 s to 1.6 s,
+Connect from 3.0 s to 1.7 s) but makes every later record more expensive. An ahead-of-time cache (JDK 25) is as
+fast without that cost (1.4 s and 1.6 s); `aot_cache` creates it once for each set of archives.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ CONNECT = "org.apache.kafka.connect.cli.ConnectDistributed"
 
 _FLAGS = (
     "-XX:+UseSerialGC",
-    # A process that ran out of memory is replaced by the supervisor; one that limps on is not noticed.
+    # The supervisor replaces a process that ended; it would not notice one that goes on without memory.
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
     "-Xlog:disable",
@@ -46,13 +46,13 @@ class Java:
         self._executable = executable
 
     def command(self, main_class: str, *arguments: str, heap_mib: int, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The argument vector that runs `main_class`, with its ahead-of-time cache where there is one.
+        """The argument vector that runs `main_class`, with its ahead-of-time cache if it exists.
 
         Args:
             main_class: one of this module's constants.
             arguments: the program's own.
             heap_mib: the largest heap.
-            extra: further flags of the virtual machine; given, the cache is left out.
+            extra: further flags of the virtual machine; if there are any, the cache is not used.
         """
         cache = self.aot_cache(main_class)
         use_cache = (f"-XX:AOTCache={cache}",) if not extra and cache.exists() else ()
@@ -61,7 +61,7 @@ class Java:
         return (str(self._executable), *flags, "-cp", self._jars.class_path(), main_class, *arguments)
 
     def aot_cache(self, main_class: str) -> Path:
-        """Where the ahead-of-time cache of a program is, or would be: it belongs to archives, runtime and flags."""
+        """The path of a program's ahead-of-time cache, which is valid for these archives, this runtime and these flags."""
         release = (self._executable.parent.parent / "release").read_bytes()
         identity = hashlib.sha256(release + " ".join(_FLAGS).encode()).hexdigest()[:12]
         return self._jars.folder / f"{main_class.rpartition('.')[2].lower()}-{identity}.aot"

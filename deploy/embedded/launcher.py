@@ -1,6 +1,6 @@
-"""The children of one launcher: started one by one, stopped together in order, guarded against its death.
+"""Starts the children of one launcher, stops them in order, and has them stopped if the launcher is killed.
 
-Owns the list of children, their record file and the guard. Knows no component.
+Owns the list of children, their record file and the orphan stopper. Knows nothing about the components.
 """
 
 import os
@@ -18,17 +18,17 @@ from deploy.embedded.progress import Reporter
 from deploy.embedded.state import StateDir
 from deploy.embedded.waiting import wait_until
 
-_GUARD_TIMEOUT_S = 10
+_ORPHAN_STOPPER_TIMEOUT_S = 10
 
 
 class Launcher:
     """Starts and stops children.
 
     Args:
-        state: where logs and records are.
-        options: limits.
-        reporter: gets the last lines of a child that ended during the start.
-        called_off: set when the start or the stack is to end.
+        state: the directory of the logs and records.
+        options: the limits.
+        reporter: receives the last lines of a child that ended during the start.
+        called_off: set when the start or the stack should end.
     """
 
     def __init__(self, state: StateDir, options: StackOptions, reporter: Reporter, called_off: threading.Event) -> None:
@@ -39,17 +39,17 @@ class Launcher:
         self.records = RecordFile(state.run / f"launcher-{os.getpid()}.json")
         self._children: list[Child] = []
         self._lock = threading.Lock()
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._orphan_stopper: subprocess.Popen[bytes] | None = None
 
     @property
     def children(self) -> list[Child]:
-        """The children that were started so far."""
+        """The children that have been started."""
         with self._lock:
             return list(self._children)
 
-    def start_guard(self) -> None:
-        """Start the process that stops the children, should this one be killed."""
-        self._guard = subprocess.Popen(  # noqa: S603 - our own command, no shell
+    def start_orphan_stopper(self) -> None:
+        """Start the process that stops the children if this one is killed."""
+        self._orphan_stopper = subprocess.Popen(  # noqa: S603 - our own command, no shell
             [
                 sys.executable,
                 "-m",
@@ -84,7 +84,7 @@ class Launcher:
         """Wait until `ready` returns true.
 
         Raises:
-            WatchfloorError: the child ended meanwhile, or the time for a start is over.
+            WatchfloorError: the child ended, or the time for a start is over.
             StartCalledOff: the start was called off.
         """
 
@@ -99,14 +99,14 @@ class Launcher:
         )
 
     def first_death(self) -> WatchfloorError | None:
-        """The failure of the lowest component that ended by itself: the cause where several things fail."""
+        """The error of the ended child on which most others depend: the likely cause if several have ended."""
         for child in sorted(self.children, key=lambda child: -child.spec.stop_rank):
             if child.exit_code() is not None:
                 return ended_while_starting(child, child.last_words(self.options.shown_log_lines))
         return None
 
     def stop_all(self) -> None:
-        """Stop every child, lower ranks first, equal ranks at the same time; ends the guard."""
+        """Stop every child, lower ranks first and equal ranks at the same time, then the orphan stopper."""
         children = self.children
         for rank in sorted({child.spec.stop_rank for child in children}):
             group = [child for child in children if child.spec.stop_rank == rank]
@@ -116,16 +116,16 @@ class Launcher:
             for one in stops:
                 one.join()
         self.records.delete()
-        if self._guard is not None and self._guard.stdin is not None:
-            self._guard.stdin.close()
+        if self._orphan_stopper is not None and self._orphan_stopper.stdin is not None:
+            self._orphan_stopper.stdin.close()
             try:
-                self._guard.wait(_GUARD_TIMEOUT_S)
+                self._orphan_stopper.wait(_ORPHAN_STOPPER_TIMEOUT_S)
             except subprocess.TimeoutExpired:
-                self._guard.kill()
-            self._guard = None
+                self._orphan_stopper.kill()
+            self._orphan_stopper = None
 
     def kill_all(self) -> None:
-        """Kill every child at once; may be called while `stop_all` runs, from a signal handler too."""
-        # Without the lock: the thread that holds it may be the one that the signal interrupted.
+        """Kill every child at once; may be called while `stop_all` runs, and from a signal handler."""
+        # Does not take the lock, because the signal may have interrupted the thread that holds it.
         for child in self._children.copy():
             child.kill()

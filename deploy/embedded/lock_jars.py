@@ -1,7 +1,7 @@
-"""Write `jars.lock` anew: `python -m deploy.embedded.lock_jars`, after a version below was changed.
+"""Writes `jars.lock`: run `python -m deploy.embedded.lock_jars` after changing a version below.
 
 Owns the choice of versions. Resolves the dependency graph with jgo, downloads every archive once and
-records its size and SHA-256; `jars` then needs no resolution. Never runs as part of a start.
+records its size and SHA-256, so that `jars` needs no resolution. Never runs as part of a start.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ _WANTED = {
     RUNTIME: (
         f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
         f"org.apache.kafka:connect-runtime:{KAFKA_VERSION}",
-        # Without a binding of the 1.7 API nothing is logged; this one is a single small archive.
+        # Nothing is logged without a binding of the slf4j 1.7 API; this one is a single small archive.
         "org.slf4j:slf4j-simple:1.7.36",
     ),
     DEBEZIUM: (f"io.debezium:debezium-connector-postgres:{DEBEZIUM_VERSION}",),
 }
-# Connect gives these to every plugin from its own class path; copies in the plugin would only be scanned.
+# Every plugin gets these from Connect's own class path; copies in the plugin would only be scanned.
 _PROVIDED = frozenset(
     {"connect-api", "kafka-clients", "slf4j-api", "jakarta.ws.rs-api", "zstd-jni", "lz4-java", "snappy-java"}
 )

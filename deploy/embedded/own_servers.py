@@ -1,6 +1,6 @@
-"""The addresses of servers of the user's own: read and checked before anything is started.
+"""Checks the addresses of the servers that the user provides, before anything is started.
 
-Owns what such an address may look like. Connects to nothing.
+Owns the form of such addresses. Connects to nothing.
 """
 
 from typing import Any
@@ -19,27 +19,27 @@ def check_own_servers(options: StackOptions) -> None:
     """Check every address in the options.
 
     Raises:
-        WatchfloorError: one cannot be an address of its kind.
+        WatchfloorError: an address is malformed.
     """
     if options.postgres_url is not None:
         database_at(options.postgres_url, options.postgres_named_by)
     if options.kafka is not None and not all(map(_is_host_and_port, options.kafka.split(","))):
         raise WatchfloorError(
-            f"{options.kafka} is no address of a Kafka cluster", "write it as --kafka host:9092[,host:9092]"
+            f"{options.kafka} is not the address of a Kafka cluster", "write it as --kafka host:9092[,host:9092]"
         )
     if options.connect_url is not None:
         _check_connect(options.connect_url)
 
 
 def database_at(url: str, named_by: str) -> dict[str, Any]:
-    """Host, port and name of the database of a URL, as the source settings call them.
+    """The host, port and database name of a URL, under the names of the source settings.
 
     Args:
         url: `postgresql://…`, with a host and a database.
-        named_by: the option or setting that it comes from, for the advice.
+        named_by: the option or setting that it comes from, for the advice in error messages.
 
     Raises:
-        WatchfloorError: it is not such a URL.
+        WatchfloorError: `url` is not such a URL.
     """
     advice = f"write {named_by} as postgresql://user@host:5432/database"
     try:
@@ -51,24 +51,24 @@ def database_at(url: str, named_by: str) -> dict[str, Any]:
         raise WatchfloorError("the address of PostgreSQL names no host or no database", advice)
     ports = [port or "5432" for port in str(parts.get("port") or "").split(",")]
     if not all(map(_is_port, ports)):
-        raise WatchfloorError(f"the address of PostgreSQL names a port that there is not ({','.join(ports)})", advice)
+        raise WatchfloorError(f"the address of PostgreSQL names a port that does not exist ({','.join(ports)})", advice)
     return {"host": host.partition(",")[0], "port": int(ports[0]), "database": database}
 
 
 def refuse_password(url: str) -> None:
-    """Refuse a PostgreSQL URL with a password: every user of this machine can read the arguments of a program.
+    """Refuse a PostgreSQL URL with a password, because every user of the machine can read a program's arguments.
 
     Raises:
-        WatchfloorError: it holds one.
+        WatchfloorError: the URL contains a password.
     """
     try:
         has_password = bool(conninfo_to_dict(url).get("password"))
     except psycopg.Error:
-        return  # no URL at all: `check_own_servers` says so
+        return  # not a URL: `check_own_servers` reports that
     if has_password:
         raise WatchfloorError(
-            "--postgres holds a password, which others on this machine can read",
-            "put the whole URL into source.admin_dsn instead (the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file "
+            "--postgres contains a password, which other users of this machine can read",
+            "put the whole URL into the setting source.admin_dsn (the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file "
             "of --config), or only the password into ~/.pgpass",
         )
 
@@ -83,7 +83,7 @@ def _check_connect(url: str) -> None:
     if not usable or any(character.isspace() for character in url):
         raise WatchfloorError("the address of Kafka Connect is not a URL", advice)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise WatchfloorError("the address of Kafka Connect holds more than a place", advice)
+        raise WatchfloorError("the address of Kafka Connect contains more than a host and a port", advice)
 
 
 def _is_host_and_port(address: str) -> bool:

@@ -1,7 +1,7 @@
-"""Ports on the loopback interface: which are free, which are kept, which were asked for.
+"""Chooses ports on the loopback interface: free ones, kept ones, and those that the user asked for.
 
-Owns the choice. Nothing is reserved between the choice and the server's own bind; ports are chosen
-outside the range that the kernel hands to outgoing connections, so that none of those takes one meanwhile.
+Nothing is reserved between the choice and the server's own bind. Ports are chosen outside the range from which
+the kernel takes ports for outgoing connections, so that no connection takes one in between.
 """
 
 import random
@@ -18,9 +18,9 @@ _TRIES_MAX = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on this port of the loopback interface now."""
+    """Whether a server can listen on this port of the loopback interface."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are in TIME_WAIT counts as free.
+        # As servers do, so that a port whose last connections are in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 
 def asked_for(port: int, option: str) -> int:
-    """The port that the user named.
+    """Check a port that the user asked for, and return it.
 
     Raises:
         WatchfloorError: it is taken.
@@ -55,7 +55,9 @@ def choose(preferred: Iterable[int | None], taken: set[int]) -> int:
         if port not in taken and is_free(port):
             taken.add(port)
             return port
-    raise WatchfloorError("no free port was found on 127.0.0.1", "name ports with --gateway-port and its like")
+    raise WatchfloorError(
+        "no free port was found on 127.0.0.1", "choose ports with --gateway-port and the similar options"
+    )
 
 
 def _holder(port: int) -> str:
@@ -66,5 +68,5 @@ def _holder(port: int) -> str:
                     break
                 return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
-        pass  # other users' processes cannot be seen: the port number has to do
+        pass  # the process of another user cannot be seen, so only the port is named
     return ""

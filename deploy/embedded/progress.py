@@ -1,6 +1,6 @@
-"""What the user sees while the stack starts and when something happens: on standard error, never on output.
+"""Shows on standard error what happens while the stack starts and runs; writes nothing to standard output.
 
-A terminal gets a live line per component, anything else plain lines. Owns presentation only.
+A terminal gets a live line for each component, anything else plain lines. Owns only the presentation.
 """
 
 import sys
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Ta
 
 
 class Reporter(Protocol):
-    """Receives what the launcher has to say; every method may be called from any thread."""
+    """Receives the launcher's progress and events; every method may be called from any thread."""
 
     def step(self, name: str, text: str) -> None:
         """A component entered a new phase, such as `starting`."""
@@ -21,17 +21,17 @@ class Reporter(Protocol):
         """A component is ready."""
 
     def download(self, name: str, arrived_bytes: int, total_bytes: int) -> None:
-        """How far a download is."""
+        """The progress of a download."""
 
     def event(self, text: str, details: list[str] | None = None) -> None:
-        """Something that the user should know, with the last lines of a log where there are any."""
+        """Something that the user should know, with the last lines of a log if there are any."""
 
     def close(self) -> None:
-        """The start is over; what follows are events."""
+        """The start is over; only events follow."""
 
 
 class PlainReporter:
-    """One line a phase, for logs and pipes."""
+    """One line for each phase, for logs and pipes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,7 +66,7 @@ class PlainReporter:
 
 
 class TerminalReporter:
-    """A live display that leaves one line a component behind."""
+    """A live display that leaves one line for each component."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -136,7 +136,7 @@ def _plain(text: str) -> str:
 
 
 def reporter_for_stderr() -> Reporter:
-    """The live display where a person watches standard error, plain lines elsewhere."""
+    """The live display if standard error is a terminal, otherwise plain lines."""
     if sys.stderr.isatty():
         return TerminalReporter(Console(stderr=True))
     return PlainReporter()

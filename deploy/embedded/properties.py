@@ -1,7 +1,7 @@
-"""Generated configuration files: a shared file of `deploy/config` and what is particular to this machine.
+"""Generates configuration files from a shared file of `deploy/config` and what is specific to this machine.
 
-The shared files are what docker compose mounts as well; here only addresses, paths and replication factors
-are added. Owns the two file formats, nothing of their content.
+Docker compose mounts the same shared files; only addresses, paths and replication factors are added here.
+Owns the two file formats, not their content.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def shared_text(name: str) -> str:
 
 
 def java_properties(shared: str, overrides: Mapping[str, str]) -> str:
-    """A `.properties` file: the shared text, then the overrides, of which the last one of a name counts."""
+    """A `.properties` file: the shared text, then the overrides; the last value of a name counts."""
     lines = [f"{name}={_escaped(value)}" for name, value in overrides.items()]
     return "\n".join([_GENERATED + shared, *lines, ""])
 

@@ -1,9 +1,9 @@
-"""The embedded stack: starts everything in the order that it needs, keeps it running, stops it in order.
+"""The embedded stack: starts all components in order, keeps them running, stops them in order.
 
     with a terminal:   Stack(options, settings).run_until_signal(on_ready)
     in a program:      stack = Stack(options, settings); stack.start(); …; stack.stop()
 
-Owns the life of a stack. The steps of a start are in `startup`, what a user sees in `progress`.
+Owns the life cycle of a stack. The steps of a start are in `startup`, what the user sees in `progress`.
 """
 
 import errno
@@ -44,9 +44,9 @@ class Stack:
     """One embedded stack in one state directory; started and stopped once.
 
     Args:
-        options: where and how; the limits of the launcher.
-        base: the user's settings; the launcher puts its addresses and secrets on top.
-        reporter: what the user sees; standard error where it is None.
+        options: the options and limits of the launcher.
+        base: the user's settings; the launcher's addresses and secrets override them.
+        reporter: shows progress and events; on standard error if None.
     """
 
     def __init__(self, options: StackOptions, base: Settings | None = None, reporter: Reporter | None = None) -> None:
@@ -63,22 +63,22 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the running stack, as in its `watchfloor.toml`; after `start`."""
+        """The settings of the running stack, as in its `watchfloor.toml`; available after `start`."""
         if self._settings is None:
             raise RuntimeError("the stack was not started")
         return self._settings
 
     @property
     def endpoints(self) -> dict[str, Any]:
-        """What `endpoints.json` says, with the process ids of now; after `start`."""
+        """The content of `endpoints.json` with the current process ids; available after `start`."""
         return endpoints_of(self.settings, self._launcher.children)
 
     def start(self) -> None:
-        """Start everything; returns when a row committed in PostgreSQL reaches an operator.
+        """Start everything; return when a row committed in PostgreSQL reaches an operator.
 
         Raises:
-            WatchfloorError: something is missing or wrong; whatever was started is stopped again.
-            StartCalledOff: `request_stop` was called meanwhile; whatever was started is stopped again.
+            WatchfloorError: the start failed; everything that was started has been stopped.
+            StartCalledOff: `request_stop` was called; everything that was started has been stopped.
         """
         check_own_servers(self.options)
         keep_loopback_direct()
@@ -102,20 +102,20 @@ class Stack:
         """Wait until `request_stop` is called.
 
         Raises:
-            WatchfloorError: the stack cannot go on, such as on a full disk; call `stop` then.
+            WatchfloorError: the stack cannot go on, for example because the disk is full; call `stop` then.
         """
-        # With a limit, so that the main thread gets to run its signal handlers.
+        # With a timeout, so that the main thread can run its signal handlers.
         while not self._over.wait(_WAIT_POLL_S):
             pass
         if self._failure is not None:
             raise self._failure
 
     def request_stop(self) -> None:
-        """End `start` or `wait`; safe in a signal handler and from any thread."""
+        """End `start` or `wait`; may be called from a signal handler and from any thread."""
         self._over.set()
 
     def stop(self) -> None:
-        """Stop gateway, worker, Connect, Kafka and PostgreSQL, in this order; a second call does nothing."""
+        """Stop the gateway, workers, Connect, Kafka and PostgreSQL, in this order; a second call does nothing."""
         self._over.set()
         if self._connector_watch:
             self._connector_watch.stop()
@@ -126,12 +126,12 @@ class Stack:
         self.state.close()
 
     def run_until_signal(self, on_ready: Callable[["Stack"], None]) -> None:
-        """Start, call `on_ready`, wait for Ctrl-C, SIGTERM or SIGHUP, stop. For the main thread.
+        """Start, call `on_ready`, wait for Ctrl-C, SIGTERM or SIGHUP, then stop. Call this in the main thread.
 
-        A second signal kills what has not stopped yet.
+        A second signal kills the processes that have not stopped yet.
 
         Raises:
-            WatchfloorError: the start failed, or the stack could not go on; everything is stopped.
+            WatchfloorError: the start failed, or the stack could not go on; everything has been stopped.
         """
         received = 0
 
@@ -153,16 +153,16 @@ class Stack:
                 self._reporter.event("stopping")
                 self.stop()
         except StartCalledOff:
-            self._reporter.event("the start was called off; everything is stopped")
+            self._reporter.event("the start was interrupted; everything has been stopped")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _prepare(self) -> Startup:
-        """All that needs no server: leftovers, disk, ports, settings."""
+        """Everything that needs no server: leftover processes, free disk space, ports, settings."""
         state, options = self.state, self.options
         for name in stop_leftovers(state.run):
-            self._reporter.event(f"{name} was left running by a launcher that was killed; it was stopped")
+            self._reporter.event(f"{name} was still running after its launcher was killed; it has been stopped")
         state.check_disk(options.free_disk_mib_min)
         addresses = choose_addresses(options, self._base, state.memory)
         state.remember()
@@ -179,7 +179,7 @@ class Stack:
         )
         settings = self._settings = merged(self._base, overrides, state.settings_file)
         write_secrets(secrets_file, SOURCE_PASSWORD, settings.source.password.get_secret_value())
-        self._launcher.start_guard()
+        self._launcher.start_orphan_stopper()
         jars = JarCache(options.cache_dir, read_lock())
         java = Java(jars)
         broker = connect = None
@@ -191,14 +191,14 @@ class Stack:
         return Startup(self._launcher, settings, addresses, jars, java, postgres, broker, connect)
 
     def _cause(self, failure: BaseException) -> WatchfloorError | None:
-        """A better explanation of a failed start than the failure itself; None where there is none."""
+        """A better explanation of a failed start than the failure itself, if there is one."""
         if isinstance(failure, StartCalledOff | KeyboardInterrupt):
             return None
         if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
             return disk_full(self.state.root, "nothing can be written there")
         if isinstance(failure, psycopg.errors.DiskFull):
             return disk_full(self.state.root, "PostgreSQL cannot write")
-        # Whoever talked to a server that ended sees only a refused connection.
+        # The clients of a server that ended report only a refused connection.
         return self._launcher.first_death()
 
     def _watch(self) -> None:

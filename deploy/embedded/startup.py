@@ -1,7 +1,7 @@
-"""The steps of a start and what each needs: the order of things on one page.
+"""The steps of a start and their dependencies, on one page.
 
-PostgreSQL starts while the archives arrive and Kafka starts; worker and gateway do not wait for Connect.
-Owns the steps. How they run side by side is in `steps`, what a component is in its own module.
+PostgreSQL starts while the archives are downloaded and Kafka starts; worker and gateway do not wait for Connect.
+Owns the steps. `steps` runs them concurrently; each component has its own module.
 """
 
 import base64
@@ -32,7 +32,7 @@ _SLOT_QUERY = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND activ
 
 @dataclass(slots=True)
 class Startup:
-    """One start. `postgres`, `broker` and `connect` are None where the user has their own."""
+    """One start. `postgres`, `broker` and `connect` are None if the user provides that server."""
 
     launcher: Launcher
     settings: Settings
@@ -44,7 +44,7 @@ class Startup:
     connect: ConnectWorker | None
 
     def steps(self) -> dict[str, Step]:
-        """The graph of a start."""
+        """The steps by name, with their dependencies."""
         steps: dict[str, Step] = {}
         if self.broker or self.connect:
             steps["archives"] = Step(self._fetch_archives)
@@ -63,7 +63,7 @@ class Startup:
         return steps
 
     def remember(self) -> None:
-        """After the steps: keep what the next start is compared with; raises WatchfloorError."""
+        """After the steps, store what the next start compares with; raises WatchfloorError."""
         if self.broker:
             state = self.launcher.state
             remember_feed_log(state.memory, self.settings.kafka)
@@ -86,11 +86,11 @@ class Startup:
             reporter.download("archives", 0, total)
             self.jars.ensure(advance)
         if not is_trained(self.java):
-            reporter.step("java", "preparing quick starts, once")
+            reporter.step("java", "preparing faster starts, once")
             try:
                 train(self.java, self.jars, self.launcher.records, called_off.is_set)
             except (WatchfloorError, OSError) as failure:
-                reporter.event(f"starts stay slower than they could be: {failure}")
+                reporter.event(f"starts are slower than they could be: {failure}")
             reporter.done("java", "prepared")
 
     def _start_postgres(self, postgres: Postgres) -> None:
@@ -114,7 +114,7 @@ class Startup:
             log_bytes_max=options.log_bytes_max,
         )
         self.launcher.launch(spec, broker.answers)
-        # Now: the steps that come next make what is missing.
+        # Checked now, because the next steps create the topics that are missing.
         check_feed_log(state.kafka, state.memory, self.settings.kafka, timeout_s=options.start_timeout_s)
         self.launcher.reporter.done("kafka")
 
@@ -152,7 +152,7 @@ class Startup:
         from streams.topics import ensure_topics
 
         self.launcher.reporter.step("topics", "checking")
-        # Looked at first: a client would tell of every vain attempt on standard error.
+        # Checked first, because a client would report every failed attempt on standard error.
         if not any(map(accepts_connections_at, self.settings.kafka.bootstrap_servers.split(","))):
             raise unreachable(self.settings.kafka)
         ensure_topics(self.settings.kafka)
@@ -180,7 +180,7 @@ class Startup:
         launcher.reporter.step("worker", "starting")
         ports = self.addresses.metrics
         specs = [worker_spec(n, port, launcher.state, launcher.options) for n, port in enumerate(ports, start=1)]
-        # All at once: the group then settles in one rebalance.
+        # All at once, so that the group needs only one rebalance.
         children = [launcher.start(spec) for spec in specs]
         for child, port in zip(children, ports, strict=True):
             self._wait_ready(child.spec.name, port, child)
@@ -198,11 +198,11 @@ class Startup:
 
 
 def cluster_id(identity: str) -> str:
-    """Kafka's id of a state directory: 16 bytes in URL-safe base64, as the format asks for.
+    """The Kafka cluster id of a state directory: 16 bytes in URL-safe base64, as Kafka's format requires.
 
     >>> cluster_id("00ff")
     'FokJzeL0EahOhuejnIo5Fg'
     """
-    # A leading "-" would be read as an option by Kafka's tools.
+    # Kafka's tools would read a leading "-" as an option.
     digest = b"\x16" + hashlib.sha256(identity.encode()).digest()[:15]
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""The state directory: its layout, its lock, what is remembered from one start to the next.
+"""The state directory: its layout, its lock, and what is kept from one start to the next.
 
-Owns `state.json` (ports, secrets, identity) and `endpoints.json`. Everything in it that holds a secret is
-readable by its owner only. Never starts anything.
+Owns `state.json` (ports, secrets, identity) and `endpoints.json`. Files with secrets are readable only by their
+owner. Never starts anything.
 """
 
 import errno
@@ -19,26 +19,26 @@ from common.paths import CONFIG_FILE, ENDPOINTS_FILE
 
 _VERSION = 1
 NO_SPACE = "No space left on device"
-"""What every program says of a full disk."""
+"""How every program reports a full disk."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """What `state.json` keeps."""
+    """The content of `state.json`."""
 
     version: int = _VERSION
     identity: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Names this state directory where a part of it must live elsewhere."""
+    """Identifies this state directory where a part of it has to be stored elsewhere."""
     ports: dict[str, int] = field(default_factory=dict)
     hs256_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     capture_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     feed_epochs: dict[str, str] = field(default_factory=dict)
-    """The topic id of each feed of the embedded Kafka that was ready once, by the topic's name."""
+    """The topic ids of the feeds that the embedded Kafka has had, by the topic's name."""
 
 
 class StateDir:
-    """A state directory that this process holds the lock of, between `open` and `close`."""
+    """A state directory, locked by this process between `open` and `close`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -54,13 +54,13 @@ class StateDir:
         self.memory = Memory()
 
     def open(self) -> None:
-        """Create the directory where it is missing, take its lock and read what is remembered.
+        """Create the directory if it does not exist, take its lock and read `state.json`.
 
         Raises:
             WatchfloorError: it cannot be written, another launcher holds it, or `state.json` is damaged.
         """
         try:
-            # Started by root, PostgreSQL runs as another user and must be able to pass through.
+            # If root starts the stack, PostgreSQL runs as another user, who must be able to pass through.
             self.root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
             for directory in (self.logs, self.run, self.config):
                 directory.mkdir(mode=0o700, exist_ok=True)
@@ -70,7 +70,7 @@ class StateDir:
         try:
             self.memory = self._read_memory()
             self.remember()
-            # Left behind by a launcher that was killed: nothing answers at those addresses.
+            # A launcher that was killed left it behind; nothing answers at those addresses.
             self.endpoints_file.unlink(missing_ok=True)
         except OSError as error:
             self.close()
@@ -80,7 +80,7 @@ class StateDir:
             raise
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -93,8 +93,8 @@ class StateDir:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise WatchfloorError(
-                f"another watchfloor (process {holder or 'unknown'}) runs on {self.root}",
-                "stop it, or give this one another --state-dir",
+                f"another watchfloor (process {holder or 'unknown'}) uses {self.root}",
+                "stop it, or choose another --state-dir",
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
@@ -109,7 +109,7 @@ class StateDir:
             raise damaged(self._memory_file, "it is not JSON") from error
         known = {one.name for one in fields(Memory)}
         if isinstance(stored, dict):
-            stored.setdefault("feed_epochs", {})  # not in the files of the first releases
+            stored.setdefault("feed_epochs", {})  # missing in the files of the first releases
         if not isinstance(stored, dict) or stored.get("version") != _VERSION or stored.keys() != known:
             raise damaged(self._memory_file, f"it is not of version {_VERSION}")
         texts_right = all(
@@ -127,11 +127,11 @@ class StateDir:
         write_private(self._memory_file, json.dumps(asdict(self.memory), indent=1) + "\n")
 
     def write_endpoints(self, endpoints: dict[str, Any]) -> None:
-        """Write `endpoints.json`, whole: a reader never sees half of it."""
+        """Write `endpoints.json` atomically, so that a reader never sees a part of it."""
         write_private(self.endpoints_file, json.dumps(endpoints, indent=1) + "\n")
 
     def remove_endpoints(self) -> None:
-        """Remove `endpoints.json`: nothing answers any more."""
+        """Remove `endpoints.json`, because nothing answers any more."""
         self.endpoints_file.unlink(missing_ok=True)
 
     def log(self, name: str) -> Path:
@@ -139,18 +139,18 @@ class StateDir:
         return self.logs / f"{name}.log"
 
     def free_mib(self) -> int:
-        """Free space of its file system."""
+        """The free space of its file system."""
         return shutil.disk_usage(self.root).free >> 20
 
     def check_disk(self, free_mib_min: int) -> None:
-        """Raises WatchfloorError where less space is free."""
+        """Raise WatchfloorError if less space is free."""
         free = self.free_mib()
         if free < free_mib_min:
             raise disk_full(self.root, f"{free} MiB are free below {self.root}, {free_mib_min} are needed")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file atomically that only its owner may read."""
     scratch = path.with_name(f".{path.name}.new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -161,7 +161,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def damaged(path: Path, why: str) -> WatchfloorError:
-    """The failure to report for a state directory that cannot be used."""
+    """The error to report for a state directory that cannot be used."""
     return WatchfloorError(
         f"the state directory is damaged: {path} cannot be used ({why})",
         "restore it from a copy, or move the directory away and start with an empty one",
@@ -169,7 +169,7 @@ def damaged(path: Path, why: str) -> WatchfloorError:
 
 
 def disk_full(root: Path, problem: str) -> WatchfloorError:
-    """The failure to report when the disk below the state directory is full."""
+    """The error to report if the disk of the state directory is full."""
     return WatchfloorError(f"the disk is full: {problem}", f"free space there, or move {root} to a larger disk")
 
 
@@ -178,5 +178,5 @@ def _unwritable(root: Path, error: OSError) -> WatchfloorError:
         return disk_full(root, f"nothing can be written below {root}")
     return WatchfloorError(
         f"the state directory {root} cannot be written ({error.strerror})",
-        "give this user the right to write there, or name another with --state-dir",
+        "give this user write permission there, or choose another directory with --state-dir",
     )

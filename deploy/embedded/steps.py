@@ -1,7 +1,7 @@
-"""Runs the steps of a start side by side, each as soon as what it needs is done.
+"""Runs the steps of a start concurrently, each as soon as the steps that it needs are done.
 
-Owns the threads of a start. The first failure calls the others off; a step that cannot be interrupted is
-not waited for (its thread is a daemon, and what it talks to is being stopped).
+Owns the threads of a start. The first failure cancels the other steps. A step that cannot be interrupted is not
+waited for: its thread is a daemon, and the server that it talks to is being stopped.
 """
 
 import threading
@@ -28,7 +28,7 @@ class Steps:
     def __init__(self, steps: Mapping[str, Step], called_off: threading.Event) -> None:
         unknown = {need for step in steps.values() for need in step.needs} - steps.keys()
         if unknown:
-            raise ValueError(f"steps need what is not there: {sorted(unknown)}")
+            raise ValueError(f"steps need unknown steps: {sorted(unknown)}")
         self._steps = steps
         self._called_off = called_off
         self._changed = threading.Condition()
@@ -36,10 +36,10 @@ class Steps:
         self._failure: BaseException | None = None
 
     def run(self) -> None:
-        """Run all; returns when every one is done.
+        """Run all steps; return when all are done.
 
         Raises:
-            StartCalledOff: the event was set by somebody else.
+            StartCalledOff: the event was set from outside.
             BaseException: the first exception that a step raised.
         """
         threads = [
@@ -54,7 +54,7 @@ class Steps:
             self._called_off.set()
             raise
         finally:
-            # Gives those that look at the event the time to end what they had begun, such as `initdb`.
+            # Gives the steps that check the event time to stop the programs that they run, such as `initdb`.
             deadline = time.monotonic() + _CALL_OFF_TIMEOUT_S
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -66,7 +66,7 @@ class Steps:
                     raise self._failure
                 if self._called_off.is_set():
                     raise StartCalledOff
-                # With a limit, so that a signal handler that set the event is noticed.
+                # With a timeout, so that an event set by a signal handler is noticed.
                 self._changed.wait(0.1)
 
     def _run_one(self, name: str, step: Step) -> None:
@@ -77,7 +77,7 @@ class Steps:
                 self._changed.wait(0.1)
         try:
             step.run()
-        except BaseException as failure:  # noqa: BLE001 - carried to the thread that called run(), which raises it
+        except BaseException as failure:  # noqa: BLE001 - the thread that called run() raises it
             with self._changed:
                 if self._failure is None and not isinstance(failure, StartCalledOff):
                     self._failure = failure

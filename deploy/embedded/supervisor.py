@@ -1,6 +1,6 @@
-"""Keeps started children running: tells of those that die, starts them again after a growing delay.
+"""Keeps started children running: reports those that end and restarts them after a growing delay.
 
-Owns one thread that looks at all children. Also cuts logs that grew too long and watches the disk.
+Owns one thread that watches all children. It also rotates long logs and checks the free disk space.
 """
 
 import threading
@@ -31,10 +31,10 @@ class Supervisor:
 
     Args:
         options: delays and limits.
-        reporter: is told of every death and restart.
-        on_restart: called after a child was started again, so that its new process id becomes known.
-        on_fatal: called with the failure when going on makes no sense, such as on a full disk.
-        housekeeping: called every ten seconds; may raise a WatchfloorError, which is fatal.
+        reporter: receives every end and restart of a child.
+        on_restart: called after a child was restarted, so that its new process id becomes known.
+        on_fatal: called with the error if the stack cannot go on, for example because the disk is full.
+        housekeeping: called every ten seconds; a WatchfloorError that it raises is fatal.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
 
     def start(self, children: list[Child]) -> None:
-        """Watch these children from now on."""
+        """Start watching these children."""
         self._watched = [_Watched(child) for child in children]
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer; returns when no restart is under way."""
+        """Stop watching; return when no restart is in progress."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -100,7 +100,7 @@ class Supervisor:
                 "free space on the state directory's disk, then start again",
             )
         self._reporter.event(
-            f"{child.spec.name} {describe_exit(code)}; it is started again in {watched.delay_s:g} s"
+            f"{child.spec.name} {describe_exit(code)}; it will be restarted in {watched.delay_s:g} s"
             f" (log: {child.spec.log})",
             lines,
         )

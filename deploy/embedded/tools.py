@@ -1,4 +1,4 @@
-"""Runs a program to its end, such as `initdb`, without leaving it behind when the start is called off."""
+"""Runs a program such as `initdb` to its end, and kills it if the start is called off."""
 
 import subprocess
 import time
@@ -22,7 +22,7 @@ def run_tool(
     cwd: Path | None = None,
     account: Account | None = None,
 ) -> tuple[int, str]:
-    """Run a program and return its exit code and what it printed, both streams together.
+    """Run a program and return its exit code and its output, both streams together.
 
     Raises:
         StartCalledOff: `called_off` returned true; the program was killed.
@@ -55,13 +55,13 @@ def run_tool(
                     process.kill()
                     raise WatchfloorError(
                         f"{Path(argv[0]).name} did not end within {timeout_s:.0f} s",
-                        "see whether the machine is overloaded or its disk hangs, then start again",
+                        "check whether the machine is overloaded or its disk hangs, then start again",
                     ) from None
             else:
                 return process.returncode, output
 
 
 def last_line(output: str) -> str:
-    """The last line of a program's output that says something, shortened."""
+    """The last non-empty line of a program's output, shortened."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:_SHOWN_MAX] if lines else "no reason given"

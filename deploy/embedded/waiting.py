@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a limit, and giving up when the start is called off."""
+"""Waits for a condition, with a timeout, and gives up if the start is called off."""
 
 import time
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from common.errors import WatchfloorError
 
 
-class StartCalledOff(Exception):  # noqa: N818 - the user's wish, not an error
-    """The user, or another component's failure, ended the start; nothing to report."""
+class StartCalledOff(Exception):  # noqa: N818 - requested by the user, not an error
+    """The user or the failure of another component ended the start; there is nothing to report."""
 
 
 def wait_until(
@@ -22,11 +22,11 @@ def wait_until(
     """Call `check` until it returns true.
 
     Args:
-        check: the condition; must answer quickly.
-        what: names what is waited for, as in "Kafka did not answer within 60 s".
-        timeout_s: the limit.
+        check: the condition; must return quickly.
+        what: what is waited for, for the error message, as in "Kafka was not ready within 60 s".
+        timeout_s: the timeout.
         called_off: ends the wait when it returns true.
-        alive: raises when waiting has become useless, such as for a process that ended.
+        alive: raises if waiting has become useless, for example because a process ended.
         poll_s: the pause between two checks.
 
     Raises:
@@ -42,7 +42,7 @@ def wait_until(
         alive()
         if time.monotonic() > deadline:
             raise WatchfloorError(
-                f"{what} did not get ready within {timeout_s:.0f} s",
-                "see its log in the state directory, or allow more time with --start-timeout",
+                f"{what} was not ready within {timeout_s:.0f} s",
+                "read its log in the state directory, or allow more time with --start-timeout",
             )
         time.sleep(poll_s)

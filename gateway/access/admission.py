@@ -1,11 +1,13 @@
-"""Whether there is room for one more: how fast clients may come, how many may be there, and for each user and tenant.
+"""Whether one more connection or message is accepted: how fast clients may connect and send, how many may be connected.
 
-Pure: values in, values out, the clock is the caller's. Counts for this process only. Never says who somebody is.
+Pure: values in, values out, the clock is the caller's. Counts for this process only. Never decides who somebody is.
 """
 
 import math
+from array import array
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
 from common.settings.gateway import ConnectionSettings, HandshakeSettings
@@ -15,19 +17,23 @@ from watchfloor_client.addresses import is_loopback
 
 K = TypeVar("K")
 
-_PLACES_S_MAX = 60.0
-"""How far ahead clients who came too fast are spread."""
+_SPREAD_S_MAX = 60.0
+"""Over how long clients who came too fast are spread."""
 FULL_RETRY_AFTER_S = 2
+_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
-    """Why somebody is sent away for now."""
+class Refusal:
+    """Why a connection is not accepted."""
 
     kind: str
     """For the metric."""
     sentence: str
-    retry_after_s: int
+    retry_after_s: int | None = None
+    """When to try again; None where that is of no use."""
+    status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE
+    """What a handshake is answered with."""
 
     @property
     def closing(self) -> str:
@@ -35,8 +41,8 @@ class Denial:
         return f"retry_after_s={self.retry_after_s}; {self.sentence}"
 
 
-class Rate:
-    """A token bucket that also tells those it refuses when to come: each its own place, one after the other.
+class TokenBucket:
+    """A token bucket that also gives those it refuses a time to come back, each another one.
 
     Args:
         per_s: how fast it refills.
@@ -44,14 +50,14 @@ class Rate:
         now: seconds.
     """
 
-    __slots__ = ("_burst", "_level", "_per_s", "_places_until", "_seen_at")
+    __slots__ = ("_burst", "_level", "_per_s", "_refused_until", "_seen_at")
 
     def __init__(self, per_s: float, burst: int, now: float) -> None:
         self._per_s = per_s
         self._burst = burst
         self._level = float(burst)
         self._seen_at = now
-        self._places_until = now
+        self._refused_until = now
 
     def take(self, now: float) -> int:
         """Take one.
@@ -66,15 +72,15 @@ class Rate:
         if self._level >= 1:
             self._level -= 1
             return 0
-        # All who are refused in this moment would come back in the same one, and be refused again.
-        self._places_until = max(self._places_until, self._seen_at) + 1 / self._per_s
-        self._places_until = min(self._places_until, self._seen_at + _PLACES_S_MAX)
-        return max(1, math.ceil(self._places_until - self._seen_at))
+        # With the same answer all who are refused now would come back at the same time, and be refused again.
+        self._refused_until = max(self._refused_until, self._seen_at) + 1 / self._per_s
+        self._refused_until = min(self._refused_until, self._seen_at + _SPREAD_S_MAX)
+        return max(1, math.ceil(self._refused_until - self._seen_at))
 
     def is_full(self, now: float) -> bool:
         """Whether nothing would be lost by making it anew."""
         self._refill(now)
-        return self._level >= self._burst and self._places_until <= self._seen_at
+        return self._level >= self._burst and self._refused_until <= self._seen_at
 
     def _refill(self, now: float) -> None:
         if now > self._seen_at:
@@ -82,7 +88,42 @@ class Rate:
             self._seen_at = now
 
 
-class Arrivals:
+class SlidingMinute:
+    """How many messages one connection may send (R5.6): remembers when those of the last minute came.
+
+    So no stretch of 60 seconds, wherever it begins, holds more than the limit; an allowance that refills evenly
+    would let nearly twice as many through in its first minute. Memory: eight bytes a message of the last minute, at
+    most the limit; a connection that has sent nothing has none, and thousands send nothing.
+
+    Args:
+        per_minute_max: messages in any 60 seconds, both ends included.
+    """
+
+    __slots__ = ("_per_minute_max", "_taken")
+
+    def __init__(self, per_minute_max: int) -> None:
+        self._per_minute_max = per_minute_max
+        self._taken: array[float] | None = None
+        """Seconds, ascending."""
+
+    def take(self, now: float) -> bool:
+        """Take one; False where the minute is full. A clock that goes back forgets nothing."""
+        taken = self._taken
+        if taken is None:
+            taken = self._taken = array("d")
+        if taken:
+            now = max(now, taken[-1])
+            over = 0
+            while over < len(taken) and now - taken[over] > _MINUTE_S:
+                over += 1
+            del taken[:over]
+        if len(taken) >= self._per_minute_max:
+            return False
+        taken.append(now)
+        return True
+
+
+class ConnectRates:
     """How fast handshakes come: from each address, and altogether.
 
     An address on loopback has no limit of its own: it is a program of this machine, or a proxy that nobody named.
@@ -95,28 +136,28 @@ class Arrivals:
 
     def __init__(self, limits: HandshakeSettings, now: float) -> None:
         self._limits = limits
-        self._all = Rate(limits.per_s_max, limits.burst_max, now)
-        self._addresses: OrderedDict[str, Rate] = OrderedDict()
+        self._all = TokenBucket(limits.per_s_max, limits.burst_max, now)
+        self._addresses: OrderedDict[str, TokenBucket] = OrderedDict()
         """Those that came longest ago first."""
 
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def arrive(self, address: str, now: float) -> Denial | None:
-        """A handshake from an address; the refusal, where it came too fast."""
-        # First its own: who is refused for that takes no place from the others.
+    def take(self, address: str, now: float) -> Refusal | None:
+        """A handshake from an address; why it is not accepted, where it came too fast."""
+        # The address's own rate first: clients that are refused for that take nothing from the others.
         if not is_loopback(address):
             wait_s = self._bucket(rate_key(address), now).take(now)
             if wait_s:
-                return Denial("address_rate", "too many connections from this address in a short time", wait_s)
+                return Refusal("address_rate", "too many connections from this address in a short time", wait_s)
         wait_s = self._all.take(now)
-        return Denial("rate", "too many clients connect at once", wait_s) if wait_s else None
+        return Refusal("rate", "too many clients connect at once", wait_s) if wait_s else None
 
-    def _bucket(self, key: str, now: float) -> Rate:
+    def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._addresses.pop(key, None)
         if bucket is None:
             self._forget(now)
-            bucket = Rate(self._limits.per_address_per_s_max, self._limits.per_address_burst_max, now)
+            bucket = TokenBucket(self._limits.per_address_per_s_max, self._limits.per_address_burst_max, now)
         self._addresses[key] = bucket
         return bucket
 
@@ -129,7 +170,7 @@ class Arrivals:
             self._addresses.popitem(last=False)
 
 
-class Occupancy:
+class ConnectionCounts:
     """How many connections each user and each tenant has here.
 
     Memory: one number for each user and tenant with a connection.
@@ -147,24 +188,26 @@ class Occupancy:
     def __len__(self) -> int:
         return len(self._users) + len(self._tenants)
 
-    def take(self, tenant_id: int, subject: str) -> Denial | None:
-        """Take a seat, or tell why there is none."""
+    def take(self, tenant_id: int, subject: str) -> Refusal | None:
+        """Count one more connection; why there can be none, where the limit is reached."""
         retry_after_s = ADVICE[CloseCode.TRY_AGAIN_LATER].delay_s_min
         if self._users[tenant_id, subject] >= self._per_user_max:
-            return Denial("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
+            return Refusal("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
         if self._tenants[tenant_id] >= self._per_tenant_max:
-            return Denial("tenant_full", f"a tenant has at most {self._per_tenant_max} connections here", retry_after_s)
+            return Refusal(
+                "tenant_full", f"a tenant has at most {self._per_tenant_max} connections here", retry_after_s
+            )
         self._users[tenant_id, subject] += 1
         self._tenants[tenant_id] += 1
         return None
 
     def release(self, tenant_id: int, subject: str) -> None:
-        """Give a seat back that was taken."""
-        _less(self._users, (tenant_id, subject))
-        _less(self._tenants, tenant_id)
+        """A connection that was counted was closed."""
+        _decrement(self._users, (tenant_id, subject))
+        _decrement(self._tenants, tenant_id)
 
 
-def _less(counter: Counter[K], key: K) -> None:
+def _decrement(counter: Counter[K], key: K) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]

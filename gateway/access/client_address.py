@@ -1,6 +1,6 @@
-"""From which address a client really comes: its socket's, or what a trusted proxy says of it.
+"""The address that a client really comes from: that of its socket, or the one that a trusted proxy names.
 
-Pure. Never believes a header that somebody else than a trusted proxy could have written.
+Pure. Never believes a header that anybody but a trusted proxy could have written.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Networ
         trusted: whose headers are believed.
 
     Returns:
-        the nearest address that is no trusted proxy; where what a proxy says is no address, that proxy's own.
-        Of a peer that is not trusted, its own, whatever it says.
+        the nearest address that is no trusted proxy; where a proxy names no valid address, that proxy's own. For a
+        peer that is not trusted its own address, whatever its headers hold.
 
     >>> near = networks(["127.0.0.1", "10.0.0.0/24"])
     >>> client_address("127.0.0.1", ["6.6.6.6, 203.0.113.7, 10.0.0.4"], near)
@@ -78,7 +78,7 @@ def _is_in(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, also with a port behind it as some proxies write it; an IPv4 address in IPv6's clothes is that."""
+    """An address, also with a port behind it as some proxies write it; an IPv4 address that is written as IPv6 is that."""
     bare = text
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -13,7 +13,7 @@ import jwt
 import structlog
 
 from contracts.messages import CloseCode
-from gateway.access.tokens import AccessRefusedError
+from gateway.access.bearer import AccessRefusedError
 
 REFETCH_INTERVAL_S = 10.0
 TIMEOUT_S = 5.0

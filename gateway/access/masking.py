@@ -1,6 +1,6 @@
-"""What a viewer without `noc:view_pii` gets to read instead of personal data (R5.4).
+"""What a bearer without `noc:view_pii` reads instead of personal data (R5.4).
 
-Owns the field rules. Never decides who the viewer is.
+Owns the field rules. Never decides who the bearer is.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ def masked_record(record: FeedRecord) -> FeedRecord:
 
 
 def masked_notice(notice: NoticeMessage) -> NoticeMessage:
-    """The notice without readable personal data: a user whose name is an e-mail address is one."""
+    """The notice without readable personal data: a user name that is an e-mail address counts as such."""
     if not isinstance(notice, MessageSeen):
         return notice
     seen_by = [SeenBy(mask_email(seen.user) if "@" in seen.user else seen.user, seen.at) for seen in notice.seen_by]

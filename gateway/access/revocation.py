@@ -1,7 +1,6 @@
-"""Which tokens are not good any more although they are genuine: `noc.revocations`, folded.
+"""Which tokens are not accepted any more although they are genuine: `noc.revocations`, folded.
 
-Pure but for `RevocationReader`. Never ends a connection itself: it says when something was revoked, and
-`gateway.access.signed_in` looks through who is there.
+Owns the fold and its bound. Closes no connection itself: `gateway.access.signed_in` looks for those of revoked tokens.
 """
 
 import math
@@ -14,14 +13,17 @@ import structlog
 
 from common.settings.auth import AuthSettings
 from common.settings.load import Settings
+from contracts.messages import CloseCode
 from contracts.revocations import RevokedSubject, decode_key, decode_revocation
 from contracts.topics import TopicNames
-from gateway.access.tokens import Bearer
-from gateway.kafka.topic_view import follow
+from gateway.access.bearer import AccessRefusedError, Bearer
+from gateway.access.signed_in import SignedIn
+from gateway.kafka.topic_view import TopicView
 from gateway.metrics import GatewayMetrics
 
 K = TypeVar("K")
 
+REVOKED = "the token was revoked"
 _FORGOTTEN_AT_ONCE = 10  # one part in so many: looking for the oldest costs a sort
 
 _log = structlog.get_logger(__name__)
@@ -31,7 +33,7 @@ class Revocations:
     """The revocations that still matter.
 
     Bounded: one is forgotten when every token that it refuses has expired. Beyond `revocations_max` the oldest are
-    joined into one moment, before which no token is good, whoever's: too much is refused then, never too little.
+    joined into one moment, and every token that was issued before it is refused: too much then, never too little.
 
     Args:
         auth: how long tokens live, and how many revocations are kept.
@@ -50,12 +52,12 @@ class Revocations:
     def __len__(self) -> int:
         return len(self._subjects) + len(self._tokens)
 
-    def refuses(self, identity: Bearer) -> bool:
+    def refuses(self, bearer: Bearer) -> bool:
         """Whether a bearer's token was revoked."""
         return (
-            identity.issued_at < self.floor
-            or identity.token_id in self._tokens
-            or identity.issued_at < self._subjects.get((identity.tenant_id, identity.subject), 0.0)
+            bearer.issued_at < self.floor
+            or bearer.token_id in self._tokens
+            or bearer.issued_at < self._subjects.get((bearer.tenant_id, bearer.subject), 0.0)
         )
 
     def take(self, key: bytes, value: bytes | None, written_at: float) -> None:
@@ -93,72 +95,76 @@ class Revocations:
         self._tokens = {jti: at for jti, at in self._tokens.items() if at > moment}
 
 
-class RevocationReader:
-    """Keeps the revocations as the log says; a `View` of `gateway.kafka.topic_view`.
+class RevocationView(TopicView[Revocations]):
+    """The revocations by the log; closes the connections of revoked tokens.
 
     Args:
         settings: of the process.
-        metrics: counts what cannot be read and shows how many are remembered.
+        signed_in: the connections.
+        metrics: count what cannot be read and show how many are remembered.
         clock: seconds since 1970.
     """
 
-    def __init__(self, settings: Settings, metrics: GatewayMetrics, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
-        self._topic = TopicNames(settings.kafka.topic_prefix).revocations
+    def __init__(
+        self,
+        settings: Settings,
+        signed_in: SignedIn,
+        metrics: GatewayMetrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(TopicNames(settings.kafka.topic_prefix).revocations, Revocations(settings.auth))
+        self._auth = settings.auth
+        self._signed_in = signed_in
         self._metrics = metrics
-        self.on_change: Callable[[], None] = lambda: None
-        """Called when something may be revoked that was not before; set by who knows who is there."""
         self._clock = clock
-        self._current = self._fresh = Revocations(settings.auth)
-        self._told_missing = False
-        self.known = False
-        """Whether the topic was read to its end once, or found missing."""
+        self._missing_logged = False
 
-    def refuses(self, identity: Bearer) -> bool:
-        """Whether a bearer's token was revoked."""
-        return self._current.refuses(identity)
+    def check(self, bearer: Bearer) -> None:
+        """Refuse a bearer whose token was revoked.
 
-    async def run(self) -> None:
-        """Read until cancelled; never fails for want of a broker."""
-        await follow(self._settings, self._topic, self)
+        Raises:
+            AccessRefusedError: with 4401.
+        """
+        if self.current.refuses(bearer):
+            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, REVOKED)
 
-    def begin(self) -> None:
-        """Fold anew: what was lifted and compacted away since must not come from memory."""
-        self._fresh = Revocations(self._settings.auth)
-        self._told_missing = False
+    def new_fold(self) -> Revocations:
+        """An empty table: what was lifted and compacted away since must not come from memory."""
+        self._missing_logged = False
+        return Revocations(self._auth)
 
-    def take(self, record: Any) -> None:
-        """A record of the topic; one that cannot be read is counted, told and passed over."""
+    def fold(self, fold: Revocations, record: Any) -> None:
+        """A record of the topic; one that cannot be read is counted, logged and passed over."""
         try:
-            self._fresh.take(record.key or b"", record.value, record.timestamp / 1000)
+            fold.take(record.key or b"", record.value, record.timestamp / 1000)
         except msgspec.DecodeError:
-            # Its text is not told: a key names people.
+            # Its text is not logged: a key names people.
             self._metrics.revocations_unreadable.inc()
             _log.error("a revocation cannot be read and revokes nothing", offset=getattr(record, "offset", None))
-        if len(self._fresh) > 2 * self._settings.auth.revocations_max:
-            self._fresh.forget(self._clock())
+        if len(fold) > 2 * self._auth.revocations_max:
+            fold.forget(self._clock())
 
     def caught_up(self) -> None:
-        """What was folded counts from here on."""
-        floor = self._current.floor
-        self._fresh.forget(self._clock())
-        self._current, self.known = self._fresh, True
-        self._metrics.revocations.set(len(self._current))
-        if self._current.floor > floor:
+        """What was folded counts from here on, also for connections that are open."""
+        floor = self.current.floor
+        super().caught_up()
+        self.current.forget(self._clock())
+        self._metrics.revocations.set(len(self.current))
+        if self.current.floor > floor:
             _log.warning(
                 "more revocations than auth.revocations_max: older tokens are refused, whoever's they are",
-                issued_before=self._current.floor,
+                issued_before=self.current.floor,
             )
-        self.on_change()
+        self._signed_in.end(self.current.refuses, REVOKED)
 
     def missing(self) -> None:
         """Without the topic nothing is revoked, or what was known stays."""
-        self.known = True
-        if not self._told_missing:
-            self._told_missing = True
+        super().missing()
+        if not self._missing_logged:
+            self._missing_logged = True
             _log.warning(
                 "the topic of revocations is missing: no token can be revoked until a worker makes it",
-                topic=self._topic,
+                topic=self.topic,
             )
 
 

@@ -1,11 +1,11 @@
-"""What part of its tenant's feed a subscription shows: what the token allows, narrowed by what was asked for.
+"""What part of its tenant's feed a subscription shows: what the token allows, narrowed by the filters of the client.
 
 Pure values. The tenant itself is not here: a subscriber belongs to one tenant's group and to no other.
 """
 
 from dataclasses import dataclass, replace
 
-from gateway.access.tokens import Bearer
+from gateway.access.bearer import Bearer
 
 _NOTHING: frozenset[int] = frozenset()
 
@@ -24,9 +24,9 @@ class Scope:
     wanted_sites: frozenset[int] = _NOTHING
 
     @classmethod
-    def of(cls, identity: Bearer) -> "Scope":
-        """All that an identity may see."""
-        return cls(identity.clients, identity.sites)
+    def of(cls, bearer: Bearer) -> "Scope":
+        """All that a bearer may see."""
+        return cls(bearer.clients, bearer.sites)
 
     @property
     def everything(self) -> bool:
@@ -35,11 +35,11 @@ class Scope:
 
     @property
     def filters(self) -> int:
-        """How many clients and sites were asked for."""
+        """How many clients and sites the filters name."""
         return len(self.wanted_clients) + len(self.wanted_sites)
 
     def shows(self, client_id: int | None, site_id: int | None) -> bool:
-        """Whether a record of this client and site is shown; unknown ones only to who is not limited."""
+        """Whether a record of this client and site is shown; one that is unknown only where nothing limits."""
         if self.clients is not None and client_id not in self.clients:
             return False
         if self.sites is not None and site_id not in self.sites:
@@ -49,20 +49,20 @@ class Scope:
         return client_id in self.wanted_clients or site_id in self.wanted_sites
 
     def allows_client(self, client_id: int) -> bool:
-        """Whether the token lets this client be asked for."""
+        """Whether the token allows a filter by this client."""
         return self.clients is None or client_id in self.clients
 
     def allows_site(self, site_id: int) -> bool:
-        """Whether the token lets this site be asked for."""
+        """Whether the token allows a filter by this site."""
         return self.sites is None or site_id in self.sites
 
-    def allows(self, asked: "Scope") -> bool:
-        """Whether the token lets all that another scope asks for be asked for."""
-        return all(map(self.allows_client, asked.wanted_clients)) and all(map(self.allows_site, asked.wanted_sites))
+    def allows(self, other: "Scope") -> bool:
+        """Whether the token allows all filters of another scope."""
+        return all(map(self.allows_client, other.wanted_clients)) and all(map(self.allows_site, other.wanted_sites))
 
-    def asking(self, asked: "Scope") -> "Scope":
-        """What this one allows, narrowed to what another one asks for."""
-        return replace(self, wanted_clients=asked.wanted_clients, wanted_sites=asked.wanted_sites)
+    def narrowed_to(self, other: "Scope") -> "Scope":
+        """What this one allows, with the filters of another one."""
+        return replace(self, wanted_clients=other.wanted_clients, wanted_sites=other.wanted_sites)
 
     def with_client(self, client_id: int) -> "Scope":
         """Narrowed to this client too."""

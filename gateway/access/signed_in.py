@@ -1,7 +1,7 @@
-"""Which connections are signed in at this gateway, and the end of those whose token is revoked.
+"""Which connections are signed in at this gateway: their bearers, how many there are, and the end of some of them.
 
-Owns the connection counts of users and tenants. Verifies no token and knows no socket: a connection is told that
-its token is revoked, and closes itself.
+Owns the connection counts of users and tenants. Verifies no token and knows no socket: it calls a connection
+whose token is not accepted any more, which closes itself.
 """
 
 from collections.abc import Callable
@@ -10,74 +10,68 @@ from typing import Protocol
 import structlog
 
 from contracts.messages import CloseCode
-from gateway.access.admission import Occupancy
-from gateway.access.tokens import AccessRefusedError, Bearer
+from gateway.access.admission import ConnectionCounts
+from gateway.access.bearer import AccessRefusedError, Bearer
 from gateway.metrics import GatewayMetrics
-
-REVOKED = "the token was revoked"
 
 _log = structlog.get_logger(__name__)
 
 
 class SignedInConnection(Protocol):
-    """A connection that somebody signed in on."""
+    """A connection on which somebody has signed in."""
 
     @property
-    def identity(self) -> Bearer | None:
-        """Whose; None before sign-in."""
-        ...
+    def bearer(self) -> Bearer | None:
+        """Who; None before sign-in."""
 
     def revoke(self, reason: str) -> None:
-        """The token is not good any more: close."""
-        ...
+        """The token is not accepted any more: close."""
 
 
 class SignedIn:
-    """The bearers of one gateway.
+    """The signed-in connections of one gateway.
 
     Args:
-        occupancy: the seats.
-        refuses: whether a token is revoked.
-        metrics: counts who is sent away.
+        counts: how many connections each user and tenant has.
+        metrics: count connections that are refused.
     """
 
-    def __init__(self, occupancy: Occupancy, refuses: Callable[[Bearer], bool], metrics: GatewayMetrics) -> None:
-        self._occupancy = occupancy
-        self._refuses = refuses
+    def __init__(self, counts: ConnectionCounts, metrics: GatewayMetrics) -> None:
+        self._counts = counts
         self._metrics = metrics
-        self._seated: dict[SignedInConnection, Bearer] = {}
-        """With the identity that took the seat: a refreshed one has the same user and tenant."""
+        self._bearers: dict[SignedInConnection, Bearer] = {}
+        """As they signed in: with a refreshed token a bearer has the same user and tenant."""
 
-    def admit(self, connection: SignedInConnection, identity: Bearer) -> None:
+    def __len__(self) -> int:
+        return len(self._bearers)
+
+    def admit(self, connection: SignedInConnection, bearer: Bearer) -> None:
         """Let a verified bearer in, or let it go on with another token.
 
         Raises:
-            AccessRefusedError: with 4401 where the token is revoked, with 1013 where the user or the tenant has all
-                the connections it can have.
+            AccessRefusedError: with 1013 where the user or the tenant has all the connections it can have.
         """
-        if self._refuses(identity):
-            raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, REVOKED)
-        if connection in self._seated:
+        if connection in self._bearers:
             return
-        denial = self._occupancy.take(identity.tenant_id, identity.subject)
-        if denial is not None:
-            self._metrics.refused.labels(denial.kind).inc()
-            raise AccessRefusedError(CloseCode.TRY_AGAIN_LATER, denial.closing)
-        self._seated[connection] = identity
+        refusal = self._counts.take(bearer.tenant_id, bearer.subject)
+        if refusal is not None:
+            self._metrics.refused.labels(refusal.kind).inc()
+            raise AccessRefusedError(CloseCode.TRY_AGAIN_LATER, refusal.closing)
+        self._bearers[connection] = bearer
 
     def leave(self, connection: SignedInConnection) -> None:
-        """A connection is gone; one that has no seat has none to give back."""
-        identity = self._seated.pop(connection, None)
-        if identity is not None:
-            self._occupancy.release(identity.tenant_id, identity.subject)
+        """A connection was closed; one that has not signed in changes nothing."""
+        bearer = self._bearers.pop(connection, None)
+        if bearer is not None:
+            self._counts.release(bearer.tenant_id, bearer.subject)
 
-    def end_revoked(self) -> None:
-        """Close the connections whose token is revoked by now."""
+    def end(self, refuses: Callable[[Bearer], bool], reason: str) -> None:
+        """Close the connections whose token is refused by now."""
         ended = 0
-        for connection in tuple(self._seated):
-            identity = connection.identity
-            if identity is not None and self._refuses(identity):
-                connection.revoke(REVOKED)
+        for connection in tuple(self._bearers):
+            bearer = connection.bearer
+            if bearer is not None and refuses(bearer):
+                connection.revoke(reason)
                 ended += 1
         if ended:
             _log.info("connections of revoked tokens ended", connections=ended)

@@ -1,14 +1,15 @@
 """What goes into the audit trail: sensitive actions and refused attempts, without letting anybody flood it.
 
-Pure: values and times in, records out through `give`. The first refusal of a kind is a record at once; the same
+Pure: values and times in, records out through `publish`. The first refusal of a kind is a record at once; the same
 again from the same bearer and address within the window is counted, and the count is a record when it ends.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from contracts.audit import AuditRecord
-from gateway.session.effects import Action, Audit
+from gateway.session.effects import Audit
 from gateway.session.replies import iso
 
 _REASON_CHARACTERS_MAX = 300
@@ -19,7 +20,7 @@ _MIXED = "refused for several reasons"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it, as far as that is known."""
+    """Who did something, as far as that is known."""
 
     connection: str | None = None
     endpoint: str | None = None
@@ -53,54 +54,45 @@ class AuditTrail:
 
     Args:
         gateway: the name of this process in the records.
-        give: takes a record; must not wait.
+        publish: takes a record; must not wait.
         window_s: how long refusals of a kind are counted together.
-        kinds_max: kinds that are told apart; of further ones only the action and the reason count.
+        kinds_max: kinds that are kept apart; of further ones only the action and the reason count.
     """
 
-    def __init__(self, gateway: str, give: Callable[[AuditRecord], None], *, window_s: float, kinds_max: int) -> None:
+    def __init__(
+        self, gateway: str, publish: Callable[[AuditRecord], None], *, window_s: float, kinds_max: int
+    ) -> None:
         self._gateway = gateway
-        self._give = give
+        self._publish = publish
         self._window_s = window_s
         self._kinds_max = kinds_max
         self._repeats: dict[_Kind, _Repeats] = {}
 
     def note(self, what: Audit, who: Actor, now: float) -> None:
         """Something happened; `now` is in seconds since 1970."""
-        reason = what.reason[:_REASON_CHARACTERS_MAX]
         subject = None if who.subject is None else who.subject[:_SUBJECT_CHARACTERS_MAX]
-        if not what.allowed and self._is_repeat(_Kind(str(what.action), reason, who.tenant_id, subject, who.peer), now):
+        kind = _Kind(str(what.action), what.reason[:_REASON_CHARACTERS_MAX], who.tenant_id, subject, who.peer)
+        if not what.allowed and self._is_repeat(kind, now):
             return
-        self._give(
-            AuditRecord(
-                time=iso(now),
-                gateway=self._gateway,
-                action=str(what.action),
-                allowed=what.allowed,
-                reason=reason,
-                tenant_id=who.tenant_id,
-                subject=subject,
-                connection=who.connection,
-                endpoint=who.endpoint,
-                peer=who.peer,
-                correlation_id=what.correlation_id,
-            )
+        self._publish_record(
+            kind,
+            now,
+            allowed=what.allowed,
+            connection=who.connection,
+            endpoint=who.endpoint,
+            correlation_id=what.correlation_id,
         )
 
-    def handshake_refused(self, reason: str, who: Actor, now: float) -> None:
-        """A handshake was refused before there was a connection."""
-        self.note(Audit(Action.HANDSHAKE, allowed=False, reason=reason), who, now)
-
     def sweep(self, now: float) -> None:
-        """Give the counts of windows that are over."""
+        """Publish the counts of windows that are over."""
         over = [kind for kind, repeats in self._repeats.items() if now >= repeats.began + self._window_s]
         for kind in over:
-            self._tell(kind, self._repeats.pop(kind))
+            self._publish_count(kind, self._repeats.pop(kind))
 
     def close(self) -> None:
-        """Give all counts: the gateway stops."""
+        """Publish all counts: the gateway stops."""
         for kind, repeats in self._repeats.items():
-            self._tell(kind, repeats)
+            self._publish_count(kind, repeats)
         self._repeats.clear()
 
     def _is_repeat(self, kind: _Kind, now: float) -> bool:
@@ -111,7 +103,7 @@ class AuditTrail:
             kind = _Kind(kind.action, _MIXED if many else kind.reason, None, None, None)
             found = self._repeats.get(kind)
         if found is not None and now >= found.began + self._window_s:
-            self._tell(kind, self._repeats.pop(kind))
+            self._publish_count(kind, self._repeats.pop(kind))
             found = None
         if found is None:
             self._repeats[kind] = _Repeats(now, now)
@@ -120,19 +112,20 @@ class AuditTrail:
         found.latest = now
         return True
 
-    def _tell(self, kind: _Kind, repeats: _Repeats) -> None:
-        if not repeats.count:
-            return
-        self._give(
+    def _publish_count(self, kind: _Kind, repeats: _Repeats) -> None:
+        if repeats.count:
+            self._publish_record(kind, repeats.latest, allowed=False, count=repeats.count)
+
+    def _publish_record(self, kind: _Kind, at: float, **more: Any) -> None:
+        self._publish(
             AuditRecord(
-                time=iso(repeats.latest),
+                time=iso(at),
                 gateway=self._gateway,
                 action=kind.action,
-                allowed=False,
                 reason=kind.reason,
                 tenant_id=kind.tenant_id,
                 subject=kind.subject,
                 peer=kind.peer,
-                count=repeats.count,
+                **more,
             )
         )

@@ -1,10 +1,10 @@
-"""Who was written, has had, and has looked at which message, gathered for `noc.receipts` (B5.11).
+"""Which message was written to, received by and seen by whom, gathered for `noc.receipts` (B5.11).
 
-Owns what is gathered between two records of a tenant; which findings may be marked is `gateway.delivery.seen_findings`'s.
-No I/O: it gives out batches, and is told everything.
+Owns what is gathered between two records of a tenant; which findings may be marked as seen is decided by
+`gateway.delivery.seen_findings`. No I/O: it is notified of everything and returns the records that are due.
 
-Nothing here is on the way of a message: `written` is two steps in a dictionary, however many connections a
-batch went to, and the counts are worked out when a record is made.
+Nothing here delays a message: `written` is two steps in a dictionary, however many connections a batch went to, and the
+counts are worked out when a record is made.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from itertools import chain, islice
 
 from contracts.receipts import Reach, ReceiptBatch, RecipientRuns, SeenMark
 from gateway.delivery.seen_findings import SeenFindings
-from gateway.delivery.unseen_critical import UnseenCritical
+from gateway.feed.hub import Hub
 from gateway.feed.rendering import FeedEntry
 from gateway.feed.subscriber import Subscriber
 from gateway.metrics import GatewayMetrics
@@ -25,7 +25,7 @@ _CONNECTIONS_MAX = 200
 
 
 @dataclass(slots=True, eq=False)
-class Viewer:
+class Recipient:
     """A signed-in connection as the receipts know it."""
 
     subscriber: Subscriber
@@ -33,248 +33,212 @@ class Viewer:
     """Its name in the records and in the log."""
     written: int = 0
     """The highest seq up to which everything that it may see is known to have been handed to its socket."""
-    told: int = -1
+    recorded: int = -1
     """What the latest record says of `written`."""
     received: int | None = None
     present: bool = False
 
-    @property
-    def tenant_id(self) -> int:
-        """Whose messages it sees."""
-        return self.subscriber.tenant_id
-
-    @property
-    def subject(self) -> str:
-        """The token's user."""
-        return self.subscriber.subject
-
 
 @dataclass(slots=True)
-class _Ledger:
-    """What is to be told of one tenant."""
+class _Pending:
+    """What happened at one tenant since its last record."""
 
     runs: RecipientRuns = field(default_factory=RecipientRuns)
-    ones: dict[int, int] = field(default_factory=dict)
-    """Seq to how often it was written to one connection: for who filters, one after the other."""
-    changed: set[Viewer] = field(default_factory=set)
-    gone: list[Reach] = field(default_factory=list)
+    singles: dict[int, int] = field(default_factory=dict)
+    """Seq to how often it was written to a single connection: those with filters are written one by one."""
+    changed: set[Recipient] = field(default_factory=set)
+    left: list[Reach] = field(default_factory=list)
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     """User and id to time."""
 
     def __bool__(self) -> bool:
-        return bool(len(self.runs) or self.ones or self.changed or self.gone or self.seen)
+        return bool(len(self.runs) or self.singles or self.changed or self.left or self.seen)
 
 
 class Receipts:
-    """Everything that one gateway has to say about deliveries.
+    """The receipts of one gateway.
 
     Args:
         gateway: the name of this process in the records.
-        watch: is told of CRITICAL messages and of who has looked at them.
-        metrics: counts marks and notices.
-        give: takes records that are ready before their interval is over.
-        epoch: of the feed's log now.
-        clock: seconds since 1970.
+        hub: how far each subscriber has come.
+        findings: what may be marked as seen.
+        publish: takes records that are ready before their interval is over.
+        metrics: count marks.
         ranges_max: ranges and marks of one tenant that are gathered.
-        ids_max: findings that are known, of all tenants together.
-        positions_interval_s: how often each connection is looked at that does not say how far it is.
+        positions_interval_s: how often the progress of connections is recorded that do not report it themselves.
     """
 
     def __init__(
         self,
         gateway: str,
-        watch: UnseenCritical,
+        hub: Hub,
+        findings: SeenFindings,
+        publish: Callable[[ReceiptBatch], None],
         metrics: GatewayMetrics,
         *,
-        give: Callable[[ReceiptBatch], None],
-        epoch: Callable[[], str],
-        clock: Callable[[], float],
         ranges_max: int,
-        ids_max: int,
         positions_interval_s: int,
     ) -> None:
         self._gateway = gateway
-        self._watch = watch
+        self._hub = hub
+        self._findings = findings
+        self._publish = publish
         self._metrics = metrics
-        self._give = give
-        self._epoch_now = epoch
-        self._epoch = ""
-        self._clock = clock
         self._ranges_max = ranges_max
-        self._ledgers: dict[int, _Ledger] = {}
         self._positions_interval_s = positions_interval_s
-        self._viewers: StaggeredSchedule[Viewer] = StaggeredSchedule(positions_interval_s)
-        self.sightings = SeenFindings(watch, metrics, ids_max)
-        self.reached: Callable[[Subscriber], int] = lambda subscriber: subscriber.cursor
-        """The seq up to which a subscriber has had everything that it may see; set by who writes to it."""
+        self._pending: dict[int, _Pending] = {}
+        self._recipients: StaggeredSchedule[Recipient] = StaggeredSchedule(positions_interval_s)
 
-    # --- the hub ---------------------------------------------------------------------------------
+    # --- the feed --------------------------------------------------------------------------------
 
     def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
         """All records from the first to the last seq were written to so many connections."""
         if not recipients:
             return
-        ledger = self._ledgers.get(tenant_id)
-        if ledger is None or len(ledger.runs) >= self._ranges_max:
-            ledger = self._with_room(tenant_id)
-        ledger.runs.add(first_seq, last_seq, recipients)
+        pending = self._pending.get(tenant_id)
+        if pending is None or len(pending.runs) >= self._ranges_max:
+            pending = self._with_room(tenant_id)
+        pending.runs.add(first_seq, last_seq, recipients)
 
     def written_one(self, tenant_id: int, seq: int) -> None:
         """A record was written to one connection."""
-        ledger = self._ledgers.get(tenant_id)
-        if ledger is None or len(ledger.ones) >= self._ranges_max:
-            ledger = self._with_room(tenant_id)
-        ledger.ones[seq] = ledger.ones.get(seq, 0) + 1
+        pending = self._pending.get(tenant_id)
+        if pending is None or len(pending.singles) >= self._ranges_max:
+            pending = self._with_room(tenant_id)
+        pending.singles[seq] = pending.singles.get(seq, 0) + 1
 
     def published(self, entries: Sequence[FeedEntry]) -> None:
-        """These records were handed to all who may see them."""
-        self._follow_epoch()
-        self.sightings.learn(entries, self._clock(), live=True)
+        """These records were written to all live subscribers who may see them."""
+        self._findings.learn(entries, live=True)
 
     def remembered(self, entries: Sequence[FeedEntry]) -> None:
-        """These records were read back from the past; nobody was handed them."""
-        self._follow_epoch()
-        self.sightings.learn(entries, self._clock(), live=False)
+        """These records were read back at the start; nobody was written them."""
+        self._findings.learn(entries, live=False)
+
+    def log_ends(self) -> None:
+        """The records that follow are of another log: what was gathered belongs to this one, as do all ids."""
+        for batch in self.flush():
+            self._publish(batch)
+        for recipient in self._recipients.members():
+            recipient.present = False
+        self._recipients = StaggeredSchedule(self._positions_interval_s)
+        self._findings.clear()
 
     # --- the connections -------------------------------------------------------------------------
 
-    def arrived(self, who: Viewer) -> None:
+    def joined(self, recipient: Recipient) -> None:
         """A connection has signed in."""
-        who.present = True
-        self._viewers.add(who)
+        recipient.present = True
+        self._recipients.add(recipient)
 
-    def left(self, who: Viewer) -> None:
-        """A connection is gone; a second time does nothing."""
-        if not who.present:
+    def left(self, recipient: Recipient) -> None:
+        """A connection was closed; a second time does nothing."""
+        if not recipient.present:
             return
-        who.present = False
-        self._viewers.discard(who)
-        ledger = self._ledger(who.tenant_id)
-        ledger.changed.discard(who)
-        ledger.gone.append(self._told(who, left=True))
-        self._when_full(who.tenant_id, ledger)
+        recipient.present = False
+        self._recipients.discard(recipient)
+        pending = self._pending_of(recipient.subscriber.tenant_id)
+        pending.changed.discard(recipient)
+        pending.left.append(self._reach(recipient, left=True))
+        self._publish_when_full(recipient.subscriber.tenant_id, pending)
 
-    def received(self, who: Viewer, seq: int) -> None:
-        """A client says that it has had everything up to a seq; more than it was written is not believed."""
-        if not who.present:
+    def received(self, recipient: Recipient, seq: int) -> None:
+        """A client reports that it has had everything up to a seq; more than it was written is not believed."""
+        if not recipient.present:
             return  # it has left, or the log is another one and it is being sent away
-        seq = min(seq, self._reach(who))
-        if who.received is None or seq > who.received:
-            who.received = seq
-            self._ledger(who.tenant_id).changed.add(who)
+        seq = min(seq, self._written(recipient))
+        if recipient.received is None or seq > recipient.received:
+            recipient.received = seq
+            self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)
 
-    def seen(self, who: Viewer, ids: Iterable[str], now: float) -> None:
+    def seen(self, recipient: Recipient, ids: Iterable[str], now: float) -> None:
         """A person has looked at messages.
 
-        What the token does not show is passed over without a word, and so is what this gateway does not know:
-        the sender learns nothing about ids of others.
+        Ids that the token does not show are passed over silently, and so are those that this gateway does not know:
+        the sender learns nothing about findings of others.
         """
-        allowed = who.subscriber.scope.widened()
+        tenant_id, user = recipient.subscriber.tenant_id, recipient.subscriber.subject
+        allowed = recipient.subscriber.scope.widened()
         at = iso(now)
         for identifier in ids:
-            if not self.sightings.visible(who.tenant_id, identifier, allowed):
+            if not self._findings.visible(tenant_id, identifier, allowed):
                 self._metrics.seen.labels("ignored").inc()
                 continue
-            ledger = self._ledger(who.tenant_id)
-            if (who.subject, identifier) in ledger.seen:
+            pending = self._pending_of(tenant_id)
+            if (user, identifier) in pending.seen:
                 continue
             self._metrics.seen.labels("taken").inc()
-            ledger.seen[who.subject, identifier] = at
-            self._when_full(who.tenant_id, ledger)
-            self.sightings.mark(who.tenant_id, SeenMark(user=who.subject, id=identifier, at=at), now)
+            pending.seen[user, identifier] = at
+            self._publish_when_full(tenant_id, pending)
+            self._findings.mark(tenant_id, SeenMark(user=user, id=identifier, at=at))
 
-    # --- the topic -------------------------------------------------------------------------------
+    # --- the records -----------------------------------------------------------------------------
 
-    def heard(self, batch: ReceiptBatch) -> None:
-        """A record of any gateway: what is seen there is seen here."""
-        self.sightings.heard(batch, self._clock())
-
-    def look_at_positions(self, *, everybody: bool = False) -> None:
-        """Note how far connections have come that do not say so; once a second, each time another part of them.
+    def note_positions(self, *, everybody: bool = False) -> None:
+        """Note the progress of connections that do not report it; once a second, each time of another part of them.
 
         Args:
             everybody: all of them now.
         """
-        for viewer in self._viewers.members() if everybody else self._viewers.tick():
-            if self._reach(viewer) > viewer.told:
-                self._ledger(viewer.tenant_id).changed.add(viewer)
+        for recipient in self._recipients.members() if everybody else self._recipients.tick():
+            if self._written(recipient) > recipient.recorded:
+                self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)
 
     def flush(self) -> Iterator[ReceiptBatch]:
-        """The records that are due now, at least one for each tenant of which there is something to say.
+        """The records that are due now, at least one for each tenant at which something happened.
 
-        Made one by one as they are asked for, so that thousands of connections need not be told of at a stretch.
+        Made one by one as they are asked for, so that the loop is not blocked by thousands of connections.
         """
-        self._follow_epoch()
-        due, self._ledgers = self._ledgers, {}
-        return self._all_batches(due)
+        due, self._pending = self._pending, {}
+        epoch = self._hub.epoch
+        return (
+            batch for tenant_id, pending in due.items() if pending for batch in self._batches(tenant_id, pending, epoch)
+        )
 
-    # --- inside ----------------------------------------------------------------------------------
+    def _with_room(self, tenant_id: int) -> _Pending:
+        self._publish_when_full(tenant_id, self._pending_of(tenant_id))
+        return self._pending_of(tenant_id)
 
-    def _with_room(self, tenant_id: int) -> _Ledger:
-        self._follow_epoch()
-        self._when_full(tenant_id, self._ledger(tenant_id))
-        return self._ledger(tenant_id)
-
-    def _ledger(self, tenant_id: int) -> _Ledger:
-        found = self._ledgers.get(tenant_id)
+    def _pending_of(self, tenant_id: int) -> _Pending:
+        found = self._pending.get(tenant_id)
         if found is None:
-            found = self._ledgers[tenant_id] = _Ledger()
+            found = self._pending[tenant_id] = _Pending()
         return found
 
-    def _when_full(self, tenant_id: int, ledger: _Ledger) -> None:
-        if max(len(ledger.runs), len(ledger.ones), len(ledger.seen), len(ledger.gone)) >= self._ranges_max:
-            del self._ledgers[tenant_id]
-            for batch in self._batches(tenant_id, ledger, self._epoch):
-                self._give(batch)
+    def _publish_when_full(self, tenant_id: int, pending: _Pending) -> None:
+        fill = max(len(pending.runs), len(pending.singles), len(pending.seen), len(pending.left))
+        if fill >= self._ranges_max:
+            del self._pending[tenant_id]
+            for batch in self._batches(tenant_id, pending, self._hub.epoch):
+                self._publish(batch)
 
-    def _reach(self, viewer: Viewer) -> int:
-        # A client that goes back to a position is written again what it had: it had it all the same.
-        viewer.written = max(viewer.written, self.reached(viewer.subscriber))
-        return viewer.written
+    def _written(self, recipient: Recipient) -> int:
+        # A client that goes back to a position is written again what it had before; its progress stays.
+        recipient.written = max(recipient.written, self._hub.reached(recipient.subscriber))
+        return recipient.written
 
-    def _told(self, viewer: Viewer, *, left: bool = False) -> Reach:
-        viewer.told = self._reach(viewer)
+    def _reach(self, recipient: Recipient, *, left: bool = False) -> Reach:
+        recipient.recorded = self._written(recipient)
         return Reach(
-            user=viewer.subject,
-            connection=viewer.connection,
-            endpoint=str(viewer.subscriber.variant.endpoint),
-            written=viewer.told,
-            received=viewer.received,
+            user=recipient.subscriber.subject,
+            connection=recipient.connection,
+            endpoint=str(recipient.subscriber.variant.endpoint),
+            written=recipient.recorded,
+            received=recipient.received,
             left=left,
         )
 
-    def _all_batches(self, ledgers: dict[int, _Ledger]) -> Iterator[ReceiptBatch]:
-        epoch = self._epoch
-        for tenant_id, ledger in ledgers.items():
-            if ledger:
-                yield from self._batches(tenant_id, ledger, epoch)
-
-    def _batches(self, tenant_id: int, ledger: _Ledger, epoch: str) -> Iterator[ReceiptBatch]:
-        for seq, recipients in ledger.ones.items():
-            ledger.runs.add(seq, seq, recipients)
-        runs = ledger.runs.runs()
-        self._watch.count(tenant_id, runs)
-        seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in ledger.seen.items()]
-        at = iso(self._clock())
-        reaches = chain(ledger.gone, map(self._told, ledger.changed))
+    def _batches(self, tenant_id: int, pending: _Pending, epoch: str) -> Iterator[ReceiptBatch]:
+        for seq, recipients in pending.singles.items():
+            pending.runs.add(seq, seq, recipients)
+        runs = pending.runs.runs()
+        self._findings.count(tenant_id, runs)
+        seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in pending.seen.items()]
+        at = iso(self._hub.clock())
+        reaches = chain(pending.left, map(self._reach, pending.changed))
         part = list(islice(reaches, _CONNECTIONS_MAX))
         yield ReceiptBatch(
             tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, runs=runs, connections=part, seen=seen
         )
         while part := list(islice(reaches, _CONNECTIONS_MAX)):
             yield ReceiptBatch(tenant_id=tenant_id, gateway=self._gateway, at=at, epoch=epoch, connections=part)
-
-    def _follow_epoch(self) -> None:
-        """Where the log is another one: what was gathered belongs to the old one, and its ids mean nothing."""
-        epoch = self._epoch_now()
-        if epoch == self._epoch:
-            return
-        if self._epoch:
-            due, self._ledgers = self._ledgers, {}
-            for batch in self._all_batches(due):
-                self._give(batch)
-            for viewer in self._viewers.members():
-                viewer.present = False
-            self._viewers = StaggeredSchedule(self._positions_interval_s)
-            self.sightings.clear()
-        self._epoch = epoch

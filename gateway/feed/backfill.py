@@ -1,8 +1,8 @@
-"""The part of a tenant's feed that is older than what is in memory, read from the log.
+"""The part of a tenant's feed that is older than what is in memory, read from the log on demand.
 
-Reads: one partition of `noc.anomalies`, backwards in growing steps, in a thread. Guarantee: everything that
-was asked for, each number once and as the readers' rule would show it, or the reason why not. On failure of
-the broker: the reason is `unavailable`, and the next one who asks connects anew.
+Reads: one partition of `noc.anomalies`, backwards in growing steps, in a thread. Guarantee: everything that was asked
+for, each number once and as the readers' rule would show it, or the reason why not. On failure of the broker: the
+reason is `unavailable`, and the next read connects anew.
 """
 
 import asyncio
@@ -13,18 +13,17 @@ import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from common.kafka import librdkafka_config
-from common.settings.gateway import GatewaySettings
-from common.settings.kafka import KafkaSettings
+from common.settings.gateway import ResumeSettings
 from contracts.messages import UnrecoverableReason
 from contracts.topics import TopicNames, partition_of, tenant_key
 from gateway.feed.history import StoredRecord
+from gateway.kafka.kafka_clients import KafkaClients
 from watchfloor_client.readers import generation_of
 
 _POLL_S = 0.5
 _CONSUME_MAX = 500
 _STEP_MIN = 2_000
-"""Offsets that the first step goes back."""
+"""Offsets that the first step covers."""
 _PAUSE_S = 0.001
 """After each part, so that the live feed gets the interpreter."""
 
@@ -32,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 class UnrecoverableError(Exception):
-    """The part cannot be given.
+    """The part cannot be read.
 
     Args:
         reason: for the client.
@@ -55,7 +54,7 @@ class Span:
 
 
 class _Numbered(msgspec.Struct):
-    """As much of a record as a search needs; the live feed has decoded each of them whole once."""
+    """As much of a record as a search needs; each was decoded as a whole when it was live."""
 
     seq: int
 
@@ -66,27 +65,29 @@ _decode_number = msgspec.json.Decoder(_Numbered).decode
 @dataclass(slots=True)
 class _Candidate:
     generation: int
-    past: StoredRecord
+    stored: StoredRecord
 
 
 class Backfill:
-    """Reads the log for whoever was away for long, one at a time.
+    """Reads the log for clients that were away for long, one at a time.
 
     Args:
-        kafka: the cluster.
-        limits: how many records may be read for one request, and how long the broker may be silent.
+        clients: of the cluster.
+        limits: how many records may be read for one gap.
+        silence_s_max: how long the broker may be silent.
     """
 
-    def __init__(self, kafka: KafkaSettings, limits: GatewaySettings) -> None:
-        self._kafka = kafka
-        self._limits = limits
-        self._topic = TopicNames(kafka.topic_prefix).anomalies
+    def __init__(self, clients: KafkaClients, limits: ResumeSettings, silence_s_max: float) -> None:
+        self._clients = clients
+        self._scan_records_max = limits.scan_records_max
+        self._silence_s_max = silence_s_max
+        self._topic = TopicNames(clients.kafka.topic_prefix).anomalies
         self._turn = asyncio.Lock()
         self._recent: tuple[int, list[StoredRecord]] | None = None
-        """The last part that was read, of a tenant: who comes back in the same storm wants the end of it."""
+        """The last part that was read, of a tenant: clients that come back in the same storm want the end of it."""
 
     async def read(self, span: Span) -> list[StoredRecord]:
-        """All records of a span, in order.
+        """All records of a span, in order of their seq.
 
         Raises:
             UnrecoverableError: some of them are not in the log any more, or it cannot be read.
@@ -109,20 +110,9 @@ class Backfill:
         self._recent = None
 
     def _read(self, span: Span) -> list[StoredRecord]:
-        consumer = Consumer(
-            librdkafka_config(self._kafka)
-            | {
-                "group.id": "unused: partitions are assigned and nothing is committed",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "queued.max.messages.kbytes": 4_096,
-                "fetch.queue.backoff.ms": 10,
-            }
-        )
+        consumer = self._clients.search_consumer()
         try:
-            return _Search(consumer, self._topic, span, self._limits).run()
+            return _Search(consumer, self._topic, span, self._scan_records_max, self._silence_s_max).run()
         finally:
             consumer.close()
 
@@ -130,18 +120,19 @@ class Backfill:
 class _Search:
     """One walk back through a partition. Blocks; runs in a thread."""
 
-    def __init__(self, consumer: Consumer, topic: str, span: Span, limits: GatewaySettings) -> None:
+    def __init__(self, consumer: Consumer, topic: str, span: Span, scan_records_max: int, silence_s_max: float) -> None:
         self._consumer = consumer
         self._topic = topic
         self._span = span
-        self._limits = limits
+        self._scan_records_max = scan_records_max
+        self._silence_s_max = silence_s_max
         self._key = tenant_key(span.tenant_id)
         self._found: dict[int, _Candidate] = {}
         self._generations: set[int] = set()
         self._scanned = 0
 
     def run(self) -> list[StoredRecord]:
-        span, timeout_s = self._span, float(self._limits.reader.broker_silence_s_max)
+        span, timeout_s = self._span, self._silence_s_max
         known = self._consumer.list_topics(self._topic, timeout=timeout_s).topics[self._topic]
         partition = partition_of(span.tenant_id, len(known.partitions))
         first, end = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), timeout=timeout_s)
@@ -153,12 +144,12 @@ class _Search:
         while above > first and not enough:
             below = max(first, above - step)
             self._scanned += above - below
-            if self._scanned > self._limits.resume.scan_records_max:
+            if self._scanned > self._scan_records_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
             met_before, met = met, met or self._scan(partition, below, above) < max(span.first, 2)
             enough = met and (met_before or len(self._generations) == 1)
             above, step = below, 2 * step
-        records = [self._found[seq].past for seq in range(span.first, span.last + 1) if seq in self._found]
+        records = [self._found[seq].stored for seq in range(span.first, span.last + 1) if seq in self._found]
         if len(records) != span.last - span.first + 1:
             raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
         return records
@@ -170,7 +161,7 @@ class _Search:
         while at < above:
             messages = self._consumer.consume(_CONSUME_MAX, timeout=_POLL_S)
             if not messages:
-                if time.monotonic() - silent_since > self._limits.reader.broker_silence_s_max:
+                if time.monotonic() - silent_since > self._silence_s_max:
                     raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
                 continue
             silent_since = time.monotonic()
@@ -201,12 +192,12 @@ class _Search:
         self._generations.add(generation)
         if self._span.first <= seq <= self._span.last:
             known = self._found.get(seq)
-            past = StoredRecord(seq, seq - 1, message.offset(), message.timestamp()[1], value)
+            stored = StoredRecord(seq, seq - 1, message.offset(), message.timestamp()[1], value)
             # A step goes over older records than the steps before it, each from its lower end up.
             if (
                 known is None
                 or generation > known.generation
-                or (generation == known.generation and past.offset < known.past.offset)
+                or (generation == known.generation and stored.offset < known.stored.offset)
             ):
-                self._found[seq] = _Candidate(generation, past)
+                self._found[seq] = _Candidate(generation, stored)
         return seq

@@ -1,49 +1,114 @@
-"""Lets those who are behind read on from the past, each as fast as its socket takes it, until they are live.
+"""Lets those who are behind read on from the history, each as fast as its socket takes it, until they are live.
 
-Owns the turns: a slice for one subscriber, then the next one's, with a pause for the live feed in between.
-Nothing is queued per subscriber but a cursor, so a slow dashboard costs no memory. Who takes nothing for too
-long, or falls out of the past, is closed with 4409 and told when to come back.
+Owns the turns: a slice for one subscriber, then the next one's, with a pause for the live feed in between. Nothing is
+queued per subscriber but a cursor, so a slow dashboard costs no memory. Who takes nothing for too long, or falls out of
+the history, is closed with 4409 and the delay after which to come back, longer each time.
 """
 
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
-from common.settings.gateway import GatewaySettings
+from common.settings.gateway import SlowSettings
 from contracts.messages import CloseCode
 from gateway.feed.feed_decoder import feed_entry_again
 from gateway.feed.history import StoredRecord
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import FeedEntry, kinds_of
-from gateway.feed.slow_close_backoff import SlowCloseBackoff
 from gateway.feed.subscriber import Backlog, Mode, Subscriber
 from gateway.metrics import GatewayMetrics
 
 _TURN_S = 0.004
 """How long subscribers are served before the live feed and the other sockets get their turn."""
+_USERS_MAX = 10_000
+_FORGIVEN_AFTER = 10
+"""Times the longest delay: without a slow close for so long, the next one is the first again."""
+
+
+class WriteListener(Protocol):
+    """Is notified of what was written to connections (B5.11)."""
+
+    def written(self, tenant_id: int, first_seq: int, last_seq: int, recipients: int) -> None:
+        """All records from the first to the last seq were written to so many connections."""
+
+    def written_one(self, tenant_id: int, seq: int) -> None:
+        """A record was written to one connection."""
+
+
+class _SlowClose(NamedTuple):
+    at: float
+    retry_after_s: int
+
+
+class SlowCloseBackoff:
+    """The slow closes of each user. Memory: one small entry for each of the last ten thousand.
+
+    Args:
+        first_s: the delay after the first slow close.
+        longest_s: the delay is doubled up to this.
+    """
+
+    def __init__(self, first_s: int, longest_s: int) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._last: OrderedDict[tuple[int, str], _SlowClose] = OrderedDict()
+
+    def closed(self, user: tuple[int, str], now: float) -> int:
+        """Note a slow close.
+
+        Args:
+            user: tenant and subject.
+            now: seconds.
+
+        Returns:
+            seconds until the user may come back.
+        """
+        last = self._last.pop(user, None)
+        if last is None or now - last.at > self._longest_s * _FORGIVEN_AFTER:
+            retry_after_s = self._first_s
+        else:
+            retry_after_s = min(2 * last.retry_after_s, self._longest_s)
+        self._last[user] = _SlowClose(now, retry_after_s)
+        if len(self._last) > _USERS_MAX:
+            self._last.popitem(last=False)
+        return retry_after_s
 
 
 class CatchUp:
     """Serves all subscribers of a hub that are behind.
 
     Args:
-        hub: whose.
-        limits: slice sizes, how far and how long somebody may be behind, how much is kept rendered.
-        metrics: counts slow closes.
+        hub: who is connected.
+        deliveries: is notified of what was written.
+        metrics: count slow closes and what is sent.
+        slow: when a connection is too slow.
+        slice_messages: given to one subscriber before the next one's turn.
+        rendered_max: entries that are kept rendered.
     """
 
-    def __init__(self, hub: Hub, limits: GatewaySettings, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        deliveries: WriteListener,
+        metrics: GatewayMetrics,
+        *,
+        slow: SlowSettings,
+        slice_messages: int,
+        rendered_max: int,
+    ) -> None:
         self._hub = hub
-        self._limits = limits
+        self._deliveries = deliveries
         self._metrics = metrics
-        self._slow = SlowCloseBackoff(limits.slow.retry_after_s_min, limits.slow.retry_after_s_max)
+        self._timeout_s = slow.timeout_s
+        self._slice_messages = slice_messages
+        self._rendered_max = rendered_max
+        self._slow = SlowCloseBackoff(slow.retry_after_s_min, slow.retry_after_s_max)
         self._turns: deque[Subscriber] = deque()
         self._waiting_for_turn: set[Subscriber] = set()
         self._work = asyncio.Event()
-        # Rendered once for all who come back in the same storm.
+        # Rendered once for all clients that come back in the same storm.
         self._rendered: OrderedDict[tuple[int, int], FeedEntry] = OrderedDict()
-        hub.fell_behind = self._begin
-        hub.fresh = self._keep
 
     def start(self, subscriber: Subscriber, cursor: int, backlog: Backlog | None = None) -> None:
         """Give a subscriber everything after `cursor`, then the live feed.
@@ -53,13 +118,26 @@ class CatchUp:
             cursor: the seq up to which it has had everything.
             backlog: what follows the cursor, up to where the hub's history begins.
         """
+        subscriber.last_seq = cursor
+        self.fall_behind(subscriber, cursor)
+        subscriber.backlog = backlog
+
+    def fall_behind(self, subscriber: Subscriber, cursor: int) -> None:
+        """A subscriber has had everything up to `cursor`, and its socket takes no more for now."""
         self._hub.set_aside(subscriber, Mode.BEHIND, cursor)
-        subscriber.last_seq, subscriber.backlog = cursor, backlog
-        self._begin(subscriber)
+        self.drained(subscriber)
 
     def drained(self, subscriber: Subscriber) -> None:
-        """A subscriber's socket has room again."""
-        self._begin(subscriber)
+        """A subscriber's socket has room again: it takes its turn with the others."""
+        if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
+            self._waiting_for_turn.add(subscriber)
+            self._turns.append(subscriber)
+            self._work.set()
+
+    def keep_rendered(self, entries: Sequence[FeedEntry]) -> None:
+        """Keep entries for those who read them later: their frames are made already."""
+        for entry in entries:
+            self._remember((entry.record.tenant_id, entry.stored.seq), entry)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -71,7 +149,7 @@ class CatchUp:
                 subscriber = self._turns.popleft()
                 self._waiting_for_turn.discard(subscriber)
                 if self.serve(subscriber):
-                    self._begin(subscriber)
+                    self.drained(subscriber)
             if not self._turns:
                 self._work.clear()
             await asyncio.sleep(0)
@@ -80,7 +158,7 @@ class CatchUp:
         """Write one slice to a subscriber that is behind; make it live where nothing is left.
 
         Returns:
-            whether it can be served again now; otherwise it is live, gone, or `drained` will tell.
+            whether it can be served again now; otherwise it is live or gone, or `drained` is called later.
         """
         if subscriber.mode is not Mode.BEHIND or subscriber.sink.congested:
             return False
@@ -97,68 +175,58 @@ class CatchUp:
 
     def close_stuck(self) -> None:
         """Close those who have taken nothing for too long."""
-        latest = self._hub.clock() - self._limits.slow.timeout_s
+        latest = self._hub.clock() - self._timeout_s
         for subscriber in self._hub.waiting():
             if subscriber.mode is Mode.BEHIND and subscriber.moved_at < latest:
-                self._close_slow(subscriber, f"nothing was read for {self._limits.slow.timeout_s} s")
-
-    def _begin(self, subscriber: Subscriber) -> None:
-        if subscriber.mode is Mode.BEHIND and subscriber not in self._waiting_for_turn:
-            self._waiting_for_turn.add(subscriber)
-            self._turns.append(subscriber)
-            self._work.set()
+                self._close_slow(subscriber, f"nothing was read for {self._timeout_s} s")
 
     def _next(self, subscriber: Subscriber) -> Sequence[StoredRecord] | None:
         """What follows a subscriber's cursor; None where that is not known any more."""
-        backlog, count = subscriber.backlog, self._limits.resume.slice_messages
+        backlog, count = subscriber.backlog, self._slice_messages
         if backlog is not None:
-            records = backlog.records[backlog.place : backlog.place + count]
-            backlog.place += len(records)
-            if backlog.place >= len(backlog.records):
+            records = backlog.records[backlog.next_index : backlog.next_index + count]
+            backlog.next_index += len(records)
+            if backlog.next_index >= len(backlog.records):
                 subscriber.backlog = None
-                backlog.taken.set()
+                backlog.written.set()
             return records
         if subscriber.cursor >= self._hub.position(subscriber.tenant_id):
             return ()
         return self._hub.history.after(subscriber.tenant_id, subscriber.cursor, count)
 
     def _write(self, subscriber: Subscriber, records: Sequence[StoredRecord]) -> None:
-        hub, variant, tenant_id = self._hub, subscriber.variant, subscriber.tenant_id
+        variant, tenant_id = subscriber.variant, subscriber.tenant_id
         frames: list[bytes] = []
         shown: list[FeedEntry] = []
-        for past in records:
-            entry = self._entry(tenant_id, past)
+        for stored in records:
+            entry = self._entry(tenant_id, stored)
             if entry.passes(subscriber.scope):
-                frames.append(entry.frames(variant, subscriber.last_seq, hub.frame))
+                frames.append(entry.frames(variant, subscriber.last_seq, self._hub.frame))
                 shown.append(entry)
-                subscriber.last_seq = past.seq
+                subscriber.last_seq = stored.seq
                 if not subscriber.scope.everything:
-                    hub.ledger.written_one(tenant_id, past.seq)
+                    self._deliveries.written_one(tenant_id, stored.seq)
         if subscriber.scope.everything:
-            hub.ledger.written(tenant_id, records[0].seq, records[-1].seq, 1)
+            self._deliveries.written(tenant_id, records[0].seq, records[-1].seq, 1)
         subscriber.cursor = records[-1].seq
-        subscriber.moved_at = hub.clock()
+        subscriber.moved_at = self._hub.clock()
         if frames:
             joined = b"".join(frames)
             subscriber.sink.write(joined)
-            hub.sent.count(variant.endpoint, kinds_of(shown, variant), 1, len(joined))
+            self._metrics.sent.count(variant.endpoint, kinds_of(shown, variant), 1, len(joined))
 
-    def _entry(self, tenant_id: int, past: StoredRecord) -> FeedEntry:
-        key = (tenant_id, past.seq)
+    def _entry(self, tenant_id: int, stored: StoredRecord) -> FeedEntry:
+        key = (tenant_id, stored.seq)
         entry = self._rendered.get(key)
         # The bytes are compared too: the log may have become another one since.
-        if entry is None or entry.past.value is not past.value:
-            entry = feed_entry_again(past)
+        if entry is None or entry.stored.value is not stored.value:
+            entry = feed_entry_again(stored)
             self._remember(key, entry)
         return entry
 
-    def _keep(self, entries: Sequence[FeedEntry]) -> None:
-        for entry in entries:
-            self._remember((entry.record.tenant_id, entry.past.seq), entry)
-
     def _remember(self, key: tuple[int, int], entry: FeedEntry) -> None:
         self._rendered[key] = entry
-        if len(self._rendered) > self._limits.history.rendered_messages_max:
+        if len(self._rendered) > self._rendered_max:
             self._rendered.popitem(last=False)
 
     def _close_slow(self, subscriber: Subscriber, why: str) -> None:

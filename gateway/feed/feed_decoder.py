@@ -1,6 +1,6 @@
 """Log records in, entries for the hub out: decoding, the readers' rule, positions and holes.
 
-Owns what the gateway knows of each tenant's sequence. No I/O; the consumer is `gateway.feed.feed_reader`.
+Owns what the gateway knows of each tenant's sequence. No I/O; it is fed by `gateway.feed.feed_handler`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class FeedDecoder:
     """The feed's log as this gateway has read it so far.
 
     Args:
-        metrics: counts records by what became of them.
+        metrics: count records by what became of them.
     """
 
     def __init__(self, metrics: GatewayMetrics) -> None:
@@ -33,7 +33,7 @@ class FeedDecoder:
         self._rule = FeedRule()
         self._batches: dict[tuple[int, int], tuple[int, int]] = {}
         self._generations: dict[int, int] = {}
-        """Partition number to the newest generation met there, in either topic: one worker owns both."""
+        """Partition number to the newest generation seen there, in either topic: one worker owns both."""
 
     def clear(self) -> None:
         """The log is another one: no position of the old one means anything."""
@@ -61,11 +61,11 @@ class FeedDecoder:
             self._unreadable("anomalies", partition, offset, error)
             return None
         if isinstance(record, Fence):
-            self._met(partition, record.generation)
+            self._newest_generation(partition, record.generation)
             self._rule.fence(partition, record.generation)
             self._metrics.records.labels("fence").inc()
             return None
-        self._met(partition, generation)
+        self._newest_generation(partition, generation)
         before = self._rule.last_seq(record.tenant_id)
         if not self._rule.accepts(partition, generation, tenant_id=record.tenant_id, seq=record.seq):
             self._metrics.records.labels("skipped").inc()
@@ -75,14 +75,14 @@ class FeedDecoder:
         if hole:
             self._metrics.holes.inc()
             _log.error("the feed skips numbers", tenant_id=record.tenant_id, last=before, next=record.seq)
-        past = StoredRecord(record.seq, record.seq - 1 if before else 0, offset, timestamp_ms, value)
-        return feed_entry_of(record, past, happened, before + 1 if hole else None)
+        stored = StoredRecord(record.seq, record.seq - 1 if before else 0, offset, timestamp_ms, value)
+        return feed_entry_of(record, stored, happened, before + 1 if hole else None)
 
     def processed(self, partition: int, offset: int, headers: Headers, value: bytes) -> ProcessedBatch | None:
         """A record of `noc.processed`; None where it repeats one, is a fenced-off worker's or cannot be read.
 
         Such a worker numbers its micro-batches on from where it stopped: without a look at the generation its
-        batch would be told, and the rightful one of that number taken for a repeat.
+        batch would be shown, and the rightful one of that number taken for a repeat.
         """
         try:
             batch = decode_processed(value)
@@ -90,14 +90,14 @@ class FeedDecoder:
         except (msgspec.DecodeError, ValueError) as error:
             self._unreadable("processed", partition, offset, error)
             return None
-        key, place = (partition, batch.tenant_id), (batch.batch, batch.part)
-        if generation < self._met(partition, generation) or place <= self._batches.get(key, (-1, -1)):
+        key, number = (partition, batch.tenant_id), (batch.batch, batch.part)
+        if generation < self._newest_generation(partition, generation) or number <= self._batches.get(key, (-1, -1)):
             self._metrics.records.labels("skipped").inc()
             return None
-        self._batches[key] = place
+        self._batches[key] = number
         return batch
 
-    def _met(self, partition: int, generation: int) -> int:
+    def _newest_generation(self, partition: int, generation: int) -> int:
         newest = self._generations[partition] = max(generation, self._generations.get(partition, 0))
         return newest
 
@@ -107,26 +107,26 @@ class FeedDecoder:
         _log.error("a feed record cannot be read", topic=topic, partition=partition, offset=offset, error=str(error))
 
 
-def feed_entry_again(past: StoredRecord) -> FeedEntry:
-    """A record of the past on its way to a viewer; it was accepted once, so it can be read."""
-    record = decode_feed_record(past.value)
+def feed_entry_again(stored: StoredRecord) -> FeedEntry:
+    """A record of the history on its way to a subscriber; it was accepted once, so it can be read."""
+    record = decode_feed_record(stored.value)
     if isinstance(record, Fence):
-        raise TypeError("a fence is never shown, so it is never remembered")
-    return feed_entry_of(record, past, _seconds(record.time))
+        raise TypeError("a fence is never shown, so it is never stored")
+    return feed_entry_of(record, stored, _seconds(record.time))
 
 
-def feed_entry_of(record: FeedRecord, past: StoredRecord, happened: float, lost_from: int | None = None) -> FeedEntry:
-    """A record with the times that its messages tell.
+def feed_entry_of(record: FeedRecord, stored: StoredRecord, happened: float, lost_from: int | None = None) -> FeedEntry:
+    """A record with the times that its messages show.
 
     Args:
         record: decoded.
-        past: the same as it was read.
-        happened: when what it tells became true, seconds since 1970: the commit of its row, or the time until which
+        stored: the same as it was read.
+        happened: when what it reports became true, seconds since 1970: the commit of its row, or the time until which
             something should have happened.
         lost_from: see `FeedEntry`.
     """
-    latency_ms = round(max(0.0, past.timestamp_ms - happened * 1000), 3)
-    return FeedEntry(record, past, iso(past.timestamp_ms / 1000), latency_ms, happened, lost_from)
+    latency_ms = round(max(0.0, stored.timestamp_ms - happened * 1000), 3)
+    return FeedEntry(record, stored, iso(stored.timestamp_ms / 1000), latency_ms, happened, lost_from)
 
 
 def _seconds(time: str) -> float:

@@ -1,8 +1,7 @@
-"""Feed records as frames, each encoded once per variant of viewer and reused for all of them.
+"""Feed records as frames, each encoded once per variant of subscriber and reused for all of them.
 
-A variant is the endpoint and whether personal data is masked. Only `prev_seq` differs between viewers of
-one variant, and only where they filter: it is the last field of a message, so it is appended to the
-encoded rest.
+A variant is the endpoint and whether personal data is masked. Only `prev_seq` differs between subscribers of one
+variant, and only where they filter: it is the last field of a message, so it is appended to the encoded rest.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,10 +39,10 @@ class Variant(NamedTuple):
 
 @dataclass(slots=True)
 class FeedEntry:
-    """A record of the feed on its way to the viewers."""
+    """A record of the feed on its way to the subscribers."""
 
     record: FeedRecord
-    past: StoredRecord
+    stored: StoredRecord
     """The record as it was read."""
     timestamp: str
     """When it was written to the log, ISO 8601 UTC."""
@@ -70,7 +69,7 @@ class FeedEntry:
         return len(self._rendered(variant))
 
     def frames(self, variant: Variant, prev_seq: int, frame: Frame) -> bytes:
-        """The record's frames for a viewer of `variant` who had `prev_seq` before it."""
+        """The record's frames for a subscriber of `variant` whose last message was `prev_seq`."""
         key = (variant, prev_seq)
         found = self._frames.get(key)
         if found is None:

@@ -1,12 +1,13 @@
-"""What becomes of a client that says where it stood: the whole gap or none of it, and why (B5.10).
+"""What becomes of a client that names the position it had reached: the whole gap or none of it, and why (B5.10).
 
-Owns the decision and the answer. The records come from the hub's history, or where they are older from the
-log; what is written, and when, is `gateway.feed.catchup`'s. A client whose position is ahead of this gateway comes
-from another one that has read further: it is held until this one has read that far too.
+Owns the decision and the answer. The records come from the hub's history, or where they are older from the log; what
+is written, and when, is decided by `gateway.feed.catchup`. A client whose position is ahead of this gateway comes from
+another one that has read further: it is held until this one has read that far too.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from common.settings.gateway import ResumeSettings
 from contracts.messages import Resumed, UnrecoverableReason
@@ -17,160 +18,153 @@ from gateway.feed.history import StoredRecord
 from gateway.feed.hub import Hub
 from gateway.feed.subscriber import Backlog, Mode, Subscriber
 from gateway.metrics import GatewayMetrics
-from gateway.session.effects import Requested
+from gateway.session.effects import OptionalRequestId
 from gateway.session.replies import iso
 
-_LOOK_S = 0.02
-_JOINS_MAX = 3
-"""The past in memory moves on while the log is read: how often what has left it meanwhile is fetched."""
+_CHECK_S = 0.02
+_READS_MAX = 3
+"""Of one gap: the history moves on while the log is read, and what has left it meanwhile is read too."""
 
-Answer = Callable[[Resumed], None]
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """A position that a client named."""
+
+    subscriber: Subscriber
+    """Joined or not; nothing live is written to it before the answer."""
+    position: ResumePosition
+    request_id: OptionalRequestId
+    send: Callable[[Resumed], None]
+    """Sends the answer."""
+
+    @property
+    def seq(self) -> int:
+        """Up to which the client has had everything."""
+        return self.position.seq
+
+    @property
+    def tenant_id(self) -> int:
+        """Whose feed."""
+        return self.subscriber.tenant_id
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the client has left."""
+        return self.subscriber.mode is Mode.GONE
 
 
 class Resumer:
     """Resumes the subscribers of one hub.
 
     Args:
-        hub: whose.
+        hub: who is connected, and where the feed stands.
         catch_up: writes the gap.
-        log: of what is older than the hub's history.
-        epoch: the identity of the feed's log.
+        backfill: reads what is older than the hub's history.
         limits: how much is given again, and how long is waited.
-        metrics: counts resumes by result.
+        metrics: count resumes by result.
     """
 
     def __init__(
-        self,
-        hub: Hub,
-        catch_up: CatchUp,
-        log: Backfill,
-        *,
-        epoch: Callable[[], str],
-        limits: ResumeSettings,
-        metrics: GatewayMetrics,
+        self, hub: Hub, catch_up: CatchUp, backfill: Backfill, limits: ResumeSettings, metrics: GatewayMetrics
     ) -> None:
         self._hub = hub
         self._catch_up = catch_up
-        self._log = log
-        self._epoch = epoch
-        self._log_epoch = ""
+        self._backfill = backfill
+        self._backfill_epoch = ""
         self._limits = limits
         self._metrics = metrics
-        # One log read's records stay in memory until they are written: so many at once.
+        # One gap's records stay in memory until they are written: so many at once.
         self._reads = asyncio.Semaphore(limits.reads_max)
 
-    def begin(
-        self, subscriber: Subscriber, position: ResumePosition, asked: Requested, answer: Answer
-    ) -> asyncio.Task[None] | None:
+    def begin(self, request: ResumeRequest) -> asyncio.Task[None] | None:
         """Answer a position, and go on from it or from the tenant's position now.
-
-        Args:
-            subscriber: joined or not; nothing live is written to it before the answer.
-            position: that the client named.
-            asked: the request's id, for the answer.
-            answer: writes it.
 
         Returns:
             what goes on until the answer is known, to be cancelled when the subscriber leaves or names another
             position; None where it is known already.
         """
-        hub, tenant_id, seq = self._hub, subscriber.tenant_id, position.seq
-        hub.set_aside(subscriber, Mode.HELD, seq)
-        if self._log_epoch != self._epoch():
-            self._log_epoch = self._epoch()
-            self._log.clear()
-        if position.epoch != self._epoch():
-            self._refuse(subscriber, UnrecoverableReason.EPOCH_CHANGED, None, asked, answer)
-        elif seq <= hub.position(tenant_id) and self._in_memory(tenant_id, seq):
-            self._go_on(subscriber, seq, None, asked, answer)
+        hub = self._hub
+        hub.set_aside(request.subscriber, Mode.HELD, request.seq)
+        if self._backfill_epoch != hub.epoch:
+            self._backfill_epoch = hub.epoch
+            self._backfill.clear()
+        if request.position.epoch != hub.epoch:
+            self._refuse(request, UnrecoverableReason.EPOCH_CHANGED)
+        elif request.seq <= hub.position(request.tenant_id) and self._in_memory(request):
+            self._go_on(request)
         else:
-            return asyncio.get_running_loop().create_task(self._look(subscriber, seq, asked, answer))
+            return asyncio.get_running_loop().create_task(self._find(request))
         return None
 
-    async def _look(self, subscriber: Subscriber, seq: int, asked: Requested, answer: Answer) -> None:
-        tenant_id = subscriber.tenant_id
-        if not await self._reached(subscriber, seq):
-            self._refuse(subscriber, UnrecoverableReason.UNKNOWN_POSITION, None, asked, answer)
+    async def _find(self, request: ResumeRequest) -> None:
+        if not await self._reached(request):
+            self._refuse(request, UnrecoverableReason.UNKNOWN_POSITION)
             return
-        if self._in_memory(tenant_id, seq):
-            self._go_on(subscriber, seq, None, asked, answer)
+        if self._in_memory(request):
+            self._go_on(request)
             return
         async with self._reads:
-            if subscriber.mode is Mode.GONE:
+            if request.abandoned:
                 return
             try:
-                backlog = await self._from_log(tenant_id, seq)
+                backlog = await self._from_log(request)
             except UnrecoverableError as error:
-                self._refuse(subscriber, error.reason, seq, asked, answer)
+                self._refuse(request, error.reason, first=request.seq + 1)
                 return
-            self._go_on(subscriber, seq, backlog, asked, answer)
-            await backlog.taken.wait()
+            self._go_on(request, backlog)
+            await backlog.written.wait()
 
-    def _in_memory(self, tenant_id: int, seq: int) -> bool:
-        return seq >= self._hub.position(tenant_id) or self._hub.history.reaches(tenant_id, seq)
+    def _in_memory(self, request: ResumeRequest) -> bool:
+        hub, tenant_id = self._hub, request.tenant_id
+        return request.seq >= hub.position(tenant_id) or hub.history.reaches(tenant_id, request.seq)
 
-    async def _reached(self, subscriber: Subscriber, seq: int) -> bool:
+    async def _reached(self, request: ResumeRequest) -> bool:
         """Wait for this gateway to have read as far as the client has; whether it has."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self._limits.ahead_wait_s
-        while self._hub.position(subscriber.tenant_id) < seq:
-            if loop.time() > end or subscriber.mode is Mode.GONE:
+        while self._hub.position(request.tenant_id) < request.seq:
+            if loop.time() > end or request.abandoned:
                 return False
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_S)
         return True
 
-    async def _from_log(self, tenant_id: int, seq: int) -> Backlog:
-        hub, history = self._hub, self._hub.history
+    async def _from_log(self, request: ResumeRequest) -> Backlog:
+        hub, history, tenant_id, seq = self._hub, self._hub.history, request.tenant_id, request.seq
         records: list[StoredRecord] = []
-        for _ in range(_JOINS_MAX):
+        for _ in range(_READS_MAX):
             last = hub.position(tenant_id)
             if last - seq > self._limits.messages_max:
                 raise UnrecoverableError(UnrecoverableReason.TOO_MANY)
-            # Up to now, also what memory has: its oldest end moves on while the log is read, and what is read only up
-            # to there would never meet it.
+            # Up to now, also what the history has: its oldest end moves on while the log is read, and what is read
+            # only up to there would never meet it.
             newest = history.newest(tenant_id)
             span = Span(tenant_id, seq + len(records) + 1, last, newest.offset + 1 if newest else None)
-            records += await self._log.read(span)
+            records += await self._backfill.read(span)
             reached = seq + len(records)
             if reached >= hub.position(tenant_id) or history.reaches(tenant_id, reached):
                 return Backlog(records)
         raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
 
-    def _go_on(
-        self, subscriber: Subscriber, seq: int, backlog: Backlog | None, asked: Requested, answer: Answer
-    ) -> None:
-        if subscriber.mode is Mode.GONE:
-            return
-        self._metrics.resumes.labels("memory" if backlog is None else "log").inc()
-        last = self._hub.position(subscriber.tenant_id)
-        answer(self._resumed(asked, recovered=True, reason=None, first=seq + 1, last=last))
-        self._catch_up.start(subscriber, seq, backlog)
+    def _go_on(self, request: ResumeRequest, backlog: Backlog | None = None) -> None:
+        if not request.abandoned:
+            self._metrics.resumes.labels("memory" if backlog is None else "log").inc()
+            self._answer(request, None, request.seq + 1)
+            self._catch_up.start(request.subscriber, request.seq, backlog)
 
-    def _refuse(
-        self, subscriber: Subscriber, reason: UnrecoverableReason, seq: int | None, asked: Requested, answer: Answer
-    ) -> None:
-        if subscriber.mode is Mode.GONE:
-            return
-        self._metrics.resumes.labels(str(reason)).inc()
-        last = self._hub.position(subscriber.tenant_id)
-        first = None if seq is None else seq + 1
-        answer(self._resumed(asked, recovered=False, reason=reason, first=first, last=last))
-        self._hub.join(subscriber)
+    def _refuse(self, request: ResumeRequest, reason: UnrecoverableReason, first: int | None = None) -> None:
+        if not request.abandoned:
+            self._metrics.resumes.labels(str(reason)).inc()
+            self._answer(request, reason, first)
+            self._hub.join(request.subscriber)
 
-    def _resumed(
-        self,
-        asked: Requested,
-        *,
-        recovered: bool,
-        reason: UnrecoverableReason | None,
-        first: int | None,
-        last: int,
-    ) -> Resumed:
-        return Resumed(
-            timestamp=iso(self._hub.clock()),
-            request_id=asked,
-            recovered=recovered,
-            reason=reason,
-            first=first,
-            last=last,
+    def _answer(self, request: ResumeRequest, reason: UnrecoverableReason | None, first: int | None) -> None:
+        request.send(
+            Resumed(
+                timestamp=iso(self._hub.clock()),
+                request_id=request.request_id,
+                recovered=reason is None,
+                reason=reason,
+                first=first,
+                last=self._hub.position(request.tenant_id),
+            )
         )

@@ -1,4 +1,7 @@
-"""A signed-in connection, and a tenant's connections, as the hub knows them. Values only; `gateway.feed.hub` and `gateway.feed.catchup` change them."""
+"""A signed-in connection and a tenant's connections, as the hub knows them.
+
+Values only: `gateway.feed.hub`, `gateway.feed.fan_out` and `gateway.feed.catchup` change them.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -17,20 +20,16 @@ class Sink(Protocol):
 
     @property
     def congested(self) -> bool:
-        """Whether more waits to leave than a connection may hold. `drained` is called when that is over."""
-        ...
+        """Whether more waits to leave than a connection may hold; `CatchUp.drained` is called when that is over."""
 
     def write(self, frames: bytes) -> None:
         """Take complete frames; never waits."""
-        ...
 
     def buffered_bytes(self) -> int:
         """What was taken and has not left yet."""
-        ...
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connection; nothing is written to it any more."""
-        ...
 
 
 class Mode(Enum):
@@ -39,7 +38,7 @@ class Mode(Enum):
     LIVE = auto()
     """As they are read from the log."""
     BEHIND = auto()
-    """From the past, as fast as it reads."""
+    """From the history, as fast as it reads."""
     HELD = auto()
     """Not yet: it is not known whether it can be given what it missed."""
     GONE = auto()
@@ -47,11 +46,12 @@ class Mode(Enum):
 
 @dataclass(slots=True)
 class Backlog:
-    """What comes before the past that is in memory; shared by all who read the same part of the log."""
+    """What a subscriber missed that is older than the history."""
 
     records: Sequence[StoredRecord]
-    place: int = 0
-    taken: asyncio.Event = field(default_factory=asyncio.Event)
+    next_index: int = 0
+    """Of the first record that was not written yet."""
+    written: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when all of it was written."""
 
 
@@ -79,20 +79,18 @@ class Group:
     """A tenant at this gateway."""
 
     position: int = 0
+    """The seq of its last record."""
     events: int = 0
+    """Source events since this gateway started."""
     # Subscribers who see everything share the frames of their variant; the others are asked one by one.
     broad: dict[Variant, set[Subscriber]] = field(default_factory=dict)
     narrow: set[Subscriber] = field(default_factory=set)
     waiting: set[Subscriber] = field(default_factory=set)
     """Those who are behind or held."""
 
-    def live(self) -> Iterator[Subscriber]:
-        """Those who are written to as records come."""
+    def members(self) -> Iterator[Subscriber]:
+        """All of them."""
         for subscribers in self.broad.values():
             yield from subscribers
         yield from self.narrow
-
-    def members(self) -> Iterator[Subscriber]:
-        """All of them."""
-        yield from self.live()
         yield from self.waiting

@@ -1,1 +1,1 @@
-"""How the chain is, as the health endpoint and the feed status tell it."""
+"""How the chain is, as the health endpoint and the feed status report it."""

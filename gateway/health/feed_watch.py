@@ -1,7 +1,7 @@
-"""Whether the feed is live, behind or interrupted, and when clients are told (R5.9).
+"""Whether the feed is live, behind or interrupted, and when clients are notified (R5.9).
 
-Pure: what was found out and the time in, a message or none out. A trouble counts when it has lasted for a while,
-and its end does too, so that nobody is told of every blink.
+Pure: what was found out and the time in, a message or none out. A disturbance counts when it has lasted for a while,
+and so does its end: nobody is notified of every short one.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Symptoms:
 
     kafka_answers: bool = True
     gateway_reads: bool = True
-    """The feed's past is read back."""
+    """What the log held at the start is read."""
     gateway_lag_records: int = 0
     gateway_lag_seconds: float = 0.0
     worker_serves: bool | None = None
@@ -60,91 +60,82 @@ _LIVE = _Verdict(FeedState.LIVE, None)
 
 
 class FeedWatch:
-    """Turns symptoms into what clients are told.
+    """Turns symptoms into the status that clients are sent.
 
     Args:
         behind_s: from this delay on the feed is behind.
-        hold_s: how long a verdict must last before it is told.
-        repeat_s: how often it is told again while the feed is not live.
+        hold_s: how long a verdict must last before it is announced.
+        repeat_s: how often it is announced again while the feed is not live.
     """
 
     def __init__(self, *, behind_s: float, hold_s: float, repeat_s: float) -> None:
         self._behind_s = behind_s
         self._hold_s = hold_s
         self._repeat_s = repeat_s
-        self._told = _LIVE
-        self._told_at = 0.0
+        self._announced = _LIVE
+        self._announced_at = 0.0
         self._since: float | None = None
-        """When the trouble that is told of began."""
+        """When the disturbance that was announced began."""
         self._pending: tuple[_Verdict, float] | None = None
         self._fine_at: dict[str, float] = {}
-        """When each component was last seen working."""
+        """When each component last worked, as far as was seen."""
         self._latest = Symptoms()
 
     @property
     def live(self) -> bool:
-        """Whether clients were told last that the feed is live, or nothing yet."""
-        return self._told == _LIVE
+        """Whether the last announcement said that the feed is live, or there was none yet."""
+        return self._announced == _LIVE
 
     def observe(self, symptoms: Symptoms, now: float) -> FeedStatus | None:
-        """What to tell everybody now, None where there is nothing new; `now` is in seconds since 1970."""
+        """What to announce to everybody now, None where nothing is new; `now` is in seconds since 1970."""
         self._latest = symptoms
         interrupted = symptoms.interrupted()
         for name in ("kafka", "database", "connect", "worker", "gateway"):
             if name not in interrupted:
                 self._fine_at[name] = now
             self._fine_at.setdefault(name, now)
-        verdict = self._judge(interrupted)
-        if verdict == self._told:
+        verdict = self._verdict(interrupted)
+        if verdict == self._announced:
             self._pending = None
-            if self.live or now - self._told_at < self._repeat_s:
+            if self.live or now - self._announced_at < self._repeat_s:
                 return None
-            return self._tell(now)
+            return self._announce(now)
         if self._pending is None or self._pending[0] != verdict:
             self._pending = (verdict, now)
         if now - self._pending[1] < self._hold_s:
             return None
         if self.live:
             self._since = self._pending[1]
-        self._told, self._pending = verdict, None
+        self._announced, self._pending = verdict, None
         if verdict == _LIVE:
             self._since = None
-        return self._tell(now)
+        return self._announce(now)
 
     def status(self, now: float) -> FeedStatus:
-        """What somebody who asks now is told."""
-        verdict = self._told
-        if verdict == _LIVE:
-            return FeedStatus(
-                timestamp=iso(now),
-                state=verdict.state,
-                component=None,
-                behind_seconds=None,
-                behind_records=None,
-                since=None,
-            )
+        """The status as it is announced, as of now."""
+        verdict = self._announced
         return FeedStatus(
             timestamp=iso(now),
             state=verdict.state,
             component=verdict.component,
-            behind_seconds=round(self._behind(now), 3),
-            behind_records=self._latest.lag_records(),
+            behind_seconds=None if self.live else round(self._behind(now), 3),
+            behind_records=None if self.live else self._latest.lag_records(),
             since=None if self._since is None else iso(self._since),
         )
 
-    def _tell(self, now: float) -> FeedStatus:
-        self._told_at = now
+    def _announce(self, now: float) -> FeedStatus:
+        self._announced_at = now
         return self.status(now)
 
-    def _judge(self, interrupted: list[str]) -> _Verdict:
+    def _verdict(self, interrupted: list[str]) -> _Verdict:
         if interrupted:
             return _Verdict(FeedState.INTERRUPTED, interrupted[0])
         name, seconds = self._latest.slowest()
-        enough = self._behind_s * (_LEAVE_SHARE if self._told.state is FeedState.BEHIND else 1.0)
+        enough = self._behind_s * (_LEAVE_SHARE if self._announced.state is FeedState.BEHIND else 1.0)
         return _Verdict(FeedState.BEHIND, name) if seconds >= enough else _LIVE
 
     def _behind(self, now: float) -> float:
-        """How old what is missing may be: the delay, or the time since the component was last seen working."""
-        stopped = self._fine_at.get(self._told.component or "", now)
-        still = now - stopped if self._told.state is FeedState.INTERRUPTED else 0.0
+        """How old what is missing may be: the delay, or the time since the component last worked."""
+        stopped = self._fine_at.get(self._announced.component or "", now)
+        still = now - stopped if self._announced.state is FeedState.INTERRUPTED else 0.0
         return max(still, self._latest.slowest()[1])

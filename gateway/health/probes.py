@@ -1,7 +1,7 @@
 """Asks the other components how they are: the workers' probes, Connect's REST interface, a `SELECT 1`.
 
-Each question is bounded in time and size and never fails: who does not answer has not answered. Only reads, and
-keeps nothing of what was said but numbers and states.
+Each probe is bounded in time and size and never fails: it returns that there was no answer. Only reads, and
+keeps nothing of the answers but numbers and states.
 """
 
 import asyncio
@@ -49,17 +49,17 @@ _STATES: Final = frozenset({"RUNNING", "FAILED", "PAUSED", "UNASSIGNED", "RESTAR
 async def ask_workers(client: httpx.AsyncClient, urls: Iterable[str], timeout_s: float) -> WorkerReading:
     """Ask every worker at once; the answers are added up."""
     answers = await asyncio.gather(*(_ask_worker(client, url.rstrip("/"), timeout_s) for url in urls))
-    told = [answer for answer in answers if answer is not None]
-    ready = [metrics for is_ready, metrics in told if is_ready]
+    answered = [answer for answer in answers if answer is not None]
+    ready = [metrics for is_ready, metrics in answered if is_ready]
     return WorkerReading(
         asked=len(answers),
-        answered=len(told),
+        answered=len(answered),
         ready=len(ready),
         partitions=sum(int(metrics.get("partitions", 0)) for metrics in ready),
-        lag_records=sum(int(metrics.get("lag_records", 0)) for _, metrics in told),
-        lag_seconds=max((metrics.get("lag_seconds", 0.0) for _, metrics in told), default=0.0),
+        lag_records=sum(int(metrics.get("lag_records", 0)) for _, metrics in answered),
+        lag_seconds=max((metrics.get("lag_seconds", 0.0) for _, metrics in answered), default=0.0),
         counters={
-            name: sum(int(metrics.get(name, 0)) for _, metrics in told) for name in sorted(set(_COUNTERS.values()))
+            name: sum(int(metrics.get(name, 0)) for _, metrics in answered) for name in sorted(set(_COUNTERS.values()))
         },
     )
 

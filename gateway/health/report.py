@@ -1,4 +1,4 @@
-"""How the chain is, as `/api/noc/health/` tells it (R5.9). Pure: what was found out in, states and a report out.
+"""How the chain is, as `/api/noc/health/` reports it (R5.9). Pure: readings in, states and a report out.
 
 Nothing about a tenant is in it, and no address, password or reason that another program worded: whoever may ask
 for the health need not be an operator.
@@ -19,7 +19,7 @@ class State(StrEnum):
     """It works, but not as it should."""
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
-    """Nobody told this gateway where it is; does not count."""
+    """This gateway was not given its address; does not count."""
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +44,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The process that answers."""
     version: str
     checked_age_s: float | None
-    """Since the other components were last asked."""
+    """Since the other components were last probed."""
     feed: Mapping[str, object]
-    """What clients were told last about the feed: see `feed_status` of the protocol."""
+    """What was announced to clients last about the feed: see `feed_status` of the protocol."""
     components: Mapping[str, Component]
     queue_depths: Mapping[str, int]
     backlog: Mapping[str, float | None]
@@ -75,7 +75,7 @@ class FeedReading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReading:
-    """What the workers said, added up."""
+    """The workers' answers, added up."""
 
     asked: int
     answered: int
@@ -89,7 +89,7 @@ class WorkerReading:
 
 @dataclass(frozen=True, slots=True)
 class ConnectReading:
-    """What Kafka Connect said of the connector."""
+    """Kafka Connect's answer about the connector."""
 
     answers: bool
     registered: bool = False
@@ -104,7 +104,7 @@ class ConnectReading:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReading:
-    """What PostgreSQL said to the capture role."""
+    """PostgreSQL's answer to the capture role."""
 
     answers: bool
     slot_active: bool | None = None
@@ -141,7 +141,7 @@ def worker_component(
     """The workers together.
 
     Args:
-        reading: None where the gateway was not told where they are.
+        reading: None where the gateway was not given their addresses.
         feed: when their latest record came.
         partitions: that have to be processed.
         behind_s: from this delay on they are degraded.
@@ -175,7 +175,7 @@ def worker_component(
 def connect_component(
     reading: ConnectReading | None, database: DatabaseReading | None, restarts_seen: int
 ) -> Component:
-    """Kafka Connect and the connector's task; a slot that nobody reads says that it does not capture."""
+    """Kafka Connect and the connector's task; where nobody reads the slot nothing is captured."""
     if reading is None:
         return Component(state=State.UNKNOWN, detail="gateway.health.connect_url is not set")
     if not reading.answers:

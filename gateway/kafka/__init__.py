@@ -1,1 +1,1 @@
-"""The gateway's Kafka clients: reading topics, and the one producer."""
+"""The gateway's Kafka clients: one reader of topics, one producer."""

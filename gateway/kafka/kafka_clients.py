@@ -1,69 +1,120 @@
-"""What the gateway's readers of Kafka need of their clients. Keeps nothing and decides nothing."""
+"""Makes the gateway's Kafka clients and looks topics up. Reads no records and keeps nothing."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError
-from confluent_kafka import KafkaException
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from common.kafka import librdkafka_config, unreachable
-from common.settings.gateway import ReaderSettings
+from common.kafka import aiokafka_config, librdkafka_config, unreachable
 from common.settings.kafka import KafkaSettings
 
-POLL_MS = 1_000
-PATIENCE = 6
-"""Times the allowed silence, before the brokers are looked up anew."""
 _METADATA_TIMEOUT_S = 5.0
+# A topic that this user may not see is as good as missing.
+_NOT_THERE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
-Polled = dict[TopicPartition, list[ConsumerRecord]]
+
+class TopicDescription(NamedTuple):
+    """A topic that exists."""
+
+    id: str
+    """A topic that was deleted and made anew has another one, and positions in the old one mean nothing in it."""
+    partitions: list[TopicPartition]
 
 
-def partitions_of(kafka: KafkaSettings, topics: Iterable[str]) -> dict[str, list[TopicPartition]]:
-    """The partitions of those of the topics that exist.
+class KafkaClients:
+    """The clients of one gateway.
 
-    Blocks. The asyncio client only knows topics that it is subscribed to, so another one is asked.
-
-    Raises:
-        WatchfloorError: no broker answers.
+    Args:
+        kafka: the cluster.
     """
-    try:
-        known = AdminClient(librdkafka_config(kafka)).list_topics(timeout=_METADATA_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise unreachable(kafka) from error
-    return {
-        name: [TopicPartition(name, number) for number in sorted(known[name].partitions)]
-        for name in topics
-        if name in known
-    }
 
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self.kafka = kafka
 
-def silent_s(consumer: AIOKafkaConsumer, connected_at: float) -> float:
-    """Seconds since a broker last answered a fetch, or since `connected_at` (seconds since 1970) if none did."""
-    answers = [consumer.last_poll_timestamp(partition) or 0 for partition in consumer.assignment()]
-    return time.time() - max(connected_at, max(answers, default=0) / 1000)
+    def consumer(self, *, fetch_wait_ms_max: int, request_timeout_ms: int) -> AIOKafkaConsumer:
+        """A consumer without a group, whose positions are set by the caller.
 
+        Args:
+            fetch_wait_ms_max: how long a broker may hold an empty answer back.
+            request_timeout_ms: how long a request may take.
+        """
+        return AIOKafkaConsumer(
+            **aiokafka_config(self.kafka),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            # With `guarantee: transactions` what a killed worker did not commit is made anew, with the same numbers.
+            isolation_level="read_committed",
+            fetch_max_wait_ms=fetch_wait_ms_max,
+            request_timeout_ms=request_timeout_ms,
+        )
 
-async def portions(consumer: AIOKafkaConsumer, limits: ReaderSettings) -> AsyncIterator[Polled]:
-    """What comes, for ever, one poll at a time; empty where a poll brought nothing.
+    def search_consumer(self) -> Consumer:
+        """A blocking consumer for looking something up in one partition; it reports the end of a partition."""
+        return Consumer(
+            librdkafka_config(self.kafka)
+            | {
+                "group.id": "unused: partitions are assigned and nothing is committed",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "queued.max.messages.kbytes": 4_096,
+                "fetch.queue.backoff.ms": 10,
+            }
+        )
 
-    Raises:
-        KafkaConnectionError: no broker has answered for long.
-    """
-    connected_at = time.time()
-    while True:
-        polled: Polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=limits.poll_records_max)
-        yield polled
-        if polled:
-            await asyncio.sleep(0)  # the sockets' turn
-        elif silent_s(consumer, connected_at) > limits.broker_silence_s_max * PATIENCE:
-            raise KafkaConnectionError("the broker did not come back")
+    def producer(self, records_max: int) -> Producer:
+        """The gateway's producer: each record at most once, acknowledged by all replicas.
+
+        Args:
+            records_max: how many it holds.
+        """
+        return Producer(
+            librdkafka_config(
+                self.kafka,
+                client_id="watchfloor-gateway",
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=50,
+                compression_type="gzip",  # the only codec that every reader has, the gateways' own reader among them
+                # Until it is taken, or this process ends: what is too much is dropped by the rules of its outlet.
+                message_timeout_ms=0,
+                queue_buffering_max_messages=records_max,
+            )
+        )
+
+    def describe(self, topics: Iterable[str]) -> dict[str, TopicDescription]:
+        """Those of the topics that exist, by name.
+
+        Blocks. The asyncio client knows only the topics that it is subscribed to, so another client is used.
+
+        Raises:
+            WatchfloorError: no broker answers.
+        """
+        found: dict[str, TopicDescription] = {}
+        names = TopicCollection(list(topics))
+        try:
+            admin = AdminClient(librdkafka_config(self.kafka))
+            for name, answer in admin.describe_topics(names, request_timeout=_METADATA_TIMEOUT_S).items():
+                try:
+                    topic = answer.result()
+                except KafkaException as error:
+                    if error.args[0].code() not in _NOT_THERE:
+                        raise
+                else:
+                    partitions = sorted(TopicPartition(name, partition.id) for partition in topic.partitions)
+                    found[name] = TopicDescription(str(topic.topic_id), partitions)
+        except KafkaException as error:
+            raise unreachable(self.kafka) from error
+        return found
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Let go of the broker."""
+    """Close a consumer's connections."""
     # aiokafka 0.14 cancels and awaits its tasks. One that has not begun yet ends as cancelled instead of
     # returning, and `stop` would let that out as if this task were cancelled: let them begin first.
     await asyncio.sleep(0)

@@ -1,20 +1,19 @@
-"""What a session gives and what it is told: the words between `gateway.session.protocol` and its shell.
+"""What a session wants done: the effects that `gateway.session.protocol` returns and a connection's shell carries out.
 
 Values only; nothing here acts.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from msgspec import UNSET, UnsetType
 
 from contracts.messages import AnswerMessage, CloseCode
 from contracts.requests import RequestId, ResumePosition
+from gateway.access.bearer import Bearer
 from gateway.access.scope import Scope
-from gateway.access.tokens import Bearer
 
-Requested = RequestId | UnsetType
+OptionalRequestId = RequestId | UnsetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +35,17 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """From here on write the tenant's feed as far as `scope` shows it; repeated when identity or scope change.
+    """From here on write the tenant's feed as far as `scope` shows it; repeated when bearer or scope change.
 
     With a position nothing is written before the answer to it, `resumed`, which repeats `request_id`.
     """
 
-    identity: Bearer
+    bearer: Bearer
     scope: Scope
     resume: ResumePosition | None = None
-    request_id: Requested = UNSET
+    request_id: OptionalRequestId = UNSET
     announce: bool = False
-    """Answer with `subscribed`, which says from where on the scope is shown."""
+    """Answer with `subscribed`, which names the seq from which on the scope is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,12 @@ class Rewind:
     """Go back to a position on the subscription that there is; answered with `resumed`."""
 
     position: ResumePosition
-    request_id: Requested
+    request_id: OptionalRequestId
 
 
 @dataclass(frozen=True, slots=True)
 class NoteReceived:
-    """The client says that it has had everything up to `seq`."""
+    """The client reports that it has had everything up to `seq`."""
 
     seq: int
 
@@ -72,7 +71,7 @@ class NoteSeen:
 
 
 class Action(StrEnum):
-    """What the audit trail tells of (R5.5)."""
+    """What the audit trail has records of (R5.5)."""
 
     SIGN_IN = "sign_in"
     REFRESH = "refresh"
@@ -103,35 +102,3 @@ class Close:
 
 
 Effect = Send | Verify | Subscribe | Rewind | NoteReceived | NoteSeen | Audit | Close
-
-
-class Facts(Protocol):
-    """What the answers are made of; reads of memory, no I/O."""
-
-    server_version: str
-    heartbeat_interval_s: int
-
-    @property
-    def epoch(self) -> str:
-        """The identity of the feed's log."""
-        ...
-
-    def max_events_per_second(self, tenant_id: int) -> int:
-        """The tenant's own limit of scored events, or the default."""
-        ...
-
-    def position(self, tenant_id: int) -> int:
-        """The seq of the tenant's last message, 0 where none is known."""
-        ...
-
-    def events_processed(self, tenant_id: int) -> int:
-        """Source events of the tenant that this process was told of."""
-        ...
-
-    def connections(self, tenant_id: int) -> int:
-        """Connections of the tenant at this process."""
-        ...
-
-    def uptime_s(self, now: float) -> float:
-        """Seconds since the process started."""
-        ...

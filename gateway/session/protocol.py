@@ -5,6 +5,7 @@ token and reads no clock: the shell carries out the effects in order and reports
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum, auto
 
 import msgspec
@@ -31,25 +32,25 @@ from contracts.requests import (
     decode_client_head,
     decode_client_message,
 )
+from gateway.access.admission import SlidingMinute
+from gateway.access.bearer import Bearer
 from gateway.access.scope import Scope
-from gateway.access.tokens import Bearer
 from gateway.session.effects import (
     Action,
     Audit,
     Close,
     Effect,
-    Facts,
     NoteReceived,
     NoteSeen,
-    Requested,
+    OptionalRequestId,
     Rewind,
     Subscribe,
     Verify,
 )
-from gateway.session.message_rate import SlidingMinute
-from gateway.session.replies import Replies, what_may
+from gateway.session.replies import Facts, Replies, allowed_actions
 
 UNKNOWN_TYPE = "unknown"
+_REFUSALS = {CloseCode.FORBIDDEN: ErrorCode.FORBIDDEN, CloseCode.TRY_AGAIN_LATER: ErrorCode.TOO_MANY_CONNECTIONS}
 
 
 class _State(Enum):
@@ -71,41 +72,33 @@ class Session:
     """
 
     __slots__ = (
-        "_answers",
-        "_deadline",
-        "_identity",
         "_limits",
         "_minute",
+        "_replies",
         "_request_id",
         "_resume",
         "_scope",
         "_state",
-        "heard",
+        "bearer",
+        "deadline",
+        "last_type",
     )
 
     def __init__(self, limits: SessionSettings, facts: Facts, *, new_id: Callable[[], str], now: float) -> None:
         self._limits = limits
-        self._answers = Replies(facts, new_id)
+        self._replies = Replies(facts, new_id)
         self._minute = SlidingMinute(limits.messages_per_minute_max)
         self._state = _State.WAITING
-        self._deadline: float | None = now + limits.authenticate_timeout_s
-        self._request_id: Requested = UNSET
-        self._identity: Bearer | None = None
+        self._request_id: OptionalRequestId = UNSET
         self._scope = Scope()
         self._resume: ResumePosition | None = None
         """Asked for at sign-in."""
-        self.heard = UNKNOWN_TYPE
-        """The type of the last message that was taken."""
-
-    @property
-    def deadline(self) -> float | None:
+        self.deadline: float | None = now + limits.authenticate_timeout_s
         """When `timeout` is to be called; None once closed."""
-        return self._deadline
-
-    @property
-    def identity(self) -> Bearer | None:
+        self.bearer: Bearer | None = None
         """Who signed in; None before."""
-        return self._identity
+        self.last_type = UNKNOWN_TYPE
+        """The type of the last message that was taken."""
 
     @property
     def closed(self) -> bool:
@@ -113,7 +106,7 @@ class Session:
         return self._state is _State.CLOSED
 
     def open(self, token: str | None) -> list[Effect]:
-        """The connection stands; `token` came with its subprotocols."""
+        """The connection is open; `token` came with its subprotocols."""
         return [] if token is None else self._verify(token)
 
     def receive(self, data: str | bytes, now: float) -> list[Effect]:
@@ -121,63 +114,57 @@ class Session:
         if self._state is _State.CLOSED:
             return []
         raw = data.encode() if isinstance(data, str) else data
-        refused = self._over_a_limit(raw, now)
-        if refused:
+        if refused := self._over_a_limit(raw, now):
             return refused
         head = _head(raw) if isinstance(data, str) else None
-        self.heard = head.type if head is not None and head.type in CLIENT_TYPES else UNKNOWN_TYPE
-        if self._identity is None:
+        self.last_type = head.type if head is not None and head.type in CLIENT_TYPES else UNKNOWN_TYPE
+        if self.bearer is None:
             return self._before_sign_in(head, raw, now)
         if head is None:
-            return self._answers.error(
-                ErrorCode.MALFORMED, "a message is a text frame with one JSON object and its type", now
-            )
-        return self._signed_in(head, raw, self._identity, now)
+            problem = "a message is a text frame with one JSON object and its type"
+            return self._replies.error(ErrorCode.MALFORMED, problem, now)
+        return self._signed_in(head, raw, self.bearer, now)
 
-    def admitted(self, identity: Bearer, now: float) -> list[Effect]:
-        """The token was good. The session ends when the token does."""
+    def admitted(self, bearer: Bearer, now: float) -> list[Effect]:
+        """The token was accepted. The session ends when the token does."""
         if self._state is _State.REFRESHING:
-            return self._refreshed(identity, now)
+            return self._refreshed(bearer, now)
         if self._state is not _State.VERIFYING:
             return []
-        self._identity = identity
-        refused = self._take_filters(Scope.of(identity), now)
-        if refused:
+        self.bearer = bearer
+        if refused := self._take_filters(Scope.of(bearer), now):
             return refused
         self._state = _State.OPEN
-        self._deadline = identity.expires_at
+        self.deadline = bearer.expires_at
         resume, self._resume = self._resume, None
         return [
-            self._answers.established(identity, now, self._request_id),
-            Subscribe(identity, self._scope, resume, self._request_id),
-            Audit(Action.SIGN_IN, allowed=True, reason=what_may(identity)),
+            self._replies.established(bearer, now, self._request_id),
+            Subscribe(bearer, self._scope, resume, self._request_id),
+            Audit(Action.SIGN_IN, allowed=True, reason=allowed_actions(bearer)),
         ]
 
     def refused(self, code: CloseCode, reason: str, now: float) -> list[Effect]:
-        """The token was not good. One that was to refresh the connection leaves it as it is."""
+        """The token was not accepted. One that was to refresh the connection leaves it as it is."""
         if self._state is _State.REFRESHING:
             self._state = _State.OPEN
-            return self._answers.forbidden(Action.REFRESH, reason, now, self._request_id, ErrorCode.NOT_AUTHENTICATED)
+            return self._replies.forbidden(Action.REFRESH, reason, now, self._request_id, ErrorCode.NOT_AUTHENTICATED)
         if self._state is not _State.VERIFYING:
             return []
-        kind = {
-            CloseCode.FORBIDDEN: ErrorCode.FORBIDDEN,
-            CloseCode.TRY_AGAIN_LATER: ErrorCode.TOO_MANY_CONNECTIONS,
-        }.get(code, ErrorCode.NOT_AUTHENTICATED)
+        kind = _REFUSALS.get(code, ErrorCode.NOT_AUTHENTICATED)
         return [
-            *self._answers.forbidden(Action.SIGN_IN, reason, now, self._request_id, kind),
+            *self._replies.forbidden(Action.SIGN_IN, reason, now, self._request_id, kind),
             self._close(code, reason),
         ]
 
     def revoked(self, reason: str) -> list[Effect]:
-        """The token is not good any more; nothing can be said on this connection but that."""
+        """The token is not accepted any more: the connection is closed."""
         if self._state is _State.CLOSED:
             return []
         return [Audit(Action.REVOKE, allowed=False, reason=reason), self._close(CloseCode.NOT_AUTHENTICATED, reason)]
 
     def timeout(self, now: float) -> list[Effect]:
         """The deadline may have come; an early call has no effect."""
-        if self._deadline is None or now < self._deadline:
+        if self.deadline is None or now < self.deadline:
             return []
         if self._state in {_State.OPEN, _State.REFRESHING}:
             return [self._close(CloseCode.NOT_AUTHENTICATED, "the token has expired")]
@@ -187,31 +174,28 @@ class Session:
         if not self._minute.take(now):
             problem = f"a connection sends at most {self._limits.messages_per_minute_max} messages a minute"
             return [
-                *self._answers.forbidden(Action.FLOOD, problem, now, code=ErrorCode.TOO_MANY),
+                *self._replies.forbidden(Action.FLOOD, problem, now, code=ErrorCode.TOO_MANY),
                 self._close(CloseCode.TOO_MANY),
             ]
         if len(raw) > self._limits.message_bytes_max:
             problem = f"a message has at most {self._limits.message_bytes_max} bytes"
-            return [*self._answers.error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
+            return [*self._replies.error(ErrorCode.TOO_LARGE, problem, now), self._close(CloseCode.TOO_LARGE)]
         return []
 
     def _before_sign_in(self, head: ClientHead | None, raw: bytes, now: float) -> list[Effect]:
         request_id = UNSET if head is None else head.request_id
         if head is not None and head.type == "authenticate":
-            try:
+            with suppress(msgspec.ValidationError):  # its text may quote the token
                 message = decode_client_message(raw)
-            except msgspec.ValidationError:  # its text may quote the token
-                message = None
-            if isinstance(message, Authenticate):
-                self._request_id = request_id
-                self._resume = None if message.resume is UNSET else message.resume
-                self._scope = Scope(
-                    wanted_clients=frozenset(message.client_ids), wanted_sites=frozenset(message.site_ids)
-                )
-                return self._verify(message.token)
+                if isinstance(message, Authenticate):
+                    self._request_id = request_id
+                    self._resume = None if message.resume is UNSET else message.resume
+                    clients, sites = frozenset(message.client_ids), frozenset(message.site_ids)
+                    self._scope = Scope(wanted_clients=clients, wanted_sites=sites)
+                    return self._verify(message.token)
         problem = "the first message is authenticate with a token"
         return [
-            *self._answers.error(ErrorCode.NOT_AUTHENTICATED, problem, now, request_id),
+            *self._replies.error(ErrorCode.NOT_AUTHENTICATED, problem, now, request_id),
             self._close(CloseCode.NOT_AUTHENTICATED, problem),
         ]
 
@@ -219,32 +203,33 @@ class Session:
         self._state = _State.VERIFYING
         return [Verify(token)]
 
-    def _signed_in(self, head: ClientHead, raw: bytes, identity: Bearer, now: float) -> list[Effect]:
+    def _signed_in(self, head: ClientHead, raw: bytes, bearer: Bearer, now: float) -> list[Effect]:
         if head.type not in CLIENT_TYPES:
             problem = "this gateway does not know the message's type"
-            return self._answers.error(ErrorCode.UNKNOWN_TYPE, problem, now, head.request_id)
+            return self._replies.error(ErrorCode.UNKNOWN_TYPE, problem, now, head.request_id)
         try:
             message = decode_client_message(raw)
         except msgspec.ValidationError as error:
-            return self._answers.error(ErrorCode.INVALID, str(error), now, head.request_id)
-        return self._answer(message, identity, now)
+            return self._replies.error(ErrorCode.INVALID, str(error), now, head.request_id)
+        return self._answer(message, bearer, now)
 
-    def _answer(self, message: ClientMessage, identity: Bearer, now: float) -> list[Effect]:
-        asked = message.request_id
+    def _answer(self, message: ClientMessage, bearer: Bearer, now: float) -> list[Effect]:
+        request_id = message.request_id
         effects: list[Effect]
         match message:
             case Ping() | ClientHeartbeat():
-                effects = [self._answers.pong(now, asked)]
+                effects = [self._replies.pong(now, request_id)]
             case GetStats():
-                effects = [self._answers.stats(identity, now, asked)]
+                effects = [self._replies.stats(bearer, now, request_id)]
             case Authenticate():
-                effects = self._answers.error(ErrorCode.INVALID, "this connection is signed in already", now, asked)
+                problem = "this connection is signed in already"
+                effects = self._replies.error(ErrorCode.INVALID, problem, now, request_id)
             case SubscribeClient() | SubscribeSite() | Unsubscribe():
-                effects = self._resubscribe(message, identity, now)
+                effects = self._resubscribe(message, bearer, now)
             case Resume(epoch=epoch, seq=seq):
-                effects = [Rewind(ResumePosition(epoch, seq), asked)]
+                effects = [Rewind(ResumePosition(epoch, seq), request_id)]
             case Refresh(token=token):
-                self._state, self._request_id = _State.REFRESHING, asked
+                self._state, self._request_id = _State.REFRESHING, request_id
                 effects = [Verify(token)]
             case Received(seq=seq):
                 effects = [NoteReceived(seq)]
@@ -253,9 +238,9 @@ class Session:
         return effects
 
     def _resubscribe(
-        self, message: SubscribeClient | SubscribeSite | Unsubscribe, identity: Bearer, now: float
+        self, message: SubscribeClient | SubscribeSite | Unsubscribe, bearer: Bearer, now: float
     ) -> list[Effect]:
-        asked = message.request_id
+        request_id = message.request_id
         match message:
             case SubscribeClient(client_id=client_id):
                 allowed, scope = self._scope.allows_client(client_id), self._scope.with_client(client_id)
@@ -264,49 +249,47 @@ class Session:
             case Unsubscribe():
                 allowed, scope = True, self._scope.widened()
         if not allowed:
-            return self._answers.forbidden(Action.SUBSCRIBE, "the token does not allow this client or site", now, asked)
-        return self._narrow(scope, identity, asked, now)
-
-    def _narrow(self, scope: Scope, identity: Bearer, asked: Requested, now: float) -> list[Effect]:
+            problem = "the token does not allow this client or site"
+            return self._replies.forbidden(Action.SUBSCRIBE, problem, now, request_id)
         if scope.filters > self._limits.filters_max:
             problem = f"a connection names at most {self._limits.filters_max} clients and sites"
-            return self._answers.error(ErrorCode.TOO_MANY_FILTERS, problem, now, asked)
+            return self._replies.error(ErrorCode.TOO_MANY_FILTERS, problem, now, request_id)
         self._scope = scope
-        return [Subscribe(identity, scope, request_id=asked, announce=True)]
+        return [Subscribe(bearer, scope, request_id=request_id, announce=True)]
 
     def _take_filters(self, allowed: Scope, now: float) -> list[Effect]:
         """Narrow the first subscription as `authenticate` asked for; what refuses the whole sign-in, if anything."""
-        asked, self._scope = self._scope, allowed
-        if asked.filters > self._limits.filters_max:
+        wanted, self._scope = self._scope, allowed
+        if wanted.filters > self._limits.filters_max:
             code, problem = ErrorCode.TOO_MANY_FILTERS, "authenticate names too many clients and sites"
-        elif not allowed.allows(asked):
+        elif not allowed.allows(wanted):
             code, problem = ErrorCode.FORBIDDEN, "the token does not allow a client or site that authenticate names"
         else:
-            self._scope = allowed.asking(asked)
+            self._scope = allowed.narrowed_to(wanted)
             return []
-        refusal = self._answers.forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
+        refusal = self._replies.forbidden(Action.SIGN_IN, problem, now, self._request_id, code)
         return [*refusal, self._close(CloseCode.FORBIDDEN, problem)]
 
-    def _refreshed(self, identity: Bearer, now: float) -> list[Effect]:
+    def _refreshed(self, bearer: Bearer, now: float) -> list[Effect]:
         self._state = _State.OPEN
-        before, asked = self._identity, self._request_id
-        if before is None or (before.tenant_id, before.subject) != (identity.tenant_id, identity.subject):
-            return self._answers.forbidden(Action.REFRESH, "the token is another bearer's", now, asked)
-        self._identity, self._deadline = identity, identity.expires_at
-        # What was asked for stays asked for, also where the new token does not allow it: then nothing of it is shown.
-        scope = Scope.of(identity).asking(self._scope)
-        changed = scope != self._scope or before.capabilities != identity.capabilities
+        before, request_id = self.bearer, self._request_id
+        if before is None or (before.tenant_id, before.subject) != (bearer.tenant_id, bearer.subject):
+            return self._replies.forbidden(Action.REFRESH, "the token is another bearer's", now, request_id)
+        self.bearer, self.deadline = bearer, bearer.expires_at
+        # The filters stay as they are, also where the new token does not allow them: then nothing of them is shown.
+        scope = Scope.of(bearer).narrowed_to(self._scope)
+        changed = scope != self._scope or before.capabilities != bearer.capabilities
         self._scope = scope
         return [
-            self._answers.refreshed(identity, now, asked),
+            self._replies.refreshed(bearer, now, request_id),
             # Announced, so that the client knows where the new view begins: the next `prev_seq` would look like a loss.
-            *([Subscribe(identity, scope, request_id=asked, announce=True)] if changed else []),
-            Audit(Action.REFRESH, allowed=True, reason=what_may(identity)),
+            *([Subscribe(bearer, scope, request_id=request_id, announce=True)] if changed else []),
+            Audit(Action.REFRESH, allowed=True, reason=allowed_actions(bearer)),
         ]
 
     def _close(self, code: CloseCode, reason: str | None = None) -> Close:
         self._state = _State.CLOSED
-        self._deadline = None
+        self.deadline = None
         return Close(code, reason or ADVICE[code].meaning)
 
 

@@ -1,11 +1,9 @@
 """One socket below the WebSocket: when its handshake is under way, what it may take, when it has room again.
 
-Owns the connection class that the library is given. With `gateway.server`, `gateway.sockets.wire` and `gateway.sockets.listening`
-what knows the WebSocket library.
+Owns the connection class that the WebSocket library is given.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +15,7 @@ from websockets.server import ServerProtocol
 
 from contracts.messages import CloseCode
 from gateway.metrics import GatewayMetrics
+from gateway.sockets.connection_shell import ConnectionShell
 
 _log = structlog.get_logger(__name__)
 
@@ -24,27 +23,29 @@ _MINUTE_S = 60.0
 
 
 def socket_address(connection: ServerConnection) -> str:
-    """Address of the other side of a socket; empty where it is gone."""
+    """Address of the other side of a socket; empty where it is closed."""
     address = connection.remote_address
     return str(address[0]) if address else ""
 
 
 @dataclass(slots=True)
-class ConnectionLimits:
-    """The sockets of a gateway, and what one of them may take."""
+class Connections:
+    """The connections of a gateway, however far they came, and the limits of one of them."""
 
     handshakes_max: int
     control_frames_per_minute_max: int
     metrics: GatewayMetrics
-    seats: set[ServerConnection] = field(default_factory=set)
+    accepted: set[ServerConnection] = field(default_factory=set)
     """Connections that were let in."""
     handshakes: dict[ServerConnection, None] = field(default_factory=dict)
     """Those that have not had their answer, the oldest first."""
+    shells: dict[ServerConnection, ConnectionShell] = field(default_factory=dict)
+    """Of those whose handshake is done."""
 
-    def began(self, connection: ServerConnection) -> None:
-        """A socket was opened. Where too many say nothing, the one that has said nothing for longest goes.
+    def opened(self, connection: ServerConnection) -> None:
+        """A socket was opened. Where too many send nothing, the one that has sent nothing for longest is closed.
 
-        So somebody who opens sockets and says nothing keeps nobody out who speaks at once.
+        So clients that open sockets and send nothing keep none out that sends its request at once.
         """
         while len(self.handshakes) >= self.handshakes_max:
             oldest = next(iter(self.handshakes))
@@ -55,43 +56,48 @@ class ConnectionLimits:
 
 
 class GatewayConnection(ServerConnection):
-    """A connection that gives its seat back when its socket is gone, however far its handshake came.
+    """A connection that is counted until its socket is closed, however far its handshake came.
 
-    Also tells when it heard something last, and when its socket has room again; and bounds what the library leaves
+    Also knows when it last received something, and when its socket has room again; and bounds what the library leaves
     open: how many handshakes are under way, how many control frames come, how long a failed connection may linger.
+
+    Args:
+        protocol: of the library.
+        server: of the library.
+        connections: of the gateway, this one among them.
+        options: of the library.
     """
 
-    def __init__(self, protocol: ServerProtocol, server: Server, crowd: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Server, connections: Connections, **options: Any) -> None:
         super().__init__(protocol, server, **options)
-        # Nearly always empty, and an empty deque takes 600 bytes; the library appends, removes and goes over it.
+        # Nearly always empty, and an empty deque takes 600 bytes; the library only appends, removes and iterates.
         self.drain_waiters = []  # type: ignore[assignment]
-        self._crowd = crowd
+        self._connections = connections
         self._controls = 0
         self._controls_since = self.loop.time()
         self._end: asyncio.TimerHandle | None = None
-        self.heard_at = self.loop.time()
-        self.on_drained: Callable[[], None] | None = None
+        self.received_at = self.loop.time()
         self.address: str | None = None
         """Of the client, where a trusted proxy named it; None is that of the socket."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket was opened."""
         super().connection_made(transport)
-        self._crowd.began(self)
+        self._connections.opened(self)
 
     async def handshake(self, *arguments: Any, **options: Any) -> None:
         """Shake hands; however that ends, it is not under way any more."""
         try:
             await super().handshake(*arguments, **options)
         finally:
-            self._crowd.handshakes.pop(self, None)
+            self._connections.handshakes.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
-        """Something came, be it a pong."""
-        self.heard_at = self.loop.time()
+        """Something was received, be it a pong."""
+        self.received_at = self.loop.time()
         super().data_received(data)
         if self.close_deadline is not None and self._end is None:
-            # A client that was told why the connection fails need not close it: the library would wait for it.
+            # A client that was sent why the connection fails need not close it: the library would wait for it.
             self._end = self.loop.call_at(self.close_deadline, self.transport.abort)
 
     def process_event(self, event: Any) -> None:
@@ -103,28 +109,28 @@ class GatewayConnection(ServerConnection):
     def resume_writing(self) -> None:
         """The socket has room again."""
         super().resume_writing()
-        if self.on_drained is not None:
-            self.on_drained()
+        shell = self._connections.shells.get(self)
+        if shell is not None:
+            shell.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
-        self._crowd.seats.discard(self)
-        self._crowd.handshakes.pop(self, None)
-        self.on_drained = None
+        """The socket is closed."""
+        self._connections.accepted.discard(self)
+        self._connections.handshakes.pop(self, None)
         if self._end is not None:
             self._end.cancel()
         super().connection_lost(exc)
 
     def _count_control(self) -> None:
         # A ping is answered at once, whether or not the client reads the answers: they would pile up.
-        if self.heard_at - self._controls_since > _MINUTE_S:
-            self._controls_since, self._controls = self.heard_at, 0
+        if self.received_at - self._controls_since > _MINUTE_S:
+            self._controls_since, self._controls = self.received_at, 0
         self._controls += 1
-        if self._controls > self._crowd.control_frames_per_minute_max and self.protocol.state is State.OPEN:
-            reason = f"more than {self._crowd.control_frames_per_minute_max} pings and pongs a minute"
-            self._crowd.metrics.closes.labels(str(int(CloseCode.TOO_MANY))).inc()
+        if self._controls > self._connections.control_frames_per_minute_max and self.protocol.state is State.OPEN:
+            reason = f"more than {self._connections.control_frames_per_minute_max} pings and pongs a minute"
+            self._connections.metrics.closes.labels(str(int(CloseCode.TOO_MANY))).inc()
             _log.info("closing", connection=self.id.hex, code=int(CloseCode.TOO_MANY), reason=reason)
             self.protocol.fail(CloseCode.TOO_MANY, reason)
             self.send_data()
-            self.transport.pause_reading()  # what it goes on to send is not even looked at
-            self.close_deadline = self.heard_at + (self.close_timeout or 0)
+            self.transport.pause_reading()  # what it sends from here on is not even read
+            self.close_deadline = self.received_at + (self.close_timeout or 0)

@@ -6,11 +6,11 @@ page can drive.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
+from gateway.access.admission import Refusal
 from gateway.feed.rendering import Endpoint
 from watchfloor_client.addresses import is_loopback
 
@@ -24,24 +24,17 @@ _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
 """A JWT by whatever name it comes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a handshake is answered with an HTTP status instead."""
-
-    status: HTTPStatus
-    kind: str
-    """For the metric."""
-    sentence: str
-
-
 def endpoint_of(target: str) -> Endpoint | None:
-    """The endpoint of a request target; the last slash may be missing."""
-    path = urlsplit(target).path
+    """The endpoint of a request target, None where it has none; the last slash may be missing."""
+    try:
+        path = urlsplit(target).path
+    except ValueError:
+        return None
     return ENDPOINTS.get(path if path.endswith("/") else f"{path}/")
 
 
 def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refusal | None:
-    """Whether a handshake is refused.
+    """Whether a handshake is refused, and why.
 
     Args:
         target: of the request, with its query.
@@ -49,15 +42,13 @@ def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refus
         allowed: the origins that may connect, see `allowed_origins`.
     """
     if len(origins) > 1 or (origins and origins[0].lower() not in allowed):
-        return Refusal(HTTPStatus.FORBIDDEN, "origin", "this origin may not connect, see gateway.allowed_origins")
+        problem = "this origin may not connect, see gateway.allowed_origins"
+        return Refusal("origin", problem, status=HTTPStatus.FORBIDDEN)
     query = urlsplit(target).query
     named = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
     if named & _TOKEN_PARAMETERS or _TOKEN.search(unquote(query)):
-        return Refusal(
-            HTTPStatus.BAD_REQUEST,
-            "token_in_url",
-            "a token in an address ends up in logs: send it in the first message",
-        )
+        problem = "a token in an address ends up in logs: send it in the first message"
+        return Refusal("token_in_url", problem, status=HTTPStatus.BAD_REQUEST)
     return None
 
 

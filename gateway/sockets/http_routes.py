@@ -1,6 +1,6 @@
-"""What the gateway answers over plain HTTP: the page, its files, health, readiness and metrics.
+"""What the gateway replies over plain HTTP: the page, its files, health, readiness and metrics.
 
-Pure: a path in, an answer out. The files are read once at the start; a path never reaches the disk.
+Pure: a path in, a reply out. The files are read once at the start; a path never reaches the disk.
 """
 
 import json
@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+
+from gateway.health.readiness import Readiness
 
 STATIC_DIR = Path(__file__).parent.parent / "static"
 _TYPES = {
@@ -35,7 +37,7 @@ SECURITY_HEADERS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """An HTTP answer without its transport."""
+    """A reply without its transport."""
 
     status: HTTPStatus
     content_type: str
@@ -43,21 +45,13 @@ class HttpReply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether traffic may be sent here, and if not, why."""
-
-    ready: bool
-    reason: str
-
-
 class HttpRoutes:
-    """Answers requests that are not WebSockets.
+    """Replies to requests that are not WebSockets.
 
     Args:
-        readiness: asked by `/readyz`.
-        health: gives the JSON of `/api/noc/health/`, and whether the chain is well enough for a 200.
-        metrics: gives the text of `/metrics`.
+        readiness: for `/readyz`.
+        health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
+        metrics: the text of `/metrics`.
         directory: of the page; what lies in folders below it is served too.
         open_metrics: whether the public port shows the metrics too.
     """
@@ -82,8 +76,8 @@ class HttpRoutes:
         }
         self._files["/"] = self._files["/index.html"]
 
-    def answer(self, method: str, path: str, *, admin: bool = False) -> HttpReply:
-        """The answer to a request.
+    def reply(self, method: str, path: str, *, admin: bool = False) -> HttpReply:
+        """The reply to a request.
 
         Args:
             method: of the request; only GET and HEAD are answered.
@@ -112,12 +106,12 @@ class HttpRoutes:
         return HttpReply(HTTPStatus.OK, file[0], file[1], {"Cache-Control": "no-cache"})
 
     def _ready(self) -> HttpReply:
-        state = self._readiness()
-        status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        body = json.dumps({"ready": state.ready, "reason": state.reason}).encode()
+        readiness = self._readiness()
+        status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        body = json.dumps({"ready": readiness.ready, "reason": readiness.reason}).encode()
         return HttpReply(status, "application/json", body, {"Cache-Control": "no-store"})
 
 
 def text(status: HTTPStatus, sentence: str, headers: Mapping[str, str] | None = None) -> HttpReply:
-    """A short plain answer."""
+    """A short plain reply."""
     return HttpReply(status, "text/plain; charset=utf-8", f"{sentence}\n".encode(), headers or {})

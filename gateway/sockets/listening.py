@@ -1,6 +1,6 @@
 """The listening ports: the public one with its WebSockets, and the admin port of this process alone.
 
-Owns how the library is set up, TLS, and what is said of an address that cannot be had. Decides nothing of a request.
+Owns how the library is set up, TLS, and the error about an address that cannot be had. Decides nothing of a request.
 """
 
 import errno
@@ -74,8 +74,8 @@ async def listen(
         ) from error
 
 
-async def listen_admin(limits: GatewaySettings, web: HttpRoutes) -> Server | None:
-    """Open the admin port; None where the settings name none. It answers over HTTP only.
+async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | None:
+    """Open the admin port; None where the settings name none. It replies over HTTP only.
 
     Raises:
         WatchfloorError: the address cannot be had.
@@ -83,19 +83,15 @@ async def listen_admin(limits: GatewaySettings, web: HttpRoutes) -> Server | Non
     if limits.admin.port is None:
         return None
 
-    def answer(_connection: ServerConnection, request: Request) -> Response:
-        try:
-            path = urlsplit(request.path).path
-        except ValueError:
-            return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
-        return response(web.answer(request.method, path, admin=True))
+    def reply(_connection: ServerConnection, request: Request) -> Response:
+        return http_response(routes, request, admin=True)
 
     try:
         return await serve(
             _no_websocket,
             limits.admin.host,
             limits.admin.port,
-            process_request=answer,
+            process_request=reply,
             server_header=None,
             open_timeout=limits.session.authenticate_timeout_s,
         )
@@ -107,18 +103,27 @@ async def listen_admin(limits: GatewaySettings, web: HttpRoutes) -> Server | Non
         ) from error
 
 
-def response(answer: HttpReply) -> Response:
-    """An answer as the library sends it; the connection ends with it."""
+def http_response(routes: HttpRoutes, request: Request, *, admin: bool = False) -> Response:
+    """The response to a request that opens no WebSocket."""
+    try:
+        path = urlsplit(request.path).path
+    except ValueError:
+        return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+    return response(routes.reply(request.method, path, admin=admin))
+
+
+def response(reply: HttpReply) -> Response:
+    """A reply as the library sends it; the connection ends with it."""
     headers = Headers(
         {
             **SECURITY_HEADERS,
-            **answer.headers,
-            "Content-Type": answer.content_type,
-            "Content-Length": str(len(answer.body)),
+            **reply.headers,
+            "Content-Type": reply.content_type,
+            "Content-Length": str(len(reply.body)),
             "Connection": "close",
         }
     )
-    return Response(answer.status.value, answer.status.phrase, headers, answer.body)
+    return Response(reply.status.value, reply.status.phrase, headers, reply.body)
 
 
 def tls_context(tls: TlsSettings) -> ssl.SSLContext | None:

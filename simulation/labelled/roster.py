@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from simulation.labelled.company import CREW
 from simulation.labelled.plan import ScenarioPlan
-from simulation.world.calendar import DAY_S, HOLIDAYS, HOUR_S, SATURDAY, Span, local_s
+from simulation.world.calendar import DAY_S, HOLIDAYS, HOUR_S, SATURDAY, Interval, local_s
 from simulation.world.company import Person, Site, SiteKind, Tenant
 from simulation.world.shifts import Shift, Special, assign
 
@@ -40,7 +40,7 @@ class Roster:
         self._planted = plan.is_planted
         self._rng = plan.rng("roster", tenant.id)
         self._tenant = tenant
-        self._busy: dict[int, list[Span]] = {}
+        self._busy: dict[int, list[Interval]] = {}
 
     def week(self, monday: date, written_s: float) -> dict[date, list[Shift]]:
         """The shifts of a week by the day on which they begin."""

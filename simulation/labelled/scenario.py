@@ -8,9 +8,9 @@ import msgspec
 from simulation.labelled.company import build_companies
 from simulation.labelled.plan import ScenarioPlan, Span
 from simulation.labelled.roster import Roster
-from simulation.labelled.visits import VisitDays
-from simulation.labelled.work import WorkDays
-from simulation.labelled.workday import Workdays
+from simulation.labelled.shift_days import ShiftDays
+from simulation.labelled.visit_days import VisitDays
+from simulation.labelled.work_days import WorkDays
 from simulation.records import Label, Meta, RowChange
 from simulation.world.calendar import DAY_S, HOUR_S, local_s, midnight_utc_s
 from simulation.world.company import Site, Tenant
@@ -87,9 +87,9 @@ class _CompanyDays:
         self._plan = plan
         self._tenant = tenant
         self._roster = Roster(plan, tenant)
-        self._workdays = Workdays(plan, tenant)
-        self._visits = VisitDays(plan, tenant, self._roster)
-        self._work = WorkDays(plan, tenant)
+        self._shift_days = ShiftDays(plan, tenant)
+        self._visit_days = VisitDays(plan, tenant, self._roster)
+        self._work_days = WorkDays(plan, tenant)
         self._machines = [device for device in tenant.devices if not device.is_phone]
         start_s = midnight_utc_s(plan.span.first)
         self._devices = Devices(plan.timeline, plan.seed, tenant.id, self._machines, start_s)
@@ -99,12 +99,12 @@ class _CompanyDays:
         """A day; `other` is a tenant whose people do not belong here, or the same one."""
         if day.weekday() == 0:
             self._shifts = self._roster.week(day, midnight_utc_s(day) - DAY_S - 6 * HOUR_S)
-        self._workdays.day(self._shifts.get(day, []), day)
-        self._visits.day(day)
+        self._shift_days.day(self._shifts.get(day, []), day)
+        self._visit_days.day(day)
         for site in self._tenant.sites:
             if self._roster.is_open(site, day):
-                self._work.give_jobs(site, day)
-            self._work.open_tickets(site, day)
+                self._work_days.give_jobs(site, day)
+            self._work_days.open_tickets(site, day)
             if self._plan.is_planted:
                 self._wrong_row(site, day, other)
         if self._plan.is_planted:

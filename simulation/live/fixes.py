@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 
 from simulation.live.rota import Rota
-from simulation.world.calendar import Span
+from simulation.world.calendar import Interval
 from simulation.world.phones import Fix, Receiver, Walk, upload
 from simulation.world.shifts import Shift
 from simulation.world.timeline import Timeline
@@ -33,7 +33,7 @@ class Fixes:
         self._rota = rota
         self._rng = rng
         self._timeline = timeline
-        self._tracks: dict[int, tuple[Span, Walk, Receiver]] = {}
+        self._tracks: dict[int, tuple[Interval, Walk, Receiver]] = {}
         """By person, for one span at work."""
         self._last_s = dict.fromkeys((person.id for person in rota.tenant.persons), start_s)
         self._waiting = [(at_s, person_id) for person_id, at_s in self._last_s.items()]

@@ -7,7 +7,7 @@ time comes in as an argument, randomness from the `Random` given.
 from functools import partial
 from random import Random
 
-from simulation.world.attendance import CHECK_OUT, Attendance
+from simulation.world.attendance import CHECK_OUT, AttendanceWriter
 from simulation.world.calendar import DAY_S, HOUR_S, MINUTE_S
 from simulation.world.company import Person, Site, Tenant
 from simulation.world.phones import Network
@@ -53,7 +53,7 @@ class Rota:
         self.shifts: dict[int, Shift] = {}
         """By person, the current or the next one."""
         self.prepared: dict[Shift, Special] = {}
-        self.attendance = Attendance(timeline, rng, self._is_reader_free)
+        self.attendance = AttendanceWriter(timeline, rng, self._is_reader_free)
         self._rng = rng
         self._timeline = timeline
         self._is_prepared = is_prepared

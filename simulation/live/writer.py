@@ -33,7 +33,7 @@ _CALM_S, _CALM_TRIES_MAX = 0.4, 30
 
 
 @dataclass(slots=True)
-class Tally:
+class WriterProgress:
     """What was committed so far. Written by the writer's thread, read by whoever shows it."""
 
     rows: int = 0
@@ -64,7 +64,7 @@ class CompanyWriter:
             on_end: called when the thread of `start` ends, also after a failure.
             clock: monotonic seconds.
         """
-        self.tally = Tally()
+        self.progress = WriterProgress()
         self.failure: WatchfloorError | None = None
         self._dsn = dsn
         self._plan = plan
@@ -138,7 +138,7 @@ class CompanyWriter:
             now_s = time.time()
             for transaction in simulation.finish(now_s):
                 connection = self._commit(connection, transaction)
-            self.tally.planted.update(simulation.due(now_s))
+            self.progress.planted.update(simulation.due(now_s))
             first_s = simulation.first_due_s
             if first_s is None or first_s - now_s > _CALM_S:
                 break
@@ -178,9 +178,9 @@ class CompanyWriter:
                     return connection
                 connection = renewed
                 continue
-            self.tally.rows += len(transaction.changes)
-            self.tally.transactions += 1
-            self.tally.planted.update(transaction.planted)
+            self.progress.rows += len(transaction.changes)
+            self.progress.transactions += 1
+            self.progress.planted.update(transaction.planted)
             return connection
 
     def _connected(self) -> psycopg.Connection | None:
@@ -192,10 +192,10 @@ class CompanyWriter:
                     self._dsn, autocommit=True, connect_timeout=_CONNECT_TIMEOUT_S, application_name="watchfloor-demo"
                 )
             except psycopg.OperationalError:
-                self.tally.waiting = "PostgreSQL does not answer"
+                self.progress.waiting = "PostgreSQL does not answer"
                 self._stop.wait(_RETRY_DELAYS_S[min(attempt, len(_RETRY_DELAYS_S) - 1)])
                 attempt += 1
                 continue
-            self.tally.waiting = None
+            self.progress.waiting = None
             return connection
         return None

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
-from simulation.world.calendar import Span, moment
+from simulation.world.calendar import Interval, moment
 from simulation.world.company import Person, Site
 from simulation.world.geometry import moved
 from simulation.world.phones import Network
-from simulation.world.timeline import Entry, Timeline
+from simulation.world.timeline import ScheduledChange, Timeline
 
 CHECK_IN, CHECK_OUT = "CHECK_IN", "CHECK_OUT"
 _UNVERIFIED_SHARE = 0.05
@@ -15,7 +15,7 @@ _UNVERIFIED_SHARE = 0.05
 _INDOORS_SHARE, _INDOORS_M = 0.02, 120.0
 
 
-class Attendance:
+class AttendanceWriter:
     """Writes check-ins and check-outs.
 
     Args:
@@ -42,7 +42,7 @@ class Attendance:
         *,
         verified_id: int | None = None,
         off_m: tuple[float, float] = (0.0, 0.0),
-    ) -> Entry:
+    ) -> ScheduledChange:
         """One row. A gate reader gives no position; a phone gives its own, `off_m` east and north of the site."""
         rng = self.rng
         latitude = longitude = accuracy = None
@@ -75,7 +75,7 @@ class Attendance:
         at_s: float,
         network: Network,
         off_m: tuple[float, float] = (0.0, 0.0),
-    ) -> Entry:
+    ) -> ScheduledChange:
         """An ordinary check: at the gate reader, which is always connected, or by phone."""
         committed_s, device_id = network.committed_s(at_s), network.phone_id
         if network.uses_reader and site.reader_id is not None and self._may_use_reader(site, at_s):
@@ -83,13 +83,15 @@ class Attendance:
         verified_id = None if self.rng.random() < _UNVERIFIED_SHARE else person.id
         return self.check(kind, site, person, at_s, committed_s, device_id, verified_id=verified_id, off_m=off_m)
 
-    def stay(self, site: Site, person: Person, span: Span, network: Network) -> tuple[Entry, Entry]:
+    def stay(
+        self, site: Site, person: Person, span: Interval, network: Network
+    ) -> tuple[ScheduledChange, ScheduledChange]:
         """A check-in and a check-out."""
         come = self.usual(CHECK_IN, site, person, span[0], network)
         return come, self.usual(CHECK_OUT, site, person, span[1], network)
 
     def label(
-        self, finding_type: str, person: Person, entries: Sequence[Entry], note: str, after_s: float = 5.0
+        self, finding_type: str, person: Person, entries: Sequence[ScheduledChange], note: str, after_s: float = 5.0
     ) -> None:
         """Add a label about these checks of a person; a finding is due with the first of them."""
         about = [f"person:{person.id}", *(f"attendance:{entry.row_id}" for entry in entries)]

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-Span = tuple[float, float]
+Interval = tuple[float, float]
 """From and until, in seconds."""
 
 DAY_S = 86_400.0

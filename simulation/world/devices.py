@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from functools import partial
 from random import Random
 
-from simulation.world.calendar import HOUR_S, Span, moment
+from simulation.world.calendar import HOUR_S, Interval, moment
 from simulation.world.company import Device
 from simulation.world.timeline import Timeline
 
 _INTERVAL_S = (280.0, 320.0)
 _DELAY_S = (0.2, 3.0)
-_LOST_SHARE = 0.004
+_LOST_SHARE = 0.003
 _BATTERY_LOSS_SHARE = 0.02
 _BATTERY_PERCENT_MIN = 40
 """Then it is charged."""
@@ -34,7 +34,7 @@ class Devices:
         self._tenant_id = tenant_id
         self._rngs = {device.id: Random(f"{seed}/device/{device.id}") for device in devices}
         self._batteries = {device_id: rng.randrange(40, 101) for device_id, rng in self._rngs.items()}
-        self._outages: dict[int, list[Span]] = {device_id: [] for device_id in self._rngs}
+        self._outages: dict[int, list[Interval]] = {device_id: [] for device_id in self._rngs}
         for device_id, rng in self._rngs.items():
             timeline.call(start_s + rng.uniform(0, _INTERVAL_S[0]), partial(self._report, device_id))
 
@@ -43,7 +43,7 @@ class Devices:
         rows = self._timeline.rows("device", self._tenant_id)
         return [row["id"] for row in rows if row["status"] == "ONLINE" and not self._is_out(row["id"], at_s)]
 
-    def lose(self, device_id: int, span: Span, *, is_marked: bool) -> None:
+    def lose(self, device_id: int, span: Interval, *, is_marked: bool) -> None:
         """Let a device not report for a time.
 
         Args:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from simulation.world.calendar import MINUTE_S, Span, moment
+from simulation.world.calendar import MINUTE_S, Interval, moment
 from simulation.world.geometry import moved, offset
 from simulation.world.shifts import Shift
-from simulation.world.timeline import Entry, Timeline
+from simulation.world.timeline import ScheduledChange, Timeline
 
 _WALK_MPS = (0.4, 1.5)
 _STAY_S = 90.0
@@ -46,11 +46,11 @@ class Network:
 
     rng: Random
     phone_id: int | None
-    delay_s: Span = (0.3, 2.5)
+    delay_s: Interval = (0.3, 2.5)
     """From recording to commit, from and to."""
-    burst_s: Span = (1.0, 45.0)
+    burst_s: Interval = (1.0, 45.0)
     """From the end of an outage to the commit."""
-    outages: list[Span] = field(default_factory=list)
+    outages: list[Interval] = field(default_factory=list)
     uses_reader: bool = True
     """Whether its owner checks in at the gate reader of a site that has one."""
 
@@ -140,7 +140,7 @@ class Walk:
         return offset(self._rng, self._extent_m * min(1.0, abs(self._rng.gauss(0, 0.45))))
 
 
-def walked(rng: Random, receiver: Receiver, span: Span, extent_m: float) -> Iterator[Fix]:
+def walked(rng: Random, receiver: Receiver, span: Interval, extent_m: float) -> Iterator[Fix]:
     """The fixes of somebody at work, one every three to five minutes."""
     start_s, end_s = span
     walk = Walk(rng, extent_m, start_s)
@@ -159,7 +159,7 @@ def walked(rng: Random, receiver: Receiver, span: Span, extent_m: float) -> Iter
         at_s += rng.uniform(*_INTERVAL_S)
 
 
-def upload(timeline: Timeline, shift: Shift, fix: Fix, committed_s: float) -> Entry:
+def upload(timeline: Timeline, shift: Shift, fix: Fix, committed_s: float) -> ScheduledChange:
     """Write a fix as a row."""
     latitude, longitude = moved(shift.site.latitude, shift.site.longitude, fix.east_m, fix.north_m)
     return timeline.insert(
@@ -178,7 +178,7 @@ def upload(timeline: Timeline, shift: Shift, fix: Fix, committed_s: float) -> En
     )
 
 
-def outage(rng: Random, span: Span) -> Span | None:
+def outage(rng: Random, span: Interval) -> Interval | None:
     """A time without network well within a shift; uploads are back before its end."""
     start_s, end_s = span
     room_s = end_s - start_s - 40 * MINUTE_S

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from simulation.world.attendance import CHECK_IN, CHECK_OUT, Attendance
+from simulation.world.attendance import CHECK_IN, CHECK_OUT, AttendanceWriter
 from simulation.world.calendar import HOUR_S, MINUTE_S, moment
 from simulation.world.company import Person
 from simulation.world.geometry import offset
 from simulation.world.phones import Network
 from simulation.world.shifts import Shift, Special
-from simulation.world.timeline import Entry
+from simulation.world.timeline import ScheduledChange
 
 _FIRST_CHECK = {
     Special.LATE: ("LATE_CHECK_IN", "long after the start"),
@@ -25,7 +25,7 @@ _MISSING_AFTER_S = 3 * HOUR_S
 
 
 def attend(
-    attendance: Attendance, shift: Shift, network: Network, staff: Sequence[Person], helper: Person | None = None
+    attendance: AttendanceWriter, shift: Shift, network: Network, staff: Sequence[Person], helper: Person | None = None
 ) -> None:
     """Write all checks of a shift by its presence, and the labels of what is wrong with them.
 
@@ -37,7 +37,7 @@ def attend(
         helper: a colleague who begins at the same time, where what is special needs one.
     """
 
-    def usual(kind: str, at_s: float) -> Entry:
+    def usual(kind: str, at_s: float) -> ScheduledChange:
         return attendance.usual(kind, shift.site, shift.person, at_s, network)
 
     if shift.special is Special.BUDDY and helper is not None:
@@ -70,8 +70,8 @@ def attend(
 
 
 def _come(
-    attendance: Attendance, shift: Shift, network: Network, staff: Sequence[Person], helper: Person | None
-) -> Entry:
+    attendance: AttendanceWriter, shift: Shift, network: Network, staff: Sequence[Person], helper: Person | None
+) -> ScheduledChange:
     """The first check-in."""
     person, site, at_s, rng = shift.person, shift.site, shift.presence[0][0], attendance.rng
     off_m = (0.0, 0.0)
@@ -91,7 +91,7 @@ def _come(
     return entry
 
 
-def _helped(attendance: Attendance, shift: Shift, helper: Person) -> Entry:
+def _helped(attendance: AttendanceWriter, shift: Shift, helper: Person) -> ScheduledChange:
     """A colleague checks in and then, with the same phone, checks in somebody who is not there yet."""
     in_s, site, label = shift.presence[0][0], shift.site, attendance.timeline.label
     again_s = in_s + attendance.rng.uniform(3, 8)
@@ -107,7 +107,7 @@ def _helped(attendance: Attendance, shift: Shift, helper: Person) -> Entry:
     return entry
 
 
-def _label_missing(attendance: Attendance, shift: Shift, note: str, *, required: bool = True) -> None:
+def _label_missing(attendance: AttendanceWriter, shift: Shift, note: str, *, required: bool = True) -> None:
     about = [f"person:{shift.person.id}", f"attendance:{shift.checks[0].row_id}"]
     attendance.timeline.label(
         "MISSING_CHECK_OUT", shift.site.tenant_id, about, shift.end_s, note,

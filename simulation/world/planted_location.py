@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
-from simulation.world.calendar import HOUR_S, MINUTE_S, Span
+from simulation.world.calendar import HOUR_S, MINUTE_S, Interval
 from simulation.world.geometry import offset
 from simulation.world.phones import Fix, Receiver, walked
 from simulation.world.shifts import Shift, Special
@@ -35,10 +35,10 @@ class Route:
 
     far_m: float
     speed_mps: float
-    moving_s: Span
+    moving_s: Interval
     """Between two fixes on the way, from and to."""
     stay_s: float = 0.0
-    staying_s: Span = (150.0, 270.0)
+    staying_s: Interval = (150.0, 270.0)
     """Between two fixes of the stay."""
     comes_back: bool = True
     is_recorded: bool = True
@@ -94,7 +94,7 @@ def planted_fixes(rng: Random, special: Special, start_s: float, extent_m: float
     return list(fixes)
 
 
-def label_location(timeline: Timeline, shift: Shift, special: Special, span: Span) -> None:
+def label_location(timeline: Timeline, shift: Shift, special: Special, span: Interval) -> None:
     """Add the labels of these fixes; a finding is due with the last of them."""
     first_s, last_s = span
     for finding_type, required in FINDINGS[special]:

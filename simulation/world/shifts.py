@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from simulation.world.calendar import HOUR_S, MINUTE_S, Span, moment
+from simulation.world.calendar import HOUR_S, MINUTE_S, Interval, moment
 from simulation.world.company import Person, Site
-from simulation.world.timeline import Entry, Timeline
+from simulation.world.timeline import ScheduledChange, Timeline
 
 
 class Special(StrEnum):
@@ -68,9 +68,9 @@ class Shift:
     """The phone that the person carries."""
     assignment_id: int
     special: Special = Special.NOTHING
-    presence: list[Span] = field(default_factory=list)
+    presence: list[Interval] = field(default_factory=list)
     """When the person is checked in, in order."""
-    checks: list[Entry] = field(default_factory=list)
+    checks: list[ScheduledChange] = field(default_factory=list)
     """Check-ins and check-outs that can still be cancelled."""
 
     def is_present(self, at_s: float) -> bool:
@@ -90,9 +90,9 @@ class Breaks:
 
     share: float
     """Share of the shifts that have breaks."""
-    after_s: Span
+    after_s: Interval
     """From a check-in to the next break, shortest and longest."""
-    length_s: Span
+    length_s: Interval
     number_max: int = 1
     shift_s_min: float = 0.0
     """Shorter shifts have none."""
@@ -113,9 +113,9 @@ def departure_s(rng: Random, end_s: float) -> float:
     return end_s + max(-6.0, min(22.0, rng.gauss(4, 5))) * MINUTE_S
 
 
-def with_breaks(rng: Random, in_s: float, out_s: float, breaks: Breaks) -> list[Span]:
+def with_breaks(rng: Random, in_s: float, out_s: float, breaks: Breaks) -> list[Interval]:
     """The spans between arrival and departure in which somebody is checked in."""
-    presence: list[Span] = []
+    presence: list[Interval] = []
     if out_s - in_s >= breaks.shift_s_min and rng.random() < breaks.share:
         while len(presence) < breaks.number_max:
             away_s = in_s + rng.uniform(*breaks.after_s)

@@ -24,7 +24,7 @@ Action = Callable[[float], None]
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class ScheduledChange:
     """A scheduled row change."""
 
     table: str
@@ -47,17 +47,17 @@ class Timeline:
     def __init__(self, first_ids: Mapping[str, int] | None = None) -> None:
         self.labels: list[Label] = []
         self._next_ids = dict(first_ids or {})
-        self._entries: list[tuple[int, int, Entry | Action]] = []
+        self._entries: list[tuple[int, int, ScheduledChange | Action]] = []
         self._sequence = itertools.count()
         self._rows: dict[str, dict[int, Row]] = {table: {} for table in _CHANGING}
         self._out_us = 0
 
-    def insert(self, table: str, tenant_id: int, at_s: float, **columns: Any) -> Entry:
+    def insert(self, table: str, tenant_id: int, at_s: float, **columns: Any) -> ScheduledChange:
         """Add a row. It gets the next id of its table, unique over all tenants, if the columns have none."""
         if "id" not in columns:
             columns["id"] = self._next_ids.get(table, 1)
             self._next_ids[table] = columns["id"] + 1
-        entry = Entry(table, columns["id"], {"tenant_id": tenant_id, **columns}, at_s, is_new=True)
+        entry = ScheduledChange(table, columns["id"], {"tenant_id": tenant_id, **columns}, at_s, is_new=True)
         self._push(at_s, entry)
         return entry
 
@@ -66,9 +66,9 @@ class Timeline:
         for table, row in tenant.rows(seen_s):
             self.insert(table, tenant.id, at_s, **row)
 
-    def update(self, table: str, row_id: int, at_s: float, **columns: Any) -> Entry:
+    def update(self, table: str, row_id: int, at_s: float, **columns: Any) -> ScheduledChange:
         """Change some columns of a row."""
-        entry = Entry(table, row_id, columns, at_s, is_new=False)
+        entry = ScheduledChange(table, row_id, columns, at_s, is_new=False)
         self._push(at_s, entry)
         return entry
 
@@ -125,18 +125,18 @@ class Timeline:
         until_us = round(until_s * _US_PER_S)
         while self._entries and self._entries[0][0] <= until_us:
             self._out_us, _, entry = heapq.heappop(self._entries)
-            if not isinstance(entry, Entry):
+            if not isinstance(entry, ScheduledChange):
                 entry(self._out_us / _US_PER_S)
             elif not entry.cancelled:
                 yield self._commit(entry, self._out_us)
 
-    def _push(self, at_s: float, entry: Entry | Action) -> None:
+    def _push(self, at_s: float, entry: ScheduledChange | Action) -> None:
         at_us = round(at_s * _US_PER_S)
         if at_us < self._out_us:
             raise ValueError(f"{entry} is earlier than changes that were already taken")
         heapq.heappush(self._entries, (at_us, next(self._sequence), entry))
 
-    def _commit(self, entry: Entry, at_us: int) -> RowChange:
+    def _commit(self, entry: ScheduledChange, at_us: int) -> RowChange:
         rows = self._rows.get(entry.table)
         before = None if entry.is_new or rows is None else rows[entry.row_id]
         after = entry.columns if before is None else before | entry.columns

@@ -1,1 +1,1 @@
-"""Runs the detectors: their policies, baselines, site contexts, and events that wait for references."""
+"""Runs the detectors, with their policies, baselines, timers, site contexts and events that wait for references."""

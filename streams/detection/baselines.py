@@ -1,6 +1,6 @@
-"""What baseline detectors have learned: handed to them when their time has come, and kept.
+"""Gives baseline detectors what they have learned when their timer fires, and stores what they learn then.
 
-The tables are a device's, or whatever the entity is, and those that it shares with its site and its tenant.
+There is one table by entity, such as the device, and one that the entities of a site or tenant share.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ def conclude(
     context: SiteContext,
     policy: Any,
 ) -> tuple[Any, FindingDrafts]:
-    """Hand a baseline detector what it has learned, and keep what it has learned then."""
+    """Let a baseline detector conclude from what it has learned, and store what it has learned now."""
     own, shared = tables.baselines[detector.name], tables.shared[detector.name]
     tenant_id, site = key[0], context.facts
     held: list[tuple[Table[EntityKey, Any], EntityKey] | None] = [

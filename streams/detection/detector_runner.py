@@ -1,7 +1,7 @@
-"""Runs the detectors over one event, and keeps their states.
+"""Runs the detectors over an event and stores their states.
 
-Owns the one boundary around a detector: one that raises keeps its state and costs nobody else's. Its timers are
-`streams.detection.detector_timers`; what becomes of a finding is not known here.
+Owns the boundary around a detector: if one raises, its state is unchanged and the other detectors still run. Timers
+are in `streams.detection.detector_timers`. Knows nothing about what happens to a finding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,20 @@ from streams.state.site_context import SiteContext, Step
 from streams.state.tables import TenantTables
 
 Failures = list[tuple[str, Exception]]
-"""Names of detectors, and what they raised."""
+"""The names of detectors that raised, with their exceptions."""
 
 
 class DetectorRunner:
     """Runs the detectors.
 
     Args:
-        detectors: to run.
-        defaults: per detector some fields of its policy, from the settings.
+        detectors: the detectors to run.
+        defaults: for each detector fields of its policy, from the settings.
         snapshot_settle_ms: see `DetectorTimers`.
         absence_age_ms_max: see `DetectorTimers`.
 
     Raises:
-        PolicyError: a default that does not fit its detector.
+        PolicyError: a default does not fit its detector.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class DetectorRunner:
             absence_age_ms_max=absence_age_ms_max,
         )
         self._row_groups: dict[str, list[DetectorGroup]] = {}
-        """Table to the groups that keep something of each of its rows."""
+        """For each table the groups that keep state of its rows."""
         for group in groups:
             if group.entity is Entity.ROW and group.remembers:
                 for table in group.tables:
                     self._row_groups.setdefault(table, []).append(group)
 
-    def judge(  # noqa: C901, PLR0912 - the hot loop: a call inside it would be paid by every event
+    def judge(  # noqa: C901, PLR0912 - the hot loop: every event would pay for a call inside it
         self,
         tables: TenantTables,
         change: Change,
@@ -66,15 +66,15 @@ class DetectorRunner:
         *,
         learn_only: bool,
     ) -> list[FindingDraft]:
-        """Every detector's drafts of findings about an event.
+        """The finding drafts of all detectors about an event.
 
         Args:
-            tables: of the event's partition.
-            change: the row change behind the event.
-            event: what the detectors see.
-            context: what holds at the event's site.
-            failures: gets the detectors that raised.
-            learn_only: whether states are updated and nothing is reported: then there are no drafts.
+            tables: the tables of the event's partition.
+            change: the row change of the event.
+            event: what the detectors get.
+            context: the site context of the event.
+            failures: receives the detectors that raised.
+            learn_only: whether to update states only and return no drafts.
         """
         drafts: list[FindingDraft] = []
         row, detector_states = event.row, tables.detector_states
@@ -94,9 +94,9 @@ class DetectorRunner:
                 before = getattr(states, name) if stateful else None
                 try:
                     after, found = judge(before, event, policy)
-                    if due_ms is not None and after is not before:  # mostly its time is what it was
+                    if due_ms is not None and after is not before:  # in most cases its time has not changed
                         rearm = after is None or due_ms(after, policy) != states.due_ms or states.origin is None
-                except Exception as error:  # noqa: BLE001 - R3.9: the event's other detectors and the stream go on
+                except Exception as error:  # noqa: BLE001 - the event's other detectors and the stream go on
                     failures.append((name, error))
                     continue
                 if after is not before:
@@ -116,18 +116,18 @@ class DetectorRunner:
                 keep(tables, Held(group, key, states))
             elif held is None and changed:
                 table.put(key, states)
-            elif changed:  # most of the time: cheaper than a put
+            elif changed:  # the most frequent case, cheaper than a put
                 table.changed(key)
         return [] if learn_only else drafts
 
     def forget(self, tables: TenantTables, change: Change) -> None:
-        """A row is gone, and with it what was kept of it and the timer that waited for it."""
+        """Drop the state and the timer of a deleted row."""
         for group in self._row_groups.get(change.table, ()):
             tables.detector_states[group.name].delete((change.row.tenant_id, change.row.id))
 
 
 def _judge_stateless(steps: Sequence[Step], event: Event[Any], drafts: list[FindingDraft], failures: Failures) -> None:
-    """Run detectors that keep nothing."""
+    """Run detectors without state."""
     for name, judge, policy, *_ in steps:
         try:
             drafts.extend(judge(None, event, policy)[1])

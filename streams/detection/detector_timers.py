@@ -1,6 +1,7 @@
-"""The timers of the detectors that find absences: armed when a state changes, moved with policies and shifts, fired.
+"""The timers of detectors that find absences: set when a state changes, moved when policies or shifts change, fired.
 
-Owns when a group's timer is due. Its state is in the group's table; the order of all timers is in `streams.state.timers`.
+Owns when the timer of a group is due. The state is in the group's table, the order of all timers in
+`streams.state.timers`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from streams.state.timers import Timer
 
 
 class Held(NamedTuple):
-    """What a group of detectors keeps of one entity."""
+    """The state of one entity in a group of detectors."""
 
     group: DetectorGroup
     key: EntityKey
@@ -26,14 +27,14 @@ class Held(NamedTuple):
 
 
 class DetectorTimers:
-    """Arms and fires timers.
+    """Sets and fires timers.
 
     Args:
-        groups: of the detectors that run, by name.
-        site_contexts: which policies hold where.
-        snapshot_settle_ms: how long after a snapshot's row was read its timer fires at the earliest, so that
-            the snapshot's later rows, which may say that all is well, are there.
-        absence_age_ms_max: a deadline that had passed so long before its row was first read is no news.
+        groups: the groups of the running detectors, by name.
+        site_contexts: the policies that apply at each site.
+        snapshot_settle_ms: how long after reading a snapshot row its timer may fire, so that later rows of the
+            snapshot, which may show that nothing is wrong, have been read.
+        absence_age_ms_max: a deadline that had passed this long before its row was first read is not reported.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class DetectorTimers:
     def rearm(
         self, tables: TenantTables, held: Held, change: Change, context: SiteContext, *, learn_only: bool
     ) -> Sequence[FindingDraft]:
-        """Set, move or drop the group's timer after its state changed.
+        """Set, move or delete the group's timer after its state has changed.
 
         Returns:
-            What is to be said of a time that had passed already when its row came: it is reported with the row.
+            The findings of a timer that was already due when its row arrived; they are reported with the row.
         """
         group, _, states = held
         detector: Any = group.absence
@@ -65,7 +66,7 @@ class DetectorTimers:
         drafts: Sequence[FindingDraft] = ()
         if due_ms is not None and due_ms <= now_ms:
             if detector in group.baselines:
-                due_ms = now_ms + 1  # it concludes only when its timer fires
+                due_ms = now_ms + 1  # baseline detectors conclude only when their timer fires
             elif not learn_only:
                 after, drafts = detector.expire(getattr(states, detector.name), now_ms, policy)
                 setattr(states, detector.name, after)
@@ -81,11 +82,11 @@ class DetectorTimers:
         return drafts
 
     def fire(self, tables: TenantTables, tenant_id: int, timer: Timer) -> Outcome | None:
-        """Let the tenant's first timer fire, which is this one.
+        """Fire the tenant's first timer, which is `timer`.
 
         Returns:
-            What was found, or that the detector raised; None where the policy says by now that it is not due yet,
-            or there is nothing to say.
+            The finding, or that the detector raised; None if there is nothing to report or if, with the present
+            policy, the timer is not due yet.
         """
         tables.timers.take(tenant_id)
         key = (tenant_id, timer.entity_id)
@@ -112,7 +113,7 @@ class DetectorTimers:
         return outcome
 
     def rearm_tenant(self, tables: TenantTables, tenant_id: int, detector: str) -> None:
-        """Move the tenant's timers of a detector to where its policies, which have changed, put them now."""
+        """Move the tenant's timers of a detector after its policies have changed."""
         for group in self._groups.values():
             absence: Any = group.absence
             if absence is None or absence.name != detector:
@@ -124,14 +125,14 @@ class DetectorTimers:
                 context = self._site_contexts.at(tables, tenant_id, states.origin.site_id)
                 due_ms = _due_ms(absence, state, context.policies[detector])
                 if due_ms is None and absence in group.baselines:
-                    setattr(states, detector, None)  # what it does not count is not to be missed later
+                    setattr(states, detector, None)  # what the detector does not count now must not be missed later
                 if due_ms != states.due_ms:
                     held = Held(group, key, states)
                     _arm(tables, held, due_ms)
                     keep(tables, held)
 
     def replan(self, tables: TenantTables, tenant_id: int, person_id: int) -> None:
-        """Move the timers that follow from a person's shifts, which have changed."""
+        """Move the timers that depend on a person's shifts after these have changed."""
         key = (tenant_id, person_id)
         for group in self._groups.values():
             states = tables.detector_states[group.name].get(key) if group.planned else None
@@ -149,7 +150,7 @@ class DetectorTimers:
 
 
 def keep(tables: TenantTables, held: Held) -> None:
-    """Put the states into their table; an entity of which nothing is left is deleted."""
+    """Store the states in their table, or delete the entity if nothing is left."""
     group, key, states = held
     table = tables.detector_states[group.name]
     if states.due_ms is None and all(getattr(states, name) is None for name in group.state_names):
@@ -159,7 +160,7 @@ def keep(tables: TenantTables, held: Held) -> None:
 
 
 def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext, policy: Any) -> Outcome | None:
-    """Ask the detector what it has to say now that its time has come, and when it wants to be asked again."""
+    """Ask the detector what is wrong now that its timer is due, and when the timer should fire next."""
     group, key, states = held
     detector: Any = group.absence
     state = getattr(states, detector.name)
@@ -168,12 +169,12 @@ def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext,
             after, drafts = conclude(tables, key, detector, state, due_ms, context, policy)
         else:
             after, drafts = detector.expire(state, due_ms, policy)
-    except Exception as error:  # noqa: BLE001 - R3.9; its timer is dropped, or it would raise for ever
+    except Exception as error:  # noqa: BLE001 - the stream goes on; the timer is deleted, or it would raise again and again
         return TimerFailed(key[0], detector.name, type(error).__name__)
     setattr(states, detector.name, after)
     again_ms = None if after is None else detector.due_ms(after, policy)
     if again_ms is not None and detector in group.baselines:
-        states.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also where several are over
+        states.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also if several are over
     elif again_ms is not None and again_ms > due_ms:
         states.due_ms = again_ms
     if not drafts:
@@ -192,5 +193,5 @@ def _arm(tables: TenantTables, held: Held, due_ms: int | None) -> None:
 
 
 def _due_ms(detector: Any, state: Any, policy: Any) -> int | None:
-    """When an absence detector has something to say; None where it waits for nothing, or is switched off."""
+    """When an absence detector is due, Unix milliseconds; None if it waits for nothing or is switched off."""
     return detector.due_ms(state, policy) if state is not None and policy.enabled else None

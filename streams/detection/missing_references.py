@@ -1,4 +1,4 @@
-"""Findings about events that had to be judged without a row that they refer to. Pure."""
+"""Findings about events that were judged without a row that they refer to. Pure."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,15 @@ from streams.detection.reference_wait import ASSIGNMENT
 def with_missing(
     drafts: Sequence[FindingDraft], change: Change, missing: Sequence[str], unreported: Sequence[str], waited_ms: int
 ) -> list[FindingDraft]:
-    """The drafts, each saying what was missing, and one for each missing reference that is to be reported.
+    """The drafts with the missing references in their evidence, and a draft for each reference that should be reported.
 
     Args:
-        drafts: of the detectors.
-        change: that was judged.
-        missing: references that it was judged without.
-        unreported: those of them that were not reported lately. A person without shifts is not a wrong row, and never
-            reported.
-        waited_ms: how long it was waited for them.
+        drafts: the drafts of the detectors.
+        change: the row change that was judged.
+        missing: the references that were missing.
+        unreported: those of them that have not been reported recently. A person without shifts is not a wrong row and
+            is never reported.
+        waited_ms: how long the event waited for them.
     """
     said = ",".join(missing)
     marked = [msgspec.structs.replace(each, evidence=each.evidence | {"reference_missing": said}) for each in drafts]

@@ -1,13 +1,12 @@
-"""Events that arrive before the rows they refer to: they wait for a set span of log time, then are judged without them.
+"""Events that arrive before the rows they refer to: they wait for a span of log time, then are judged without them.
 
-Owns which events wait and for what; judging them is the handler's. An event waits if it is new and its tenant has no
-row for its site or person, or, for attendance, no shift of the person. Fixes and attendance of a person who already has
-an event waiting queue up behind it: judging the earlier one at once instead would take the wait away from every phone
-that sends a fix a second. So a person's events are judged in commit order, and a waiting event holds back its person
-alone.
+Owns which events wait and for what; the handler judges them. An event waits if it is new and its tenant has no row for
+its site or person, or, for attendance, no shift of the person. Fixes and attendance of a person who already has a
+waiting event queue up behind it; if the waiting event were judged early instead, no event of a phone that sends a fix
+every second would ever wait. So a person's events are judged in commit order, and a waiting event delays only its person.
 
-A reference that did not arrive is remembered for a while. Until then nothing waits for it again and it is not reported
-again, so that a stream which names a site that does not exist costs next to nothing.
+A reference that did not arrive is remembered for some time, in which nothing waits for it and it is not reported
+again. So a stream of events that name a site that does not exist costs next to nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ REFERENCES = frozenset({SITE, PERSON, ASSIGNMENT})
 """The tables whose rows are waited for."""
 
 Unknown: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
-"""References that an event is judged without, and those of them that were not reported lately."""
+"""The references that an event is judged without, and those of them that have not been reported recently."""
 NOTHING_UNKNOWN: Unknown = ((), ())
 
 
@@ -33,18 +32,18 @@ class Released(NamedTuple):
 
     entry: Entry
     missing: tuple[str, ...]
-    """What is still unknown."""
+    """The references that are still missing."""
     reported: tuple[str, ...]
-    """Of that, what was not reported lately."""
+    """Those of them that have not been reported recently."""
 
 
 class ReferenceWait:
-    """Decides who waits and for how long.
+    """Decides which events wait and for how long.
 
     Args:
-        wait_ms: log time that an event waits for its references; 0: none does.
-        events_per_tenant_max: of more events of one tenant none waits.
-        report_interval_ms: for how long a reference that did not arrive is not waited for and not reported again.
+        wait_ms: the log time that an event waits for its references; 0: no event waits.
+        events_per_tenant_max: how many events of a tenant can wait; further ones are judged at once.
+        report_interval_ms: how long a reference that did not arrive is not waited for and not reported again.
     """
 
     def __init__(self, wait_ms: int, events_per_tenant_max: int, report_interval_ms: int) -> None:
@@ -58,7 +57,8 @@ class ReferenceWait:
         """What to do with an attendance or a fix that may have to wait.
 
         Returns:
-            Events to be judged before it, and what it is judged without; None for that: it waits now.
+            The events to judge before it, and the references that it is judged without; None instead of the latter
+            if the event waits now.
         """
         change: Change = entry.change
         busy = self.is_busy(tables, change)
@@ -75,36 +75,36 @@ class ReferenceWait:
         return (first, (missing, tuple(name for name in awaited if self._miss(tables, change, name))))
 
     def end_waits(self, tables: TenantTables, change: Change) -> list[Released]:
-        """What waits of a row's persons, as it is: the row cannot wait behind it and must not overtake it."""
+        """End the waits of a row's persons and return their events: the row cannot wait and must not overtake them."""
         persons = frozenset(getattr(row, "person_id", None) for row in (change.before, change.after))
         return list(self.release(tables, change.row.tenant_id, change.commit_us // 1000, persons))
 
     def unknown(self, tables: TenantTables, change: Change) -> tuple[str, ...]:
-        """What a row names that its tenant does not have, in the order of `REFERENCES`' tables."""
+        """The references of a row that its tenant does not have, in the order of the tables in `REFERENCES`."""
         row: Any = change.row
         names = (SITE, PERSON, ASSIGNMENT) if change.table == "attendance" else (SITE, PERSON)
         site_id, person_id = row.site_id, row.person_id
         return tuple(name for name in names if not _known(tables, row.tenant_id, name, site_id, person_id))
 
     def _is_missed_by(self, tables: TenantTables, change: Change, name: str) -> bool:
-        """Whether a reference of the row is known not to come."""
+        """Whether a reference of the row is known not to arrive."""
         row: Any = change.row
         return self._is_missed(tables, row.tenant_id, name, row.site_id, row.person_id, change.commit_us // 1000)
 
     def is_busy(self, tables: TenantTables, change: Change) -> bool:
-        """Whether something waits of the person that the row names, or named."""
+        """Whether an event of the person that the row names, or named before, is waiting."""
         queue = tables.wait_queues.get(change.row.tenant_id)
         return queue is not None and any(
             queue.has(getattr(row, "person_id", None)) for row in (change.before, change.after)
         )
 
     def _below_limit(self, tables: TenantTables, tenant_id: int) -> bool:
-        """Whether one more of the tenant's may wait."""
+        """Whether another event of the tenant may wait."""
         queue = tables.wait_queues.get(tenant_id)
         return queue is None or len(queue.events) < self._events_per_tenant_max
 
     def _enqueue(self, tables: TenantTables, entry: Entry, needs: tuple[str, ...]) -> None:
-        """Have an event wait."""
+        """Let an event wait."""
         change = entry.change
         tenant_id = change.row.tenant_id
         queue = tables.wait_queues.setdefault(tenant_id, WaitQueue())
@@ -120,13 +120,13 @@ class ReferenceWait:
     def release(
         self, tables: TenantTables, tenant_id: int, now_ms: int, persons: frozenset[int | None] | None = None
     ) -> Iterator[Released]:
-        """The tenant's events whose wait is over, in the order in which they came.
+        """Remove and return the tenant's events whose wait is over, in the order in which they arrived.
 
         Args:
-            tables: of the tenant's partition.
-            tenant_id: whose.
+            tables: the tables of the tenant's partition.
+            tenant_id: the tenant.
             now_ms: log time.
-            persons: whose wait is ended now, whatever they wait for; None: nobody's.
+            persons: the persons whose waits end now, whatever they wait for.
         """
         queue = tables.wait_queues.get(tenant_id)
         if queue is None:
@@ -149,7 +149,7 @@ class ReferenceWait:
             yield Released(entry_of(event), missing, awaited)
 
     def _miss(self, tables: TenantTables, change: Change, name: str) -> bool:
-        """Remember that a reference of the row did not come; whether that is news."""
+        """Remember that a reference of the row did not arrive; return whether to report it."""
         if self._is_missed_by(tables, change, name):
             return False
         row: Any = change.row
@@ -180,7 +180,7 @@ def _missed_key(tenant_id: int, name: str, site_id: int | None, person_id: int |
 
 
 def _known(tables: TenantTables, tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> bool:
-    """Whether the tenant has the row; a reference that is not named is none. A person with shifts is known by them."""
+    """Whether the tenant has the row, or the event names none. A person with shifts counts as known."""
     if name == SITE:
         return site_id is None or tables.sites.get((tenant_id, site_id)) is not None
     if person_id is None or tables.shifts.get((tenant_id, person_id)):

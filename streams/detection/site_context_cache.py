@@ -1,6 +1,6 @@
-"""What holds at a site: its facts and the policies of the detectors there, put together once and kept.
+"""Creates the site contexts, which hold the facts of a site and the policies of the detectors there, and caches them.
 
-A site context is derived from the tables alone. It is made when an event first names the site, and forgotten when the
+A site context is derived only from the tables. It is created when an event first names the site, and dropped when the
 site, its tenant or one of the tenant's policies changes.
 """
 
@@ -21,18 +21,18 @@ from streams.state.site_context import Plans, SiteContext, Step
 from streams.state.tables import TenantTables
 
 _PLANS_MAX = 1_000
-"""Different sets of policies that are held ready; with more of them they are made anew."""
+"""The number of different sets of policies that are cached."""
 
 
 class SiteContextCache:
-    """Makes site contexts, and keeps them in the tables until something about them changes.
+    """Creates site contexts, and caches them in the tables until something about them changes.
 
     Args:
-        groups: of the detectors that run.
-        defaults: per detector some fields of its policy, from the settings.
+        groups: the groups of the running detectors.
+        defaults: for each detector fields of its policy, from the settings.
 
     Raises:
-        PolicyError: a default that does not fit its detector.
+        PolicyError: a default does not fit its detector.
     """
 
     def __init__(self, groups: Sequence[DetectorGroup], defaults: Mapping[str, Mapping[str, Any]]) -> None:
@@ -40,7 +40,7 @@ class SiteContextCache:
         self._made: dict[tuple[Policy, ...], Plans] = {}
         running = [detector for group in groups for detector in group.detectors]
         self._known: dict[str, Policy] = {detector.name: detector.policy for detector in (*DETECTORS, *running)}
-        """The policies of all detectors, also of those that do not run here."""
+        """The policies of all detectors, including those that do not run."""
         for name, fields in defaults.items():
             try:
                 self._known[name] = overridden(self._policy_of(name), [fields])
@@ -49,10 +49,10 @@ class SiteContextCache:
         self._defaults = {detector.name: self._known[detector.name] for detector in running}
 
     def check(self, detector: str, settings: Mapping[str, Any]) -> None:
-        """Whether these fields fit the detector's policy.
+        """Check that these fields fit the detector's policy.
 
         Raises:
-            PolicyError: they do not, or no detector has this name.
+            PolicyError: they do not fit, or no detector has this name.
         """
         overridden(self._policy_of(detector), [settings])
 
@@ -63,9 +63,9 @@ class SiteContextCache:
         return policy
 
     def at(self, tables: TenantTables, tenant_id: int, site_id: int | None) -> SiteContext:
-        """The context of a site; of an unknown site the same as of none."""
+        """The context of a site; an unknown site has the same one as no site."""
         key: Any = (tenant_id, site_id)
-        if site_id is not None and tables.sites.get(key) is None:  # also counts as use of the site
+        if site_id is not None and tables.sites.get(key) is None:  # this read also counts as a use of the site
             tables.site_contexts.pop(key, None)
             key = (tenant_id, None)
         context = tables.site_contexts.get(key)
@@ -95,9 +95,9 @@ class SiteContextCache:
         return SiteContext(facts, name, client_id, self._plans(policies), policies, quality)
 
     def _plans(self, policies: dict[str, Policy]) -> Plans:
-        """What runs under these policies; the same object for all sites where they are equal.
+        """The steps to run under these policies; the same object for all sites with equal policies.
 
-        Events of other sites then use steps that are in the CPU cache already; measured, a few per cent of the fold.
+        Events of other sites then use steps that are already in the CPU cache, which was measured to save a few per cent.
         """
         key = tuple(policies.values())
         plans = self._made.get(key)
@@ -117,7 +117,7 @@ class SiteContextCache:
     def _policies(
         self, rows: Mapping[int, PolicyState], client_id: int | None, site_id: int | None
     ) -> dict[str, Policy]:
-        """Each detector's policy: the tenant's rows over the defaults, the client's over them, the site's last."""
+        """Each detector's policy: the defaults, overridden by the tenant's rows, then the client's, then the site's."""
         layers: dict[str, list[tuple[int, int, Mapping[str, Any]]]] = {}
         for row_id, row in rows.items():
             if row.client_id not in {None, client_id} or row.site_id not in {None, site_id}:
@@ -137,7 +137,7 @@ def _step(detector: Detector, policy: Policy, timed: str) -> Step:
 
 
 def _area(tables: TenantTables, key: tuple[int, int], site: SiteState, limits: DataQualityPolicy) -> Area | None:
-    """The site's area, built once: a change of the tenant's policies leaves it, unless it is one of these limits."""
+    """The site's area, which is built again only if the site or these limits change."""
     made_for = (limits.geofence_points_max, limits.site_reach_m_max)
     held = tables.areas.get(key)
     if held is None or held[0] != made_for:
@@ -151,13 +151,13 @@ def _build_area(site: SiteState, points_max: int, reach_m_max: float) -> Area | 
             return polygon(site.geofence, points_max=points_max, reach_m_max=reach_m_max)
         if site.latitude is not None and site.longitude is not None and site.geofence_radius_m is not None:
             return circle(site.latitude, site.longitude, site.geofence_radius_m, reach_m_max=reach_m_max)
-    except AreaError:  # reported when the site's row came
+    except AreaError:  # reported when the site's row arrived
         return None
     return None
 
 
 def forget_site_contexts(tables: TenantTables, tenant_id: int, site_id: int | None = None) -> None:
-    """Drop the contexts of a tenant, or of one of its sites; they are made again when they are next asked for."""
+    """Drop the contexts of a tenant, or of one of its sites; they are created again when they are next needed."""
     if site_id is not None:
         tables.site_contexts.pop((tenant_id, site_id), None)
         tables.areas.pop((tenant_id, site_id), None)

@@ -1,1 +1,1 @@
-"""The only door out: numbers, encodes and writes outcomes; dead letters and their breaker."""
+"""Writes all outputs: numbers and encodes outcomes, and holds the circuit breaker of the dead letters."""

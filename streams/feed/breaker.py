@@ -1,8 +1,8 @@
-"""The dead letters' circuit breaker: a bad record fails alone, a bad deployment must not drain the topics. Pure.
+"""The circuit breaker of the dead letters. Pure.
 
-When too many records in a row fail, or too large a share of the latest ones, the worker stops instead of turning
-everything into dead letters. Nothing is lost by that: the records stay in their topics, and the micro-batch that
-opened the breaker was not written.
+A bad record becomes a dead letter, but a bad deployment must not turn whole topics into dead letters. The worker stops
+when too many records in a row fail, or too large a share of the latest ones. Nothing is lost: the records stay in
+their topics, and the micro-batch that opened the breaker is not written.
 """
 
 import sys
@@ -15,18 +15,18 @@ from streams.engine.model import Entry
 
 
 class BreakerOpenError(Exception):
-    """Too many records failed; says how many, and what to look at."""
+    """Too many records failed; the message says how many."""
 
 
 class DeadLetterBreaker:
-    """Counts failures of one worker.
+    """Counts the failures of one worker.
 
     Args:
-        run_max: failures in a row that are tolerated.
-        share_max: share of failures among the latest records that is tolerated, 0..1.
-        window_records: how many records "the latest" are; with fewer than these no share is judged.
-        tenants_min: failures count only where they hit this many tenants. What one tenant writes into its
-            own rows is that tenant's affair; what fails for several is ours.
+        run_max: the number of failures in a row that is tolerated.
+        share_max: the share of failures among the latest records that is tolerated, 0 to 1.
+        window_records: the number of latest records for the share, which is not judged before there are this many.
+        tenants_min: failures count only if they affect this many tenants: wrong rows of a single tenant are that
+            tenant's problem, failures of several tenants are probably ours.
     """
 
     def __init__(self, *, run_max: int, share_max: float, window_records: int, tenants_min: int) -> None:
@@ -48,11 +48,11 @@ class DeadLetterBreaker:
         """Count one micro-batch.
 
         Args:
-            records: how many it had.
-            failed: index of each that failed, ascending, and its record key, which tells the tenant.
+            records: the number of its records.
+            failed: the index of each failed record, ascending, with its key, which identifies the tenant.
 
         Raises:
-            FuseBlownError: a limit is passed.
+            BreakerOpenError: a limit is exceeded.
         """
         self._judge_run(records, failed)
         self._recent.append((records, list(failed.values())))
@@ -89,11 +89,11 @@ class DeadLetterBreaker:
 
 
 def keys_in_log_order(entries: Sequence[Entry], chosen: AbstractSet[int]) -> dict[int, bytes | None]:
-    """Index, in the order of the log, and record key of each chosen entry.
+    """The index in the order of the log, and the record key, of each chosen entry.
 
     Args:
-        entries: of a micro-batch.
-        chosen: the `id`s of some.
+        entries: the entries of a micro-batch.
+        chosen: the `id()`s of the chosen ones.
     """
     if not chosen:
         return {}
@@ -101,9 +101,9 @@ def keys_in_log_order(entries: Sequence[Entry], chosen: AbstractSet[int]) -> dic
 
 
 def _in_log_order(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries with the unreadable ones behind the record before them in their topic.
+    """The entries, with each unreadable one after its predecessor in its topic.
 
-    In the micro-batch they come first, since they have no LSN; there even a few look like a long run.
+    In the micro-batch unreadable records come first because they have no LSN, where a few look like a long run.
     """
     before: dict[int, tuple[int, int]] = {}
     positions: list[tuple[tuple[int, int], int, int, Entry]] = []

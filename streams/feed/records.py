@@ -1,6 +1,6 @@
-"""The feed's records of outcomes. Pure: an outcome, a sequence number and the feed's epoch in, a record out.
+"""Converts outcomes to records of the feed. Pure: an outcome, a sequence number and the feed's epoch in, a record out.
 
-The table `RECORDS` says which function makes the record of which outcome; a new kind of message is a new line there.
+The table `RECORDS` names the function for each kind of outcome; a new kind of message is a new line there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +16,18 @@ from streams.outcomes import AbsenceFound, BurstEnded, FindingRaised, TicketStat
 
 DESCRIPTION_CHARACTERS_MAX = 200
 EVENT_TYPES = {"jobneed": "task"}
-"""Canonical table to what its events are called, where that differs."""
+"""The event type of each canonical table for which it is not the table's name."""
 
 
 class Number(NamedTuple):
-    """Where a record stands: its sequence number, and the identity of the log that the number counts in."""
+    """The sequence number of a record, and the identity of the log in which it counts."""
 
     seq: int
     epoch: str
 
 
 def event_id(change: Change) -> str:
-    """The identifier of a row change, such as `attendance:17:35141432`."""
+    """The id of the event of a row change, such as `attendance:17:35141432`."""
     return f"{change.table}:{change.row.id}:{change.lsn}"
 
 
@@ -54,7 +54,7 @@ def finding_record(outcome: FindingRaised, number: Number) -> AnomalyDetected:
 
 
 def absence_record(outcome: AbsenceFound, number: Number) -> AnomalyDetected:
-    """The record of something that did not happen in time; its source is the row change that set the timer."""
+    """The record of something that did not happen in time, whose source is the row change that set the timer."""
     at, origin, context = iso_ms(outcome.due_ms), outcome.origin, outcome.context
     key, kind = str(origin.row_id), f"@{outcome.detector}:{outcome.due_ms}"
     return AnomalyDetected(
@@ -76,7 +76,7 @@ def absence_record(outcome: AbsenceFound, number: Number) -> AnomalyDetected:
 
 
 def ticket_record(outcome: TicketStatusChanged, number: Number) -> TicketUpdated:
-    """The record of a ticket whose status changed (R4.8)."""
+    """The record of a ticket whose status changed."""
     change, before, after, site = outcome.change, outcome.before, outcome.after, outcome.site
     return TicketUpdated(
         tenant_id=after.tenant_id,
@@ -102,7 +102,7 @@ def ticket_record(outcome: TicketStatusChanged, number: Number) -> TicketUpdated
 
 
 def burst_record(outcome: BurstEnded, number: Number) -> RateLimited:
-    """The record of a burst over the tenant's limit (R2.2)."""
+    """The record of a burst over the tenant's limit."""
     tenant, window = str(outcome.tenant_id), iso_ms(outcome.window_start_ms)
     return RateLimited(
         tenant_id=outcome.tenant_id,
@@ -141,13 +141,13 @@ def _source_of(change: Change) -> SourcePosition:
 def _findings(
     drafts: Sequence[FindingDraft], created_at: str, source: tuple[str, str, int], kind: str = ""
 ) -> list[Finding]:
-    """The findings with their identifiers, which differ also where two are of one type.
+    """The findings with their ids, which differ even if two have the same type.
 
     Args:
-        drafts: of one outcome.
+        drafts: the finding drafts of an outcome.
         created_at: ISO 8601 UTC.
-        source: table, primary key and LSN of the row change behind them.
-        kind: what tells a timer's findings from those of its row.
+        source: the table, primary key and LSN of the row change that they are about.
+        kind: distinguishes the findings of a timer from those of its row.
     """
     table, key, lsn = source
     score = combined_fraud_score(draft.fraud_score for draft in drafts)

@@ -1,10 +1,10 @@
-"""The only door to the feed: numbers each outcome, encodes it once, stores the tenant, writes the record.
+"""The only writer of the feed: numbers each outcome, encodes it once, stores the tenant and appends the record.
 
-Reads: the outcomes of handlers, in the order in which they happened.
+Reads: the outcomes of handlers, in their order.
 Writes: noc.anomalies, noc.processed, noc.dead-letters, through the micro-batch; the tenant's last sequence number.
-Guarantee: feed bytes depend on the outcomes alone; only the latencies of clean events know the clock, which is read
-once a micro-batch. A record that cannot be encoded leaves no hole in the numbers.
-On failure: an outcome whose message is too large, or cannot be encoded, becomes a dead letter of its record.
+Guarantee: the bytes of the feed depend only on the outcomes; only the latencies of clean events use the clock, which
+is read once for each micro-batch. A record that cannot be encoded leaves no gap in the numbers.
+On failure: if the message of an outcome is too large or cannot be encoded, its source record becomes a dead letter.
 """
 
 from collections.abc import Callable
@@ -40,24 +40,24 @@ class RecordTooLargeError(Exception):
 
 
 class OutputTopics(NamedTuple):
-    """Where outputs go, and where their inputs come from."""
+    """The output topics and the source topics."""
 
     names: TopicNames
     sources: tuple[str, ...]
-    """Source topics by index, for the coordinates of dead letters."""
+    """The source topics by index, for the headers of dead letters."""
     tables: tuple[str, ...]
-    """Canonical table of each source, for the metrics."""
+    """The canonical table of each source, for the metrics."""
 
 
 class FeedWriter:
-    """Writes what follows from the inputs of a micro-batch.
+    """Writes the outcomes of a micro-batch.
 
     Args:
-        topics: names of outputs and sources.
-        epoch: identity of the feed's log.
-        clock: Unix seconds.
-        metrics: where it counts.
-        limits: how large an output may be.
+        topics: the names of the output and source topics.
+        epoch: the identity of the feed's log.
+        clock: returns the time in seconds since 1970.
+        metrics: the worker's metrics.
+        limits: the limits of the sizes of outputs.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FeedWriter:
     def write(self, turn: Turn, outcomes: Outcomes) -> None:
         """Write outcomes in their order.
 
-        What a generator gave before it raised is written.
+        If `outcomes` is a generator that raises, what it yielded before is written.
         """
         for outcome in outcomes:
             if type(outcome) is EventClean:
@@ -91,10 +91,10 @@ class FeedWriter:
             elif type(outcome) is TimerFailed:
                 self._count_failed_timer(outcome.tenant_id, outcome.detector, outcome.exception_class)
             else:
-                self._write_message(turn, outcome)  # type: ignore[arg-type]  # the other outcomes are done with
+                self._write_message(turn, outcome)  # type: ignore[arg-type]  # all other outcomes are handled above
 
     def flush(self, turn: Turn) -> None:
-        """Write the clean events of the micro-batch, one record a tenant or a few, and measure its latency."""
+        """Write the clean events of the micro-batch, in one or a few records for each tenant, and measure its latency."""
         now_us = round(self._clock() * 1e6)
         if turn.oldest_us:
             self._metrics.detection_seconds.observe(max(0.0, (now_us - turn.oldest_us) / 1e6))
@@ -120,27 +120,27 @@ class FeedWriter:
         self._clean = {}
 
     def _write_message(self, turn: Turn, outcome: FeedOutcome) -> None:
-        """Append a message; what cannot be encoded becomes a dead letter of its record, or is counted where a timer caused it.
+        """Append a message. If that fails, its source record becomes a dead letter, or a timer's failure is counted.
 
         Raises:
-            Exception: of a ticket's status, which is the first that is said of its row: the row as a whole has failed.
+            Exception: the message of a ticket's status failed. It is the first one about its row, so the row has failed.
         """
         try:
             self._append(turn, outcome)
         except (RecordTooLargeError, msgspec.MsgspecError, ArithmeticError, ValueError) as error:
             if isinstance(outcome, TicketStatusChanged):
                 raise
-            if isinstance(outcome, FindingRaised):  # of this row, or of an event that had waited
+            if isinstance(outcome, FindingRaised):  # the entry of this row, or of an event that had waited
                 self._write_dead_letter(turn, RecordFailed.by(outcome.entry, outcome.change.table, error))
             else:
                 detector = outcome.detector if isinstance(outcome, AbsenceFound) else "rate_limit"
                 self._count_failed_timer(outcome.tenant_id, detector, type(error).__name__)
 
     def _append(self, turn: Turn, outcome: FeedOutcome) -> None:
-        """Append a message to the operators' feed; only then is its number the tenant's last.
+        """Append a message to the feed, then store its number as the tenant's last.
 
         Raises:
-            RecordTooLargeError: nothing was appended.
+            RecordTooLargeError: the message is too large; nothing was appended.
         """
         tenants = turn.tables.tenants
         tenant_id = (
@@ -164,7 +164,7 @@ class FeedWriter:
                 self._metrics.findings.labels(draft.finding_type).inc()
 
     def _write_dead_letter(self, turn: Turn, failure: RecordFailed) -> None:
-        """Append the original record to the dead letters, with its reason; the log names it by the same id."""
+        """Append the original record to the dead letters, with its reason and an id that the log also has."""
         entry, batch = failure.entry, turn.batch
         turn.failed.add(id(entry))
         self._metrics.dead_letters.labels(self._topics.tables[entry.source_index]).inc()

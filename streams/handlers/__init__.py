@@ -1,1 +1,1 @@
-"""One file for each kind of input: what it changes in the tables, and which outcomes follow."""
+"""The handlers, one file for each kind of input: they change the tables and return the outcomes."""

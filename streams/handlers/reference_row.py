@@ -1,8 +1,8 @@
-"""A row of reference data: kept in the tables, never scored. Snapshots count here as any other row.
+"""Handles a row of reference data: stores it in the tables and never scores it. Snapshot rows are treated like others.
 
-Reads: changes of tenant, site, person, assignment and policy. Key: the tenant. State: what `streams.state` keeps of them.
-Returns: findings about impossible values, and those of the events that had waited for this row.
-On failure: what raises here makes the record a dead letter; what held before goes on to hold.
+Reads: changes of tenant, site, person, assignment and policy. Key: the tenant. State: their tables in `streams.state`.
+Returns: findings about impossible values, and the outcomes of the events that have waited for this row.
+On failure: if an exception is raised, the record becomes a dead letter and the tables keep the previous row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,21 +26,21 @@ from streams.state.tables import TenantTables
 
 
 class Learner(Protocol):
-    """Takes over one row of reference data."""
+    """Stores a row of reference data."""
 
     def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Change the tables by the row."""
+        """Update the tables with the row."""
         ...
 
 
 class ReferenceRowHandler:
-    """Keeps reference data.
+    """Stores reference data.
 
     Args:
-        runner: whose site contexts say which values are impossible, and whose timers follow shifts and policies.
-        reference_wait: for events that a row may release.
-        scored_rows: judges those.
-        shifts_per_person_max: of more shifts than this the ones that end first are forgotten.
+        runner: its site contexts say which values are impossible; its timers depend on shifts and policies.
+        reference_wait: the waiting events, which a row may release.
+        scored_rows: judges the released events.
+        shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class ReferenceRowHandler:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Canonical names of the tables whose rows it takes."""
+        """The canonical names of the tables whose rows it handles."""
         return tuple(self._learners)
 
     def handle(self, tables: TenantTables, entry: Entry) -> Iterable[Outcome]:
-        """Keep a row without its impossible values; then judge the events that waited for it."""
+        """Store a row without its impossible values, then judge the events that have waited for it."""
         change: Change = entry.change
         tenant_id, row, reasons = change.row.tenant_id, change.row, cast(Sequence[Reason], ())
         quality = self._site_contexts.at(tables, tenant_id, None).quality
@@ -94,7 +94,7 @@ class ReferenceRowHandler:
 
 
 def learn_tenant(tables: TenantTables, change: Change) -> None:
-    """Take over a tenant's limit and time zone; a deleted tenant falls back to the defaults and keeps its seq."""
+    """Store a tenant's limit and time zone; a deleted tenant gets the defaults and keeps its seq."""
     row = cast(Tenant, change.row)
     tenant = tables.tenants.get(row.tenant_id) or TenantState()
     tenant.events_per_second_max = None if change.op == "d" else row.max_events_per_second
@@ -105,7 +105,7 @@ def learn_tenant(tables: TenantTables, change: Change) -> None:
 
 
 def learn_site(tables: TenantTables, change: Change) -> None:
-    """Keep what messages and detectors need of a site."""
+    """Store the columns of a site that messages and detectors need."""
     row = cast(Site, change.row)
     key = (row.tenant_id, row.id)
     forget_site_contexts(tables, row.tenant_id, row.id)
@@ -127,7 +127,7 @@ def learn_site(tables: TenantTables, change: Change) -> None:
 
 
 def learn_person(tables: TenantTables, change: Change) -> None:
-    """Keep a person's name."""
+    """Store the name of a person."""
     row = cast(Person, change.row)
     key = (row.tenant_id, row.id)
     if change.op == "d":
@@ -137,11 +137,11 @@ def learn_person(tables: TenantTables, change: Change) -> None:
 
 
 class ShiftLearner:
-    """Keeps the shifts of each person.
+    """Stores the shifts of each person.
 
     Args:
-        runner: whose timers follow from shifts.
-        shifts_per_person_max: of more shifts than this the ones that end first are forgotten.
+        runner: its timers depend on shifts.
+        shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
     """
 
     def __init__(self, runner: DetectorRunner, shifts_per_person_max: int) -> None:
@@ -149,7 +149,7 @@ class ShiftLearner:
         self._shifts_per_person_max = shifts_per_person_max
 
     def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Add, move or remove one assignment; a row without person, site or times is no shift."""
+        """Add, move or remove an assignment; a row without person, site or times is not a shift."""
         before, after = cast(Assignment | None, change.before), cast(Assignment | None, change.after)
         if before is not None and before.person_id is not None:
             self._remove(tables, (before.tenant_id, before.person_id), before.id)
@@ -186,12 +186,12 @@ def _shift(row: Assignment) -> Shift | None:
 
 
 class PolicyLearner:
-    """Keeps the policies of tenants, clients and sites (B3.11).
+    """Stores the policies of tenants, clients and sites.
 
-    They are rows of the log like any other: a replay meets them where they were written, and judges by what held.
+    They are rows of the log like any other, so a replay reads them at the same position and uses what applied then.
 
     Args:
-        runner: whose detectors they are for.
+        runner: the detectors that use the policies.
     """
 
     def __init__(self, runner: DetectorRunner) -> None:
@@ -199,10 +199,10 @@ class PolicyLearner:
         self._timers = runner.timers
 
     def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Take over one policy row; it holds from the tenant's next row on, and for timers that wait already.
+        """Store a policy row; it applies from the tenant's next row on, and to timers that are already set.
 
         Raises:
-            PolicyError: its settings do not fit the detector. What held before goes on to hold.
+            PolicyError: its settings do not fit the detector; the previous policy still applies.
         """
         row = cast(Policy, change.row)
         key = (row.tenant_id, row.id)

@@ -1,10 +1,10 @@
-"""A row of a scored table: limited, judged by the detectors, or kept until what it refers to has come.
+"""Handles a row of a scored table: applies the rate limit, then judges it or lets it wait for the rows it refers to.
 
 Reads: changes of attendance, jobneed, location, ticket, work_order and device. Key: the tenant.
 State: the tenant's rate window, detector states, waiting events; see `streams.state.tables`.
 Returns: findings, clean events, status changes of tickets, bursts that ended, detectors that raised.
-On failure: what raises here makes the record a dead letter; a detector that raises is an outcome of its own, and the
-event's other detectors go on.
+On failure: if an exception is raised, the record becomes a dead letter. A detector that raises is an outcome, and the
+other detectors still judge the event.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,10 @@ from streams.state.site_context import SiteContext
 from streams.state.tables import TenantTables
 
 SCORED_TABLES = frozenset({"attendance", "jobneed", "location", "ticket", "work_order", "device"})
-"""Their changes count against the tenant's limit. Reference data and ticket status never do (R2.2)."""
+"""Their changes count against the tenant's limit; reference data and ticket status do not."""
 
 _WAITING_TABLES = frozenset({"attendance", "location"})
-"""Their events name a person whose shifts matter; they wait for what they refer to."""
+"""Their events name a person whose shifts matter, and wait for the rows they refer to."""
 
 
 class ScoredRowHandler:
@@ -38,9 +38,9 @@ class ScoredRowHandler:
 
     Args:
         runner: runs the detectors.
-        limiter: the per-tenant rate limit.
-        reference_wait: for events that come before what they refer to.
-        metrics: where it counts.
+        limiter: the rate limit of each tenant.
+        reference_wait: holds events that arrive before the rows they refer to.
+        metrics: the worker's metrics.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ScoredRowHandler:
         self._metrics = metrics
 
     def handle(self, tables: TenantTables, entry: Entry) -> Outcomes:
-        """Judge a change, or let it wait. A snapshot's row, or one over the limit, only updates the detectors' states."""
+        """Judge a change, or let it wait. A snapshot row, or one over the limit, only updates the detectors' states."""
         change: Change = entry.change
         if change.snapshot:
             return self._score(tables, entry, change, learn_only=True)
@@ -62,7 +62,7 @@ class ScoredRowHandler:
         return self._with_notices(tables, entry, burst, learn_only=not admitted)
 
     def judge_released(self, tables: TenantTables, released: Iterable[Released]) -> Iterable[Outcome]:
-        """Judge events whose wait is over as if they had come now, as what they were."""
+        """Judge the events whose wait is over, as they would have been judged on arrival."""
         for entry, missing, unreported in released:
             change: Change = entry.change
             row: Any = change.row
@@ -70,14 +70,14 @@ class ScoredRowHandler:
             shifts = None if row.person_id is None else tables.shifts.get((row.tenant_id, row.person_id))
             try:
                 outcomes = self._judge(tables, entry, context, shifts or (), (missing, unreported))
-            except Exception as error:  # noqa: BLE001 - the boundary of the event that waited: not the row that released it failed
+            except Exception as error:  # noqa: BLE001 - the event that waited has failed, not the row that released it
                 outcomes = (RecordFailed.by(entry, change.table, error),)
             yield from outcomes
 
     def _with_notices(
         self, tables: TenantTables, entry: Entry, burst: BurstEnded | None, *, learn_only: bool
     ) -> Iterable[Outcome]:
-        """What is said beside the judgement: a burst that ended before this event, a ticket's change of status."""
+        """Add the outcomes beside the findings: a burst that ended before this event, a ticket's change of status."""
         change: Change = entry.change
         if burst is not None:
             yield burst
@@ -103,7 +103,7 @@ class ScoredRowHandler:
         return self._judge(tables, entry, context, shifts, NOTHING_UNKNOWN, learn_only=learn_only)
 
     def _forget(self, tables: TenantTables, change: Change) -> Iterable[Outcome]:
-        """Handle a deleted row: its person's waiting events are judged now, and what was kept of the row is dropped."""
+        """Handle a deleted row: judge the waiting events of its person, then drop the state of the row."""
         if change.table in _WAITING_TABLES and change.row.tenant_id in tables.wait_queues:
             yield from self.judge_released(tables, self._wait.end_waits(tables, change))
         self._runner.forget(tables, change)
@@ -126,7 +126,7 @@ class ScoredRowHandler:
         *,
         learn_only: bool = False,
     ) -> Outcomes:
-        """Run the detectors; returns what they found, or that the event is clean, or neither if the row is only learned."""
+        """Run the detectors; return the findings, or that the event is clean, or neither if the row is only learned."""
         change: Change = entry.change
         row: Any = change.row
         table, site_id = change.table, row.site_id
@@ -137,7 +137,7 @@ class ScoredRowHandler:
         at_s = event_time_s(table, row)
         if context.quality is not None:
             given, (row, reasons) = row, clean(table, row, change.commit_us, context.quality, before, at_s)
-            if row is not given:  # its time may be among what was blanked
+            if row is not given:  # its time may be among the values that were removed
                 at_s = event_time_s(table, row)
         event = Event(row, change.commit_us, op, before, context.facts, shifts, missing, at_s)
         failures: Failures = []
@@ -159,6 +159,6 @@ class ScoredRowHandler:
         if failed:
             return failed
         row = change.row
-        event_id = f"{table}:{row.id}:{change.lsn}"  # as `event_id` of the records, without its call
+        event_id = f"{table}:{row.id}:{change.lsn}"  # the same as `records.event_id`, without the call
         kind = EVENT_TYPES.get(table, table)
         return (EventClean(row.tenant_id, event_id, kind, site_id, context.client_id, change.commit_us),)

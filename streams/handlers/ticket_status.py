@@ -1,4 +1,4 @@
-"""Ticket status changes (R4.8): on a change of status only, never on creation or an unchanged status."""
+"""Changes of a ticket's status, which creation and updates with the same status are not."""
 
 from typing import cast
 
@@ -9,14 +9,14 @@ from streams.state.tables import TenantTables
 
 
 class UnjudgeableError(Exception):
-    """A row that can be read but not processed, because what it was before is not in the record."""
+    """A row that cannot be processed because the record does not contain the old row."""
 
 
 def status_change(tables: TenantTables, entry: Entry) -> TicketStatusChanged | None:
-    """What an updated ticket's change of status is; None where its status is what it was.
+    """The change of status of an updated ticket; None if its status is the same.
 
     Raises:
-        UnjudgeableError: the change lacks the old row, so nobody can say what changed.
+        UnjudgeableError: the change lacks the old row, so the change of status is unknown.
     """
     change = entry.change
     after, before = cast(Ticket, change.row), cast(Ticket | None, change.before)

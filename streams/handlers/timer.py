@@ -1,9 +1,9 @@
-"""What is due without a row: detectors' timers, waits that are over, bursts that ended; a tenant's in the order of time.
+"""Fires what is due without a row: detectors' timers, waits that are over, bursts that ended.
 
 Reads: ticks, and the commit time of a tenant's next row. Key: the tenant. State: `streams.state.timers`.
-Returns: what the timers found, one after the other as they fire.
-Guarantee: what is due happens, for a tenant, before its next row; so its position among the tenant's messages is the same
-wherever the ticks fall.
+Returns: the outcomes of the timers, as they fire in the order of time.
+Guarantee: the timers of a tenant that are due fire before its next row, so their positions among the tenant's messages do
+not depend on when ticks come.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,11 +26,11 @@ class TimerHandler:
 
     Args:
         limiter: knows when a burst is over.
-        timers: of the detectors.
-        reference_wait: whose events are due.
+        timers: the detectors' timers.
+        reference_wait: the waiting events.
         scored_rows: judges the events whose wait is over.
-        timers_per_tick_max: so much of what is due happens in one micro-batch.
-        metrics: where the delay of ticks is shown.
+        timers_per_tick_max: how many timers fire in one micro-batch.
+        metrics: the worker's metrics, which show the delay of timers.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class TimerHandler:
         self._metrics = metrics
 
     def tick(self, turn: Turn, until_ms: int) -> Iterator[Outcome]:
-        """Let happen what was due by this log time although no row of its tenant came since.
+        """Fire the timers that were due by this log time although no row of their tenants has arrived since.
 
-        After a long silence much may be due. The rest of it waits for the next tick, which comes at once: what is
-        written meanwhile does not wait for all of it, and a session does not end over it.
+        After a long silence many may be due. The rest waits for the next tick, which comes at once, so that writes do
+        not wait for all of them and the group session does not expire.
         """
         tables, left = turn.tables, self._timers_per_tick_max
         for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
@@ -67,19 +67,19 @@ class TimerHandler:
                 return
 
     def before_row(self, tables: TenantTables, tenant_id: int, commit_ms: int) -> Iterator[Outcome]:
-        """Let happen what was due of a tenant by the time of its next row."""
+        """Fire the timers of a tenant that were due by the time of its next row."""
         for _, outcomes in self._due(tables, tenant_id, commit_ms, inf):
             yield from outcomes
 
     def next_ms(self, tables: TenantTables) -> int | None:
-        """When `tick` has something to do, Unix milliseconds; None while nothing waits."""
+        """When the next timer is due, Unix milliseconds; None if there is none."""
         waiting = (self._limiter.next_report_ms(tables), tables.timers.next_ms())
         return min((due_ms for due_ms in waiting if due_ms is not None), default=None)
 
     def _due(
         self, tables: TenantTables, tenant_id: int, until_ms: int, most: float
     ) -> Iterator[tuple[int, Iterable[Outcome]]]:
-        """What was due of a tenant by then, or `most` of it: its time, and what follows from it."""
+        """The tenant's timers that were due by then, at most `most`, each with its time and its outcomes."""
         while most > 0:
             most -= 1
             burst_ms = self._limiter.due_ms(tables, tenant_id)
@@ -93,7 +93,7 @@ class TimerHandler:
                 return
 
     def _fire(self, tables: TenantTables, tenant_id: int, timer: Timer) -> Iterator[Outcome]:
-        """Let a tenant's first timer fire, which is this one. What it uses counts as used at its time."""
+        """Fire the tenant's first timer, which is `timer`; the entities that it reads count as used at its time."""
         now_us, tables.log_time.us = tables.log_time.us, timer.due_ms * 1000
         try:
             if timer.table == WAITING:

@@ -1,1 +1,1 @@
-"""From a fetched record to an entry of the engine."""
+"""Decodes fetched records into entries of the engine."""

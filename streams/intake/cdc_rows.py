@@ -1,8 +1,8 @@
-"""From a fetched record to an entry of the engine: decoded, placed in commit order, its time clamped.
+"""Decodes the records of captured topics into entries, with their commit order and a clamped commit time.
 
-A commit time is PostgreSQL's word, and one wrong clock must not move a tenant's time. Where it lies more than
-`future_ms_max` ahead of the moment at which the record was appended to its topic, that moment counts instead;
-the feed shows both.
+The commit time comes from PostgreSQL's clock, which may be wrong and must not advance a tenant's log time. If it is
+more than `future_ms_max` later than the time at which the record was appended to its topic, the append time counts
+instead; the feed shows both.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ class CdcRowReader:
 
     Args:
         decoder: knows the tables and a customer's column names.
-        tables: canonical table names by topic rank.
-        future_ms_max: how far a commit time may lie ahead of the record's append time.
-        metrics: where it counts.
+        tables: the canonical table names by source index.
+        future_ms_max: how far a commit time may be ahead of the record's append time.
+        metrics: the worker's metrics.
     """
 
     def __init__(
@@ -33,10 +33,10 @@ class CdcRowReader:
         self._metrics = metrics
 
     def entry(self, source_index: int, record: RawRecord) -> Entry:
-        """The record's entry. Never raises: what cannot be read becomes a Poison.
+        """The entry of a record. Never raises: an unreadable record becomes an entry with a Poison.
 
-        A snapshot row stands before everything that was committed after the snapshot and is never taken for a
-        repeat. An unreadable record has no LSN: it comes first in its micro-batch.
+        A snapshot row comes before everything that was committed after the snapshot and never counts as a repeat.
+        An unreadable record has no LSN and comes first in its micro-batch.
         """
         try:
             change = self._decode(self._tables[source_index], record.value)

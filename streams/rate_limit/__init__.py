@@ -1,1 +1,1 @@
-"""The limit of scored events for each tenant, and the report of what went over it."""
+"""The limit of scored events for each tenant, and the reports of bursts over it."""

@@ -1,6 +1,6 @@
-"""The rate limit on the chain: which events are scored, and when a burst over the limit is reported.
+"""The rate limit of the tenants: which events are scored, and when a burst over the limit is reported.
 
-The arithmetic is in `streams.rate_limit.window`; here are the tenants and their own limits. Stores a tenant's window.
+The arithmetic is in `streams.rate_limit.window`; this module knows the tenants' limits and stores their windows.
 """
 
 from streams.metrics import WorkerMetrics
@@ -14,10 +14,10 @@ class Limiter:
     """Decides which events are scored.
 
     Args:
-        events_per_second_max: the limit of a tenant without its own.
-        window_ms: length of the tumbling window.
+        events_per_second_max: the limit of tenants without their own.
+        window_ms: the length of the tumbling window.
         report_interval_ms: how often a burst that does not end is reported.
-        metrics: where drops are counted.
+        metrics: the worker's metrics, which count drops.
     """
 
     def __init__(
@@ -29,17 +29,17 @@ class Limiter:
         self._metrics = metrics
 
     def admit(self, tables: TenantTables, tenant_id: int, commit_ms: int) -> tuple[bool, BurstEnded | None]:
-        """Count one event of a tenant.
+        """Count an event of a tenant.
 
         Returns:
-            Whether it is scored, and the report of a burst that ended before it.
+            Whether the event is scored, and the report of a burst that ended before it.
         """
         tenant = tables.tenants.get(tenant_id)
         if tenant is None:
             tenant = TenantState()
         rate, limit = tenant.rate, self._limit(tenant)
         if rate.admitted < limit and commit_ms // self._window_ms <= rate.window:
-            # What `admit` says of nearly every event, without its calls.
+            # The result of `window.admit` for nearly every event, without its calls.
             tenant.rate = RateState(
                 rate.window, rate.admitted + 1, rate.dropped, rate.burst_window, rate.last_drop_window
             )
@@ -54,7 +54,7 @@ class Limiter:
         return scored, burst
 
     def due_ms(self, tables: TenantTables, tenant_id: int) -> int | None:
-        """When the tenant's burst is over if no event of it comes until then; None where there is none."""
+        """When the tenant's burst is over if no further event arrives; None if there is no burst."""
         if tenant_id not in tables.bursting:
             return None
         tenant = tables.tenants.get(tenant_id)
@@ -64,7 +64,7 @@ class Limiter:
         return due_ms
 
     def report_due(self, tables: TenantTables, tenant_id: int) -> BurstEnded | None:
-        """End the tenant's burst, whose time (`due_ms`) has come, as of that time."""
+        """End the tenant's burst as of its time (`due_ms`), which has come."""
         due_ms, tenant = self.due_ms(tables, tenant_id), tables.tenants.get(tenant_id)
         if tenant is None or due_ms is None:
             return None
@@ -73,7 +73,7 @@ class Limiter:
         return None if report is None else self._ended(tables, tenant_id, tenant, report)
 
     def next_report_ms(self, tables: TenantTables) -> int | None:
-        """When the first open burst of any tenant is over, Unix milliseconds; None while there is none."""
+        """When the first open burst of any tenant is over, Unix milliseconds; None if there is none."""
         due = [
             report_due_ms(tenant.rate, self._window_ms)
             for tenant_id in tables.bursting
@@ -82,7 +82,7 @@ class Limiter:
         return min((each for each in due if each is not None), default=None)
 
     def _limit(self, tenant: TenantState) -> int:
-        """Events that are scored per window; at least one, so that a limit below one a window is no blackout."""
+        """The number of events scored in each window; at least one, so that a low limit does not stop scoring."""
         own = tenant.events_per_second_max
         return self._default_limit if own is None else self._per_window(own)
 

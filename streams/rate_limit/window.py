@@ -1,8 +1,8 @@
-"""The per-tenant rate limit: a tumbling window of commit time, and bursts reported once. Pure.
+"""The rate limit: tumbling windows of commit time, and bursts that are reported once. Pure.
 
-Judged by the commit time in the record, so a replay at any speed drops exactly what the live run dropped.
-A burst is a run of adjacent windows in which something was dropped; it is over when a window passes in
-which nothing was. A burst that does not end is reported every `report_interval_ms`.
+The commit time in the record counts, so a replay at any speed drops exactly what the live run dropped.
+A burst is a run of adjacent windows in which events were dropped; it is over after a window in which none
+was dropped. A burst that does not end is reported every `report_interval_ms`.
 """
 
 import msgspec
@@ -20,9 +20,9 @@ class BurstReport(msgspec.Struct, frozen=True):
 def admit(
     state: RateState, commit_ms: int, limit: int, window_ms: int, report_interval_ms: int
 ) -> tuple[RateState, bool, BurstReport | None]:
-    """Count one event.
+    """Count an event.
 
-    An event whose commit time lies before the current window (it came late) counts in the current one.
+    A late event, whose commit time is before the current window, counts in the current one.
 
     Returns:
         The new state, whether the event is scored, and the report of a burst that ended before it.
@@ -41,7 +41,7 @@ def admit(
 def advance(
     state: RateState, now_ms: int, window_ms: int, report_interval_ms: int
 ) -> tuple[RateState, BurstReport | None]:
-    """Move to the window of `now_ms`, a commit time or the time a timer was due; never back."""
+    """Move forward to the window of `now_ms`, which is a commit time or the time of a timer."""
     window = now_ms // window_ms
     if window <= state.window:
         return state, None
@@ -54,5 +54,5 @@ def advance(
 
 
 def report_due_ms(state: RateState, window_ms: int) -> int | None:
-    """When a tick must look at this state again: the burst is over then, unless more is dropped."""
+    """When the burst is over unless more events are dropped; None if there is no burst."""
     return (state.last_drop_window + 2) * window_ms if state.dropped else None

@@ -1,1 +1,1 @@
-"""What the worker keeps for each tenant: typed tables, timers, detector states, waiting events."""
+"""The worker's state of each tenant: typed tables, timers, detector states, waiting events."""

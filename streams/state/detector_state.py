@@ -1,9 +1,9 @@
-"""What the detectors remember, by entity: the tables behind their states.
+"""The states of the detectors by entity, and the tables that hold them.
 
 Detectors that read the same tables and keep state for the same kind of entity form a group. A group has one
-table; its value holds each detector's state under the detector's name, so that a detector may come or go without
-touching the others' states, and, where one of them finds absences, the time it waits for and the row it is about.
-What a baseline has learned is kept apart, in two tables of its detector: by entity, and shared by site and tenant.
+table. Its values hold each detector's state under the detector's name, so that adding or removing a detector does not
+affect the others' states. If a detector of the group finds absences, they also hold its timer and the row it is about.
+What a baseline has learned is in two other tables of its detector: by entity, and shared by site and tenant.
 """
 
 import hashlib
@@ -24,11 +24,11 @@ PREFIX = "memory_"
 OWN_PREFIX = "baseline_"
 SHARED_PREFIX = "shared_"
 WHOLE_TENANT = 0
-"""The id under which `SHARED_PREFIX` keeps what a tenant's entities share; no site has it."""
+"""The id in the `SHARED_PREFIX` tables for what all entities of a tenant share; no site has it."""
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The row change that set a timer, or moved it last: what its finding is about."""
+    """The row change that last set a timer, which its finding is about."""
 
     table: str
     row_id: int
@@ -39,7 +39,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GroupState(msgspec.Struct, omit_defaults=True):
-    """One entity's states; each group's own type adds a field per detector. Changed in place, then put."""
+    """The states of an entity; the type of each group adds a field for each detector. Changed in place, then put."""
 
     due_ms: int | None = None
     """When the group's timer fires, Unix milliseconds of log time."""
@@ -50,13 +50,13 @@ class DetectorGroup:
     """The detectors that share a table.
 
     Args:
-        tables: that they read.
+        tables: the tables that they read.
         entity: the kind of entity that states are kept for.
-        detectors: that run, in the registry's order; at most one finds absences.
-        known: all detectors that ever keep state in this table: one that is switched off keeps its field.
+        detectors: the running detectors, in the registry's order; at most one finds absences.
+        known: all detectors with state in this table: a detector that is switched off keeps its field.
 
     Raises:
-        ValueError: two detectors of it find absences, so that one time would not do.
+        ValueError: two detectors find absences, but there is only one timer.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class DetectorGroup:
         if len(absences) > 1:
             raise ValueError(f"{absences[0].name} and {absences[1].name} would share one timer")
         self.absence: AbsenceDetector | BaselineDetector | None = absences[0] if absences else None
-        """The detector that waits for a time."""
+        """The detector that finds absences."""
         self.timed = absences[0].name if absences else ""
         """Its name."""
         self.planned = isinstance(self.absence, PlannedDetector)
-        """Whether its times follow from a person's shifts."""
+        """Whether its times depend on a person's shifts."""
         self.baselines = tuple(each for each in known if isinstance(each, BaselineDetector))
         fields = [(each.name, each.state_type | None, None) for each in known if each.state_type is not None]
         self.memory_type: type[Any] = msgspec.defstruct(
@@ -83,13 +83,13 @@ class DetectorGroup:
         self.key_of = _KEYS[entity]
         self.state_names = tuple(name for name, _, _ in fields)
         self.remembers = bool(fields)
-        """Whether there is anything to keep."""
+        """Whether there is any state."""
 
 
 def detector_groups(detectors: Sequence[Detector] = DETECTORS) -> tuple[DetectorGroup, ...]:
     """The groups of these detectors, in the order of their first member.
 
-    Those of `Entity.NOTHING` have no states and no table.
+    A group of `Entity.NOTHING` has no state and no table.
     """
     members: dict[tuple[tuple[str, ...], Entity], list[Detector]] = {}
     for detector in detectors:
@@ -111,7 +111,7 @@ def _device(row: Any) -> EntityKey | None:
 
 @lru_cache(maxsize=65_536)
 def _kind_id(job_type: str | None, title: str | None) -> int:
-    """63 bits that every worker computes alike; upper and lower case and outer spaces do not matter."""
+    """63 bits that are the same in every worker; case and surrounding spaces do not matter."""
     text = f"{job_type or ''}\0{(title or '').strip().casefold()}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 

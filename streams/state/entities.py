@@ -1,23 +1,23 @@
-"""What is kept of tenants, sites, persons and policies, as MessagePack arrays."""
+"""The stored states of tenants, sites, persons and policies, as MessagePack arrays."""
 
 import msgspec
 
 
 class RateState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One tenant's window and burst; windows are counted from 1970 in units of the window's length."""
+    """A tenant's window and burst; windows are counted from 1970 in units of the window's length."""
 
     window: int = 0
     admitted: int = 0
-    """Events of the window that were scored."""
+    """The number of scored events in the window."""
     dropped: int = 0
-    """Events of the burst that were not scored; 0: no burst."""
+    """The number of dropped events in the burst; 0: no burst."""
     burst_window: int = 0
     """The first window of the burst."""
     last_drop_window: int = 0
 
 
 class TenantState(msgspec.Struct, array_like=True):
-    """One tenant: the number of its last message, its limit and its rate window."""
+    """A tenant: the number of its last message, its limit and its rate window."""
 
     seq: int = 0
     events_per_second_max: int | None = None
@@ -28,7 +28,7 @@ class TenantState(msgspec.Struct, array_like=True):
 
 
 class SiteState(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A site's row, as far as messages and detectors need it."""
+    """The columns of a site that messages and detectors need."""
 
     name: str | None
     client_id: int | None
@@ -40,16 +40,16 @@ class SiteState(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class PersonState(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What messages say of a person."""
+    """The columns of a person that messages need."""
 
     name: str | None
 
 
 class PolicyState(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One policy row: some fields of a detector's policy, for a tenant, a client or a site."""
+    """A policy row: some fields of a detector's policy, for a tenant, a client or a site."""
 
     client_id: int | None
     site_id: int | None
     detector: str
     settings: str
-    """JSON object, checked when the row was learnt."""
+    """A JSON object, which was checked when the row was stored."""

@@ -1,7 +1,7 @@
-"""The worker's tables: what is kept per tenant, site and person, and how it is encoded in the changelog.
+"""The worker's tables: what is stored for tenants, sites and persons, and how the changelog encodes it.
 
 Keys start with the tenant, by which the engine bounds the tables; values are MessagePack arrays. The tables
-hold names only where a message needs them, and nothing that a detector does not read.
+contain only what messages and detectors need.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,10 +29,10 @@ _DAY_S = 86_400
 def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
     """The tables with their bounds.
 
-    Tenants have none: they are few, and a tenant that came back without its last number would repeat numbers
-    that its readers have seen. The others hold reference data, which an operator misses when it is gone: a
-    site without its name, a check-in without its shift. Their bounds are there for what nobody meant. The tables
-    of all detectors are there whichever of them run, so that one which is switched off and on again still knows.
+    Tenants have no bound: they are few, and a tenant that lost its last number would repeat numbers that its readers
+    have seen. The others hold reference data, whose loss operators notice: a site without its name, a check-in
+    without its shift. Their bounds only stop runaway growth. There are tables for all detectors, including those that
+    do not run, so that a detector that is switched off and on again keeps its state.
     """
 
     def entities(name: str, value_type: Any) -> TableSpec:
@@ -44,18 +44,18 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
             expire_after_s=worker.state.expire_after_days * _DAY_S,
             use_interval_s=worker.state.use_interval_s,
             group_name="tenant_id",
-            advice="raise worker.state.entities_per_tenant_max, or find out what writes so many",
+            advice="raise worker.state.entities_per_tenant_max, or find out what writes this many",
         )
 
     return (
         TableSpec("tenant", TenantKey, TenantState),
         entities("site", SiteState),
         entities("person", PersonState),
-        entities("shift", list[Shift]),  # a person's shifts
+        entities("shift", list[Shift]),  # the shifts of a person
         entities("policy", PolicyState),
         TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the room bounds it
         msgspec.structs.replace(
-            entities("missed", int),  # tenant, reference and its id, to when it was reported, Unix milliseconds
+            entities("missed", int),  # by tenant, reference and its id: when it was reported, Unix milliseconds
             key_type=tuple[int, str, int],
             expire_after_s=2 * worker.references.report_interval_s,
         ),
@@ -70,7 +70,7 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
 
 
 class TenantTables:
-    """Typed access to the tables of one partition, and what is derived from them and needs no changelog."""
+    """Typed access to the tables of a partition, and to what is derived from them without a changelog."""
 
     __slots__ = (
         "areas",
@@ -105,27 +105,27 @@ class TenantTables:
             group.name: state[group.name] for group in detector_groups() if group.remembers
         }
         self.baselines: dict[str, Table[EntityKey, Any]] = {}
-        """What each baseline detector has learned of an entity, by the detector's name."""
+        """What each baseline detector has learned about an entity, by the detector's name."""
         self.shared: dict[str, Table[EntityKey, Any]] = {}
-        """And of a site's or, under `WHOLE_TENANT`, of a tenant's entities together."""
+        """What each has learned about all entities of a site or, under `WHOLE_TENANT`, of a tenant."""
         for group in detector_groups():
             for each in group.baselines:
                 self.baselines[each.name] = state[OWN_PREFIX + each.name]
                 self.shared[each.name] = state[SHARED_PREFIX + each.name]
         self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
-        """Tenants with an unreported burst."""
+        """The tenants with an unreported burst."""
         self.policy_rows: dict[TenantKey, dict[int, PolicyState]] = {}
-        """Each tenant's policy rows by their id."""
+        """The policy rows of each tenant by their id."""
         for (tenant_id, row_id), policy in self.policies.data.items():
             self.policy_rows.setdefault(tenant_id, {})[row_id] = policy
         self.site_contexts: dict[tuple[TenantKey, int | None], SiteContext] = {}
-        """What holds at a site, by tenant and site; None: where no site is known. See `streams.detection.site_context_cache`."""
+        """The cached contexts by tenant and site (None: no known site), see `streams.detection.site_context_cache`."""
         self.wait_queues: dict[TenantKey, WaitQueue] = _lines(self.waiting.data)
-        """What waits for its references, by tenant; only of tenants of whom something does."""
+        """The events that wait for references, by tenant; only of tenants that have any."""
         self.areas: dict[tuple[TenantKey, int], tuple[tuple[int, float], Area | None]] = {}
-        """Each site's area, and the limits by which it was built. See `streams.detection.site_context_cache`."""
+        """Each site's area and the limits with which it was built, see `streams.detection.site_context_cache`."""
         self.timers = Timers(self._holds, self._armed())
-        """What is due without a row."""
+        """The timers."""
 
     def _holds(self, tenant_id: int, timer: Timer) -> bool:
         if timer.table == WAITING:

@@ -1,4 +1,4 @@
-"""What waits, in the order in which it came, and how it is kept over a restart."""
+"""Waiting events in the order in which they arrived, and how they are stored over a restart."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,18 +14,18 @@ TABLE = "waiting"
 
 
 class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
-    """One row change that waits, with all that is needed to judge it, or to make it a dead letter, after a restart."""
+    """A waiting row change, with all that is needed to judge it, or to make it a dead letter, after a restart."""
 
     due_ms: int
-    """When it is judged without what it waits for; never before that of an earlier one of its tenant."""
+    """When it is judged without what it waits for; not before an earlier event of its tenant."""
     needs: list[str]
-    """What was unknown when it came; empty: it only waits behind another one of its person."""
+    """What was missing when it arrived; empty if it only waits behind another event of its person."""
     site_id: int | None
     person_id: int | None
     table: str
     op: str
     before: bytes | None
-    """The rows, MessagePack by canonical names."""
+    """The rows as MessagePack with canonical names."""
     after: bytes
     commit_lsn: int
     lsn: int
@@ -37,14 +37,14 @@ class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    """Of the source record: for its dead letter."""
+    """The key of the source record, for its dead letter."""
 
 
 class WaitQueue:
-    """A tenant's events that wait, by number in the order in which they came.
+    """The waiting events of a tenant, numbered in the order in which they arrived.
 
     Args:
-        events: to begin with.
+        events: the initial events.
     """
 
     __slots__ = ("_persons", "events")
@@ -56,16 +56,16 @@ class WaitQueue:
             self.add(number, event)
 
     def add(self, number: int, event: WaitingEvent) -> None:
-        """At its end."""
+        """Append an event."""
         self.events[number] = event
         self._persons[event.person_id] += 1
 
     def remove(self, number: int) -> None:
-        """From wherever it stands."""
+        """Remove an event at any position."""
         self._persons[self.events.pop(number).person_id] -= 1
 
     def has(self, person_id: int | None) -> bool:
-        """Whether something of this person waits."""
+        """Whether an event of this person is waiting."""
         return person_id is not None and self._persons[person_id] > 0
 
 
@@ -80,7 +80,7 @@ class Original(msgspec.Struct):
 
 
 def waiting_event(entry: Entry, needs: Iterable[str], due_ms: int) -> WaitingEvent:
-    """What is kept of an entry whose change has a row after it."""
+    """The stored form of an entry whose change has a new row."""
     change, record = entry.change, entry.record
     return WaitingEvent(
         due_ms,
@@ -105,18 +105,18 @@ def waiting_event(entry: Entry, needs: Iterable[str], due_ms: int) -> WaitingEve
 
 
 def _encode_row(row: Any) -> bytes:
-    """By the names of the fields: those of a customer's columns would not be read again."""
+    """Encode a row by the names of its fields, because a customer's column names could not be decoded again."""
     return msgspec.msgpack.encode(msgspec.structs.asdict(row))
 
 
 def entry_of(event: WaitingEvent) -> Entry:
-    """The entry that it was: the same change, and of its record what a dead letter needs."""
+    """The entry of a stored event: the same change, with the part of its record that a dead letter needs."""
     row_type = ROW_TYPES[event.table]
     before = None if event.before is None else msgspec.msgpack.decode(event.before, type=row_type)
     after = msgspec.msgpack.decode(event.after, type=row_type)
     change = Change(
         event.table,
-        event.op,  # type: ignore[arg-type]  # it was one when it came
+        event.op,  # type: ignore[arg-type]  # it was valid when it arrived
         before,
         after,
         event.commit_lsn,

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, expect
+from support.feed_samples import anomaly, limited, ticket
 from support.gateway_process import GatewayProcess
 from support.stack import RunningStack
 from support.waiting import let_pass, stays
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.messages import CloseCode
 

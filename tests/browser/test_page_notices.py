@@ -10,7 +10,8 @@ import pytest
 from browser.page_reading import CONTRAST, titles
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from gateway.sockets.http_routes import SECURITY_HEADERS, HttpRoutes, Readiness
+from gateway.health.readiness import Readiness
+from gateway.sockets.http_routes import SECURITY_HEADERS, HttpRoutes
 
 LIVE_MS = 10_000
 NOW = "2026-03-02T09:00:00.000Z"
@@ -23,7 +24,7 @@ def address() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = files.answer("GET", self.path)
+            answer = files.reply("GET", self.path)
             self.send_response(answer.status)
             headers = {**SECURITY_HEADERS, **answer.headers, "Content-Type": answer.content_type}
             for name, value in headers.items():

@@ -8,8 +8,8 @@ import pytest
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import TopicPartition
 from chaos.cluster import Cluster
+from support.feed_samples import anomaly
 from support.waiting import let_pass_async, until_async
-from unit.gateway.gateway_values import anomaly
 
 from common.kafka import aiokafka_config
 from common.settings.gateway import ReaderSettings
@@ -17,8 +17,10 @@ from common.settings.kafka import KafkaSettings
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import TopicNames
 from gateway.feed.feed_decoder import FeedDecoder
-from gateway.feed.feed_reader import FeedReader
+from gateway.feed.feed_handler import FeedHandler
 from gateway.feed.rendering import FeedEntry
+from gateway.kafka.kafka_clients import KafkaClients
+from gateway.kafka.log_reader import LogReader
 from gateway.metrics import GatewayMetrics
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.kafka.transactions import TransactionalAppender
@@ -28,12 +30,15 @@ from streams.topics import ensure_topics
 SOON_S = 30.0
 
 
-class Hub:
-    """Keeps what the gateway's reader hands over."""
+class FanOut:
+    """Keeps what the gateway's handler of the feed hands over."""
 
     def __init__(self) -> None:
         self.past: list[tuple[int, str]] = []
         self.live: list[tuple[int, str]] = []
+
+    def start_log(self, epoch: str) -> None:
+        assert epoch
 
     def remember(self, entries: list[FeedEntry]) -> None:
         self.past += [(entry.record.seq, entry.record.site_name or "") for entry in entries]
@@ -74,7 +79,7 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         await producer.requests.produce(producer.identity, 0, {feed: data})
 
     async def story() -> None:
-        hub, metrics = Hub(), GatewayMetrics()
+        fan_out, metrics = FanOut(), GatewayMetrics()
         dead, owner = appender(), appender()
         await dead.claim(0)
         await write(dead, record(1, "committed"))
@@ -93,16 +98,18 @@ def test_what_a_dead_worker_left_open_is_seen_by_nobody_and_its_successor_by_all
         assert await fetcher.end(place) == end
         assert [each.offset async for each in fetcher.read(place, 0)] == [0, 4]
 
-        gateway: Any = FeedReader(kafka, ReaderSettings(), hub, FeedDecoder(metrics), metrics)  # type: ignore[arg-type]
+        any_fan_out: Any = fan_out
+        handler = FeedHandler(kafka, 1_000, any_fan_out, FeedDecoder(metrics), metrics)
+        gateway = LogReader(KafkaClients(kafka), ReaderSettings(), handler)
         async with asyncio.timeout(SOON_S):
             await gateway.open()  # the log ends with a marker; nothing more comes to move the position past it
         running = asyncio.create_task(gateway.run())
         async with asyncio.timeout(SOON_S):
             await write(owner, record(3, "live"))
-        await until_async(lambda: hub.live, "the record is sent on", within_s=SOON_S)
+        await until_async(lambda: fan_out.live, "the record is sent on", within_s=SOON_S)
         running.cancel()
-        assert hub.past == [(1, "committed"), (2, "made anew")]
-        assert hub.live == [(3, "live")]
+        assert fan_out.past == [(1, "committed"), (2, "made anew")]
+        assert fan_out.live == [(3, "live")]
         await gateway.close()
         for each in (fetcher, dead, owner):
             await each.stop()

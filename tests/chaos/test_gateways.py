@@ -18,10 +18,10 @@ from chaos.scene import chosen
 from chaos.viewers import Crowd, Viewer
 from confluent_kafka import Producer
 from support.expected_messages import STREAM, View
+from support.feed_samples import anomaly, limited, ticket
 from support.gateway_process import AUTH, FeedWriter, GatewayProcess
 from support.log_scan import scan
 from support.waiting import happens, let_pass, until
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import FeedRecord, encode_record, feed_headers
 from contracts.topics import partition_of, tenant_key

@@ -31,9 +31,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from fuzz.fuzzed_messages import PLANTED, Fuzzer
 from support.attacked_gateway import TunedGateway
+from support.feed_samples import anomaly
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
-from unit.gateway.gateway_values import anomaly
 
 GROWTH_BYTES_MAX = 24 << 20
 CONNECTIONS = 8

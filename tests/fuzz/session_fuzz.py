@@ -31,9 +31,10 @@ from support.published_contract import check_heard
 
 from common.settings.gateway import SessionSettings
 from contracts.messages import CloseCode, encode_message
-from gateway.access.tokens import Bearer
+from gateway.access.bearer import Bearer
 from gateway.session.effects import Audit, Close, Effect, Rewind, Send, Subscribe, Verify
 from gateway.session.protocol import Session
+from gateway.session.replies import Facts
 
 ADDRESS = "ws://127.0.0.1/ws/noc/"
 GROWTH_BYTES_MAX = 8 << 20
@@ -42,15 +43,10 @@ _CHECKED = 0.05
 _ANSWERLESS = ('"received"', '"seen"')
 
 
-class Facts:
-    """A gateway that stands still."""
+class StandingFeed:
+    """A feed at which nothing happens."""
 
-    server_version = "fuzz"
-    heartbeat_interval_s = 25
     epoch = "of the tests"
-
-    def max_events_per_second(self, _tenant_id: int) -> int:
-        return 100
 
     def position(self, _tenant_id: int) -> int:
         return 5
@@ -61,8 +57,8 @@ class Facts:
     def connections(self, _tenant_id: int) -> int:
         return 1
 
-    def uptime_s(self, _now: float) -> float:
-        return 1.0
+
+FACTS = Facts(StandingFeed(), lambda _tenant_id: 100, "fuzz", 25, 0.0)
 
 
 @dataclass
@@ -115,12 +111,12 @@ class SessionFuzz:
             messages_per_minute_max=self._random.choice((100, 10_000)),
             filters_max=self._random.choice((3, 100)),
         )
-        session = Session(limits, Facts(), new_id=lambda: "c" * 32, now=self._now)
-        identity = self._identity()
+        session = Session(limits, FACTS, new_id=lambda: "c" * 32, now=self._now)
+        bearer = self._bearer()
         signed_in = False
         if self._random.random() < 0.9:
             self._check(session, session.open(PLANTED), None, b"")
-            self._check(session, session.admitted(identity, self._now), identity, b"")
+            self._check(session, session.admitted(bearer, self._now), bearer, b"")
             signed_in = True
         for number in range(messages):
             if session.closed:
@@ -136,25 +132,25 @@ class SessionFuzz:
                 effects = session.receive(message, self._now)
             except Exception as error:
                 raise AssertionError(f"{type(error).__name__} on {message!r}") from error
-            signed_in = self._follow(session, effects, identity if signed_in else None, message)
+            signed_in = self._follow(session, effects, bearer if signed_in else None, message)
         return messages
 
-    def _follow(self, session: Session, effects: list[Effect], identity: Bearer | None, message: str | bytes) -> bool:
+    def _follow(self, session: Session, effects: list[Effect], bearer: Bearer | None, message: str | bytes) -> bool:
         """Check the effects, and do what a shell does with a token; whether the session is signed in."""
-        self._check(session, effects, identity, message)
+        self._check(session, effects, bearer, message)
         if not any(isinstance(effect, Verify) for effect in effects):
-            return identity is not None
+            return bearer is not None
         if self._random.random() < 0.3:
-            other = self._identity()
+            other = self._bearer()
             self._check(session, session.admitted(other, self._now), other, message)
             return True
         code = self._random.choice((CloseCode.NOT_AUTHENTICATED, CloseCode.FORBIDDEN, CloseCode.TRY_AGAIN_LATER))
-        self._check(session, session.refused(code, "the token is not valid", self._now), identity, message)
-        return identity is not None
+        self._check(session, session.refused(code, "the token is not valid", self._now), bearer, message)
+        return bearer is not None
 
-    def _check(self, session: Session, effects: list[Effect], identity: Bearer | None, message: str | bytes) -> None:
+    def _check(self, session: Session, effects: list[Effect], bearer: Bearer | None, message: str | bytes) -> None:
         words = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        answerless = identity is None or any(kind in words for kind in _ANSWERLESS)
+        answerless = bearer is None or any(kind in words for kind in _ANSWERLESS)
         assert effects or answerless or not message, f"no answer to {message!r}"
         for place, effect in enumerate(effects):
             self.seen.effects[type(effect).__name__] += 1
@@ -166,11 +162,11 @@ class SessionFuzz:
                     if self._random.random() < _CHECKED:
                         check_heard(json.loads(raw), ADDRESS)
                 case Subscribe(scope=scope):
-                    assert identity is not None, f"subscribed before sign-in by {message!r}"
-                    allowed = (effect.identity.clients, effect.identity.sites)
+                    assert bearer is not None, f"subscribed before sign-in by {message!r}"
+                    allowed = (effect.bearer.clients, effect.bearer.sites)
                     assert (scope.clients, scope.sites) == allowed, f"wider than the token by {message!r}"
                 case Rewind():
-                    assert identity is not None, f"resumed before sign-in by {message!r}"
+                    assert bearer is not None, f"resumed before sign-in by {message!r}"
                 case Close():
                     rest = [later for later in effects[place + 1 :] if not isinstance(later, Audit)]
                     assert not rest, f"something follows the close after {message!r}"
@@ -179,7 +175,7 @@ class SessionFuzz:
             assert session.receive('{"type": "ping"}', self._now) == []
             assert session.deadline is None
 
-    def _identity(self) -> Bearer:
+    def _bearer(self) -> Bearer:
         draw = self._random
         return Bearer(
             subject=draw.choice(("ops", "other")),

@@ -68,3 +68,14 @@ class PartitionTopics:
 
     def recover(self) -> Partition:
         return asyncio.run(self.recovery.recover(0))
+
+
+def entry(batch: int, start: int, end: int, generation: int = 1) -> JournalEntry:
+    """The journal's entry of a micro-batch that has these offsets of topic a."""
+    return JournalEntry(generation, batch, {"a": (start, end)})
+
+
+def output(made_from: JournalEntry, index: int = 0, *, first: bool = True) -> OutputRecord:
+    """An output of that micro-batch; the first one repeats its journal entry."""
+    headers = [("generation", b"%d" % made_from.generation), ("batch", b"%d/%d" % (made_from.batch, index))]
+    return OutputRecord(b"k", b"v", [*headers, ("journal", encode_journal(made_from))] if first else headers)

@@ -1,7 +1,7 @@
-"""The `watchfloor` command: one module a command, and the boundary where failures become one line.
+"""The `watchfloor` command: one module for each command, and the boundary where failures become one line.
 
-Command modules import what they run inside their functions, so that `--help` and the small commands
-start at once.
+Command modules import what they run inside their functions, so that `--help` and the short commands
+start quickly.
 """
 
 import sys
@@ -24,13 +24,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Watches a facility-operations database and shows its NOC what goes wrong, as it is committed.",
+    help="Watches the database of a facility-operations business and shows its NOC what goes wrong, as it is committed.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What stands before the command's name."""
+    """The options before the name of the command."""
 
     config: Path | None
     verbose: bool
@@ -82,7 +82,7 @@ def main() -> None:
             raise
         _say(str(failure))
         code = 1
-    except Exception as defect:  # the one boundary: a defect, reported without its trace unless asked for
+    except Exception as defect:  # the outermost boundary: every defect becomes one line
         if verbose:
             raise
         _say(f"unexpected {type(defect).__name__}: {defect}: run again with --verbose and report the trace")
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _usage_line(usage: Any) -> str:
-    """One line for wrong usage; typer's own answer has four."""
+    """One line for wrong usage, instead of typer's four."""
     context = getattr(usage, "ctx", None)
     command = context.command_path if context is not None else "watchfloor"
     return f"{usage.format_message().rstrip('.')}: see {command} --help"

@@ -1,6 +1,6 @@
-"""The simulated company at work beside a running stack: its writer, who watches its feed, and the status.
+"""The demo beside a running stack: the company's writer, a client that counts what its feed shows, and the status.
 
-Owns the threads of `watchfloor demo` and what it prints while it runs. Never starts or stops the stack.
+Owns their threads and what the demo prints while it runs. Never starts or stops the stack.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
 
 import typer
@@ -18,7 +18,8 @@ from rich.text import Text
 
 from common.errors import WatchfloorError
 from common.settings.auth import AuthSettings
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from simulation.live.planting import PLANTED_TYPES
 from simulation.live.transactions import RATE_LIMITED, TICKET_UPDATED
 from simulation.live.writer import CompanyWriter
@@ -32,19 +33,19 @@ _PLAIN_INTERVAL_S = 5.0
 
 
 class FeedWatch:
-    """Counts what the feeds of some tenants show, each tenant over a connection of its own."""
+    """Counts what the feeds of some tenants show, with one connection for each tenant."""
 
     def __init__(self, websocket: str, auth: AuthSettings, tenants: Sequence[int]) -> None:
-        """Prepare.
+        """Prepare the watch.
 
         Args:
             websocket: the gateway's address.
-            auth: how to make tokens that it accepts.
-            tenants: whose feeds to watch.
+            auth: how to create tokens that the gateway accepts.
+            tenants: the tenants whose feeds to watch.
         """
         self.messages = 0
         self.seen: Counter[str] = Counter()
-        """By finding type, or by message type where it is no anomaly."""
+        """Counts by finding type, or by message type if the message is not an anomaly."""
         self.failure: WatchfloorError | FeedError | None = None
         self._connected: set[int] = set()
         self._all_connected = threading.Event()
@@ -53,36 +54,36 @@ class FeedWatch:
         self._tenants = tenants
         self._thread = threading.Thread(target=self._run, name="feed-watch", daemon=True)
         self._running = threading.Event()
-        self._cancel: Callable[[], object] = lambda: None
+        self._main: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
 
     def start(self) -> None:
-        """Connect and count, in a thread of its own."""
+        """Connect and count, in a separate thread."""
         self._thread.start()
 
     def wait_connected(self, timeout_s: float) -> bool:
-        """Wait until every tenant's feed was joined; whether it was in time."""
+        """Wait until the feeds of all tenants are connected; return whether they are within the timeout."""
         return self._all_connected.wait(timeout_s)
 
     def stop(self) -> None:
         """Disconnect; safe to call twice."""
-        if self._thread.is_alive() and self._running.wait(_STOP_TIMEOUT_S):
-            self._cancel()
+        if self._thread.is_alive() and self._running.wait(_STOP_TIMEOUT_S) and self._main is not None:
+            loop, task = self._main
+            # The loop may have ended by itself, after a refusal.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
             self._thread.join(_STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         with suppress(asyncio.CancelledError):
-            asyncio.run(self._watch_all())
+            asyncio.run(self._run_until_cancelled())
+
+    async def _run_until_cancelled(self) -> None:
+        task = asyncio.create_task(self._watch_all())
+        self._main = (asyncio.get_running_loop(), task)
+        self._running.set()
+        await task
 
     async def _watch_all(self) -> None:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-        def cancel() -> None:
-            # The loop may have ended by itself, after a refusal.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: task and task.cancel())
-
-        self._cancel = cancel
-        self._running.set()
         try:
             async with asyncio.TaskGroup() as group:
                 for tenant in self._tenants:
@@ -103,13 +104,13 @@ class FeedWatch:
                     self._connected.add(tenant)
                     if len(self._connected) == len(self._tenants):
                         self._all_connected.set()
-                elif isinstance(event, Message) and "prev_seq" in event.body:  # a notice names a seq too
+                elif isinstance(event, Message) and "prev_seq" in event.body:  # a notice also names a seq
                     self.messages += 1
                     self.seen[str(event.body.get("anomaly_type") or event.type)] += 1
 
 
 class StatusLine:
-    """One line that says how the company does: live on a terminal, every few seconds elsewhere."""
+    """One line with the counts of the demo: live on a terminal, every few seconds elsewhere."""
 
     def __init__(self, writer: CompanyWriter, watch: FeedWatch) -> None:
         self._writer = writer
@@ -118,24 +119,24 @@ class StatusLine:
         self._thread = threading.Thread(target=self._run, name="status", daemon=True)
 
     def start(self) -> None:
-        """Show it from now on."""
+        """Start showing the line."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Show it no more; safe to call twice."""
+        """Stop showing the line; may be called twice."""
         self._end.set()
         if self._thread.is_alive():
             self._thread.join(2)
 
     def text(self) -> str:
         """The line."""
-        tally, watch = self._writer.tally, self._watch
-        seen = sum(min(number, watch.seen[kind]) for kind, number in tally.planted.items())
-        more = unplanned(tally.planted, watch.seen).total()
-        counts = f"{tally.planted.total()} planted, {seen} of them seen, {more} unplanned"
-        hindrance = tally.waiting or self._failure()
-        ending = f" · {hindrance}" if hindrance else ""
-        return f"{tally.rows} rows written · {counts} · {watch.messages} messages{ending}"
+        progress, watch = self._writer.progress, self._watch
+        seen = sum(min(number, watch.seen[kind]) for kind, number in progress.planted.items())
+        more = unplanned(progress.planted, watch.seen).total()
+        counts = f"{progress.planted.total()} planted, {seen} of them seen, {more} unplanned"
+        problem = progress.waiting or self._failure()
+        ending = f" · {problem}" if problem else ""
+        return f"{progress.rows} rows written · {counts} · {watch.messages} messages{ending}"
 
     def _failure(self) -> str | None:
         failure = self._writer.failure or self._watch.failure
@@ -152,16 +153,16 @@ class StatusLine:
 
 
 def wait_until_seen(writer: CompanyWriter, watch: FeedWatch, timeout_s: float) -> None:
-    """Wait until the feed has shown what was planted: the last rows are still on their way when writing ends."""
+    """Wait until the feed has shown what was planted: when writing ends, the last rows are still being processed."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if all(watch.seen[kind] >= count for kind, count in writer.tally.planted.items()):
+        if all(watch.seen[kind] >= count for kind, count in writer.progress.planted.items()):
             return
         time.sleep(0.05)
 
 
 def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[str]:
-    """What the feed showed more often than it was planted, by kind: finding types, which are in capitals, and ours.
+    """What the feed showed more often than it was planted: finding types, which are in capitals, and our messages.
 
     >>> unplanned({"WRONG_PERSON": 2}, {"WRONG_PERSON": 3, "TASK_OVERDUE": 1, "stats": 4})
     Counter({'WRONG_PERSON': 1, 'TASK_OVERDUE': 1})
@@ -172,8 +173,10 @@ def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[st
 
 def summary(writer: CompanyWriter, watch: FeedWatch) -> list[str]:
     """What was planted and what the feed showed of it, a line a kind, and what it showed besides."""
-    lines = [f"{writer.tally.rows} rows in {writer.tally.transactions} transactions, {watch.messages} messages seen"]
-    planted, seen = writer.tally.planted, watch.seen
+    lines = [
+        f"{writer.progress.rows} rows in {writer.progress.transactions} transactions, {watch.messages} messages seen"
+    ]
+    planted, seen = writer.progress.planted, watch.seen
     lines += [f"{kind:<20} planted {planted[kind]:>5}   seen {seen[kind]:>5}" for kind in _KINDS]
     more = unplanned(planted, seen)
     which = "".join(f", {kind} {number}" for kind, number in sorted(more.items()))

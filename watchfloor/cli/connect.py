@@ -8,9 +8,7 @@ import typer
 from common.settings.load import Settings
 
 _EPILOG = "Connect's address and the database are settings: connect.url and the source section."
-_StateDir = Annotated[
-    Path | None, typer.Option("--state-dir", help="State directory of the stack on this machine that is meant.")
-]
+_StateDir = Annotated[Path | None, typer.Option("--state-dir", help="State directory of the stack on this machine.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +28,13 @@ def _apply(
         bool, typer.Option("--skip-schema", help="The database was prepared by hand (see watchfloor connect sql).")
     ] = False,
     new_snapshot: Annotated[
-        bool, typer.Option("--new-snapshot", help="Forget the position in PostgreSQL's log and read all rows again.")
+        bool, typer.Option("--new-snapshot", help="Discard the position in PostgreSQL's log and read all rows again.")
     ] = False,
     state_dir: _StateDir = None,
 ) -> None:
     """Prepare the watched database and register the connector on any Kafka Connect cluster.
 
-    Does nothing that is already done. Example: [bold]watchfloor --config watchfloor.toml connect apply[/bold]
+    Changes nothing that is already in place. Example: [bold]watchfloor --config watchfloor.toml connect apply[/bold]
     """
     from rich.console import Console
 
@@ -50,14 +48,14 @@ def _apply(
         if not skip_schema and settings.source.admin_dsn is not None:
             apply_schema(settings.source)
         check_source(settings.source)
-        status.update("provisioning topics")
+        status.update("creating topics")
         ensure_topics(settings.kafka)
         state = apply_connector(settings, new_snapshot=new_snapshot, on_wait=status.update)
     console.print(f"[green]running[/green]: connector {state.name}, {len(state.tasks)} task")
 
 
 def _status(context: typer.Context, state_dir: _StateDir = None) -> None:
-    """Show the connector and its tasks; exits with 1 when one does not run.
+    """Show the connector and its tasks; exit with 1 if one does not run.
 
     Example: [bold]watchfloor connect status && echo capturing[/bold]
     """
@@ -94,7 +92,7 @@ def _sql(context: typer.Context) -> None:
 
 
 def _settings(context: typer.Context, state_dir: Path | None) -> Settings:
-    """Those of the state directory or file that is named, else of the stack on this machine, else the environment's."""
+    """The settings of the given state directory or file, or of the stack on this machine, or of the environment."""
     from common.paths import CONFIG_FILE, default_state_dir
     from watchfloor.local_stack import find_settings
 

@@ -1,4 +1,4 @@
-"""`watchfloor demo`: the whole chain with a simulated company, and the page's address with a sign-in."""
+"""`watchfloor demo`: the whole chain with a simulated company, and the address of the live page with a token."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,7 @@ _EPILOG = """
 
   watchfloor demo --seconds 60 --seed 7
 
-The company's tenants are 1, 5, 9, 6, 2, 10, 12 and 20; rows of these ids in the state directory's database belong to it.
+The tenants of the company are 1, 5, 9, 6, 2, 10, 12 and 20; their rows in the state directory's database belong to the demo.
 """
 _TOKEN_LIFETIME_S = 12 * 3600
 _LAST_MESSAGES_S = 10.0
@@ -43,19 +43,19 @@ def demo(
     cache_dir: Annotated[
         Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
     ] = None,
-    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page and the WebSockets.")] = None,
+    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of page and WebSockets.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company and the same day.")] = 1,
     rate: Annotated[float, typer.Option(help="Rows per second over all tenants.", min=1, max=2000)] = 20.0,
     anomaly_rate: Annotated[float, typer.Option(help="Planted anomalies per row written.", min=0, max=0.5)] = 0.01,
-    tenants: Annotated[int, typer.Option(help="How many tenants.", min=1, max=8)] = 3,
+    tenants: Annotated[int, typer.Option(help="Number of tenants.", min=1, max=8)] = 3,
     burst_every: Annotated[
         float, typer.Option(help="Seconds between bursts over the rate limit, on average; 0 for none.", min=0)
     ] = 60.0,
-    seconds: Annotated[float | None, typer.Option(help="Stop by itself after so long. [default: never]", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds. [default: never]", min=1)] = None,
 ) -> None:
     """Start the chain, let a simulated company write rows, and print where to watch.
 
-    It says what it planted, so that you can compare it with what the feed shows. Ctrl-C stops everything.
+    It prints what it planted, so that you can compare it with what the feed shows. Ctrl-C stops everything.
     """
     from deploy.embedded.options import StackOptions
     from deploy.embedded.stack import Stack
@@ -67,7 +67,7 @@ def demo(
     plan = Plan(seed, tenants, anomaly_rate, burst_interval_s=burst_every, burst_rows=burst_rows, rows_per_s=rate)
     if rate > _LIMIT_SHARE_MAX * limit * tenants:
         _note(
-            f"at this rate the limit of {limit} events/s a tenant drops ordinary rows too: not all planted will be seen"
+            f"at this rate the limit of {limit} events/s for each tenant also drops ordinary rows: not everything planted is seen"
         )
     options = StackOptions(
         state_dir=state_dir or default_state_dir(),
@@ -78,14 +78,14 @@ def demo(
 
 
 def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
-    """Write and show until the stack is told to stop; the stack is still there when this returns."""
+    """Write rows and show the counts until the stack is asked to stop; it still runs when this returns."""
     from simulation.live.company import TENANT_IDS
     from simulation.live.writer import CompanyWriter
     from watchfloor.cli.company import FeedWatch, StatusLine, summary, wait_until_seen
 
     endpoints, auth = stack.endpoints, stack.settings.auth
     watch = FeedWatch(endpoints["websocket"], auth, TENANT_IDS[: plan.tenants])
-    # The watch listens first: what is planted from the first row on is seen.
+    # The watch connects first, so that it sees everything from the first row on.
     watch.start()
     watch.wait_connected(_LAST_MESSAGES_S)
     writer = CompanyWriter(endpoints["postgres"], plan, seconds=seconds, on_end=stack.request_stop)
@@ -108,7 +108,8 @@ def _run_company(stack: "Stack", plan: "Plan", seconds: float | None) -> None:
 
 
 def _say_where(stack: "Stack", plan: "Plan") -> None:
-    from gateway.access.tokens import Capability, mint_token
+    from gateway.access.bearer import Capability
+    from gateway.access.tokens import mint_token
     from simulation.live.company import TENANT_IDS
 
     token = mint_token(
@@ -118,7 +119,7 @@ def _say_where(stack: "Stack", plan: "Plan") -> None:
         capabilities=[str(capability) for capability in Capability],
         lifetime_s=_TOKEN_LIFETIME_S,
     )
-    # A browser keeps what stands behind # to itself: the token reaches the page, and no server's log.
+    # A browser does not send what follows #, so the token reaches the page and no server's log.
     typer.echo(f"ready: {stack.endpoints['gateway']}/#token={token}")
     where = stack.options.state_dir
     _note(f"open it to watch tenant {TENANT_IDS[0]}, one of {plan.tenants}; Ctrl-C stops everything")

@@ -20,7 +20,7 @@ _EPILOG = """
 
   watchfloor --config production.toml doctor --json
 
-Exits with 1 when something is wrong.
+Exits with 1 if something is wrong.
 """
 
 
@@ -33,7 +33,7 @@ def doctor(
     context: typer.Context,
     state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack to examine.")] = None,
     timeout_s: Annotated[
-        float, typer.Option(help="Seconds that each component has to answer.", min=0.5, max=120)
+        float, typer.Option(help="Seconds in which each component must answer.", min=0.5, max=120)
     ] = 8.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -72,12 +72,12 @@ def _probes() -> "list[Probe]":
     from watchfloor.doctor.checks import Probe
 
     return [
-        Probe("machine", processes.probe_machine, "see whether the disk answers"),
-        Probe("postgres", source.probe_source, "see whether PostgreSQL is overloaded or unreachable"),
-        Probe("kafka", broker.probe_kafka, "see whether the broker is overloaded or unreachable"),
-        Probe("connect", broker.probe_connect, "see Connect's log: while it rebalances it does not answer"),
-        Probe("worker", processes.probe_worker, "see the worker's log"),
-        Probe("gateway", processes.probe_gateway, "see the gateway's log"),
+        Probe("machine", processes.probe_machine, "check whether the disk responds"),
+        Probe("postgres", source.probe_source, "check whether PostgreSQL is overloaded or unreachable"),
+        Probe("kafka", broker.probe_kafka, "check whether the broker is overloaded or unreachable"),
+        Probe("connect", broker.probe_connect, "read Connect's log: it does not answer while it rebalances"),
+        Probe("worker", processes.probe_worker, "read the worker's log"),
+        Probe("gateway", processes.probe_gateway, "read the gateway's log"),
     ]
 
 
@@ -90,7 +90,7 @@ def _show(results: "list[Result]") -> None:
 
     console = Console()
     if not console.is_terminal:
-        # In a pipe a line is as long as it is: wrapped at 80 columns it could not be searched.
+        # In a pipe lines are not wrapped, so that they can be searched.
         console.width = 400
     styles = {State.OK: "green", State.PROBLEM: "bold red", State.UNKNOWN: "yellow"}
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -104,5 +104,5 @@ def _show(results: "list[Result]") -> None:
         table.add_row(result.component, result.check, Text(str(result.state), style=styles[result.state]), what)
     console.print(table)
     problems = sum(result.state is State.PROBLEM for result in results)
-    ending = f"[green]all {len(results)} checks ok[/]" if not problems else f"[red]{problems} to cure[/]"
+    ending = f"[green]all {len(results)} checks ok[/]" if not problems else f"[red]{problems} to fix[/]"
     console.print(ending, highlight=False)

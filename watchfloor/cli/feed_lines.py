@@ -1,7 +1,7 @@
-"""A feed as lines for a terminal: one line a message, coloured by severity. Pure.
+"""Formats a feed for a terminal: one line for each message, coloured by severity. Pure functions.
 
-Texts of the feed come from other people's databases: control characters are replaced, so that a ticket's
-description cannot move the cursor or colour the reader's screen.
+The texts of the feed come from a customer's database. Control characters are replaced, so that a ticket's
+description cannot move the cursor or change the terminal's colours.
 """
 
 import unicodedata
@@ -20,10 +20,10 @@ _KIND_COLOURS = {"ERROR": "red", "RATE LIMIT": "magenta", "TICKET": "blue", "UNS
 _GAP_REASONS = {
     "lost": "they did not arrive",
     "epoch_changed": "the log behind the feed is a new one",
-    "unknown_position": "the log never came as far as the position that was named",
+    "unknown_position": "the log never reached the position that was given",
     "too_old": "the log does not reach back that far",
-    "too_many": "more than the gateway gives again at once",
-    "unavailable": "the gateway cannot read the log now",
+    "too_many": "more than the gateway sends again at once",
+    "unavailable": "the gateway cannot read the log at the moment",
     "log_hole": "the log lost them",
 }
 
@@ -32,7 +32,7 @@ def message_line(message: Message, *, colour: bool) -> str:
     """One message as one line.
 
     Args:
-        message: of any type; unknown ones show their type and fields.
+        message: a message of any type; unknown ones show their type and fields.
         colour: whether to add terminal colours.
     """
     body = message.body
@@ -67,8 +67,8 @@ def message_line(message: Message, *, colour: bool) -> str:
     return f"{_time(body.get('timestamp'))} {head} {text}".rstrip()
 
 
-def notice_line(event: Event) -> str:  # noqa: PLR0911 - one return an event
-    """What happened to the connection, as one line for standard error."""
+def notice_line(event: Event) -> str:  # noqa: PLR0911 - one return for each event
+    """An event of the connection as one line for standard error."""
     match event:
         case Connected(tenant_id, _, seq):
             return f"connected as tenant {tenant_id}, after message {seq}"
@@ -77,7 +77,7 @@ def notice_line(event: Event) -> str:  # noqa: PLR0911 - one return an event
         case Resumed():
             return "resumed: nothing was missed"
         case Gap(None, _, reason):
-            return f"gap: {gap_reason(reason)}; numbering starts anew"
+            return f"gap: {gap_reason(reason)}; numbering starts again"
         case Gap(first, last, reason):
             return f"gap: messages {first} to {last} are missing: {gap_reason(reason)}"
         case Disconnected(code, reason, retry_in_s):
@@ -88,7 +88,7 @@ def notice_line(event: Event) -> str:  # noqa: PLR0911 - one return an event
 
 
 def gap_reason(reason: str) -> str:
-    """A reason of the contract as words; what is not known is shown as it came.
+    """A reason of the contract in words; an unknown one is shown unchanged.
 
     >>> gap_reason("too_old")
     'the log does not reach back that far'
@@ -157,7 +157,7 @@ def _joined(*parts: str) -> str:
 
 
 def _time(value: object) -> str:
-    """The time of day at the reader's place, to the millisecond."""
+    """The time of day in the local time zone, to the millisecond."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:

@@ -12,18 +12,18 @@ def register(app: typer.Typer) -> None:
 
 def _gateway(
     context: typer.Context,
-    host: Annotated[str | None, typer.Option(help="Address to listen at; default gateway.host.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default gateway.host.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default gateway.port.")] = None,
     reuse_port: Annotated[
         bool | None, typer.Option("--reuse-port", help="Share the port with other gateways of this machine.")
     ] = None,
     admin_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Health and metrics on a port of this process alone.")
+        int | None, typer.Option(min=1, max=65535, help="Serve health and metrics on a separate port of this process.")
     ] = None,
 ) -> None:
     """Serve the live feed to browsers and programs, until Ctrl-C or SIGTERM.
 
-    Reads the feed from Kafka, keeps nothing of its own, and can be run as often as needed.
+    Reads the feed from Kafka and stores nothing, so any number of gateways can run.
 
     [bold]Examples[/bold]
 

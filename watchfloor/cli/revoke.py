@@ -1,4 +1,4 @@
-"""`watchfloor revoke`: takes tokens back, or lifts that, by a record of `noc.revocations`."""
+"""`watchfloor revoke`: revokes tokens, or lifts a revocation, by writing a record to `noc.revocations`."""
 
 import getpass
 from datetime import UTC, datetime
@@ -35,16 +35,16 @@ def register(app: typer.Typer) -> None:
 def revoke(
     context: typer.Context,
     tenant: Annotated[int | None, typer.Option(help="Tenant of the user.", min=0)] = None,
-    user: Annotated[str | None, typer.Option(help="Whose tokens: their subject.")] = None,
-    jti: Annotated[str | None, typer.Option(help="Only the token with this id.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Kept in the record, shown to nobody else.")] = None,
-    lift: Annotated[bool, typer.Option("--lift", help="Take the revocation back.")] = False,
-    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack that it is for.")] = None,
+    user: Annotated[str | None, typer.Option(help="User whose tokens to revoke: the subject of the tokens.")] = None,
+    jti: Annotated[str | None, typer.Option(help="Revoke only the token with this id.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Stored in the record, not shown to users.")] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Lift the revocation.")] = False,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack.")] = None,
 ) -> None:
-    """Refuse a user's tokens that were issued until now, or one token, at every gateway of the cluster.
+    """Make every gateway refuse the tokens that a user was issued until now, or one token.
 
-    Connections that were opened with them end at once. Tokens that are issued later are accepted: keep your identity
-    provider from issuing them first.
+    Connections that were opened with them are closed at once. Tokens that are issued later are accepted, so first
+    stop your identity provider from issuing them.
     """
     from contracts.revocations import Revocation, encode_revocation
     from watchfloor.local_stack import find_settings
@@ -66,12 +66,12 @@ def _key(tenant: int | None, user: str | None, jti: str | None) -> "tuple[Revoca
     for name, text in (("--user", user), ("--jti", jti)):
         if text is not None and not 0 < len(text.strip()) <= SUBJECT_CHARACTERS_MAX:
             raise WatchfloorError(
-                f"{name} is empty or longer than {SUBJECT_CHARACTERS_MAX} characters", "name it as the token does"
+                f"{name} is empty or longer than {SUBJECT_CHARACTERS_MAX} characters", "write it as it is in the token"
             )
     if jti is not None:
         return RevokedToken(jti), f"the token {jti}"
     if tenant is None or user is None:
-        raise WatchfloorError("nobody is named", "name --tenant and --user, or one token with --jti")
+        raise WatchfloorError("no user and no token is given", "give --tenant and --user, or one token with --jti")
     return RevokedSubject(tenant, user), f"the tokens of {user} of tenant {tenant}"
 
 
@@ -88,12 +88,12 @@ def _by() -> "str | UnsetType":
 
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
+    except (KeyError, OSError):  # the user of a container may have no name
         return UNSET
 
 
 def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) -> None:
-    """Write the record and wait until the cluster has it.
+    """Write the record and wait until the cluster has acknowledged it.
 
     Raises:
         WatchfloorError: no broker answers, the topic is missing, or this user may not write to it.
@@ -103,11 +103,11 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
     from common.kafka import librdkafka_config, unreachable
     from contracts.revocations import key_bytes
     from contracts.topics import TopicNames
-    from gateway.kafka.kafka_clients import partitions_of
+    from gateway.kafka.kafka_clients import KafkaClients
 
     topic = TopicNames(kafka.topic_prefix).revocations
-    if topic not in partitions_of(kafka, [topic]):  # a broker that makes topics by itself would make a wrong one
-        raise WatchfloorError(f"topic {topic} is missing", "start a worker once, it makes the topics")
+    if topic not in KafkaClients(kafka).describe([topic]):  # or the broker might create it
+        raise WatchfloorError(f"topic {topic} is missing", "start a worker once, which creates the topics")
     failures: list[str] = []
     config = librdkafka_config(
         kafka, acks="all", partitioner="murmur2", message_timeout_ms=round(_WAIT_S * 1000), linger_ms=0
@@ -124,5 +124,5 @@ def _write(kafka: "KafkaSettings", key: "RevocationKey", value: bytes | None) ->
         raise unreachable(kafka)
     if failures:
         raise WatchfloorError(
-            f"the revocation could not be written ({failures[0]})", f"check this user's right to write to {topic}"
+            f"the revocation could not be written ({failures[0]})", f"check that this user may write to {topic}"
         )

@@ -35,25 +35,25 @@ def tail(
     url: Annotated[
         str | None, typer.Option(help="Address of another gateway, ws:// or wss://; needs --token-file.")
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with a token; read again at each connection.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with a token; read again for each connection.")] = None,
     tenant: Annotated[
-        int | None, typer.Option(help="Tenant id; a token file names its own. [default: 1]", min=1)
+        int | None, typer.Option(help="Tenant id; not with a token file, which names the tenant. [default: 1]", min=1)
     ] = None,
     stream: Annotated[
-        str, typer.Option(help="dashboard (one message a finding) or anomaly (one an event).")
+        str, typer.Option(help="dashboard (one message for each finding) or anomaly (one for each event).")
     ] = "dashboard",
     client: Annotated[
-        list[int] | None, typer.Option(help="Show this client only; repeat it for more. Sites narrow further.", min=1)
+        list[int] | None, typer.Option(help="Show only this client; repeatable. Sites narrow it further.", min=1)
     ] = None,
-    site: Annotated[list[int] | None, typer.Option(help="Show this site only; repeat it for more.", min=1)] = None,
+    site: Annotated[list[int] | None, typer.Option(help="Show only this site; repeatable.", min=1)] = None,
     names: Annotated[bool, typer.Option("--names", help="Show personal data: adds noc:view_pii to the token.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the messages as they came, one a line.")] = False,
-    count: Annotated[int | None, typer.Option(help="Stop after so many messages.", min=1)] = None,
-    allow_plaintext: Annotated[bool, typer.Option(help="Send the token over ws:// to another machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the messages as JSON, one on each line.")] = False,
+    count: Annotated[int | None, typer.Option(help="Stop after this many messages.", min=1)] = None,
+    allow_plaintext: Annotated[bool, typer.Option(help="Allow ws:// to another machine.")] = False,
 ) -> None:
-    """Show the live feed, reconnecting by itself, until Ctrl-C.
+    """Show the live feed until Ctrl-C; reconnect when the connection is lost.
 
-    Every message is shown once, those of a lost connection when it is back; where some cannot be had any more,
+    Every message is shown once. Messages from an interruption are shown after it; if some are no longer available,
     a notice says which.
     """
     from watchfloor.cli.terminal import run_until_stopped, show
@@ -64,7 +64,7 @@ def tail(
     if url is not None:
         address, token = url, _token_of_file(token_file, url, tenant, names=names)
     elif token_file is not None:
-        raise WatchfloorError("--token-file needs the address of its gateway", "add --url")
+        raise WatchfloorError("--token-file needs the address of a gateway", "add --url")
     else:
         address, token = _of_this_machine(context.obj.config, state_dir, tenant or 1, names=names)
     options = FeedOptions(
@@ -76,7 +76,7 @@ def tail(
         site_ids=tuple(site or ()),
     )
     try:
-        _ = options.address  # refuses a wrong address before anything is shown
+        _ = options.address  # raises for a wrong address before anything is shown
         run_until_stopped(lambda: show(Feed(options), as_json=as_json, count=count))
     except FeedError as error:
         raise WatchfloorError(error.problem, error.advice) from error
@@ -84,10 +84,10 @@ def tail(
 
 def _token_of_file(file: Path | None, url: str, tenant: int | None, *, names: bool) -> Callable[[], str]:
     if file is None:
-        raise WatchfloorError(f"there is no token for {url}", "name a file that holds one with --token-file")
+        raise WatchfloorError(f"there is no token for {url}", "give a file with a token with --token-file")
     if tenant is not None or names:
         raise WatchfloorError(
-            "--tenant and --names do not go with --token-file", "the token says both: leave them away"
+            "--tenant and --names cannot be combined with --token-file", "leave them out: the token determines both"
         )
     kept: list[str] = []
 
@@ -111,7 +111,8 @@ def _of_this_machine(
     config: Path | None, state_dir: Path | None, tenant: int, *, names: bool
 ) -> tuple[str, Callable[[], str]]:
     from common.paths import default_state_dir
-    from gateway.access.tokens import Capability, mint_token
+    from gateway.access.bearer import Capability
+    from gateway.access.tokens import mint_token
     from watchfloor.local_stack import find_settings, gateway_addresses, read_endpoints
 
     settings = find_settings(config, state_dir)
@@ -132,5 +133,5 @@ def _of_this_machine(
             settings.auth, tenant_id=tenant, user="tail", capabilities=capabilities, lifetime_s=_TOKEN_LIFETIME_S
         )
 
-    mint()  # a gateway that takes no development tokens is refused here, before anything is shown
+    mint()  # raises if the gateway accepts no development tokens, before anything is shown
     return address, mint

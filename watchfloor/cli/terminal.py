@@ -1,6 +1,6 @@
-"""The end of a live command: prints a feed, and ends without noise when nobody reads on.
+"""Prints a feed until the user ends it.
 
-Owns standard output while it runs. Ctrl-C, SIGTERM and a closed output pipe all mean: that was enough.
+Owns standard output while it runs. Ctrl-C, SIGTERM and a closed output pipe end it without an error.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ async def show(feed: Feed, *, as_json: bool, count: int | None) -> None:
 
 
 def run_until_stopped(work: Callable[[], Awaitable[None]]) -> None:
-    """Run to the end, or until Ctrl-C, SIGTERM or a reader that went away; none of these is a failure."""
+    """Run until the end, Ctrl-C, SIGTERM or a closed output pipe; none of these is an error."""
     try:
         asyncio.run(_stoppable(work))
     except BrokenPipeError:
-        # The interpreter flushes standard output once more at its end: that must not fail again.
+        # The interpreter flushes standard output once more when it exits, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -64,10 +64,10 @@ async def _stoppable(work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def _reader_gone() -> None:
-    """Return once the reader of our output pipe has closed it; without a pipe, never."""
+    """Return when the reader of the output pipe has closed it; without a pipe, never return."""
     if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
         await asyncio.Event().wait()
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)  # POLLERR is always reported
-    while not poll.poll(0):  # noqa: ASYNC110 - the event loop cannot wait for the far end of a pipe
+    while not poll.poll(0):  # noqa: ASYNC110 - the event loop cannot wait until the reader closes a pipe
         await asyncio.sleep(_PIPE_POLL_S)

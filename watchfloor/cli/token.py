@@ -1,4 +1,4 @@
-"""`watchfloor token`: a development token on standard output, and nothing else there."""
+"""`watchfloor token`: prints a development token on standard output, and nothing else there."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,23 +26,23 @@ def register(app: typer.Typer) -> None:
 def token(
     context: typer.Context,
     tenant: Annotated[int, typer.Option(help="Tenant id.", min=1)],
-    user: Annotated[str, typer.Option(help="Who acts: the token's subject.")],
+    user: Annotated[str, typer.Option(help="User: the subject of the token.")],
     capability: Annotated[
         list[str] | None,
         typer.Option(
             help="Such as noc:view; repeatable. "
-            "By default noc:view, and noc:view_all_clients unless a client or site is named."
+            "By default noc:view, and noc:view_all_clients unless a client or site is given."
         ),
     ] = None,
-    client: Annotated[list[int] | None, typer.Option(help="Client id that may be seen; repeatable.")] = None,
-    site: Annotated[list[int] | None, typer.Option(help="Site id that may be seen; repeatable.")] = None,
+    client: Annotated[list[int] | None, typer.Option(help="Client that the user may see; repeatable.")] = None,
+    site: Annotated[list[int] | None, typer.Option(help="Site that the user may see; repeatable.")] = None,
     lifetime_hours: Annotated[float, typer.Option(help="Hours until it expires.", min=0.001, max=24 * 30)] = 12.0,
-    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack that shall accept it.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack.")] = None,
 ) -> None:
     """Print a development token for the gateway of this machine's stack.
 
-    Without noc:view_all_clients, and without a client or a site, it shows no client's records. In production
-    tokens come from your identity provider; there this command refuses.
+    Without noc:view_all_clients, and without a client or a site, the token shows no client's records. In production
+    tokens come from your identity provider, and this command refuses to create one.
     """
     from gateway.access.tokens import mint_token
     from watchfloor.local_stack import find_settings
@@ -50,7 +50,7 @@ def token(
     capabilities = known_capabilities(capability or default_capabilities(limited=bool(client or site)))
     settings = find_settings(context.obj.config, state_dir)
     if not user.strip():
-        raise WatchfloorError("the token's user is empty", "name who acts with --user")
+        raise WatchfloorError("the token's user is empty", "give the user with --user")
     minted = mint_token(
         settings.auth,
         tenant_id=tenant,
@@ -64,8 +64,8 @@ def token(
 
 
 def default_capabilities(*, limited: bool) -> list[str]:
-    """What a token may do that was asked for without saying: see its clients and sites, or everything."""
-    from gateway.access.tokens import Capability
+    """The capabilities of a token for which none were given: to see its clients and sites, or everything."""
+    from gateway.access.bearer import Capability
 
     return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
@@ -74,9 +74,9 @@ def known_capabilities(names: list[str]) -> list[str]:
     """The names, each once.
 
     Raises:
-        WatchfloorError: a capability does not exist; a token with it would silently open nothing.
+        WatchfloorError: a capability does not exist; in a token it would silently have no effect.
     """
-    from gateway.access.tokens import Capability
+    from gateway.access.bearer import Capability
 
     known = [str(capability) for capability in Capability]
     for name in names:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """
 Starts PostgreSQL, Kafka, Kafka Connect with Debezium, a worker and the gateway, and stops them on Ctrl-C.
 
-The first start downloads 63 MB; later ones need no network. All listens on 127.0.0.1 only.
+The first start downloads 63 MB; later ones need no network. Everything listens on 127.0.0.1 only.
 
 Examples:
 
@@ -24,7 +24,7 @@ Examples:
 
   watchfloor up --postgres postgresql://owner@db.example.com/facility
 
-The password of --postgres belongs into ~/.pgpass. Or leave the option out and put the whole URL into the setting
+Put the password for --postgres into ~/.pgpass. Or leave the option out and put the whole URL into the setting
 source.admin_dsn: the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file of --config.
 """
 
@@ -46,21 +46,21 @@ def up(
     postgres: Annotated[
         str | None,
         typer.Option(
-            help="Watch this database (postgresql://…, without a password) instead of an own one.", metavar="URL"
+            help="Watch this database (postgresql://…, without a password) instead of starting one.", metavar="URL"
         ),
     ] = None,
     kafka: Annotated[str | None, typer.Option(help="Use this Kafka cluster.", metavar="HOST:PORT")] = None,
     connect: Annotated[str | None, typer.Option(help="Use this Kafka Connect.", metavar="URL")] = None,
-    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the page and the WebSockets.")] = None,
+    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of page and WebSockets.")] = None,
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     kafka_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     connect_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
-    metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the first worker.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="How many workers share the partitions.")] = 1,
-    start_timeout: Annotated[float, typer.Option(min=1, help="Seconds that one component may take.")] = 60.0,
+    metrics_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the first worker.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of workers that share the partitions.")] = 1,
+    start_timeout: Annotated[float, typer.Option(min=1, help="Seconds that a component may take to start.")] = 60.0,
     free_disk_mib: Annotated[int, typer.Option(min=0, help="Free disk space that a start needs.")] = 1024,
 ) -> None:
-    """Start the chain and keep it running until a signal."""
+    """Start the chain and keep it running until Ctrl-C or SIGTERM."""
     from deploy.embedded.options import StackOptions
     from deploy.embedded.own_servers import refuse_password
     from deploy.embedded.stack import Stack
@@ -90,9 +90,9 @@ def up(
 
 
 def database_of_settings(settings: Settings, config: Path | None, state_dir: Path) -> str | None:
-    """The user's own database in the settings; None where there is none.
+    """The URL of the user's own database in the settings; None if they name none.
 
-    What an earlier start wrote for the stack of this state directory names the database that is started here.
+    The file that an earlier start wrote into this state directory names the embedded database, which does not count.
     """
     if config is not None and config.resolve() == (state_dir / CONFIG_FILE).resolve():
         return None

@@ -11,7 +11,7 @@ def register(app: typer.Typer) -> None:
 def worker(context: typer.Context) -> None:
     """Score row changes and write the anomalies feed, until SIGTERM.
 
-    Run as many as there are cores; they share the partitions. Give each its own
+    Run one for each core; they share the partitions. Give each its own
     `worker.group.instance_id` and `worker.metrics.port`.
 
     [dim]watchfloor --config watchfloor.toml worker[/dim]

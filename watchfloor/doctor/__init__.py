@@ -1,1 +1,1 @@
-"""Checks of every component of a running chain, each with what to do when it fails (`watchfloor doctor`)."""
+"""Checks of every component of a running chain, each with advice for its failure (`watchfloor doctor`)."""

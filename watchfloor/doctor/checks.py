@@ -1,6 +1,6 @@
-"""What a check is and what it says, and how checks are run: all at once, each with a time limit.
+"""Checks and their results, and how checks run: concurrently, each with a timeout.
 
-Owns no knowledge of any component.
+Knows nothing about the components.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from watchfloor.local_stack import Endpoints
 
 
 class State(StrEnum):
-    """What came of a check."""
+    """The result of a check."""
 
     OK = "ok"
     PROBLEM = "problem"
     UNKNOWN = "unknown"
-    """It could not be made, because of a problem that another check reports."""
+    """The check could not be made, because of a problem that another check reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,20 @@ class Result:
     state: State
     detail: str
     advice: str = ""
-    """What to do; never empty for a problem."""
+    """What to do; not empty for a problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The chain that is examined."""
+    """The chain to check."""
 
     settings: Settings
     state_dir: Path | None = None
-    """Of an embedded stack; None for a chain that only the settings describe."""
+    """The state directory of an embedded stack; None for any other chain."""
     endpoints: Endpoints | None = None
-    """Of an embedded stack that is ready."""
+    """The addresses of an embedded stack that is ready."""
     timeout_s: float = 8.0
-    """For each check."""
+    """The timeout of each check."""
 
 
 class Report:
@@ -56,34 +56,34 @@ class Report:
         self.results: list[Result] = []
 
     def ok(self, check: str, detail: str) -> None:
-        """Note what is as it should be."""
+        """Add a check that succeeded."""
         self.results.append(Result(self.component, check, State.OK, detail))
 
     def problem(self, check: str, detail: str, advice: str) -> None:
-        """Note what is wrong and what to do."""
+        """Add a check that found a problem, with what to do about it."""
         self.results.append(Result(self.component, check, State.PROBLEM, detail, advice))
 
     def failed(self, check: str, failure: WatchfloorError) -> None:
-        """Note a failure that already says what to do."""
+        """Add a check that failed with an error that says what to do."""
         self.problem(check, failure.problem, failure.advice)
 
     def unknown(self, detail: str, *checks: str) -> None:
-        """Note checks that could not be made."""
+        """Add checks that could not be made."""
         self.results.extend(Result(self.component, check, State.UNKNOWN, detail) for check in checks)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """The checks of one component: what they are called and how they are made."""
+    """The checks of one component: their names and the function that makes them."""
 
     component: str
     run: Callable[[Target, Report], Awaitable[None]]
     advice: str
-    """What to do when it does not answer in time."""
+    """What to do if the component does not answer in time."""
 
 
 async def examine(target: Target, probes: Sequence[Probe]) -> list[Result]:
-    """Run the probes at once; the results come in the order of the probes."""
+    """Run the probes concurrently; return the results in the order of the probes."""
     reports = await asyncio.gather(*(_limited(probe, target) for probe in probes))
     return [result for report in reports for result in report]
 
@@ -97,5 +97,5 @@ async def _limited(probe: Probe, target: Target) -> list[Result]:
         report.problem("answers", f"no answer in {target.timeout_s:g} s", probe.advice)
     except WatchfloorError as failure:
         report.failed("answers", failure)
-    # A copy: a thread that is still at work after its time may go on noting.
+    # A copy, because a thread that still runs after its timeout may add results.
     return list(report.results)

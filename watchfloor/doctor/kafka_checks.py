@@ -1,4 +1,4 @@
-"""Checks of Kafka and of Kafka Connect: reachable, the topics as provisioned, the connector's task at work."""
+"""Checks of Kafka and Kafka Connect: whether they answer, the topics, and the connector's task."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from watchfloor.doctor.checks import Report, Target
 
 
 async def probe_kafka(target: Target, report: Report) -> None:
-    """Check that a broker answers and that every topic is there with equal partition counts."""
+    """Check that a broker answers and that every topic exists with the same partition count."""
     await asyncio.to_thread(_kafka, target.settings.kafka, target.timeout_s * 0.4, report)
 
 
@@ -35,22 +35,20 @@ def _kafka(kafka: KafkaSettings, timeout_s: float, report: Report) -> None:
         if name in cluster.topics and len(cluster.topics[name].partitions) != kafka.partitions
     }
     if missing:
-        report.problem(
-            "topics", f"missing: {', '.join(missing)}", "run `watchfloor connect apply`, which provisions them"
-        )
+        report.problem("topics", f"missing: {', '.join(missing)}", "run `watchfloor connect apply`, which creates them")
     elif uneven:
         counts = ", ".join(f"{name} has {count}" for name, count in uneven.items())
         report.problem(
             "topics",
             f"partition counts differ from kafka.partitions={kafka.partitions}: {counts}",
-            "set kafka.partitions to what the cluster has; all topics need the same count",
+            "set kafka.partitions to the cluster's count; all topics need the same",
         )
     else:
         report.ok("topics", f"{len(names)} topics with {kafka.partitions} partitions each")
 
 
 async def probe_connect(target: Target, report: Report) -> None:
-    """Check that Connect answers, and that the connector's task runs: the connector's own state does not count."""
+    """Check that Connect answers and that the connector's task runs; the connector's own state does not count."""
     await asyncio.to_thread(_connect, target.settings, report)
 
 
@@ -73,6 +71,6 @@ def _connect(settings: Settings, report: Report) -> None:
         )
     elif not state.running:
         tasks = ", ".join(task.state for task in state.tasks) or "no task"
-        report.problem("connector task", f"connector {name}: {tasks}", "wait a moment; if it stays, see Connect's log")
+        report.problem("connector task", f"connector {name}: {tasks}", "wait a moment, then read Connect's log")
     else:
         report.ok("connector task", f"{name} RUNNING")

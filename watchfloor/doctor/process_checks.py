@@ -1,4 +1,4 @@
-"""Checks of our own processes: worker, gateway, a sign-in at the gateway, and the machine below them."""
+"""Checks of the worker, the gateway, a sign-in at the gateway, and the machine that they run on."""
 
 import asyncio
 import shutil
@@ -10,7 +10,8 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import WatchfloorError
-from gateway.access.tokens import Capability, mint_token
+from gateway.access.bearer import Capability
+from gateway.access.tokens import mint_token
 from watchfloor.doctor.checks import Report, Target
 from watchfloor.local_stack import gateway_addresses, reachable_host
 from watchfloor_client import Connected, Disconnected, Feed, FeedError, FeedOptions
@@ -21,7 +22,7 @@ _HTTP_OK = 200
 
 
 async def probe_worker(target: Target, report: Report) -> None:
-    """Check that the worker answers, owns recovered partitions and keeps up."""
+    """Check that the worker answers, processes its partitions and keeps up."""
     worker = target.settings.worker
     fallback = f"http://{reachable_host(worker.metrics.host)}:{worker.metrics.port}/metrics"
     url = target.endpoints.metrics.get("worker", fallback) if target.endpoints else fallback
@@ -35,9 +36,7 @@ async def probe_worker(target: Target, report: Report) -> None:
     if ready == _HTTP_OK:
         report.ok("ready", "its partitions are recovered and processed")
     else:
-        report.problem(
-            "ready", "it does not process its partitions", "wait a moment; if it stays, see the worker's log"
-        )
+        report.problem("ready", "it does not process its partitions", "wait a moment, then read the worker's log")
     lag = sum(
         sample.value
         for family in text_string_to_metric_families(text)
@@ -45,13 +44,13 @@ async def probe_worker(target: Target, report: Report) -> None:
         if sample.name == "watchfloor_worker_lag_records"
     )
     if lag > _LAG_RECORDS_MAX:
-        report.problem("lag", f"{lag:.0f} records behind", "start a further worker, up to one a partition")
+        report.problem("lag", f"{lag:.0f} records behind", "start another worker, up to one for each partition")
     else:
         report.ok("lag", f"{lag:.0f} records behind")
 
 
 async def probe_gateway(target: Target, report: Report) -> None:
-    """Check that the gateway's loop is alive, that it is caught up, and that a token opens a WebSocket."""
+    """Check that the gateway answers, that it has caught up, and that a token opens a WebSocket."""
     base = (target.endpoints.gateway if target.endpoints else gateway_addresses(target.settings)[0]).rstrip("/")
     healthy, text = await _get(f"{base}/healthz", target.timeout_s)
     if healthy != _HTTP_OK:
@@ -63,20 +62,20 @@ async def probe_gateway(target: Target, report: Report) -> None:
     if ready == _HTTP_OK:
         report.ok("ready", "caught up with the feed")
     else:
-        report.problem("ready", "not caught up with the feed", "see whether Kafka answers, and the gateway's log")
+        report.problem("ready", "not caught up with the feed", "check Kafka, then read the gateway's log")
     await _sign_in(target, report)
 
 
 async def _sign_in(target: Target, report: Report) -> None:
     settings = target.settings
     if settings.auth.algorithm != "HS256":
-        report.unknown("tokens come from the identity provider: try one with `watchfloor tail`", "sign-in")
+        report.unknown("tokens come from your identity provider: try one with `watchfloor tail`", "sign-in")
         return
     url = target.endpoints.websocket if target.endpoints else gateway_addresses(settings)[1]
-    advice = "the gateway has other auth settings than these: restart it"
+    advice = "the gateway runs with other auth settings than these: restart it"
     try:
         token = mint_token(settings.auth, tenant_id=1, user="doctor", capabilities=[Capability.VIEW], lifetime_s=60)
-        # Our own settings name the address, so whoever runs this trusts that network with a token of a minute.
+        # The address comes from the user's own settings, so a token that lives for a minute may be sent there over ws://.
         feed = Feed(FeedOptions(url, lambda: token, allow_plaintext=True))
         async with aclosing(feed.events()) as events:
             async for event in events:
@@ -93,7 +92,7 @@ async def _sign_in(target: Target, report: Report) -> None:
 
 
 async def probe_machine(target: Target, report: Report) -> None:
-    """Check the stack's processes and the room on its disk; only of a stack on this machine."""
+    """Check the processes and the free disk space of a stack on this machine."""
     if target.state_dir is None:
         return
     if target.endpoints is None:
@@ -104,14 +103,16 @@ async def probe_machine(target: Target, report: Report) -> None:
         gone = sorted(_gone(target.endpoints.pids))
         if gone:
             report.problem(
-                "running", f"not alive: {', '.join(gone)}", "the stack restarts it; if it stays, see its log"
+                "running", f"not running: {', '.join(gone)}", "the stack restarts it; if that fails, read its log"
             )
         else:
             report.ok("running", f"stack in {target.state_dir}")
     free_mib = await asyncio.to_thread(_free_mib, target.state_dir)
     if free_mib < _FREE_MIB_MIN:
         report.problem(
-            "disk", f"{free_mib} MiB free below {target.state_dir}", "free space: Kafka and PostgreSQL stop when full"
+            "disk",
+            f"{free_mib} MiB free below {target.state_dir}",
+            "free space: Kafka and PostgreSQL stop when it is full",
         )
     else:
         report.ok("disk", f"{free_mib} MiB free")
@@ -129,9 +130,9 @@ def _free_mib(state_dir: Path) -> int:
 
 
 async def _get(url: str, timeout_s: float) -> tuple[int, str]:
-    """Status and body; 0 and the reason where nobody answers."""
+    """The status and the body; 0 and the reason if nothing answers."""
     try:
-        # trust_env: a proxy of the environment has no business between this machine's processes.
+        # trust_env: the processes of a stack are not reached through a proxy of the environment.
         async with httpx.AsyncClient(timeout=timeout_s * 0.4, trust_env=False) as client:
             answer = await client.get(url)
     except httpx.HTTPError as error:
@@ -142,4 +143,4 @@ async def _get(url: str, timeout_s: float) -> tuple[int, str]:
 def _restart(target: Target, name: str) -> str:
     if target.state_dir is None:
         return f"start it with `watchfloor {name}`, or correct the address in the settings"
-    return f"start the stack with `watchfloor up`; if it runs, see {target.state_dir}/logs/{name}*.log"
+    return f"start the stack with `watchfloor up`; if it runs, read {target.state_dir}/logs/{name}*.log"

@@ -1,4 +1,4 @@
-"""Checks of the watched PostgreSQL database: reachable, prepared for capture, and its log being read."""
+"""Checks of the watched PostgreSQL database: whether it answers, is prepared for capture, and its log is read."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ _SLOT = (
 
 
 async def probe_source(target: Target, report: Report) -> None:
-    """Check server, capture preparations and replication slot, with the capture role's rights."""
+    """Check the server, its preparation for capture and the replication slot, signed in as the capture role."""
     await asyncio.to_thread(_probe, target.settings.source, report)
 
 
@@ -39,7 +39,7 @@ def _probe(source: SourceSettings, report: Report) -> None:
         try:
             row = connection.execute(_SLOT, [source.slot]).fetchone()
         except psycopg.Error as error:
-            report.problem("slot", f"cannot be read ({type(error).__name__})", "look into PostgreSQL's log")
+            report.problem("slot", f"cannot be read ({type(error).__name__})", "read PostgreSQL's log")
             return
     _judge_slot(source.slot, row, report)
 
@@ -53,16 +53,16 @@ def _judge_slot(name: str, row: tuple[bool, str, int] | None, report: Report) ->
     if wal_status == "lost":
         report.problem(
             "slot",
-            f"slot {name} lost log that was not read yet",
-            "drop the slot and register the connector anew: it takes a new snapshot",
+            f"slot {name} has lost log that was not read",
+            "run `watchfloor connect apply --new-snapshot`, which reads all rows again",
         )
     elif not active:
         report.problem(
             "slot",
             f"nobody reads slot {name}, {backlog}",
-            "see the connector below; until it runs PostgreSQL keeps its log",
+            "check the connector (below); until it runs, PostgreSQL keeps its log",
         )
     elif backlog_bytes > _BACKLOG_BYTES_MAX:
-        report.problem("slot", f"slot {name} is behind: {backlog}", "see whether Connect has enough CPU, and its log")
+        report.problem("slot", f"slot {name} is behind: {backlog}", "check Connect's CPU and its log")
     else:
         report.ok("slot", f"{name} is active, {backlog}")

@@ -2,7 +2,7 @@
 //
 // Usage: centrifuge BROKER TOPIC PORT
 //
-// Each tenant is a channel with history and recovery. The record's value is published as it is.
+// Each tenant is a channel with history and recovery. The value of the record is published unchanged.
 package main
 
 import (

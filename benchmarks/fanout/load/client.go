@@ -14,10 +14,10 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// What a server speaks.
+// The protocols of the servers.
 const (
-	protocolNoc        = "noc"        // this project's
-	protocolPlain      = "plain"      // one JSON object a frame, the tenant in the path, no sign-in
+	protocolNoc        = "noc"        // this project's protocol
+	protocolPlain      = "plain"      // one JSON object in each frame, the tenant in the path, no sign-in
 	protocolCentrifuge = "centrifuge" // the JSON protocol of centrifugal.dev
 )
 
@@ -27,11 +27,11 @@ const (
 	delayMax      = time.Minute
 	readBytes     = 16 << 10
 	messageBytes  = 4 << 20
-	receivedEvery = 10 * time.Second // how often a client says what it has had
+	receivedEvery = 10 * time.Second // how often a client acknowledges what it has received
 )
 
-// client is one connection after the other of one viewer. Its fields belong to its own goroutine, which both
-// reads and reconnects, but for those that are atomic.
+// client is a viewer, which has one connection at a time. Its fields, except for the atomic ones, are used only by
+// its goroutine, which reads and reconnects.
 type client struct {
 	gws.BuiltinEventHandler
 	all    *clients
@@ -40,20 +40,20 @@ type client struct {
 	token  string
 	shard  int
 
-	last     atomic.Int64 // the seq that it has had
+	last     atomic.Int64 // the last seq that it has received
 	conn     atomic.Pointer[gws.Conn]
 	ended    atomic.Bool
 	epoch    string
-	had      bool        // whether it stands anywhere yet
-	ready    atomic.Bool // of this connection: signed in and, where it asked for it, resumed
-	target   int64       // what it must have to be caught up; -1 where it is
+	had      bool        // whether it has a position
+	ready    atomic.Bool // whether this connection is signed in and has resumed, if it asked for that
+	target   int64       // the seq with which it has caught up; -1 if it has
 	attempts int
-	delay    time.Duration // asked for by the close
-	told     int64         // the last `received`, and when, nanoseconds
-	toldAt   int64
+	delay    time.Duration // requested by the close
+	told     int64         // the last `received`
+	toldAt   int64         // and its time, nanoseconds
 }
 
-// run connects, reads and, where the options say so, connects again, until the process ends.
+// run connects, reads and, if the options say so, reconnects, until the process ends.
 func (c *client) run() {
 	for {
 		c.ready.Store(false)
@@ -83,9 +83,9 @@ func (c *client) run() {
 	}
 }
 
-// backoff is what docs/protocol.md asks of a client: doubled by each attempt, at least what the server said, jittered.
+// backoff is the delay that docs/protocol.md requires: doubled by each attempt, at least what the server asked, jittered.
 func (c *client) backoff() time.Duration {
-	if asked := c.delay; asked > 0 { // upward: so many seconds at least
+	if asked := c.delay; asked > 0 { // jittered upwards: it is a minimum
 		c.delay = 0
 		return asked + time.Duration(rand.Int64N(int64(asked)/2+1))
 	}
@@ -143,7 +143,7 @@ func (c *client) OnMessage(conn *gws.Conn, message *gws.Message) {
 		c.hear(conn, body, now)
 		return
 	}
-	// Several replies may share a frame, a ping among them: an answer to the frame as a whole is not enough.
+	// Several replies, including pings, may share a frame, so each must be answered.
 	eachLine(body, func(line []byte) { c.hearCentrifuge(conn, line, now) })
 }
 
@@ -232,16 +232,16 @@ func (c *client) hearCentrifuge(conn *gws.Conn, line []byte, now int64) {
 	}
 }
 
-// begin: from here on the feed comes.
+// begin is called when the feed starts to arrive.
 func (c *client) begin() {
 	c.attempts = 0
 	if c.ready.CompareAndSwap(false, true) {
 		c.all.signedIn.Add(1)
-		c.toldAt = time.Now().UnixNano() - rand.Int64N(int64(receivedEvery)) // so that clients do not speak at once
+		c.toldAt = time.Now().UnixNano() - rand.Int64N(int64(receivedEvery)) // so that clients do not send at the same time
 	}
 }
 
-// take checks the place of a message in the sequence and counts how long it took.
+// take checks the position of a message in the sequence and measures its latency.
 func (c *client) take(body []byte, now int64) {
 	if !c.ready.Load() {
 		c.all.early.Add(1)
@@ -283,7 +283,7 @@ func (c *client) acknowledge(conn *gws.Conn, now int64) {
 	}
 }
 
-// sentAt is the producer's clock, nanoseconds: the last part of the event id.
+// sentAt is the time of the producer's clock in nanoseconds, which is the last part of the event id.
 func sentAt(body []byte) int64 {
 	start := bytes.Index(body, eventName)
 	if start < 0 {

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// clients are all of them, with what they counted.
+// clients are all viewers, with their counts.
 type clients struct {
 	options options
 	each    []*client
@@ -28,12 +28,12 @@ type clients struct {
 	notes map[string]int
 }
 
-// span is a time from its first moment to before its last, nanoseconds since 1970.
+// span is a half-open interval of time, nanoseconds since 1970.
 type span [2]int64
 
 func (s span) holds(moment int64) bool { return moment >= s[0] && moment < s[1] }
 
-// window counts what was sent in its spans.
+// window counts the messages that were sent in its spans.
 type window struct {
 	name     string
 	spans    []span

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// Durations are counted in buckets that are at most 0.8 % wide: every delivery counts, none is sampled.
+// Durations are counted in buckets that are at most 0.8 % wide; every delivery is counted, without sampling.
 const (
 	exactBits = 8 // below 2^8 microseconds a bucket is one microsecond wide
 	buckets   = 32 << exactBits
@@ -17,7 +17,7 @@ type histogram struct {
 	max    [shards]atomic.Int64
 }
 
-// add counts one duration, in nanoseconds; a clock that went back counts as zero.
+// add counts a duration in nanoseconds; a negative one counts as zero.
 func (h *histogram) add(shard int, nanoseconds int64) {
 	if nanoseconds < 0 {
 		nanoseconds = 0

@@ -1,17 +1,17 @@
-// The load client: so many viewers in one process, each checking that it gets every message of its tenant once.
+// The load client: many viewers in one process, each of which checks that it gets every message of its tenant once.
 //
 // Usage: load -url ws://… -clients FILE [-protocol noc|plain|centrifuge] [-reconnect] [-receipts] [-receive-buffer BYTES]
 //
-// FILE has a line `tenant token` a client. Commands come as JSON lines on standard input and are answered by JSON
-// lines on standard output:
+// FILE has a line `tenant token` for each client. Commands are JSON lines on standard input, answers are JSON lines
+// on standard output:
 //
-//	{"do":"window","name":"…","spans":[[ns,ns]]}      measure what is sent in these times
-//	{"do":"await","seqs":{"1":500},"timeout_s":10}    wait until every client has had its tenant's last message
-//	{"do":"drop"}                                     close every socket at once, as a network that fails
+//	{"do":"window","name":"…","spans":[[ns,ns]]}      measure the messages sent in these spans
+//	{"do":"await","seqs":{"1":500},"timeout_s":10}    wait until every client has its tenant's last message
+//	{"do":"drop"}                                     close every socket at once, like a network failure
 //	{"do":"await_recovered","timeout_s":60}           wait until every dropped client has caught up
 //	{"do":"report"}                                   all figures
 //
-// The end of standard input ends it. It speaks to loopback only.
+// It ends when standard input ends. It connects only to loopback.
 package main
 
 import (
@@ -80,7 +80,7 @@ func read(o options, file string) (*clients, error) {
 	return all, nil
 }
 
-// connect opens the clients, so many at a time, and waits until all of them are signed in.
+// connect connects the clients, `dialing` at a time, and waits until all of them are signed in.
 func (a *clients) connect(dialing int, timeout time.Duration) {
 	places := make(chan struct{}, dialing)
 	deadline := time.Now().Add(timeout)
@@ -143,7 +143,7 @@ func (a *clients) obey() {
 	}
 }
 
-// await counts the clients of whom `done` is not yet true after the time-out.
+// await waits until `done` is true for all clients; it returns the number of those for which it is not.
 func (a *clients) await(timeout time.Duration, done func(*client) bool) int {
 	deadline := time.Now().Add(timeout)
 	for {
@@ -160,7 +160,7 @@ func (a *clients) await(timeout time.Duration, done func(*client) bool) int {
 	}
 }
 
-// drop closes the sockets below the WebSockets: no close frame, as when a network fails.
+// drop closes the sockets without a close frame, like a network failure.
 func (a *clients) drop() {
 	a.dropping.Store(true)
 	a.recovered.Store(0)

@@ -76,7 +76,7 @@ def test_a_worker_that_is_killed_while_it_waits_tells_all_of_them_once(world: Wo
     assert late_s <= DELAY_S_MAX
 
 
-def test_rows_that_are_older_than_the_worker_are_told_at_their_time_and_only_what_is_missing(world: World) -> None:
+def test_rows_older_than_the_worker_are_told_at_their_time(world: World) -> None:
     tenant = world.older_tenant
     with listen(world, tenant) as operator:
         operator.send(type="resume", epoch=operator.greeting["epoch"], seq=0)

@@ -94,7 +94,7 @@ def test_a_state_directory_that_is_none(tmp_path: Path) -> None:
 def test_a_second_launcher_on_one_state_directory(stack: RunningStack) -> None:
     done = run_up("--state-dir", str(stack.state_dir))
     assert done.code == 1
-    assert f"another watchfloor (process {stack.process.pid}) runs on {stack.state_dir}" in done.verdict
+    assert f"another watchfloor (process {stack.process.pid}) uses {stack.state_dir}" in done.verdict
     assert stack.is_ready("gateway")
 
 
@@ -172,5 +172,5 @@ def test_ctrl_c_during_a_start_leaves_nothing_and_is_no_failure(state_dir: Path)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 0, words
-    assert words.strip().splitlines()[-1] == "watchfloor: the start was called off; everything is stopped"
+    assert words.strip().splitlines()[-1] == "watchfloor: the start was interrupted; everything has been stopped"
     until(lambda: left_running(state_dir) == [], "nothing runs any more", within_s=2)

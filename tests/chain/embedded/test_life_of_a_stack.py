@@ -158,7 +158,7 @@ def test_the_sources_password_is_neither_at_connect_nor_in_an_argument(own: Runn
 def test_a_worker_or_gateway_that_dies_is_told_and_started_again(own: RunningStack, name: str) -> None:
     before = own.pid(name)
     assert own.restart(name) != before
-    assert f"{name} was killed by SIGKILL; it is started again in" in own.words()
+    assert f"{name} was killed by SIGKILL; it will be restarted in" in own.words()
 
 
 @pytest.mark.parametrize("name", ["connect", "kafka", "postgres"])
@@ -208,7 +208,7 @@ def test_a_launcher_killed_hard_leaves_nothing_even_without_its_guard(own: Runni
     assert psutil.pid_exists(before["pids"]["kafka"])
 
     with RunningStack.start(own.state_dir) as after:
-        assert "kafka was left running by a launcher that was killed; it was stopped" in after.words()
+        assert "kafka was still running after its launcher was killed; it has been stopped" in after.words()
         for pid in (before["pids"]["kafka"], before["pids"]["connect"], *before["pids"]["worker"]):
             assert pid not in processes_of(own.state_dir) - {
                 after.pid("kafka"),

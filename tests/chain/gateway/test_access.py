@@ -9,9 +9,9 @@ from typing import Any
 
 import jwt
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from streams.topics import ensure_topics

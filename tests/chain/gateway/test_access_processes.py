@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess, free_port
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'
@@ -80,7 +80,7 @@ def seq_or_gone(viewer: Client) -> int | None:
         return None
 
 
-def test_a_process_takes_no_connection_before_it_is_ready_and_none_when_it_has_stopped(
+def test_a_process_takes_connections_only_while_it_is_ready(
     pair: tuple[GatewayProcess, GatewayProcess],
 ) -> None:
     """Half of the connections would be refused if the other one listened."""

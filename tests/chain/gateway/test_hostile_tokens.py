@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from support.attacked_gateway import TunedGateway, unharmed
+from support.feed_samples import anomaly
 from support.gateway_process import AUTH, SECRET, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 
 Json = dict[str, Any]
 KID = "the only key"

@@ -3,9 +3,9 @@
 import itertools
 from pathlib import Path
 
+from support.feed_samples import anomaly, limited, ticket
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.feed import ProcessedEvent
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import AUTH, Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 from websockets.exceptions import InvalidStatus
 
 from contracts.receipts import RecipientCounts, decode_receipts
@@ -109,7 +109,7 @@ def test_who_was_written_what_and_who_had_it(here: GatewayProcess, there: Gatewa
     }
 
 
-def test_who_looks_at_a_critical_message_is_known_at_every_gateway_and_after_a_restart(
+def test_who_looked_at_a_critical_message_is_known_at_every_gateway(
     here: GatewayProcess, there: GatewayProcess, feed: FeedWriter
 ) -> None:
     tenant = next(tenants)

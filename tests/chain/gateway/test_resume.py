@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.feed_samples import anomaly
 from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.waiting import until
-from unit.gateway.gateway_values import anomaly
 
 tenants = itertools.count(5_000)
 PII = ("noc:view", "noc:view_all_clients", "noc:view_pii")

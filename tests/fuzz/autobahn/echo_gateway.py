@@ -22,25 +22,27 @@ from common.logs import configure_logs
 from common.settings.auth import AuthSettings
 from common.settings.gateway import GatewaySettings, SessionSettings
 from common.settings.load import Settings
-from gateway.server import _Gateway
+from gateway.kafka.kafka_clients import KafkaClients
+from gateway.server import GatewayServer
 from gateway.sockets.gateway_connection import GatewayConnection
-from gateway.sockets.wire import SocketWire, text_frame
+from gateway.sockets.socket_sink import SocketSink, text_frame
+from gateway.wiring import wire_gateway
 
 _SECRET = "a secret that no case of the suite asks for"
 
 
-class _Echo(_Gateway):
+class _Echo(GatewayServer):
     """Everything of a gateway but its conversation."""
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, GatewayConnection)
-        wire = SocketWire(connection, self._limits.connections.close_timeout_s, self._closing, self._runtime.metrics)
+        sink = SocketSink(connection, self._limits.connections.close_timeout_s, self._closing, self._parts.metrics)
         try:
             while True:
                 message = await connection.recv()
                 text = isinstance(message, str)
                 payload = message.encode() if isinstance(message, str) else message
-                wire.write(text_frame(payload) if text else Frame(Opcode.BINARY, payload).serialize(mask=False))
+                sink.write(text_frame(payload) if text else Frame(Opcode.BINARY, payload).serialize(mask=False))
         except ConnectionClosed:
             pass
 
@@ -49,10 +51,11 @@ async def serve(port: int) -> None:
     """Listen on loopback until cancelled."""
     session = SessionSettings(message_bytes_max=32 << 20, control_frames_per_minute_max=1_000_000)
     limits = GatewaySettings(port=port, session=session)
-    gateway = _Echo(Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits))
-    runtime = gateway._runtime
-    runtime.feed.positions_known = runtime.tenant_limits.known = runtime.revocations.known = True
-    await gateway._open()
+    settings = Settings(auth=AuthSettings(hs256_secret=_SECRET), gateway=limits)
+    parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
+    parts.feed.positions_known = parts.tenant_limits.known = parts.services.revocations.known = True
+    gateway = _Echo(limits, parts)
+    await gateway.open()
     print("listening", flush=True)
     assert gateway._server is not None
     await gateway._server.wait_closed()

@@ -111,4 +111,4 @@ def test_a_server_that_does_not_keep_up_is_said_to_fall_behind() -> None:
 def test_a_machine_without_go_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout_load.shutil, "which", lambda *_args, **_named: None)
 
-    assert "there is no Go here" in (fanout_load.build("load", tmp_path) or "")
+    assert "Go is not installed" in (fanout_load.build("load", tmp_path) or "")

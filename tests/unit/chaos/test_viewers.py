@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chaos.viewers import Viewer, _Connection
 from support.expected_messages import View
-from unit.gateway.gateway_values import anomaly, limited
+from support.feed_samples import anomaly, limited
 
 from contracts.feed import encode_record
 from contracts.messages import ConnectionEstablished, Resumed, encode_message

@@ -6,8 +6,6 @@ Also of scripts/typescript_types.py and scripts/contract_types.py.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from support.paths import ROOT
@@ -18,12 +16,6 @@ from contracts.messages import ADVICE
 __all__ = ["tsc"]
 
 PAGE = ROOT / "gateway" / "static" / "client"
-
-
-def test_its_types_are_those_of_the_contract() -> None:
-    script = ROOT / "scripts" / "typescript_types.py"
-    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_page_loads_what_the_compiler_makes_of_the_sources(tsc: Path, tmp_path: Path) -> None:

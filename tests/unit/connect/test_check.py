@@ -30,7 +30,7 @@ _HINT = "\tIs the server running on that host and accepting TCP/IP connections?"
             'connection failed: connection to server at "h", port 1 failed: fe_sendauth: no password supplied',
             "refuses user u (fe_sendauth: no password supplied)",
         ),
-        ("", "(it does not say why)"),
+        ("", "(no reason given)"),
     ],
 )
 def test_the_reason_is_what_the_library_said_and_not_its_hint(

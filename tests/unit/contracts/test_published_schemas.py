@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.feed_samples import anomaly, limited, ticket
 from support.published_contract import check_heard, check_said, heard_problems, said_problems
-from unit.gateway.gateway_values import anomaly, limited, ticket
 
 from contracts.messages import (
     ErrorCode,

@@ -1,4 +1,4 @@
-"""A check-out before its check-in is told; an upload out of order is not."""
+"""A check-out before its check-in is reported; an upload out of order is not."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ def went(hour: float, site: int = 4) -> Any:
 
 
 def reported(*rows: Any) -> list[Any]:
-    return [judgement.evidence["observed"] for _, judgement in run(SUT, rows)]
+    return [draft.evidence["observed"] for _, draft in run(SUT, rows)]
 
 
-def test_a_check_out_before_its_check_in_is_told_once() -> None:
+def test_a_check_out_before_its_check_in_is_reported_once() -> None:
     assert reported(came(8), went(7), went(7)) == [-3600.0]
     assert reported(came(-16), went(-8), came(8), went(7)) == [-3600.0]
-    ((_, judgement),) = run(SUT, [came(8), went(7)])
-    assert (judgement.finding_type, judgement.severity) == ("DATA_QUALITY", "INFO")
-    assert judgement.evidence == {
+    ((_, draft),) = run(SUT, [came(8), went(7)])
+    assert (draft.finding_type, draft.severity) == ("DATA_QUALITY", "INFO")
+    assert draft.evidence == {
         "reason": "before_its_check_in",
         "column": "occurred_at",
         "observed": -3600.0,

@@ -85,7 +85,7 @@ def test_less_than_half_of_wild_values_do_not_move_the_median_far(values: list[f
 
 
 @given(st.integers(0, 60_000))
-def test_a_steady_count_can_be_told_as_a_count(count: int) -> None:
+def test_a_steady_count_can_be_reported_as_a_count(count: int) -> None:
     assert anscombe_inverse(anscombe(count)) == pytest.approx(count, abs=1e-6)
     assert anscombe(count) >= 2 * sqrt(0.375)
 

@@ -25,9 +25,9 @@ def terminal(*, recognises: bool) -> Fold:
 def test_two_persons_on_one_phone_within_seconds() -> None:
     sut = Fold(BuddyPunching())
     assert not check(sut, 8, 17)
-    (judgement,) = check(sut, 8 + 4 * SECOND, 23)
-    assert (judgement.finding_type, judgement.severity) == ("WRONG_PERSON", "HIGH")
-    assert judgement.evidence == {
+    (draft,) = check(sut, 8 + 4 * SECOND, 23)
+    assert (draft.finding_type, draft.severity) == ("WRONG_PERSON", "HIGH")
+    assert draft.evidence == {
         "device_id": 9,
         "observed_person_ids": [17, 23],
         "n": 2,
@@ -37,7 +37,7 @@ def test_two_persons_on_one_phone_within_seconds() -> None:
     }
 
 
-def test_each_further_person_is_told() -> None:
+def test_each_further_person_is_reported() -> None:
     sut = Fold(BuddyPunching())
     found = [check(sut, 8 + number * SECOND, number) for number in range(6)]
     assert [len(each) for each in found] == [0, 1, 1, 1, 1, 1]
@@ -85,7 +85,7 @@ def test_a_terminal_is_still_one_after_the_week_end_and_a_phone_again_after_week
     assert len(check(sut, 40 * DAY + SECOND, 2)) == 1
 
 
-def test_on_a_terminal_that_knows_faces_two_unknown_ones_at_once_are_told() -> None:
+def test_on_a_terminal_that_knows_faces_two_unknown_ones_at_once_are_reported() -> None:
     sut = terminal(recognises=True)
     check(sut, 10, 21)
     assert len(check(sut, 10 + SECOND, 22)) == 1
@@ -99,9 +99,9 @@ def test_a_face_check_may_be_trusted_by_policy() -> None:
     believed = Fold(BuddyPunching())
     check(believed, -24, 17)
     check(believed, 8, 17, verified_person_id=17)
-    (judgement,) = check(believed, 8 + SECOND, 23, verified_person_id=23)
-    assert judgement.fraud_score is not None
-    assert judgement.fraud_score <= 0.4
+    (draft,) = check(believed, 8 + SECOND, 23, verified_person_id=23)
+    assert draft.fraud_score is not None
+    assert draft.fraud_score <= 0.4
 
 
 def test_a_row_that_comes_twice_is_judged_once() -> None:

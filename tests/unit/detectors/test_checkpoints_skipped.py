@@ -18,8 +18,8 @@ def tour(policy: CheckpointsSkippedPolicy | None = None, **more: Any) -> Judged:
 
 
 def test_a_tour_is_judged_when_it_is_completed() -> None:
-    (judgement,) = tour().update(9, status="COMPLETED", checkpoints_scanned=7)
-    assert (judgement.evidence["observed"], judgement.evidence["expected"]) == (7, 8)
+    (draft,) = tour().update(9, status="COMPLETED", checkpoints_scanned=7)
+    assert (draft.evidence["observed"], draft.evidence["expected"]) == (7, 8)
 
 
 def test_a_full_tour_a_task_without_checkpoints_and_an_unknown_number_are_clean() -> None:
@@ -30,7 +30,7 @@ def test_a_full_tour_a_task_without_checkpoints_and_an_unknown_number_are_clean(
     assert tour().update(9, status="CANCELLED") == []
 
 
-def test_the_same_tour_is_told_once_whether_the_old_row_is_known_or_not() -> None:
+def test_the_same_tour_is_reported_once_whether_the_old_row_is_known_or_not() -> None:
     for logged in (True, False):
         sut = tour()
         assert sut.update(9, status="COMPLETED", logged=logged)
@@ -47,7 +47,7 @@ def test_a_job_that_was_completed_before_anybody_watched_is_no_news() -> None:
 
 
 @given(st.integers(1, 50), st.integers(0, 60), st.integers(0, 5), st.floats(0, 0.5))
-def test_it_is_told_just_where_both_thresholds_are_exceeded(
+def test_it_is_reported_just_where_both_thresholds_are_exceeded(
     expected: int, scanned: int, number: int, share: float
 ) -> None:
     policy = CheckpointsSkippedPolicy(skipped_checkpoints_max=number, skipped_share_max=share)

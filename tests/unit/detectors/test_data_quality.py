@@ -1,4 +1,4 @@
-"""DATA_QUALITY: what cannot be is blanked and told; what is merely unusual is left alone.
+"""DATA_QUALITY: what cannot be right is removed and reported; what is merely unusual is left alone.
 
 Also of detectors/row_quality/helpers/checks_by_table.py and detectors/row_quality/helpers/row_check.py.
 """
@@ -115,7 +115,9 @@ WRONG: list[tuple[str, dict[str, Any], str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("table", "wrong", "code", "blanked"), WRONG)
-def test_what_cannot_be_is_blanked_and_told(table: str, wrong: dict[str, Any], code: str, blanked: set[str]) -> None:
+def test_what_cannot_be_is_blanked_and_reported(
+    table: str, wrong: dict[str, Any], code: str, blanked: set[str]
+) -> None:
     given_row = row(table, **wrong)
     cleaned, reasons = clean(table, given_row, NOW_US, POLICY)
     assert [reason.code for reason in reasons] == [code]

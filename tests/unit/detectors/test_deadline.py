@@ -1,7 +1,4 @@
-"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed.
-
-Also of detectors/work/helpers/deadline.py.
-"""
+"""TASK_OVERDUE and WORK_ORDER_OVERDUE: what is not done when its time has passed."""
 
 from typing import Any
 
@@ -18,19 +15,19 @@ BOTH = pytest.mark.parametrize(
 
 
 @BOTH
-def test_what_is_not_done_in_time_is_told_once(detector: Any, done: str) -> None:
+def test_what_is_not_done_in_time_is_reported_once(detector: Any, done: str) -> None:
     sut = Judged(detector)
     sut.insert(0, status="OPEN", due_at=at(60))
     assert sut.wait(59) == []
-    (judgement,) = sut.wait(60)
-    assert judgement.evidence["status"] == "OPEN"
+    (draft,) = sut.wait(60)
+    assert draft.evidence["status"] == "OPEN"
     assert sut.wait(1_000) == []
     sut.update(61, status="IN_PROGRESS")
     assert sut.due_minutes() is None
 
 
 @BOTH
-def test_what_was_done_or_cancelled_is_not_told(detector: Any, done: str) -> None:
+def test_what_was_done_or_cancelled_is_not_reported(detector: Any, done: str) -> None:
     for status in (done, "CANCELLED"):
         sut = Judged(detector)
         sut.insert(0, status="OPEN", due_at=at(60))
@@ -39,7 +36,7 @@ def test_what_was_done_or_cancelled_is_not_told(detector: Any, done: str) -> Non
 
 
 @BOTH
-def test_a_deadline_that_is_moved_is_waited_for_anew_also_after_it_was_told(detector: Any, done: str) -> None:
+def test_a_deadline_that_is_moved_is_waited_for_anew_also_after_it_was_reported(detector: Any, done: str) -> None:
     sut = Judged(detector)
     sut.insert(0, status="OPEN", due_at=at(60))
     sut.update(10, due_at=at(90))

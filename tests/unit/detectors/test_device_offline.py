@@ -14,21 +14,21 @@ def device(**more: object) -> Judged:
     return sut
 
 
-def test_silence_is_told_once_and_again_after_it_was_seen() -> None:
+def test_silence_is_reported_once_and_again_after_it_was_seen() -> None:
     sut = device()
     assert sut.wait(14) == []
-    (judgement,) = sut.wait(15)
-    assert (judgement.evidence["reason"], judgement.evidence["observed_minutes"]) == ("silent", 15.0)
+    (draft,) = sut.wait(15)
+    assert (draft.evidence["reason"], draft.evidence["observed_minutes"]) == ("silent", 15.0)
     sut.update(20, battery_percent=5)
     assert sut.wait(500) == []
     sut.update(501, last_seen=at(501))
     assert sut.wait(516)
 
 
-def test_the_status_is_told_when_it_turns_and_once_an_outage() -> None:
+def test_the_status_is_reported_when_it_turns_and_once_an_outage() -> None:
     sut = device()
-    (judgement,) = sut.update(5, status="OFFLINE")
-    assert judgement.evidence["reason"] == "status"
+    (draft,) = sut.update(5, status="OFFLINE")
+    assert draft.evidence["reason"] == "status"
     assert sut.update(6, battery_percent=5, logged=False) == []
     assert sut.update(7, last_seen=at(7)) == []
     assert sut.wait(500) == []
@@ -74,7 +74,7 @@ def test_one_that_was_never_seen_is_judged_by_its_status_alone() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 20), st.booleans()), min_size=1, max_size=20))
-def test_one_outage_is_never_told_twice(steps: list[tuple[float, bool]]) -> None:
+def test_one_outage_is_never_reported_twice(steps: list[tuple[float, bool]]) -> None:
     sut, minute, reported = device(), 0.0, 0
     for length, offline in steps:
         minute += length

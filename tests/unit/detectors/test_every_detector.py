@@ -1,6 +1,6 @@
 """The checks of `tests/support/detector_checks.py` on every detector that the registry finds.
 
-Also of detectors/interface.py and detectors/registry.py.
+Also of detectors/interface.py.
 """
 
 from typing import Any

@@ -62,8 +62,8 @@ def found_by_all(
                 sut.check_in(hour - 0.0005, person_id=200 + number, device_id=9)
         if isinstance(detector, ImpossibleShifts):
             sut.check_out(hour - 0.1, site_id=5)
-        for judgement in sut.check_in(hour, **row):
-            found[detector.name] = judgement
+        for draft in sut.check_in(hour, **row):
+            found[detector.name] = draft
     return found
 
 
@@ -91,9 +91,9 @@ def test_the_score_of_an_event_never_falls_when_one_piece_of_evidence_grows(
     stronger = given_evidence | {piece: data.draw(more[piece])}
     before, after = found_by_all(**given_evidence), found_by_all(**stronger)
     assert set(before) <= set(after)
-    for name, judgement in before.items():
-        assert judgement.fraud_score is not None
-        assert 0 <= judgement.fraud_score <= (after[name].fraud_score or 0)
+    for name, draft in before.items():
+        assert draft.fraud_score is not None
+        assert 0 <= draft.fraud_score <= (after[name].fraud_score or 0)
     total = combined_fraud_score(each.fraud_score for each in before.values()) or 0.0
     assert total <= (combined_fraud_score(each.fraud_score for each in after.values()) or 0.0)
 
@@ -103,8 +103,8 @@ def test_longer_days_score_higher(one: float, other: float) -> None:
     def score(hours: float) -> float:
         sut = Fold(Overtime())
         sut.check_in(2)
-        (judgement,) = sut.check_out(2 + hours)
-        return judgement.fraud_score or 0.0
+        (draft,) = sut.check_out(2 + hours)
+        return draft.fraud_score or 0.0
 
     less, more = sorted((one, other))
     assert 0 < score(less) <= score(more) <= 1

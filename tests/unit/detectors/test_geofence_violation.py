@@ -1,4 +1,4 @@
-"""GEOFENCE_VIOLATION: who is on duty and outside, surely, is told once; nobody else."""
+"""GEOFENCE_VIOLATION: who is on duty and outside, surely, is reported once; nobody else."""
 
 import random
 from itertools import permutations
@@ -17,15 +17,15 @@ SUT = GeofenceViolation()
 
 
 def reported(rows: Any, **more: Any) -> list[float]:
-    """Minutes after 10:00 at which it was told."""
+    """Minutes after 10:00 at which it was reported."""
     return [row.id / 60 for row, _ in run(SUT, rows, **more)]
 
 
-def test_outside_on_duty_is_told_by_the_third_fix_and_once() -> None:
+def test_outside_on_duty_is_reported_by_the_third_fix_and_once() -> None:
     rows = [fix(0), *[fix(minute, 400) for minute in range(3, 60, 3)]]
     assert reported(rows) == [9]
-    ((_, judgement),) = run(SUT, rows)
-    assert judgement.evidence == {
+    ((_, draft),) = run(SUT, rows)
+    assert draft.evidence == {
         "observed_m": 300.0,
         "expected_m": 0.0,
         "accuracy_m": 10.0,
@@ -34,33 +34,33 @@ def test_outside_on_duty_is_told_by_the_third_fix_and_once() -> None:
         "outside_s": 360.0,
         "assignment_id": 71,
     }
-    assert (judgement.severity, judgement.finding_type) == ("HIGH", "GEOFENCE_VIOLATION")
+    assert (draft.severity, draft.finding_type) == ("HIGH", "GEOFENCE_VIOLATION")
 
 
-def test_back_inside_and_out_again_is_told_again_but_one_fix_inside_is_not_back() -> None:
+def test_back_inside_and_out_again_is_reported_again_but_one_fix_inside_is_not_back() -> None:
     out = [fix(minute, 400) for minute in range(0, 12, 3)]
     out_again = [fix(minute, 400) for minute in range(30, 42, 3)]
     assert reported([*out, fix(15), *out_again]) == [6]
     assert reported([*out, fix(15), fix(18), *out_again]) == [6, 36]
 
 
-def test_reflections_between_good_fixes_are_not_told() -> None:
+def test_reflections_between_good_fixes_are_not_reported() -> None:
     rng = random.Random(5)
     rows = [fix(minute, 300 if rng.random() < 0.2 else 20) for minute in range(300)]
     rows = [row for pair in zip(rows, [fix(minute + 0.5) for minute in range(300)], strict=True) for row in pair]
     assert reported(rows) == []
 
 
-def test_a_reflection_that_lasts_for_seconds_is_not_told() -> None:
+def test_a_reflection_that_lasts_for_seconds_is_not_reported() -> None:
     assert reported([fix(0), *[fix(1 + second / 60, 250) for second in range(15)], fix(2)]) == []
 
 
 @pytest.mark.parametrize("north_m", [99.0, 125.0, 139.0])
-def test_at_the_fence_within_margin_and_accuracy_is_not_told(north_m: float) -> None:
+def test_at_the_fence_within_margin_and_accuracy_is_not_reported(north_m: float) -> None:
     assert reported([fix(minute, north_m) for minute in range(30)]) == []
 
 
-def test_a_fix_that_says_that_it_is_bad_is_not_told() -> None:
+def test_a_fix_that_says_that_it_is_bad_is_not_reported() -> None:
     assert reported([fix(minute, 900, accuracy_m=1_200.0) for minute in range(30)]) == []
 
 

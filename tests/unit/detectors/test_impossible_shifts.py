@@ -16,9 +16,9 @@ def test_three_hundred_kilometres_in_an_hour_are_too_many() -> None:
     sut = fold()
     sut.check_in(7)
     sut.check_out(8)
-    (judgement,) = sut.check_in(9, site_id=7)
-    assert (judgement.finding_type, judgement.severity) == ("IMPOSSIBLE_SHIFTS", "CRITICAL")
-    assert judgement.evidence == {
+    (draft,) = sut.check_in(9, site_id=7)
+    assert (draft.finding_type, draft.severity) == ("IMPOSSIBLE_SHIFTS", "CRITICAL")
+    assert draft.evidence == {
         "observed_site_id": 7,
         "other_site_id": 4,
         "other_attendance_id": 2,
@@ -45,7 +45,7 @@ def test_the_way_is_judged_also_when_the_earlier_row_comes_later() -> None:
     assert len(sut.check_out(8, uploaded=10)) == 1
 
 
-def test_the_way_back_is_not_told_again() -> None:
+def test_the_way_back_is_not_reported_again() -> None:
     sut = fold(shift(6, 14))
     sut.check_in(6)
     assert len(sut.check_in(7, site_id=7)) == 1
@@ -55,10 +55,10 @@ def test_the_way_back_is_not_told_again() -> None:
 def test_checking_in_elsewhere_in_the_middle_of_a_shift_is_an_overlap() -> None:
     sut = fold(shift(8, 16))
     sut.check_in(8)
-    (judgement,) = sut.check_in(12, site_id=5)
-    assert judgement.evidence["reason"] == "overlap"
-    assert judgement.evidence["checked_in_elsewhere_s"] == 4 * 3600
-    assert judgement.evidence["observed_overlap_s"] == 4 * 3600
+    (draft,) = sut.check_in(12, site_id=5)
+    assert draft.evidence["reason"] == "overlap"
+    assert draft.evidence["checked_in_elsewhere_s"] == 4 * 3600
+    assert draft.evidence["observed_overlap_s"] == 4 * 3600
 
 
 def test_an_overlap_is_one_also_where_both_shifts_are_entered() -> None:
@@ -91,8 +91,8 @@ def test_a_check_out_proves_that_the_person_was_there_all_the_time() -> None:
     sut = fold(shift(8, 10), shift(12, 18, site=5, number=2))
     sut.check_in(8)
     assert not sut.check_in(12, site_id=5)
-    (judgement,) = sut.check_out(13)
-    assert judgement.evidence["other_attendance_id"] == 2
+    (draft,) = sut.check_out(13)
+    assert draft.evidence["other_attendance_id"] == 2
 
 
 def test_two_gates_of_one_place_are_used_by_turns() -> None:

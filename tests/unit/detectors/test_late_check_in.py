@@ -17,9 +17,9 @@ def test_late_is_what_comes_after_the_grace(hour: float, late: bool) -> None:
 
 
 def test_the_evidence_lets_the_sum_be_done_again() -> None:
-    (judgement,) = fold().check_in(8.5)
-    assert (judgement.finding_type, judgement.severity) == ("LATE_CHECK_IN", "LOW")
-    assert judgement.evidence == {
+    (draft,) = fold().check_in(8.5)
+    assert (draft.finding_type, draft.severity) == ("LATE_CHECK_IN", "LOW")
+    assert draft.evidence == {
         "assignment_id": 1,
         "expected_at": "2026-03-02T08:00:00Z",
         "observed_s": 1800.0,
@@ -34,7 +34,7 @@ def test_whoever_comes_back_from_a_break_is_not_late() -> None:
     assert not sut.check_in(12.5)
 
 
-def test_a_shift_is_told_once() -> None:
+def test_a_shift_is_reported_once() -> None:
     sut = fold()
     assert len(sut.check_in(9)) == 1
     assert not sut.check_in(9, id=1)
@@ -69,8 +69,8 @@ def test_yesterdays_shift_does_not_excuse_todays() -> None:
     sut.shifts.append(shift(32, 40, number=2))
     sut.check_in(8)
     sut.check_out(16)
-    (judgement,) = sut.check_in(33)
-    assert judgement.evidence["assignment_id"] == 2
+    (draft,) = sut.check_in(33)
+    assert draft.evidence["assignment_id"] == 2
 
 
 def test_an_update_is_judged_only_where_the_check_is_another_one() -> None:

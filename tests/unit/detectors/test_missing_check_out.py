@@ -10,13 +10,13 @@ def fold() -> Fold:
     return Fold(MissingCheckOut(), shifts=[shift(8, 16)])
 
 
-def test_it_is_due_two_hours_after_the_shift_and_told_once() -> None:
+def test_it_is_due_two_hours_after_the_shift_and_reported_once() -> None:
     sut = fold()
     assert not sut.check_in(7.9)
     assert sut.due_hour() == 18
-    (judgement,) = sut.wait_until(18)
-    assert (judgement.finding_type, judgement.severity) == ("MISSING_CHECK_OUT", "MEDIUM")
-    assert judgement.evidence == {
+    (draft,) = sut.wait_until(18)
+    assert (draft.finding_type, draft.severity) == ("MISSING_CHECK_OUT", "MEDIUM")
+    assert draft.evidence == {
         "attendance_id": 1,
         "expected_site_id": 4,
         "checked_in_at": "2026-03-02T07:54:00Z",
@@ -84,13 +84,13 @@ def test_who_goes_on_to_another_site_still_owes_the_first_one_a_check_out() -> N
     sut.shifts.append(shift(16.5, 24, site=5, number=2))
     sut.check_in(8)
     sut.check_in(16.5, site_id=5)
-    (judgement,) = sut.wait_until(18)
-    assert judgement.evidence["expected_site_id"] == 4
+    (draft,) = sut.wait_until(18)
+    assert draft.evidence["expected_site_id"] == 4
     sut.check_out(24, site_id=5)
     assert not sut.wait_until(100)
 
 
-def test_two_that_are_due_at_once_are_both_told() -> None:
+def test_two_that_are_due_at_once_are_both_reported() -> None:
     sut = fold()
     sut.shifts.append(shift(8, 16, site=5, number=2))
     sut.check_in(8)
@@ -98,7 +98,7 @@ def test_two_that_are_due_at_once_are_both_told() -> None:
     assert [each.evidence["expected_site_id"] for each in sut.wait_until(18)] == [4, 5]
 
 
-def test_a_row_that_was_told_and_comes_again_is_not_waited_for() -> None:
+def test_a_row_that_was_reported_and_comes_again_is_not_waited_for() -> None:
     sut = fold()
     sut.check_in(8)
     sut.wait_until(18)

@@ -32,9 +32,9 @@ def test_a_day_has_thirteen_hours(end: float, found: list[str]) -> None:
 def test_the_evidence_lets_the_sum_be_done_again() -> None:
     sut = fold()
     work(sut, 5, 10)
-    (judgement,) = work(sut, 11, 20.5)
-    assert (judgement.finding_type, judgement.severity) == ("OVERTIME_VIOLATION", "MEDIUM")
-    assert judgement.evidence == {
+    (draft,) = work(sut, 11, 20.5)
+    assert (draft.finding_type, draft.severity) == ("OVERTIME_VIOLATION", "MEDIUM")
+    assert draft.evidence == {
         "period": "day",
         "observed_hours": 14.5,
         "threshold_hours": 13.0,
@@ -43,7 +43,7 @@ def test_the_evidence_lets_the_sum_be_done_again() -> None:
     }
 
 
-def test_a_day_is_told_once_and_the_next_day_again() -> None:
+def test_a_day_is_reported_once_and_the_next_day_again() -> None:
     sut = fold()
     assert periods(work(sut, 5, 19)) == ["day"]
     assert periods(work(sut, 20, 21)) == []
@@ -111,7 +111,7 @@ def test_a_check_out_made_twice_counts_once() -> None:
 
 
 @given(st.permutations([("CHECK_IN", 6.0), ("CHECK_OUT", 12.0), ("CHECK_IN", 13.0), ("CHECK_OUT", 21.0)]))
-def test_rows_in_any_order_are_the_same_hours_where_they_can_be_told_apart(order: list[tuple[str, float]]) -> None:
+def test_rows_in_any_order_are_the_same_hours_where_they_can_be_reported_apart(order: list[tuple[str, float]]) -> None:
     sut = fold()
     found = [each for kind, hour in order for each in sut.check(kind, hour, uploaded=22)]
     worked_s = sum(day.worked_s for day in sut.state.days)

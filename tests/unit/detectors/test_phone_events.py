@@ -75,10 +75,7 @@ class Phones:
 
     def reported(self) -> list[tuple[int, str]]:
         """(device, finding type) of each finding."""
-        return [
-            (device, judgement.finding_type.removeprefix("ANOMALY_PHONE_EVENTS_"))
-            for device, _, judgement in self.found
-        ]
+        return [(device, draft.finding_type.removeprefix("ANOMALY_PHONE_EVENTS_")) for device, _, draft in self.found]
 
 
 def shifts(device: int, hour: int) -> int:
@@ -94,14 +91,14 @@ def learned_phones() -> Phones:
     return sut
 
 
-def test_a_phone_that_sends_far_less_is_told_once_with_the_numbers() -> None:
+def test_a_phone_that_sends_far_less_is_reported_once_with_the_numbers() -> None:
     sut = learned_phones()
     sut.live(
         range(3 * WEEK, 3 * WEEK + 24),
         lambda device, hour: 2 if device == 1 and shifts(device, hour) else shifts(device, hour),
     )
-    ((device, told_hour, judgement),) = sut.found
-    evidence = judgement.evidence
+    ((device, told_hour, draft),) = sut.found
+    evidence = draft.evidence
     assert (device, evidence["observed"], evidence["expected"], evidence["hour_of_week"]) == (1, 2, 12.0, 8)
     assert (evidence["n"], evidence["threshold"], evidence["timezone"]) == (
         2,
@@ -112,26 +109,26 @@ def test_a_phone_that_sends_far_less_is_told_once_with_the_numbers() -> None:
     assert told_hour == MONDAY_HOUR + 3 * WEEK + 10
 
 
-def test_a_flood_is_told() -> None:
+def test_a_flood_is_reported() -> None:
     sut = learned_phones()
     sut.live(range(3 * WEEK, 3 * WEEK + 24), lambda device, hour: shifts(device, hour) * (4 if device == 2 else 1))
     assert sut.reported() == [(2, "ABOVE")]
 
 
-def test_nothing_is_told_while_learning() -> None:
+def test_nothing_is_reported_while_learning() -> None:
     sut = Phones()
     sut.live(range(2 * WEEK), lambda device, hour: random.Random(hour * 7 + device).choice([0, 3, 12, 90]))
     assert sut.found == []
 
 
-def test_a_silent_phone_is_told_although_it_sends_no_row_but_is_waited_for() -> None:
+def test_a_silent_phone_is_reported_although_it_sends_no_row_but_is_waited_for() -> None:
     sut = learned_phones()
     sut.live(range(3 * WEEK, 3 * WEEK + 24), lambda device, hour: 0 if device == 1 else shifts(device, hour))
     ((device, told_hour, _),) = sut.found
     assert (device, told_hour) == (1, MONDAY_HOUR + 3 * WEEK + 8 + 2 + PhoneEventsPolicy().late_upload_hours_max)
 
 
-def test_a_phone_without_a_network_that_uploads_late_is_not_told() -> None:
+def test_a_phone_without_a_network_that_uploads_late_is_not_reported() -> None:
     sut = learned_phones()
     monday = 3 * WEEK
     sut.live(
@@ -163,7 +160,7 @@ def test_a_shift_at_an_unusual_time_is_no_flood() -> None:
     assert sut.reported() == []
 
 
-def test_an_anomaly_is_not_learned_and_one_that_ended_is_told_again() -> None:
+def test_an_anomaly_is_not_learned_and_one_that_ended_is_reported_again() -> None:
     sut = learned_phones()
 
     def count(device: int, hour: int) -> int:
@@ -173,7 +170,7 @@ def test_an_anomaly_is_not_learned_and_one_that_ended_is_told_again() -> None:
     assert sut.reported() == [(1, "BELOW")] * 3
 
 
-def test_an_hour_that_fails_every_week_is_told_every_week() -> None:
+def test_an_hour_that_fails_every_week_is_reported_every_week() -> None:
     sut = learned_phones()
     sut.live(
         range(3 * WEEK, 7 * WEEK),
@@ -217,7 +214,7 @@ def test_only_new_rows_are_events(op: Any) -> None:
     assert PhoneEvents().judge(None, Event(row, 0, op), PhoneEventsPolicy()) == (None, ())
 
 
-def test_noise_alone_is_seldom_told() -> None:
+def test_noise_alone_is_seldom_reported() -> None:
     """Poisson counts of phones in shifts that start a little early or late: at most one alarm a site and week."""
     draw = random.Random(3)
     sut = Phones()

@@ -12,21 +12,21 @@ def escalation(level: int | None = None) -> Judged:
     return sut
 
 
-def test_each_rise_is_told_with_the_old_level() -> None:
+def test_each_rise_is_reported_with_the_old_level() -> None:
     sut = escalation(0)
     assert sut.found == []
-    (judgement,) = sut.update(1, escalation_level=2)
-    assert (judgement.evidence["expected"], judgement.evidence["observed"]) == (0, 2)
+    (draft,) = sut.update(1, escalation_level=2)
+    assert (draft.evidence["expected"], draft.evidence["observed"]) == (0, 2)
     assert sut.update(2, status="IN_PROGRESS") == []
     assert sut.update(3, status="IN_PROGRESS", logged=False) == []
     assert len(sut.update(4, escalation_level=3, logged=False)) == 1
 
 
-def test_one_that_is_created_escalated_is_told() -> None:
+def test_one_that_is_created_escalated_is_reported() -> None:
     assert len(escalation(1).found) == 1
 
 
-def test_a_level_that_falls_or_is_unknown_is_not_told_and_one_that_rises_again_is() -> None:
+def test_a_level_that_falls_or_is_unknown_is_not_reported_and_one_that_rises_again_is() -> None:
     sut = escalation(2)
     assert sut.update(1, escalation_level=0) == []
     assert sut.state is None
@@ -34,7 +34,7 @@ def test_a_level_that_falls_or_is_unknown_is_not_told_and_one_that_rises_again_i
     assert len(sut.update(3, escalation_level=1)) == 1
 
 
-def test_a_ticket_that_has_ended_is_not_told() -> None:
+def test_a_ticket_that_has_ended_is_not_reported() -> None:
     assert escalation(0).update(1, escalation_level=1, status="CLOSED") == []
 
 

@@ -27,9 +27,9 @@ def test_the_clock_stands_still_on_hold() -> None:
     assert sut.due_minutes() is None
     sut.update(120, status="IN_PROGRESS", updated_at=None)
     assert sut.due_minutes() == 240 + 61
-    (judgement,) = sut.wait(301)
-    assert judgement.evidence["observed_hours"] == 4.0
-    assert judgement.evidence["uncounted_hours"] == round(61 / 60, 3)
+    (draft,) = sut.wait(301)
+    assert draft.evidence["observed_hours"] == 4.0
+    assert draft.evidence["uncounted_hours"] == round(61 / 60, 3)
 
 
 def test_a_policy_lets_it_run_on_hold() -> None:
@@ -54,7 +54,7 @@ def test_one_that_is_opened_again_after_it_was_closed_has_its_whole_time() -> No
     assert sut.due_minutes() == 1_240
 
 
-def test_a_breach_is_told_once_and_a_change_of_priority_moves_it_before() -> None:
+def test_a_breach_is_reported_once_and_a_change_of_priority_moves_it_before() -> None:
     sut = ticket(priority="LOW")
     sut.update(10, priority="HIGH")
     assert sut.wait(240)

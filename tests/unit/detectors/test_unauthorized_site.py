@@ -17,8 +17,8 @@ def test_a_night_shift_may_be_entered_an_hour_early_and_late(hour: float, report
 
 
 def test_the_evidence_says_where_the_person_was_expected_and_how_far_off_the_nearest_shift_here_is() -> None:
-    (judgement,) = fold().check_in(33)
-    assert judgement.evidence == {
+    (draft,) = fold().check_in(33)
+    assert draft.evidence == {
         "observed_site_id": 4,
         "expected_site_ids": [5],
         "n": 2,
@@ -33,9 +33,9 @@ def test_a_late_upload_is_judged_by_when_it_happened() -> None:
 
 
 def test_shifts_that_never_came_are_said_to_be_missing() -> None:
-    (judgement,) = Fold(UnauthorizedSite()).check_in(9, missing=("assignment",))
-    assert judgement.evidence["reference_missing"] is True
-    assert judgement.evidence["n"] == 0
+    (draft,) = Fold(UnauthorizedSite()).check_in(9, missing=("assignment",))
+    assert draft.evidence["reference_missing"] is True
+    assert draft.evidence["n"] == 0
 
 
 def test_a_check_out_and_an_update_of_something_else_say_nothing_new() -> None:

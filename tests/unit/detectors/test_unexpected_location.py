@@ -32,9 +32,9 @@ def test_the_radius_the_accuracy_and_a_margin_are_allowed(metres: int, accuracy_
 
 
 def test_the_evidence_lets_the_sum_be_done_again() -> None:
-    (judgement,) = fold().check_in(8, latitude=48 + 1_100 * M, longitude=11.0, accuracy_m=10.0)
-    assert (judgement.finding_type, judgement.severity) == ("UNEXPECTED_LOCATION", "MEDIUM")
-    assert judgement.evidence == {
+    (draft,) = fold().check_in(8, latitude=48 + 1_100 * M, longitude=11.0, accuracy_m=10.0)
+    assert (draft.finding_type, draft.severity) == ("UNEXPECTED_LOCATION", "MEDIUM")
+    assert draft.evidence == {
         "observed_m": 1000.0,
         "expected_m": 0.0,
         "threshold_m": 120.0,

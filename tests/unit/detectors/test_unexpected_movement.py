@@ -1,4 +1,4 @@
-"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is told once; walking and noise never.
+"""UNEXPECTED_MOVEMENT: a journey at a vehicle's speed while on duty is reported once; walking and noise never.
 
 Also of detectors/location/helpers/tracks.py.
 """
@@ -20,10 +20,10 @@ def reported(rows: Any, **more: Any) -> list[float]:
     return [row.id / 60 for row, _ in run(SUT, rows, **more)]
 
 
-def test_a_drive_on_duty_is_told_by_its_second_step_and_once() -> None:
+def test_a_drive_on_duty_is_reported_by_its_second_step_and_once() -> None:
     assert reported(DRIVE) == [2]
-    ((_, judgement),) = run(SUT, DRIVE)
-    assert judgement.evidence == {
+    ((_, draft),) = run(SUT, DRIVE)
+    assert draft.evidence == {
         "observed_mps": 9.7,
         "threshold": 6.0,
         "n": 2,
@@ -49,7 +49,7 @@ def test_who_is_not_on_duty_may_drive() -> None:
     assert reported([attendance("CHECK_IN", 8), *DRIVE]) == [2]
 
 
-def test_walking_and_running_are_not_told() -> None:
+def test_walking_and_running_are_not_reported() -> None:
     assert reported([fix(minute / 2, 1.6 * 30 * minute) for minute in range(60)]) == []
     assert reported([fix(minute / 2, 4.5 * 30 * minute) for minute in range(60)]) == []
 
@@ -58,7 +58,7 @@ def test_a_position_that_jumps_away_and_back_is_no_journey() -> None:
     assert reported([fix(minute / 2, 900 if minute % 7 == 3 else 0) for minute in range(60)]) == []
 
 
-def test_a_false_position_far_away_is_not_told_here() -> None:
+def test_a_false_position_far_away_is_not_reported_here() -> None:
     assert reported([fix(0), fix(3, 90_000), fix(6, 180_000), fix(9, 270_000)]) == []
     assert reported([fix(minute, 600.0 * minute, is_mock=True) for minute in range(8)]) == []
 

@@ -43,7 +43,7 @@ class Jobs:
         return list(found)
 
     def usual(self, number: int, minutes: float = 30, site: int = 4) -> int:
-        """So many jobs that scatter by a quarter around some minutes; how many of them were told."""
+        """So many jobs that scatter by a quarter around some minutes; how many of them were reported."""
         return sum(len(self.done(minutes * exp(self.draw.gauss(0, 0.25)), site)) for _ in range(number))
 
 
@@ -56,7 +56,7 @@ def learned_jobs() -> Jobs:
     return sut
 
 
-def test_a_job_that_took_far_longer_or_shorter_is_told_with_the_numbers() -> None:
+def test_a_job_that_took_far_longer_or_shorter_is_reported_with_the_numbers() -> None:
     sut = learned_jobs()
     (longer,), (shorter,) = sut.done(150), sut.done(6)
     assert longer.evidence["observed"] == 150.0
@@ -73,14 +73,14 @@ def test_each_site_has_its_own_usual() -> None:
     assert sut.done(12, site=5)
 
 
-def test_nothing_is_told_while_learning_and_an_odd_job_of_that_time_does_no_harm() -> None:
+def test_nothing_is_reported_while_learning_and_an_odd_job_of_that_time_does_no_harm() -> None:
     sut = Jobs()
     assert sut.done(600) == sut.done(1) == []
     assert sut.usual(18) == 0
     assert sut.done(150)
 
 
-def test_usual_jobs_are_seldom_told() -> None:
+def test_usual_jobs_are_seldom_reported() -> None:
     reported = 0
     for seed in range(20):
         sut = Jobs(draw=random.Random(seed))
@@ -88,7 +88,7 @@ def test_usual_jobs_are_seldom_told() -> None:
     assert reported <= 20 * 240 * 0.004
 
 
-def test_what_was_told_teaches_nothing_unless_it_goes_on() -> None:
+def test_what_was_reported_teaches_nothing_unless_it_goes_on() -> None:
     sut = learned_jobs()
     expected = sut.done(300)[0].evidence["expected"]
     assert sut.done(300)[0].evidence["expected"] == expected
@@ -116,7 +116,7 @@ def test_what_cannot_be_judged_changes_nothing() -> None:
     assert sut.state is state
 
 
-def test_a_small_difference_is_not_told() -> None:
+def test_a_small_difference_is_not_reported() -> None:
     sut = Jobs()
     sut.usual(40, 0.3)
     assert sut.done(1.5) == []

@@ -1,12 +1,17 @@
-"""A scenario that was written is judged like the one that was made; a damaged file is named with its line."""
+"""A scenario that was written is judged like the one that was made; a damaged file is named with its line.
+
+Also of evaluation/__main__.py.
+"""
 
 from pathlib import Path
 
 import pytest
 
+from evaluation.__main__ import main
 from evaluation.files import (
     CHANGES,
     LABELS,
+    META,
     ScenarioFileError,
     read_changes,
     read_labels,
@@ -53,3 +58,17 @@ def test_changes_that_go_back_in_time_are_refused(written: Path) -> None:
     (written / CHANGES).write_bytes(lines[-1] + lines[0])
     with pytest.raises(ScenarioFileError, match="line 2: committed before the line above it"):
         list(read_changes(written))
+
+
+def test_the_commands_write_a_scenario_and_judge_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = str(tmp_path / "scenario")
+    made = ["--seed", "1", "--weeks", "1", "--learning-weeks", "1", "--tenants", "1"]
+    assert main(["generate", *made, "--out", directory]) == 0
+    assert "changes and" in capsys.readouterr().out
+    assert main(["evaluate", directory, "--detectors", *FEW, "--explain", "LATE_CHECK_IN"]) == 1
+    told = capsys.readouterr().out
+    assert "TICKET_SLA_BREACH" in told
+    assert "missed LATE_CHECK_IN at 2026-03-" in told
+    (tmp_path / "scenario" / META).write_text("{}")
+    assert main(["evaluate", directory]) == 2
+    assert "meta.json: Object missing required field" in capsys.readouterr().err

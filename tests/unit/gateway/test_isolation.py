@@ -11,20 +11,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.expected_messages import STREAM, View
-from unit.gateway.gateway_values import anomaly, limited, ticket
-from unit.gateway.isolation_world import EPOCH, Client, World, token_of
+from support.feed_samples import anomaly, limited, ticket
+from support.whole_gateway import EPOCH, Client, World, token_of
 
 from contracts.feed import FeedRecord
 from contracts.requests import ResumePosition
-from gateway.access import masking as privacy
-from gateway.access import tokens as access
+from gateway.access import bearer, masking
 from gateway.access.scope import Scope
 from gateway.feed import rendering
 from gateway.feed.catchup import CatchUp
 from gateway.feed.history import History
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import FeedEntry, Variant
-from gateway.feed.resume import Resumer
+from gateway.feed.resume import Resumer, ResumeRequest
 from gateway.feed.subscriber import Subscriber
 
 Json = dict[str, Any]
@@ -103,7 +102,7 @@ class Story:
             return await self._end()
         finally:
             for client in self.all:
-                client.visitor.leave()
+                client.shell.disconnected()
             await self.world.close()
 
     async def _do(self, what: str, *arguments: Any) -> None:
@@ -118,7 +117,7 @@ class Story:
                 self._freeze(arguments[0], frozen=what == "freeze")
             case "beat":
                 for client in self.now.values():
-                    client.visitor.beat("2026-11-21T12:00:00.000Z")
+                    client.shell.heartbeat("2026-11-21T12:00:00.000Z")
             case "turns":
                 await self.world.turns()
             case "clean":
@@ -189,15 +188,15 @@ class Story:
         client = self.now.pop(who, None)
         if client is not None:
             client.judge()
-            client.visitor.leave()
+            client.shell.disconnected()
 
     def _freeze(self, who: int, *, frozen: bool) -> None:
         client = self.now.get(who)
         if client is None:
             return
-        client.wire.frozen, client.wire.waiting = frozen, int(frozen)
+        client.sink.frozen, client.sink.waiting = frozen, int(frozen)
         if not frozen:
-            client.visitor.drained()
+            client.shell.drained()
 
     async def _ask(self, client: Client, what: str, *arguments: Any) -> None:
         self._requests += 1
@@ -233,10 +232,10 @@ class Story:
         faults: list[str] = []
         for client in self.all:
             client.judge()
-            stayed = client in self.now.values() and client.wire.closed is None
+            stayed = client in self.now.values() and client.sink.closed is None
             last = max(self.world.logs[client.first_view.tenant]) if stayed else None
             found = client.transcript.ends(last)
-            faults += [f"{client.wire.id}, tenant {client.first_view.tenant}: {fault}" for fault in found]
+            faults += [f"{client.sink.id}, tenant {client.first_view.tenant}: {fault}" for fault in found]
         return faults
 
 
@@ -283,8 +282,9 @@ def joined_anew(self: Hub, subscriber: Subscriber) -> None:
     self.join(subscriber)
 
 
-def one_back(self: Resumer, subscriber: Subscriber, position: ResumePosition, asked: Any, answer: Any) -> Any:
-    return _resumer_begin(self, subscriber, ResumePosition(position.epoch, max(0, position.seq - 1)), asked, answer)
+def one_back(self: Resumer, request: ResumeRequest) -> Any:
+    position = ResumePosition(request.position.epoch, max(0, request.seq - 1))
+    return _resumer_begin(self, replace(request, position=position))
 
 
 _hub_change, _history_after = Hub.change, History.after
@@ -294,12 +294,12 @@ _shows = Scope.shows
 BREAKS: dict[str, tuple[Any, str, Any]] = {
     "sites of the token are forgotten": (Scope, "shows", lambda self, client, _site: _shows(replace(self, sites=None), client, None)),
     "clients of the token are forgotten": (Scope, "shows", lambda self, client, site: _shows(replace(self, clients=None), client, site)),
-    "a token without clients and sites sees all": (access, "_limits", lambda _claims, _capabilities: (None, None)),
+    "a token without clients and sites sees all": (bearer, "_limits", lambda _claims, _capabilities: (None, None)),
     "filters are not applied": (FeedEntry, "passes", lambda _self, _scope: True),
     "what concerns the whole tenant is filtered": (FeedEntry, "passes", lambda self, scope: scope.shows(self.record.client_id, self.record.site_id)),
     "names are not masked": (rendering, "masked_record", lambda record: record),
     "names are masked for everybody": (FeedEntry, "_project", lambda self, variant: _project(self, Variant(variant.endpoint, masked=True))),
-    "evidence is not masked": (privacy, "_masked_finding", lambda finding: finding),
+    "evidence is not masked": (masking, "_masked_finding", lambda finding: finding),
     "a refreshed token without noc:view_pii goes on reading names": (Hub, "change", unchanged_variant),
     "a changed subscription or token changes nothing": (Hub, "change", unchanged_scope),
     "the past is another tenant's": (History, "after", first_tenants_past),

@@ -1,4 +1,7 @@
-"""What the process says when it cannot start, and its seats; the rest of the sockets is tested on the chain."""
+"""What the process says when it cannot start, and which connections it accepts; the rest is tested on the chain.
+
+Also of gateway/sockets/gateway_connection.py, gateway/sockets/listening.py and gateway/wiring.py.
+"""
 
 import asyncio
 import json
@@ -12,9 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
+from aiokafka import TopicPartition
 from support.changed_settings import changed
-from support.waiting import until_async
-from unit.gateway.gateway_values import AUTH
+from support.fake_kafka import FakeCluster, until
+from support.feed_samples import AUTH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -25,8 +29,10 @@ from common.settings.load import Settings
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
 from gateway import server as module
 from gateway.access.tokens import mint_token
-from gateway.server import run_gateway
+from gateway.server import GatewayServer, run_gateway
 from gateway.sockets.listening import listen_admin
+from gateway.sockets.socket_sink import text_frame
+from gateway.wiring import wire_gateway
 
 
 @pytest.fixture
@@ -69,15 +75,19 @@ def test_half_a_certificate_is_refused() -> None:
         run_gateway(Settings(auth=AUTH, gateway=GatewaySettings(tls=TlsSettings(key_file=Path("/nowhere.pem")))))
 
 
-@asynccontextmanager
-async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterator[module._Gateway]:
+def server_of(limits: GatewaySettings) -> GatewayServer:
     """A gateway that has read its feed, without a broker behind it."""
-    limits = changed(GatewaySettings(port=port), {"connections.total_max": connections_max} | more)
-    gateway = module._Gateway(Settings(auth=AUTH, gateway=limits))
-    gateway._runtime.feed.positions_known = True
-    gateway._runtime.tenant_limits.known = True
-    gateway._runtime.revocations.known = True
-    await gateway._open()
+    parts = wire_gateway(Settings(auth=AUTH, gateway=limits), text_frame, FakeCluster())
+    parts.feed.caught_up()
+    parts.tenant_limits.missing()
+    parts.services.revocations.missing()
+    return GatewayServer(limits, parts)
+
+
+@asynccontextmanager
+async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterator[GatewayServer]:
+    gateway = server_of(changed(GatewaySettings(port=port), {"connections.total_max": connections_max} | more))
+    await gateway.open()
     server = gateway._server
     assert server is not None
     try:
@@ -87,26 +97,26 @@ async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterat
         await server.wait_closed()
 
 
-async def until_free(gateway: module._Gateway) -> None:
-    await until_async(lambda: not gateway._crowd.seats, "every socket is closed", within_s=5)
+async def until_free(gateway: GatewayServer) -> None:
+    await until(lambda: not gateway._connections.accepted)
 
 
-def test_handshakes_that_are_under_way_take_seats_too(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handshakes_that_are_under_way_are_counted_too(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         release = asyncio.Event()
 
-        class Slow(module.Seat):
+        class Slow(module.GatewayConnection):
             async def handshake(self, *args: object, **options: object) -> None:
                 await super().handshake(*args, **options)  # type: ignore[arg-type]
                 await release.wait()  # the 101 has left, and the handler does not run yet
 
-        monkeypatch.setattr(module, "Seat", Slow)
+        monkeypatch.setattr(module, "GatewayConnection", Slow)
         async with listening(free_port, 2) as gateway:
             url = f"ws://127.0.0.1:{free_port}/ws/noc/"
             opened = await asyncio.gather(*(connect(url) for _ in range(5)), return_exceptions=True)
             refused = [one for one in opened if isinstance(one, InvalidStatus)]
             assert {one.response.status_code for one in refused} == {503}
-            assert (len(opened) - len(refused), len(gateway._guests)) == (2, 0)
+            assert (len(opened) - len(refused), len(gateway._open_connections)) == (2, 0)
             for one in opened:
                 if not isinstance(one, BaseException):
                     one.transport.abort()
@@ -118,7 +128,7 @@ def test_handshakes_that_are_under_way_take_seats_too(free_port: int, monkeypatc
     asyncio.run(story())
 
 
-def test_a_request_that_opens_nothing_gives_its_seat_back(free_port: int) -> None:
+def test_a_request_that_opens_nothing_is_not_counted_any_more(free_port: int) -> None:
     async def story() -> None:
         async with listening(free_port, 1) as gateway:
             for _ in range(3):
@@ -134,10 +144,10 @@ def test_a_request_that_opens_nothing_gives_its_seat_back(free_port: int) -> Non
 def test_nobody_is_let_in_before_the_tenants_limits_are_known(free_port: int) -> None:
     async def story() -> None:
         async with listening(free_port, 1) as gateway:
-            gateway._runtime.tenant_limits.known = False
+            gateway._parts.tenant_limits.known = False
             with pytest.raises(InvalidStatus, match="503"):
                 await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")
-            assert gateway._runtime.readiness().reason == "reading the tenants' limits"
+            assert gateway._parts.readiness.readiness().reason == "reading the tenants' limits"
 
     asyncio.run(story())
 
@@ -145,10 +155,10 @@ def test_nobody_is_let_in_before_the_tenants_limits_are_known(free_port: int) ->
 def test_nobody_is_let_in_before_the_revocations_are_known(free_port: int) -> None:
     async def story() -> None:
         async with listening(free_port, 1) as gateway:
-            gateway._runtime.revocations.known = False
+            gateway._parts.services.revocations.known = False
             with pytest.raises(InvalidStatus, match="503"):
                 await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")
-            assert gateway._runtime.readiness().reason == "reading the revocations"
+            assert gateway._parts.readiness.readiness().reason == "reading the revocations"
 
     asyncio.run(story())
 
@@ -199,7 +209,7 @@ def test_who_comes_too_fast_altogether_is_told_when_to_come_back(free_port: int)
             await until_free(gateway)
             assert (
                 'watchfloor_gateway_handshakes_refused_total{reason="rate"} 3.0'
-                in gateway._runtime.metrics.text().decode()
+                in gateway._parts.metrics.text().decode()
             )
 
     asyncio.run(story())
@@ -214,12 +224,12 @@ def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> 
             (await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")).transport.abort()
             (oldest, _), (other, _) = silent
             assert await oldest.read() == b""  # it made room
-            assert len(gateway._crowd.handshakes) <= 1
+            assert len(gateway._connections.handshakes) <= 1
             await other.read()  # the time for a handshake is up
             for _, writer in silent:
                 writer.close()
             await until_free(gateway)
-            assert not gateway._crowd.handshakes
+            assert not gateway._connections.handshakes
 
     asyncio.run(story())
 
@@ -251,8 +261,7 @@ def test_one_user_s_connections_are_counted_until_they_are_gone(free_port: int) 
             assert await sent_away("c") == "retry_after_s=10; a tenant has at most 3 connections here"
             await come("a", tenant=2)
             await first.close()
-            seated = gateway._runtime._bearers._seated
-            await until_async(lambda: len(seated) < 4, "the first client has left", within_s=5)
+            await until(lambda: len(gateway._parts.services.signed_in) < 4)
             await come("a")
         let_in, error = "connection_established", "error"
         assert greetings == [let_in, let_in, error, let_in, error, let_in, let_in]
@@ -279,11 +288,15 @@ def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int
                 return closed.value.rcvd.code, closed.value.rcvd.reason
 
             (token, revoked), (_, other) = await come("a"), await come("b")
-            view = gateway._runtime.revocations
-            value = encode_revocation(Revocation(datetime.now(UTC)))
-            view.begin()
-            view.take(SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=value, timestamp=0))
-            view.caught_up()
+            view = gateway._parts.services.revocations
+
+            def write(value: bytes | None) -> None:
+                record: Any = SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=value, timestamp=0)
+                view.take({TopicPartition(view.topic, 0): [record]}, {})
+                view.caught_up()
+
+            view.begin({})
+            write(encode_revocation(Revocation(datetime.now(UTC))))
             assert await end_of(revoked) == (4401, "the token was revoked")
             again = await connect(url, subprotocols=["noc.v1", f"bearer.{token}"])
             assert json.loads(await again.recv())["message"] == "the token was revoked"
@@ -293,8 +306,7 @@ def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int
             assert (answer["code"], answer["message"]) == ("not_authenticated", "the token was revoked")
             await other.send(json.dumps({"type": "ping", "request_id": 2}))
             assert json.loads(await other.recv())["request_id"] == 2
-            view.take(SimpleNamespace(key=key_bytes(RevokedSubject(1, "a")), value=None, timestamp=0))
-            view.caught_up()
+            write(None)
             await come("a", token)
 
     asyncio.run(story())
@@ -306,7 +318,7 @@ def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: i
             probe.bind(("127.0.0.1", 0))
             admin_port = int(probe.getsockname()[1])
         async with listening(free_port, 10, **{"admin.port": admin_port}) as gateway, httpx.AsyncClient() as http:
-            admin = await listen_admin(gateway._limits, gateway._runtime.web)
+            admin = await listen_admin(gateway._limits, gateway._parts.routes)
             assert admin is not None
             public, own = (f"http://127.0.0.1:{port}" for port in (free_port, admin_port))
             seen = {

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ("sh", "cat", "awk", "sed", "cksum", "mktemp", "rm", "dirname", "env")
 LOCK = """\
 tool==1.0 \\

@@ -34,7 +34,7 @@ def test_topics_that_kafka_set_aside_are_told(tmp_path: Path) -> None:
             check(tmp_path)
 
 
-@pytest.mark.parametrize(("now", "why"), [("B", "another one"), (None, "is gone")])
+@pytest.mark.parametrize(("now", "why"), [("B", "is not the one"), (None, "is gone")])
 def test_another_feed_than_at_the_last_start_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: str | None, why: str
 ) -> None:

@@ -64,11 +64,11 @@ def test_a_file_of_the_wrong_size_is_fetched_again(tmp_path: Path) -> None:
 
 def test_a_torn_download_never_gets_its_final_name(tmp_path: Path) -> None:
     torn = Repository(CONTENT | {"org.example:broker:1.0": b"broker"})
-    cache = JarCache(tmp_path, pins(), torn.fetch)
+    cache = JarCache(tmp_path, pins()[:1], torn.fetch)  # its failure may call the download of another one off
     with pytest.raises(WatchfloorError, match=r"org.example:broker:1.0 .* not the file that this version pins"):
         cache.ensure()
     assert [pin.coordinate for pin in cache.missing()] == ["org.example:broker:1.0"]
-    assert torn.asked.count("org.example:broker:1.0") == 3
+    assert torn.asked == ["org.example:broker:1.0"] * 3
     assert not list(cache.folder.glob(".download-*"))
 
 

@@ -19,7 +19,7 @@ from deploy.embedded.progress import PlainReporter
 from deploy.embedded.state import StateDir
 state = StateDir(pathlib.Path({str(tmp_path / "s")!r})); state.open()
 launcher = Launcher(state, StackOptions(), PlainReporter(), threading.Event())
-launcher.start_guard()
+launcher.start_orphan_stopper()
 child = launcher.start(ChildSpec("one", (sys.executable, "-c", "import time; time.sleep(60)"), state.log("one"), 1))
 state.write_endpoints({{}})
 print(child.pid, flush=True)

@@ -26,7 +26,7 @@ def whole_postgres_data(data: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda data: (data / "PG_VERSION").write_text("17\n"), "is of PostgreSQL 17, this is PostgreSQL 18"),
+        (lambda data: (data / "PG_VERSION").write_text("17\n"), "was created by PostgreSQL 17, this is PostgreSQL 18"),
         (lambda data: (data / "PG_VERSION").unlink(), "damaged: .*PG_VERSION"),
         (lambda data: (data / "PG_VERSION").write_bytes(b"\xff"), "damaged: .*PG_VERSION"),
         (lambda data: (data / "global" / "pg_control").unlink(), "damaged: .*pg_control"),

@@ -53,7 +53,7 @@ def test_a_second_launcher_is_refused_and_told_who_the_first_is(tmp_path: Path) 
     first.close()
     third = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert second.returncode == 1
-    assert f"another watchfloor (process {os.getpid()}) runs on" in second.stdout
+    assert f"another watchfloor (process {os.getpid()}) uses" in second.stdout
     assert third.returncode == 0
 
 

@@ -59,7 +59,7 @@ def test_an_unknown_need_is_refused() -> None:
 
 
 def test_waiting_names_what_did_not_come_and_stops_when_it_cannot_come() -> None:
-    with pytest.raises(WatchfloorError, match="Kafka did not get ready within 0 s"):
+    with pytest.raises(WatchfloorError, match="Kafka was not ready within 0 s"):
         wait_until(lambda: False, what="Kafka", timeout_s=0.1, called_off=lambda: False)
 
     def gone() -> None:

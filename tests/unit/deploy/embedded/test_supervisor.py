@@ -28,7 +28,7 @@ def test_a_child_that_dies_is_told_with_its_last_lines_and_started_again(make: M
     supervisor.stop()
     assert child.pid == restarts[0] != first
     text, lines = said.events[0]
-    assert "one was killed by SIGKILL; it is started again in 0.05 s" in text
+    assert "one was killed by SIGKILL; it will be restarted in 0.05 s" in text
     assert lines == ["up"]
     assert failures == []
 

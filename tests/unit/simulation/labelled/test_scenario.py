@@ -1,7 +1,6 @@
 """A labelled scenario is a function of its seed, is in commit order, has every kind of wrong, and stands alone.
 
-Also of simulation/labelled/roster.py, simulation/labelled/visits.py, simulation/labelled/work.py,
-simulation/labelled/workday.py, simulation/world/attendance.py, simulation/world/shifts.py and
+Also of simulation/labelled/shift_days.py, simulation/labelled/visit_days.py, simulation/labelled/work_days.py and
 simulation/world/wrong_rows.py.
 """
 

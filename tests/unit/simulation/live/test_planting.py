@@ -1,6 +1,6 @@
 """What the demo plants is what the detectors find, and they find nothing else: a day before the real fold.
 
-Also of simulation/world/planted_attendance.py and simulation/world/planted_location.py.
+Also of simulation/live/workload.py.
 """
 
 from dataclasses import replace

@@ -20,11 +20,11 @@ def test_a_writer_without_a_server_says_what_it_waits_for_and_stops_at_once() ->
     dsn = f"postgresql://postgres@127.0.0.1:{unused_port()}/watchfloor"
     writer = CompanyWriter(dsn, Plan(), on_end=lambda: ended.append(True))
     writer.start()
-    until(lambda: writer.tally.waiting is not None, "it says what it waits for", within_s=10)
-    assert writer.tally.waiting == "PostgreSQL does not answer"
+    until(lambda: writer.progress.waiting is not None, "it says what it waits for", within_s=10)
+    assert writer.progress.waiting == "PostgreSQL does not answer"
     began = time.monotonic()
     writer.stop()
     assert time.monotonic() - began < 3
     assert ended == [True]
     assert writer.failure is None
-    assert writer.tally.rows == 0
+    assert writer.progress.rows == 0

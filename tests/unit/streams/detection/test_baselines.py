@@ -59,7 +59,7 @@ def learned_worker() -> Worker:
     return sut
 
 
-def test_a_silent_phone_is_told_by_a_tick_with_the_row_that_it_sent_last_as_its_source() -> None:
+def test_a_silent_phone_is_told_by_a_tick_with_its_last_row_as_source() -> None:
     sut = learned_worker()
     (record,) = live(sut, range(3 * WEEK, 3 * WEEK + 24), devices=(1,))
     (finding,) = record.findings

@@ -47,7 +47,7 @@ def test_a_row_of_the_snapshot_is_told_at_its_time() -> None:
     assert types(sut.run([], tick_ms=DUE_MS)) == ["TICKET_SLA_BREACH"]
 
 
-def test_what_was_due_before_the_snapshot_is_told_when_it_has_settled_unless_it_is_old() -> None:
+def test_what_was_due_before_the_snapshot_is_told_unless_it_is_old() -> None:
     sut = worker()
     sut.run([ticket("r", created_at=NOW - timedelta(hours=5)), ticket("r", id=6, created_at=NOW - timedelta(days=3))])
     assert sut.wake_at_ms == NOW_MS + 2_000

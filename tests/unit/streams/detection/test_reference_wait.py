@@ -77,7 +77,7 @@ def test_without_its_references_it_is_judged_at_its_time_and_says_so() -> None:
     assert record.findings[2].evidence["site_id"] == 4
 
 
-def test_what_is_known_not_to_come_is_neither_waited_for_nor_told_again_within_an_hour() -> None:
+def test_what_is_known_not_to_come_is_not_waited_for_again() -> None:
     sut = worker()
     sut.run([swapped()])
     sut.run([], tick_ms=DUE_MS)

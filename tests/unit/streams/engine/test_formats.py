@@ -1,4 +1,7 @@
-"""What the engine stores can be read by later releases: earlier formats are, newer ones are refused in one line."""
+"""What the engine stores can be read by later releases: earlier formats are, newer ones are refused in one line.
+
+Also of streams/engine/spec.py and streams/replay/journal.py.
+"""
 
 import asyncio
 from typing import Any

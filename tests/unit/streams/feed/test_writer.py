@@ -5,7 +5,7 @@ from support.changes import TOPICS, Worker, change, check_in, entries, shift
 from contracts.feed import AnomalyDetected, decode_processed
 
 
-def test_a_change_whose_message_would_be_too_large_is_a_dead_letter_and_leaves_no_hole() -> None:
+def test_a_message_that_would_be_too_large_is_a_dead_letter_without_a_hole() -> None:
     worker = Worker(worker={"feed.record_bytes_max": 4_000})
     long = change("person", {"id": 18, "tenant_id": 1, "name": "n" * 5_000}, lsn=1)
     bad = [check_in(number, person=17 + number % 2, verified_person_id=23, lsn=100 + number) for number in range(4)]

@@ -3,7 +3,7 @@
 from support.changes import NOW_US, Worker, change, check_in, shift
 
 
-def test_a_person_that_no_record_names_for_too_long_is_forgotten_and_one_that_is_named_is_not() -> None:
+def test_a_person_that_is_not_named_for_too_long_is_forgotten() -> None:
     worker, day_us, names = Worker(), 86_400_000_000, []
     people = [change("person", {"id": number, "tenant_id": 1, "name": "Ann"}, lsn=number) for number in (17, 18)]
     worker.run(people)

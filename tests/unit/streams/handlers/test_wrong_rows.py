@@ -19,7 +19,7 @@ def test_the_detectors_see_the_cleaned_row() -> None:
     assert reported([record]) == [("DATA_QUALITY", "not_one_of_the_known_words")]
 
 
-def test_a_time_that_was_told_before_and_is_blanked_again_is_no_time_for_the_detectors() -> None:
+def test_a_time_that_was_wrong_before_is_blanked_and_not_told_again() -> None:
     row = {"id": 1, "tenant_id": 1, "person_id": 17, "site_id": 4, "event_type": "CHECK_IN"}
     later = row | {"occurred_at": datetime(2027, 3, 2, tzinfo=UTC)}
     wrong = change("attendance", later, later | {"site_id": 5}, lsn=100)

@@ -1,4 +1,7 @@
-"""Commit order across topics while rows are being committed: an answer that shows no single moment, and few rows."""
+"""Commit order across topics while rows are being committed: an answer that shows no single moment, and few rows.
+
+Also of streams/engine/loop/source_reader.py.
+"""
 
 import asyncio
 import json

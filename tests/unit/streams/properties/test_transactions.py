@@ -7,8 +7,8 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.count_application import Event, Life, feed_of, log_with, plain_fold
 from support.memory_log import CrashError, MemoryLog
-from unit.streams.properties.test_crashes import Event, Life, feed_of, log_with, plain_fold
 
 from streams.engine.formats import JournalFence, decode_journal
 

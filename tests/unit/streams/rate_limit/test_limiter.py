@@ -6,7 +6,7 @@ from contracts.feed import AnomalyDetected, RateLimited, TicketUpdated
 from streams.state.entities import RateState
 
 
-def test_over_the_limit_events_are_dropped_but_ticket_status_and_reference_data_count() -> None:
+def test_over_the_limit_events_are_dropped_but_no_ticket_status_or_reference_row() -> None:
     worker = Worker(limit=2)
     flood = [check_in(number, lsn=100 + number, verified_person_id=23) for number in range(5)]
     status = change("ticket", ticket_row("OPEN"), ticket_row("NEW"), lsn=200)

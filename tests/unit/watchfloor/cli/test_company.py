@@ -23,13 +23,13 @@ def pair(url: str = "ws://127.0.0.1:1", tenants: tuple[int, ...] = (1,)) -> tupl
 
 def test_the_status_compares_what_was_planted_with_what_was_seen() -> None:
     writer, watch = pair()
-    writer.tally.rows = 120
-    writer.tally.planted = Counter({"WRONG_PERSON": 3})
+    writer.progress.rows = 120
+    writer.progress.planted = Counter({"WRONG_PERSON": 3})
     watch.seen = Counter({"WRONG_PERSON": 2, "LATE_CHECK_IN": 1, "stats": 9})
     line = StatusLine(writer, watch).text()
     assert "120 rows written" in line
     assert "3 planted, 2 of them seen, 1 unplanned" in line
-    writer.tally.waiting = "PostgreSQL does not answer"
+    writer.progress.waiting = "PostgreSQL does not answer"
     assert StatusLine(writer, watch).text().endswith("· PostgreSQL does not answer")
     lines = summary(writer, watch)
     assert ["WRONG_PERSON", "planted", "3", "seen", "2"] in [text.split() for text in lines]
@@ -38,7 +38,7 @@ def test_the_status_compares_what_was_planted_with_what_was_seen() -> None:
 
 def test_the_last_messages_are_waited_for_but_not_for_ever() -> None:
     writer, watch = pair()
-    writer.tally.planted = Counter({"WRONG_PERSON": 1})
+    writer.progress.planted = Counter({"WRONG_PERSON": 1})
     began = time.monotonic()
     wait_until_seen(writer, watch, 0.3)
     assert 0.3 <= time.monotonic() - began < 2

@@ -50,7 +50,7 @@ def test_the_table_has_a_line_a_check_and_ends_with_the_count(watchfloor: Run, d
     done = watchfloor("doctor", "--state-dir", str(dead_settings.parent), "--timeout-s", "5")
     assert done.returncode == 1
     lines = [line.rstrip() for line in done.stdout.splitlines()]
-    assert lines[-1] == "6 to cure"
+    assert lines[-1] == "6 to fix"
     assert any(line.startswith("machine") and "no stack is ready in" in line for line in lines)
     assert sum("→ " in line for line in lines) == 6
 

@@ -107,7 +107,7 @@ def test_notices_are_sentences() -> None:
     assert notice_line(Gap(2, 3, "lost")) == "gap: messages 2 to 3 are missing: they did not arrive"
     assert notice_line(Gap(2, 3, "a reason of tomorrow")) == "gap: messages 2 to 3 are missing: a reason of tomorrow"
     new_log = notice_line(Gap(None, None, "epoch_changed"))
-    assert new_log == "gap: the log behind the feed is a new one; numbering starts anew"
+    assert new_log == "gap: the log behind the feed is a new one; numbering starts again"
     assert notice_line(Resumed(5, 9)) == "resumed: messages 5 to 9 follow"
     assert notice_line(Resumed(5, 4)) == "resumed: nothing was missed"
     assert notice_line(Disconnected(1012, "restart", 0.51)) == "disconnected: restart (1012); next attempt in 0.5 s"

@@ -12,9 +12,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "nobody is named"),
-        (["--tenant", "1"], "nobody is named"),
-        (["--user", "ops"], "nobody is named"),
+        ([], "no user and no token is given"),
+        (["--tenant", "1"], "no user and no token is given"),
+        (["--user", "ops"], "no user and no token is given"),
         (["--tenant", "1", "--user", " "], "--user is empty"),
         (["--jti", ""], "--jti is empty"),
         (["--jti", "x" * 257], "longer than 256"),

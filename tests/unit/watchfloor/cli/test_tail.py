@@ -154,13 +154,13 @@ def test_a_refusal_is_one_line_that_says_what_to_do(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--url", "ws://127.0.0.1:1"], "name a file that holds one with --token-file"),
+        (["--url", "ws://127.0.0.1:1"], "give a file with a token with --token-file"),
         (["--url", "ws://127.0.0.1:1", "--token-file", "/nowhere"], "cannot be read"),
         (["--token-file", "/dev/null"], "add --url"),
         (["--url", "ws://127.0.0.1:1", "--token-file", "/dev/null"], "is empty"),
         (["--url", "ws://noc.example.com", "--token-file", "TOKEN"], "use wss://"),
         (["--url", "ftp://x", "--token-file", "TOKEN"], "not a WebSocket address"),
-        (["--url", "ws://127.0.0.1:1", "--token-file", "TOKEN", "--tenant", "2"], "leave them away"),
+        (["--url", "ws://127.0.0.1:1", "--token-file", "TOKEN", "--tenant", "2"], "leave them out"),
         (["--stream", "everything"], "use dashboard or anomaly"),
         (["--state-dir", "/nowhere"], "there is no stack in /nowhere"),
     ],

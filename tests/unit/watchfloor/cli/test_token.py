@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.settings.load import load_settings
-from gateway.access.tokens import Bearer, Capability, TokenVerifier
+from gateway.access.bearer import Bearer, Capability
+from gateway.access.tokens import TokenVerifier
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

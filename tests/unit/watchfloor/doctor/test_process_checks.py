@@ -34,7 +34,7 @@ def test_a_process_that_is_gone_is_named(tmp_path: Path) -> None:
     gone.wait()
     assert machine(tmp_path, {"kafka": 1, "worker": [1]})[0].state is State.OK
     result = machine(tmp_path, {"kafka": 1, "worker": [1, gone.pid]})[0]
-    assert (result.state, result.detail) == (State.PROBLEM, "not alive: worker")
+    assert (result.state, result.detail) == (State.PROBLEM, "not running: worker")
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

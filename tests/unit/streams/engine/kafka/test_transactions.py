@@ -1,4 +1,7 @@
-"""The transactional appender against a broker that answers late, moves, loses answers and fences."""
+"""The transactional appender against a broker that answers late, moves, loses answers and fences.
+
+Also of streams/engine/kafka/appender.py and streams/engine/kafka/transaction_requests.py.
+"""
 
 import asyncio
 import struct

@@ -1,4 +1,7 @@
-"""Bounded tables: what is evicted, that nobody else's is, and that nothing but the records decides it."""
+"""Bounded tables: what is evicted, that nobody else's is, and that nothing but the records decides it.
+
+Also of streams/engine/state/partition_state.py and streams/engine/state/table.py.
+"""
 
 import random
 from typing import Any
