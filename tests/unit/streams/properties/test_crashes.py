@@ -1,4 +1,7 @@
-"""Whatever dies wherever: the feed is the plain fold of the log, without a hole and without a repeat."""
+"""Whatever dies wherever: the feed is the plain fold of the log, without a hole and without a repeat.
+
+Also of streams/engine/loop/loop.py.
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,7 @@
-"""What a partition makes of its buffers: what is late, repeated or of another database; ticks; the journal's micro-batches."""
+"""What a partition makes of its buffers: what is late, repeated or of another database; ticks; the journal's micro-batches.
+
+Also of streams/engine/model.py, streams/engine/partition/micro_batch.py and streams/engine/partition/source_progress.py.
+"""
 
 from support.changes import Record
 from support.filled_partition import TOPICS, entry, fill, lsns, next_batch, partition

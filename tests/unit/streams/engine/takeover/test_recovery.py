@@ -1,4 +1,7 @@
-"""Taking over: what an older owner left in the journal and the outputs, and which of it counts."""
+"""Taking over: what an older owner left in the journal and the outputs, and which of it counts.
+
+Also of streams/engine/log/log_tails.py and streams/engine/log/fencing.py.
+"""
 
 import asyncio
 import json
