@@ -81,9 +81,9 @@ class MemoryLog:
 
     def abort(self, partition: int) -> None:
         """End what was left open in a partition of any topic, with a marker."""
-        for place in [place for place in self._open if place[1] == partition]:
-            del self._open[place]
-            self.skip(*place, 1)
+        for where in [where for where in self._open if where[1] == partition]:
+            del self._open[where]
+            self.skip(*where, 1)
 
     def stable_end(self, topic: str, partition: int) -> int:
         """The end of what is committed."""
@@ -108,17 +108,17 @@ class MemoryLog:
                 a reading must not meet a value and miss its tombstone (`delete.retention.ms`).
             tombstones: all of them go, as after `delete.retention.ms`.
         """
-        place = (topic, partition)
-        upto = self.ends[place] if upto is None else upto
-        newest = {record.key: record.offset for record in self.topics[place] if record.offset < upto}
-        gone_before = upto if tombstones else self._cleaned_when_read[place] if drop_tombstones else 0
-        self.topics[place] = [
+        where = (topic, partition)
+        upto = self.ends[where] if upto is None else upto
+        newest = {record.key: record.offset for record in self.topics[where] if record.offset < upto}
+        gone_before = upto if tombstones else self._cleaned_when_read[where] if drop_tombstones else 0
+        self.topics[where] = [
             record
-            for record in self.topics[place]
+            for record in self.topics[where]
             if record.offset >= upto
             or (newest[record.key] == record.offset and (record.value is not None or record.offset >= gone_before))
         ]
-        self._cleaned[place] = max(self._cleaned[place], upto)
+        self._cleaned[where] = max(self._cleaned[where], upto)
 
     def note_reading(self, topic: str, partition: int) -> None:
         """A reading begins at the log's first offset."""
@@ -142,24 +142,30 @@ class MemoryFetcher:
         """The same."""
 
     async def fetch(self, offsets: Mapping[TopicPartition, int], _wait_ms: int) -> dict[TopicPartition, Fetched]:
-        return {place: self._piece(place, offset, self._draw()) for place, offset in offsets.items()}
+        return {
+            topic_partition: self._piece(topic_partition, offset, self._draw())
+            for topic_partition, offset in offsets.items()
+        }
 
     async def fetch_now(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Fetched]:
         return await self.fetch(offsets, 0)
 
-    async def first(self, place: TopicPartition) -> int:
-        return self._log.first[place.topic, place.partition]
+    async def first(self, topic_partition: TopicPartition) -> int:
+        return self._log.first[topic_partition.topic, topic_partition.partition]
 
     def partitions(self, topic: str) -> set[int]:
         return {partition for name, partition in self._log.topics if name == topic}
 
-    async def end(self, place: TopicPartition) -> int:
-        return self._log.stable_end(place.topic, place.partition)
+    async def end(self, topic_partition: TopicPartition) -> int:
+        return self._log.stable_end(topic_partition.topic, topic_partition.partition)
 
-    def _piece(self, place: TopicPartition, offset: int, count: int) -> Fetched:
-        log = self._log.topics[place.topic, place.partition]
-        first, written = self._log.first[place.topic, place.partition], self._log.ends[place.topic, place.partition]
-        end = self._log.stable_end(place.topic, place.partition)
+    def _piece(self, topic_partition: TopicPartition, offset: int, count: int) -> Fetched:
+        log = self._log.topics[topic_partition.topic, topic_partition.partition]
+        first, written = (
+            self._log.first[topic_partition.topic, topic_partition.partition],
+            self._log.ends[topic_partition.topic, topic_partition.partition],
+        )
+        end = self._log.stable_end(topic_partition.topic, topic_partition.partition)
         if not first <= offset <= written:  # as the broker: begin anew
             return Fetched([], first, end, 0)
         start, stop = (bisect_left(log, each, key=attrgetter("offset")) for each in (offset, end))
@@ -167,16 +173,18 @@ class MemoryFetcher:
         following = end if stop - start <= count else records[-1].offset + 1 if records else offset
         return Fetched(records, max(offset, following), end, 100 * len(records), end < written)
 
-    async def read(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[Any]:
-        async for records in self.read_pieces(place, start, end):
+    async def read(self, topic_partition: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[Any]:
+        async for records in self.read_pieces(topic_partition, start, end):
             for record in records:
                 yield record
 
-    async def read_pieces(self, place: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[list[Any]]:
+    async def read_pieces(
+        self, topic_partition: TopicPartition, start: int, end: int | None = None
+    ) -> AsyncIterator[list[Any]]:
         if start == 0:
-            self._log.note_reading(place.topic, place.partition)
+            self._log.note_reading(topic_partition.topic, topic_partition.partition)
         while end is None or start < end:
-            piece = self._piece(place, start, self.read_records)
+            piece = self._piece(topic_partition, start, self.read_records)
             yield [record for record in piece.records if end is None or record.offset < end]
             start = piece.next_offset
             if end is not None and piece.transaction_open and start >= piece.end:
