@@ -1,5 +1,7 @@
 """The worker's metrics: those of the engine and those of the application."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from streams.engine.metrics import EngineMetrics
@@ -17,56 +19,40 @@ class WorkerMetrics(EngineMetrics):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
-        self.events = Counter(
-            "watchfloor_worker_events_total", "Source records processed.", ["table"], registry=registry
-        )
-        self.findings = Counter(
-            "watchfloor_worker_findings_total", "Findings written to the feed.", ["finding_type"], registry=registry
-        )
-        self.messages = Counter(
-            "watchfloor_worker_messages_total", "Feed records written.", ["type"], registry=registry
-        )
-        self.detection_seconds = Histogram(
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.events = counter("watchfloor_worker_events_total", "Source records processed.", ["table"])
+        self.findings = counter("watchfloor_worker_findings_total", "Findings written to the feed.", ["finding_type"])
+        self.messages = counter("watchfloor_worker_messages_total", "Feed records written.", ["type"])
+        self.detection_seconds = histogram(
             "watchfloor_worker_detection_seconds",
             "From the commit in PostgreSQL to the end of scoring, of the oldest event of each micro-batch.",
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600),
-            registry=registry,
         )
-        self.rate_limited = Counter(
+        self.rate_limited = counter(
             "watchfloor_worker_rate_limited_total",
             "Events over their tenant's limit, not scored; the first tenants by name, all others as `other`.",
             ["tenant"],
-            registry=registry,
         )
         self._limited_tenants: set[int] = set()
-        self.dead_letters = Counter(
-            "watchfloor_worker_dead_letters_total",
-            "Records sent to the dead-letter topic.",
-            ["table"],
-            registry=registry,
+        self.dead_letters = counter(
+            "watchfloor_worker_dead_letters_total", "Records sent to the dead-letter topic.", ["table"]
         )
-        self.references_missed = Counter(
+        self.references_missed = counter(
             "watchfloor_worker_references_missed_total",
             "Sites, persons and shifts that were waited for and did not arrive.",
             ["reference"],
-            registry=registry,
         )
-        self.clamped = Counter(
-            "watchfloor_worker_clamped_timestamps_total", "Commit times in the future, clamped.", registry=registry
+        self.clamped = counter("watchfloor_worker_clamped_timestamps_total", "Commit times in the future, clamped.")
+        self.ready = gauge("watchfloor_worker_ready", "1 while all assigned partitions are processed.")
+        self.timers_failed = counter(
+            "watchfloor_worker_timers_failed", "Timers whose detector raised; each is dropped."
         )
-        self.ready = Gauge(
-            "watchfloor_worker_ready", "1 while all assigned partitions are processed.", registry=registry
+        self.tick_delay_seconds = gauge(
+            "watchfloor_worker_tick_delay_seconds", "How long after its time and the grace the latest timer fired."
         )
-        self.timers_failed = Counter(
-            "watchfloor_worker_timers_failed", "Timers whose detector raised; each is dropped.", registry=registry
-        )
-        self.tick_delay_seconds = Gauge(
-            "watchfloor_worker_tick_delay_seconds",
-            "How long after its time and the grace the latest timer fired.",
-            registry=registry,
-        )
-        self.loop_delay_seconds = Gauge(
-            "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task.", registry=registry
+        self.loop_delay_seconds = gauge(
+            "watchfloor_worker_event_loop_delay_seconds", "Latest lateness of a sleeping task."
         )
 
         ProcessCollector(registry=registry)  # memory, CPU and file descriptors, under their usual names

@@ -5,8 +5,6 @@ changelog, says for all of it in which format it is, and which release with whic
 entries and positions need not repeat that.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
 from common.errors import WatchfloorError
@@ -27,8 +25,8 @@ JOURNAL_HEADER = "journal"
 """On the first output record of a micro-batch in each topic: a copy of its journal entry."""
 
 
-class Provenance(NamedTuple):
-    """Who wrote a generation's records. The defaults are those of format 1."""
+class Provenance(msgspec.Struct, frozen=True):
+    """Who wrote the records of a generation. The defaults are those of format 1."""
 
     format: int = 1
     release: str = ""
@@ -72,34 +70,19 @@ class JournalEntry(msgspec.Struct, frozen=True, tag_field="type", tag="batch", o
     time had been fired; and one where another database's history begins."""
 
 
-class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence", omit_defaults=True):
-    """The start of a generation in the journal. Later formats may add fields; type and generation stay."""
+class JournalFence(msgspec.Struct, frozen=True, tag_field="type", tag="fence"):
+    """The start of a generation in the journal. Later formats may add fields; these stay."""
 
     generation: int
-    format: int = 1
-    release: str = ""
-    digest: str = ""
-
-    @property
-    def written_by(self) -> Provenance:
-        """Who writes in this generation."""
-        return Provenance(self.format, self.release, self.digest)
+    written_by: Provenance = Provenance()
 
 
 class StateFence(msgspec.Struct, frozen=True, array_like=True):
     """The value of the changelog record that starts a generation. Later formats may only append to it."""
 
     generation: int
-    unused: None = None
-    """Format 1 had the value of a table's key here."""
-    format: int = 1
-    release: str = ""
-    digest: str = ""
-
-    @property
-    def written_by(self) -> Provenance:
-        """Who writes in this generation."""
-        return Provenance(self.format, self.release, self.digest)
+    written_by: Provenance | None = None
+    """None: format 1 said nothing here."""
 
 
 class PartitionPosition(msgspec.Struct, frozen=True, array_like=True):

@@ -24,7 +24,7 @@ class Fetched(NamedTuple):
     records: list[RawRecord]
     next_offset: int
     end: int
-    """The end of what is committed (the last stable offset): it can be read up to there."""
+    """The end of what is committed and can be read: the last stable offset."""
     size_bytes: int
     transaction_open: bool = False
     """Whether there are records after `end` whose transaction has not ended."""
@@ -41,7 +41,7 @@ class Entry(msgspec.Struct, gc=False):
     """One source record at its place in the order. Made for every record: the cheapest object with named fields."""
 
     commit_lsn: int
-    """0 where there is none: of a record that could not be decoded, or of a topic that is ordered by arrival."""
+    """0 where there is none: the record could not be decoded, or its topic is ordered by arrival."""
     lsn: int
     source_index: int
     """Index of its topic in `EngineTopics.sources`."""

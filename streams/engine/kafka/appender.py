@@ -72,18 +72,18 @@ class Appender(ABC):
     async def append(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> list[PendingAppend]:
         """Send records in order, split where a RecordBatch is full.
 
-        Raises:
-            BatchTooLargeError: a single record is larger than a RecordBatch may be.
+        A record that is larger than that is a RecordBatch of its own. The topic may refuse it: then `written` raises
+        MessageSizeTooLargeError.
         """
         appends: list[PendingAppend] = []
         builder, size = self._new_batch(), 0
-        for key, value, headers in records:
-            length = len(value or b"") + len(key or b"") + 64 * (1 + len(headers))
-            if size and size + length > self._batch_bytes_max:
+        for record in records:
+            length = len(record.value or b"") + len(record.key or b"") + 64 * (1 + len(record.headers))
+            full = bool(size) and size + length > self._batch_bytes_max
+            if full or not _add(builder, record):  # lengths are estimates; a first record always fits
                 appends.append(await self._send(builder, topic, partition))
                 builder, size = self._new_batch(), 0
-            if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                raise BatchTooLargeError(topic, self._batch_bytes_max)
+                _add(builder, record)
             size += length
         if size:
             appends.append(await self._send(builder, topic, partition))
@@ -92,7 +92,7 @@ class Appender(ABC):
     async def append_whole(
         self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes | None]], *, generation: int
     ) -> PendingAppend:
-        """Send key-value records as exactly one RecordBatch.
+        """Send key-value records as exactly one RecordBatch; a single record is one whatever its size.
 
         Args:
             topic: where to.
@@ -106,8 +106,7 @@ class Appender(ABC):
         builder = self._new_batch()
         tombstone = [(GENERATION_HEADER, b"%d" % generation)]
         for key, value in records:
-            headers = tombstone if value is None else []
-            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            if not _add(builder, OutputRecord(key, value, tombstone if value is None else ())):
                 raise BatchTooLargeError(topic, self._state_batch_bytes_max)
         return await self._send(builder, topic, partition)
 
@@ -118,6 +117,12 @@ class Appender(ABC):
     @abstractmethod
     async def _send(self, builder: Any, topic: str, partition: int) -> PendingAppend:
         """Send a RecordBatch, to which nothing is added any more."""
+
+
+def _add(builder: Any, record: OutputRecord) -> bool:
+    """Add a record to a RecordBatch; returns whether it fits."""
+    key, value, headers = record
+    return builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is not None
 
 
 class PlainAppender(Appender):

@@ -101,11 +101,15 @@ class Fetcher:
 
     def _by_leader(self, offsets: Mapping[TopicPartition, int]) -> dict[int, list[TopicPartition]]:
         by_leader: dict[int, list[TopicPartition]] = {}
-        for partition in offsets:
-            leader = self._client.cluster.leader_for_partition(partition)
-            if leader is not None and leader != -1:
-                by_leader.setdefault(leader, []).append(partition)
+        for topic_partition in offsets:
+            if (leader := self._leader(topic_partition)) is not None:
+                by_leader.setdefault(leader, []).append(topic_partition)
         return by_leader
+
+    def _leader(self, topic_partition: TopicPartition) -> int | None:
+        """The broker that leads it; None where none is known."""
+        leader = self._client.cluster.leader_for_partition(topic_partition)
+        return None if leader == -1 else leader
 
     async def _fetch_from(
         self,
@@ -136,90 +140,92 @@ class Fetcher:
         aborted_at = -3 if response.API_VERSION >= _PREFERRED_REPLICA_VERSION else -2
         for topic, partitions in response.topics:
             for number, code, high_watermark, stable_end, *rest in partitions:
-                partition = TopicPartition(topic, number)
+                topic_partition = TopicPartition(topic, number)
                 if code == OffsetOutOfRangeError.errno:
-                    result[partition] = await self._restart_point(partition, offsets[partition])
+                    result[topic_partition] = await self._restart_point(topic_partition, offsets[topic_partition])
                 elif code:
                     stale = True
                     log.warning("fetch refused", topic=topic, partition=number, error=for_code(code).__name__)
                 else:
                     data = rest[-1]
-                    records = _unpack_records(data, offsets[partition], rest[aborted_at] or ())
-                    result[partition] = Fetched(*records, stable_end, len(data), stable_end < high_watermark)
+                    records = _unpack_records(data, offsets[topic_partition], rest[aborted_at] or ())
+                    result[topic_partition] = Fetched(*records, stable_end, len(data), stable_end < high_watermark)
         if stale:
             await self._refresh()
         return result
 
-    async def _restart_point(self, partition: TopicPartition, offset: int) -> Fetched:
+    async def _restart_point(self, topic_partition: TopicPartition, offset: int) -> Fetched:
         """Where to go on when an offset is not in the log: retention was faster than we, or the topic is new."""
-        first, end = await self._offset_at(partition, _EARLIEST), await self._offset_at(partition, _LATEST)
+        first, end = await self._offset_at(topic_partition, _EARLIEST), await self._offset_at(topic_partition, _LATEST)
         log.error(
             "records were deleted before they were read",
-            topic=partition.topic,
-            partition=partition.partition,
+            topic=topic_partition.topic,
+            partition=topic_partition.partition,
             offset=offset,
             first_offset=first,
         )
         return Fetched([], first, end, 0)
 
-    async def first(self, partition: TopicPartition) -> int:
+    async def first(self, topic_partition: TopicPartition) -> int:
         """The first offset that the log still has.
 
         Raises:
             KafkaError: the broker does not answer or refuses.
         """
-        return await self._offset_at(partition, _EARLIEST)
+        return await self._offset_at(topic_partition, _EARLIEST)
 
     def partitions(self, topic: str) -> set[int]:
         """The partition numbers of a topic, as far as known."""
         return set(self._client.cluster.partitions_for_topic(topic) or ())
 
-    async def end(self, partition: TopicPartition) -> int:
+    async def end(self, topic_partition: TopicPartition) -> int:
         """The offset after the last record that is committed; that of an open transaction is not there yet.
 
         Raises:
             KafkaError: the broker does not answer or refuses.
         """
-        return await self._offset_at(partition, _LATEST)
+        return await self._offset_at(topic_partition, _LATEST)
 
     async def _refresh(self) -> None:
         await asyncio.sleep(_RETRY_S)
         await self._client.force_metadata_update()
 
-    async def _offset_at(self, partition: TopicPartition, time: int) -> int:
+    async def _offset_at(self, topic_partition: TopicPartition, time: int) -> int:
         """The first offset of the log, or the one after its last."""
-        leader = self._client.cluster.leader_for_partition(partition)
-        if leader is None or leader == -1:
-            raise NotLeaderForPartitionError(f"no leader for {partition}")
-        request = OffsetRequest(-1, _READ_COMMITTED, [(partition.topic, [(partition.partition, time)])])
+        leader = self._leader(topic_partition)
+        if leader is None:
+            raise NotLeaderForPartitionError(f"no leader for {topic_partition}")
+        request = OffsetRequest(-1, _READ_COMMITTED, [(topic_partition.topic, [(topic_partition.partition, time)])])
         response = await self._client.send(leader, request, group=_SECOND_CONNECTION)
         _, code, _, offset, *_ = response.topics[0][1][0]
         if code:
-            raise for_code(code)(str(partition))
+            raise for_code(code)(str(topic_partition))
         return int(offset)
 
-    async def read(self, partition: TopicPartition, start: int, end: int | None = None) -> AsyncIterator[RawRecord]:
+    async def read(
+        self, topic_partition: TopicPartition, start: int, end: int | None = None
+    ) -> AsyncIterator[RawRecord]:
         """Records from `start` to the offset `end`, or to the end of the log.
 
         With an `end` it waits until a transaction that is open before it has ended. The broker ends a transaction whose
         writer has gone.
         """
-        async for records in self.read_pieces(partition, start, end):
+        async for records in self.read_pieces(topic_partition, start, end):
             for record in records:
                 yield record
 
     async def read_pieces(
-        self, partition: TopicPartition, start: int, end: int | None = None
+        self, topic_partition: TopicPartition, start: int, end: int | None = None
     ) -> AsyncIterator[list[RawRecord]]:
         """As `read`, a fetch at a time."""
         offset = start
         while end is None or offset < end:
-            leader = self._client.cluster.leader_for_partition(partition)
-            if leader is None or leader == -1:
+            leader = self._leader(topic_partition)
+            if leader is None:
                 await self._refresh()
                 continue
-            answer = await self._fetch_from(leader, [partition], {partition: offset}, 0, _SECOND_CONNECTION)
-            fetched = answer.get(partition)
+            answer = await self._fetch_from(leader, [topic_partition], {topic_partition: offset}, 0, _SECOND_CONNECTION)
+            fetched = answer.get(topic_partition)
             if fetched is None:
                 continue  # no leader for now; the fetch has waited and refreshed the metadata
             records = fetched.records

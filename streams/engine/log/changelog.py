@@ -56,7 +56,7 @@ def encode_position(generation: int, position: PartitionPosition) -> ChangelogRe
 
 def encode_state_fence(generation: int, writer: Provenance) -> ChangelogRecord:
     """The changelog record that starts a generation."""
-    return FENCE_KEY + b"%d" % generation, msgspec.msgpack.encode(StateFence(generation, None, *writer))
+    return FENCE_KEY + b"%d" % generation, msgspec.msgpack.encode(StateFence(generation, writer))
 
 
 class Changelog:
@@ -144,7 +144,7 @@ class Changelog:
         key, value, generation = record.key or b"", record.value, state_generation(record)
         self.highest_generation = max(self.highest_generation, generation)
         if key.startswith(FENCE_KEY):
-            fenced_by = _decode_fence(value or b"").written_by
+            fenced_by = _decode_fence(value or b"").written_by or Provenance()
             check_format("the state", fenced_by)
             if generation >= self._fence:
                 self._fence, self._fenced_by = generation, fenced_by

@@ -136,7 +136,7 @@ class Recovery:
 
     async def _append_fences(self, number: int, generation: int) -> list[tuple[PendingAppend, int]]:
         topics, appender = self._topics, self._appender
-        journal = OutputRecord(b"%d" % number, encode_journal(JournalFence(generation, *self._writer)), ())
+        journal = OutputRecord(b"%d" % number, encode_journal(JournalFence(generation, self._writer)), ())
         state = encode_state_fence(generation, self._writer)
         output = self._spec.make_fence(generation)
         # Recovery and the check of foreign records read a record's generation from its header alone.

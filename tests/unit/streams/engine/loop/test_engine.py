@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ from prometheus_client import CollectorRegistry
 from support.changed_settings import changed
 from support.engine_life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
-from support.waiting import loop_turns
+from support.waiting import let_pass_async, loop_turns, until_async
 
 from common.settings.engine import EngineSettings
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.kafka.faust_app import faust_app
+from streams.engine.log.changelog import Changelog
 from streams.engine.loop.engine import Engine
-from streams.engine.model import Entry, OutputRecord, RawRecord
+from streams.engine.model import Entry, Fetched, OutputRecord, RawRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.spec import EngineSpec
+from streams.engine.takeover.recovery import DamagedLogError
 from streams.metrics import WorkerMetrics
 
 TOPICS = topics_of("a", "b")
@@ -55,15 +57,23 @@ class Member:
         """It has handed nothing out."""
 
 
+class PatientFetcher(MemoryFetcher):
+    """Lets the event loop have a turn, as a broker does."""
+
+    async def fetch(self, offsets: Mapping[TopicPartition, int], wait_ms: int) -> dict[TopicPartition, Fetched]:
+        await let_pass_async(0.001)
+        return await super().fetch(offsets, wait_ms)
+
+
 class Worker:
     """A Faust application with an engine and an agent, in the group but not connected.
 
     Faust's own code runs the agent and the revocation; the engine's rounds are run by the test.
     """
 
-    def __init__(self, log: MemoryLog, directory: Path) -> None:
+    def __init__(self, log: MemoryLog, directory: Path, fetcher_type: type[MemoryFetcher] = MemoryFetcher) -> None:
         draws = random.Random(1)
-        fetcher: Any = MemoryFetcher(log, lambda: 2)
+        fetcher: Any = fetcher_type(log, lambda: 2)
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
         self.app = faust_app("group", "127.0.0.1:1", 1, SETTINGS.group, directory)
         self.engine = Engine(
@@ -121,7 +131,7 @@ def test_a_revocation_waits_for_the_round_under_way_and_no_longer(steps: int, tm
         await worker.decide()
         running = asyncio.create_task(worker.run())
         await loop_turns(steps)
-        await asyncio.wait_for(worker.revoke(), 1.0)
+        await asyncio.wait_for(worker.revoke(), 5.0)  # a session lasts six
         written = len(log.topics["feed", 0])
         await loop_turns(50)
         assert len(log.topics["feed", 0]) == written, "the next owner may have its fence there by now"
@@ -140,3 +150,43 @@ def test_a_revocation_waits_for_the_round_under_way_and_no_longer(steps: int, tm
     asyncio.run(with_worker())
     said = [json.loads(record.value or b"") for record in log.topics["feed", 0] if record.key is not None]
     assert said == list(range(ROWS))
+
+
+def test_as_a_service_it_runs_rounds_by_itself_and_leaves_its_state_written(tmp_path: Path) -> None:
+    log = MemoryLog()
+    log.append("a", 0, [OutputRecord(b"k", b"v", ())] * ROWS)
+
+    async def run() -> None:
+        worker = Worker(log, tmp_path, PatientFetcher)
+        await worker.start()
+        await worker.engine.start()
+        await worker.decide()
+        await until_async(lambda: len(log.topics["feed", 0]) > ROWS, "every row is processed")
+        assert worker.engine.ready
+        worker.engine.update_gauges()
+        await worker.engine.stop()
+        await worker.stop()
+        assert worker.engine.failure is None
+
+    asyncio.run(run())
+    changelog = Changelog()
+    changelog.take_in(log.topics["state", 0])
+    assert changelog.position.offsets["a"] == ROWS
+
+
+def test_a_failed_round_ends_the_engine_and_says_why(tmp_path: Path) -> None:
+    log = MemoryLog()
+    log.append("state", 0, [OutputRecord(b"count:1", b"\x92\x01\x07", ())])
+
+    async def run() -> None:
+        worker = Worker(log, tmp_path, PatientFetcher)
+        await worker.start()
+        await worker.engine.start()
+        await worker.decide()
+        await until_async(lambda: worker.engine.failure, "the engine has failed")
+        assert isinstance(worker.engine.failure, DamagedLogError)
+        assert not worker.engine.ready
+        await worker.engine.stop()
+        await worker.stop()
+
+    asyncio.run(run())
