@@ -66,7 +66,7 @@ def test_a_tenant_gets_its_own_id_as_key(source: SourceSettings) -> None:
         ("DROP PUBLICATION {name}", "publication .* is missing"),
         ("ALTER ROLE {name} NOREPLICATION", "may not read the replication log"),
         ("REVOKE SELECT ON ticket FROM {name}", "may not read captured table public.ticket"),
-        ("GRANT UPDATE ON ticket TO {name}", "may write captured table public.ticket"),
+        ("GRANT UPDATE ON ticket TO {name}", "may write to captured table public.ticket"),
     ],
 )
 def test_each_fault_is_named(source: SourceSettings, statement: str, words: str) -> None:

@@ -26,7 +26,7 @@ def test_one_that_is_created_escalated_is_reported() -> None:
     assert len(escalation(1).found) == 1
 
 
-def test_a_level_that_falls_or_is_unknown_is_not_reported_and_one_that_rises_again_is() -> None:
+def test_only_a_level_that_rises_is_reported_each_time() -> None:
     sut = escalation(2)
     assert sut.update(1, escalation_level=0) == []
     assert sut.state is None

@@ -16,7 +16,7 @@ def test_a_night_shift_may_be_entered_an_hour_early_and_late(hour: float, report
     assert bool(fold().check_in(hour)) is reported
 
 
-def test_the_evidence_says_where_the_person_was_expected_and_how_far_off_the_nearest_shift_here_is() -> None:
+def test_the_evidence_says_where_the_person_was_expected_and_when_here() -> None:
     (draft,) = fold().check_in(33)
     assert draft.evidence == {
         "observed_site_id": 4,

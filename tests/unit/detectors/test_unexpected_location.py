@@ -43,7 +43,7 @@ def test_the_evidence_lets_the_sum_be_done_again() -> None:
     }
 
 
-def test_a_check_out_on_the_way_home_a_row_without_a_position_and_a_site_without_an_area_are_not_judged() -> None:
+def test_check_outs_and_what_has_no_position_or_area_are_not_judged() -> None:
     assert not fold().check_out(8, latitude=49.0, longitude=11.0)
     assert not fold().check_in(8, longitude=11.0)
     assert not fold().check_in(8, site_id=5, latitude=49.0, longitude=11.0)

@@ -44,7 +44,7 @@ def test_no_full_collection_comes_of_itself_while_much_is_made_and_dropped() -> 
     assert kept
 
 
-def test_what_connections_leave_behind_is_collected_when_as_many_have_gone_as_are_left() -> None:
+def test_garbage_is_collected_when_as_many_connections_have_gone_as_are_left() -> None:
     garbage = GcTuning()
     garbage.settle()
     for number in range(1_000, 0, -1):

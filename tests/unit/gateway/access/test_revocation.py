@@ -55,7 +55,7 @@ def issued(at: float = NOW - 1, tenant: int = 1, subject: str = "ops", jti: str 
     return bearer(tenant, subject=subject, issued_at=at, token_id=jti)
 
 
-def test_tokens_of_a_subject_issued_before_the_moment_are_refused_and_later_ones_and_others_are_not() -> None:
+def test_only_the_subjects_tokens_that_were_issued_before_the_moment_are_refused() -> None:
     revoked = fold((OPS, value()))
     assert revoked.refuses(issued(NOW - 0.001))
     assert not revoked.refuses(issued(NOW))
@@ -189,7 +189,7 @@ def take(view: RevocationView, *records: Any) -> None:
     view.take({TopicPartition("noc.revocations", 0): list(records)}, {})
 
 
-def test_a_view_is_known_when_it_has_caught_up_and_ends_the_connections_of_revoked_tokens() -> None:
+def test_a_view_that_has_caught_up_ends_the_connections_of_revoked_tokens() -> None:
     view, connection = view_of()
     view.begin({})
     take(view, record(OPS, value()))
@@ -201,7 +201,7 @@ def test_a_view_is_known_when_it_has_caught_up_and_ends_the_connections_of_revok
     assert not refuses(view, issued())
 
 
-def test_what_was_revoked_stays_so_while_the_topic_is_read_anew_and_what_is_gone_from_it_does_not() -> None:
+def test_what_was_revoked_stays_so_while_the_topic_is_read_anew() -> None:
     view, _ = view_of()
     view.begin({})
     take(view, record(OPS, value()))

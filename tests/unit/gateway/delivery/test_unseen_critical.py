@@ -30,7 +30,7 @@ def told(notices: list[Notice]) -> list[str]:
     return found
 
 
-def test_a_message_that_nobody_looks_at_is_told_again_after_60_120_and_240_seconds_and_then_no_more() -> None:
+def test_a_message_that_nobody_looks_at_is_told_again_three_times_later_each_time() -> None:
     watch = watch_with("a")
     moments = [second for second in range(1, 2_000) if watch.due(second)]
     assert moments == [60, 120, 240]

@@ -116,7 +116,7 @@ steps = st.lists(
 
 
 @given(steps, st.lists(st.tuples(scopes, st.integers(0, 3000)), min_size=1, max_size=4), st.integers(1, 4))
-def test_however_slowly_it_reads_everybody_gets_all_that_it_may_see_once_and_in_order(
+def test_however_slowly_it_reads_each_gets_all_that_it_may_see_once_and_in_order(
     what: list[tuple[str, int]], viewers: list[tuple[Scope, int]], slice_messages: int
 ) -> None:
     play = Play(slice_messages)

@@ -280,7 +280,7 @@ def test_where_retention_was_faster_what_is_left_is_read(cluster: FakeCluster, a
 
 
 @pytest.mark.parametrize("records", [1, 9], ids=["shorter than the old one", "longer than the old one"])
-def test_after_a_silence_nothing_of_another_log_is_handed_on_before_the_handler_knows(
+def test_after_a_silence_the_handler_hears_of_another_log_before_its_records(
     cluster: FakeCluster, records: int
 ) -> None:
     async def story(reader: LogReader) -> None:

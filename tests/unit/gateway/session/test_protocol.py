@@ -122,7 +122,7 @@ def test_a_sign_in_with_filters_beyond_the_token_is_refused_whole(filters: str, 
     assert not any(isinstance(effect, Subscribe) for effect in effects)
 
 
-def test_a_session_knows_what_kind_of_message_it_heard_and_no_word_of_a_client_becomes_a_label() -> None:
+def test_a_session_knows_what_it_heard_and_no_word_of_a_client_becomes_a_label() -> None:
     made = signed_in()
     heard = []
     for message in ('{"type":"ping"}', '{"type":"my own type"}', "[", '{"type":"subscribe_site"}'):
@@ -145,7 +145,7 @@ def test_receipts_are_noted_and_not_answered() -> None:
     assert said(made.receive('{"type":"seen","ids":[]}', NOW))[0]["code"] == "invalid"
 
 
-def test_a_refreshed_connection_outlives_its_first_token_and_shows_what_the_new_one_allows() -> None:
+def test_a_refreshed_connection_lives_and_shows_by_its_new_token() -> None:
     made = signed_in()
     made.receive('{"type":"subscribe_site","site_id":4}', NOW)
     assert made.receive('{"type":"refresh","token":"t2","request_id":"r"}', NOW) == [Verify("t2")]

@@ -24,7 +24,7 @@ def rows_of(seed: int, tenants: int, **more: int) -> list[tuple[int, str, Row]]:
 
 @settings(max_examples=25, deadline=None)
 @given(seed=seeds)
-def test_the_same_seed_gives_the_same_rows_and_a_tenant_does_not_depend_on_the_others(seed: int) -> None:
+def test_a_tenants_rows_depend_on_the_seed_and_not_on_the_other_tenants(seed: int) -> None:
     assert rows_of(seed, 3) == rows_of(seed, 3)
     assert rows_of(seed, 5)[: len(rows_of(seed, 3))] == rows_of(seed, 3)
 

@@ -174,7 +174,7 @@ def test_everybody_at_work_sends_a_fix_every_few_seconds() -> None:
     assert len(times) > 0.7 * PERSONS_MAX
 
 
-def test_bursts_are_one_transaction_over_the_limit_and_nothing_is_planted_right_after() -> None:
+def test_a_burst_is_one_transaction_over_the_limit_with_nothing_planted_after_it() -> None:
     plan = Plan(seed=2, burst_interval_s=10, burst_rows=150, anomaly_rate=0.3)
     simulation = Simulation(plan, START_S)
     list(simulation.opening())

@@ -40,7 +40,7 @@ def test_every_row_has_an_identifier_of_its_own_and_refers_only_to_rows_before_i
 
 @settings(max_examples=10, deadline=None)
 @given(seed=seeds)
-def test_sites_have_a_real_time_zone_and_a_geofence_that_is_closed_and_holds_all_where_people_walk(seed: int) -> None:
+def test_sites_have_a_time_zone_and_a_closed_geofence_that_holds_where_people_walk(seed: int) -> None:
     for tenant in tenants_of(seed):
         for site in tenant.sites:
             ZoneInfo(site.city.timezone)

@@ -150,7 +150,7 @@ async def replayed(log: MemoryLog, draws: random.Random, partition: int) -> tupl
     crashes=st.lists(st.tuples(st.integers(0, 25), st.booleans(), st.booleans()), max_size=6),
     seed=st.integers(0, 10_000),
 )
-def test_whatever_dies_and_however_it_comes_the_journal_says_where_commands_were_processed(
+def test_whatever_dies_the_journal_says_where_commands_were_processed(
     drawn: list[tuple[str, int]], crashes: list[tuple[int, bool, bool]], seed: int
 ) -> None:
     log, draws = MemoryLog(), random.Random(seed)

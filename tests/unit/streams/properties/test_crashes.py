@@ -1,6 +1,6 @@
 """Whatever dies wherever: the feed is the plain fold of the log, without a hole and without a repeat.
 
-Also of streams/engine/log/writer.py and streams/engine/loop/loop.py.
+Also of streams/engine/loop/loop.py, streams/engine/log/writer.py and streams/engine/partition/micro_batch.py.
 """
 
 import asyncio
@@ -230,7 +230,7 @@ async def rounds_without_end(life: Life) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behind_the_fence() -> None:
+def test_a_worker_that_lost_a_partition_unknowingly_writes_nothing_behind_the_fence() -> None:
     log, _ = log_with([(0, 1), (1, 2)] * 30)
     draws = random.Random(1)
     paused = Life(log, draws, None, stores_last=False, snapshots_each_ms=NEVER_MS)

@@ -32,7 +32,7 @@ def test_a_replay_by_the_journal_says_what_the_live_run_said(
 
 @settings(max_examples=80, deadline=None)
 @given(steps(PROMPT), CRASHES, st.integers(0, 10_000))
-def test_without_the_journal_the_log_says_the_same_however_it_is_cut_and_by_however_many(
+def test_without_the_journal_the_log_says_the_same_however_it_is_cut(
     drawn: list[Step], crashes: list[tuple[int, int, bool]], seed: int
 ) -> None:
     draws = random.Random(seed)

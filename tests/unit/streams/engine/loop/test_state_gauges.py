@@ -1,4 +1,7 @@
-"""What an operator sees: sizes, evictions, stages, and how far a recovery is."""
+"""What an operator sees: sizes, evictions, stages, and how far a recovery is.
+
+Also of streams/engine/takeover/progress.py.
+"""
 
 import asyncio
 import random

@@ -19,7 +19,7 @@ def test_caught_up_topics_are_merged_by_commit_order() -> None:
     assert lsns(next_batch(of)) == [1, 2, 5, 6, 9]
 
 
-def test_a_lagging_topic_is_waited_for_as_far_as_it_could_still_bring_something_earlier() -> None:
+def test_a_lagging_topic_is_waited_for_where_it_may_bring_something_earlier() -> None:
     of = partition()
     fill(of, 0, [1, 5, 9])
     fill(of, 1, [2, 6], more=1)

@@ -144,7 +144,7 @@ def test_a_state_with_position_alone_is_one_record_batch() -> None:
     assert len(key) + len(value) < BATCH_BYTES_MAX, "otherwise the properties above would test nothing else"
 
 
-def test_many_changed_keys_make_a_snapshot_due_before_they_are_too_large_for_one_record_batch() -> None:
+def test_a_snapshot_is_due_before_its_keys_are_too_large_for_one_record_batch() -> None:
     log = log_with([(key, "x" * 20) for key in range(300)])
     life = Life(log, random.Random(1), bytes_max=4_000, interval_ms=1_000_000)
     asyncio.run(life.run(rounds=200))

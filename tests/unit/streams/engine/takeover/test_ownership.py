@@ -113,7 +113,7 @@ def test_a_worker_that_writes_nothing_more_does_not_hold_the_group_up() -> None:
     asyncio.run(run())
 
 
-def test_partitions_are_recovered_beside_each_other_and_one_failure_is_told_when_all_have_ended() -> None:
+def test_partitions_are_recovered_beside_each_other_and_a_failure_is_told_at_the_end() -> None:
     ended: list[int] = []
 
     class Rivals:
