@@ -3,7 +3,7 @@
     ./run python benchmarks/detection_speed.py                 the worker on its own broker, then the table
     ./run python benchmarks/detection_speed.py --no-worker     only the table, in this process, takes seconds
 
-The stream is that of benchmarks/detection_life.py. The worker is the real program; its speed is computed from two
+The stream is that of benchmarks/detection_stream.py. The worker is the real program; its speed is computed from two
 readings of its metrics while it reads records that were written before it started. For the table, the calls that the
 worker makes to each detector are recorded and repeated in a loop, which is possible because a detector is pure; the cost
 of the loop is subtracted. Times of this process are CPU times, so that other programs on the machine matter less.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from detection_life import STEP_US, Life, Message
+from detection_stream import STEP_US, CompanyStream, Message
 from figures import Figure, report
 from measure import RunFailedError, say
 from rich.console import Console
@@ -193,8 +193,8 @@ def worker_figure(session: Session, events: int) -> Figure:
         {"bootstrap.servers": session.broker.address, "linger.ms": 20, "queue.buffering.max.messages": 10**6}
     )
     # The stream ends about now: a worker that has caught up fires timers by the wall clock, otherwise for months.
-    life = Life(1, int(time.time() * 1e6) - (events + REFERENCE_MAX) * STEP_US)
-    for batch in (life.reference(), life.events(events)):
+    stream = CompanyStream(1, int(time.time() * 1e6) - (events + REFERENCE_MAX) * STEP_US)
+    for batch in (stream.reference(), stream.events(events)):
         for message in batch:
             partition = partition_of(message.tenant_id, settings.kafka.partitions)
             producer.produce(TOPICS.captured(message.table), message.value, tenant_key(message.tenant_id), partition)
@@ -257,8 +257,8 @@ def main() -> bool:
     parser.add_argument("--scratch", type=Path, help="directory for temporary files")
     arguments = parser.parse_args()
     calm_garbage_collector()  # as in the worker
-    life = Life(1)
-    reference, messages = list(life.reference()), list(life.events(arguments.sample))
+    stream = CompanyStream(1)
+    reference, messages = list(stream.reference()), list(stream.events(arguments.sample))
     figures: list[Figure] = []
     notes: list[str] = []
     if arguments.worker:

@@ -20,7 +20,7 @@ from fanout_cases import (
     STORM_RATE,
 )
 from fanout_load import Asked
-from fanout_measure import CATCH_UP_S, SETTLE_S, Bench, Place, place, sleep_until, spread
+from fanout_measure import CATCH_UP_S, SETTLE_S, Bench, ServerUnderTest, server_under_test, sleep_until, spread
 from fanout_servers import Server
 from measure import say
 from processes import cpu_seconds
@@ -45,7 +45,7 @@ class IdleRun:
 
 def measure_idle(bench: Bench, server: Server) -> IdleRun:
     """Measure the memory of idle connections."""
-    with place(bench, server) as here:
+    with server_under_test(bench, server) as here:
         with here.load(WARMING_CLIENTS):
             time.sleep(SETTLE_S)
         time.sleep(SETTLE_S)
@@ -96,7 +96,7 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
     seconds = bench.warm_up_s + FROZEN_CYCLES * cycle_ns / 1e9
     rates = spread(FROZEN_RATE) | {FROZEN_TENANT: FROZEN_TENANT_RATE}
     with (
-        place(bench, server) as here,
+        server_under_test(bench, server) as here,
         here.load(FROZEN_CLIENTS, "-receipts") as others,
         here.load(1, "-reconnect", tenants=(FROZEN_TENANT,), first_user=_FROZEN_USER) as one,
     ):
@@ -135,7 +135,7 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
 
 
 def _freeze_and_thaw(
-    here: Place, one: Asked, starts: list[int], stops: list[int], length_ns: int
+    here: ServerUnderTest, one: Asked, starts: list[int], stops: list[int], length_ns: int
 ) -> tuple[float, float]:
     """Stop the viewer's process in each cycle; return the extra growth and the peak of the server's memory, MiB."""
     growths, peaks = [], []
@@ -179,7 +179,7 @@ class StormRun:
 
 def measure_storm(bench: Bench, server: Server) -> StormRun:
     """Measure a network failure of all viewers while the feed goes on."""
-    with place(bench, server) as here, here.load(STORM_CLIENTS, "-reconnect", "-receipts") as load:
+    with server_under_test(bench, server) as here, here.load(STORM_CLIENTS, "-reconnect", "-receipts") as load:
         time.sleep(SETTLE_S)
         with here.produce(spread(STORM_RATE), bench.warm_up_s + bench.seconds + STORM_AFTER_S) as producer:
             sleep_until(producer.first_ns + int(bench.warm_up_s * 1e9))

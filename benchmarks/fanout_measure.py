@@ -72,7 +72,7 @@ class SteadyRun:
 
 
 @dataclass(slots=True)
-class Place:
+class ServerUnderTest:
     """A running server with its own topics."""
 
     bench: Bench
@@ -99,14 +99,14 @@ class Place:
 
 
 @contextmanager
-def place(bench: Bench, server: Server) -> Iterator[Place]:
+def server_under_test(bench: Bench, server: Server) -> Iterator[ServerUnderTest]:
     """Run a server with its own topics."""
     prefix = f"run{next(_numbers)}-{server.name}"
     ensure_topics(KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS))
     running = Running(server, bench.broker.address, prefix, bench.directory, bench.tools)
     try:
         running.wait_until_ready()
-        yield Place(bench, server, running, prefix)
+        yield ServerUnderTest(bench, server, running, prefix)
     finally:
         running.stop()
         bench.broker.delete(f"{prefix}.")
@@ -124,7 +124,7 @@ def sleep_until(moment_ns: int) -> None:
 
 def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
     """Run a steady case on a server and measure it."""
-    with place(bench, server) as here, here.load(case.clients, "-receipts") as load:
+    with server_under_test(bench, server) as here, here.load(case.clients, "-receipts") as load:
         time.sleep(SETTLE_S)
         with here.produce(spread(case.rate), bench.warm_up_s + bench.seconds) as producer:
             start_ns = producer.first_ns + int(bench.warm_up_s * 1e9)

@@ -209,7 +209,7 @@ def _records(stack: Stack, topics: list[str]) -> list[tuple[str, float, bytes]]:
     metadata = consumer.list_topics(timeout=10).topics
     partitions = [TopicPartition(topic, number, 0) for topic in topics for number in metadata[topic].partitions]
     left = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions}
-    left = {place: end for place, end in left.items() if end}
+    left = {partition: end for partition, end in left.items() if end}
     consumer.assign(partitions)
     records: list[tuple[str, float, bytes]] = []
     deadline_s = time.monotonic() + 60

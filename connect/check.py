@@ -241,8 +241,8 @@ def _reason(message: str) -> str:
     """The reason in an error of PostgreSQL's library, without the hints that it adds in further lines."""
     lines = [line for line in message.strip().splitlines() if line and not line[0].isspace()]
     # There is one line for each address that was tried; a server's answer says more than a missing answer.
-    told = [line for line in lines if "FATAL" in line or "no password supplied" in line]
-    return (told or lines or ["no reason given"])[0]
+    answers = [line for line in lines if "FATAL" in line or "no password supplied" in line]
+    return (answers or lines or ["no reason given"])[0]
 
 
 def _short(reason: str) -> str:

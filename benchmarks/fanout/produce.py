@@ -121,7 +121,7 @@ def maker(tenant_id: int, form: str) -> Maker:
 
 def turns(rates: dict[int, int]) -> Iterator[int]:
     """The tenants in the order in which they write, each spread evenly over every second."""
-    second = sorted((place / rate, tenant) for tenant, rate in rates.items() for place in range(rate))
+    second = sorted((turn / rate, tenant) for tenant, rate in rates.items() for turn in range(rate))
     while True:
         for _, tenant in second:
             yield tenant
@@ -138,7 +138,7 @@ def main() -> None:
         {"bootstrap.servers": job.broker, "linger.ms": linger_ms, "queue.buffering.max.messages": 1_000_000}
     )
     makers = {tenant: maker(tenant, job.form) for tenant in rates}
-    places = {tenant: (tenant_key(tenant), partition_of(tenant, job.partitions)) for tenant in rates}
+    partitions = {tenant: (tenant_key(tenant), partition_of(tenant, job.partitions)) for tenant in rates}
     headers = feed_headers(record(1, 1, 1, 1, COMMITTED, IDENTIFIER), GENERATION)
     seqs = dict.fromkeys(rates, 0)
     step_ns = 1e9 / sum(rates.values())
@@ -158,7 +158,7 @@ def main() -> None:
         if number % CLOCK_EVERY == 0:
             committed = datetime.fromtimestamp(now_ns / 1e9, UTC).isoformat().replace("+00:00", "Z")
         seq = seqs[tenant] = seqs[tenant] + 1
-        key, partition = places[tenant]
+        key, partition = partitions[tenant]
         producer.produce(job.topic, makers[tenant](seq, number, now_ns, committed), key, partition, headers=headers)
     producer.flush(30)
     print(json.dumps({"seqs": seqs, "sent": count, "late_ms": late_ns / 1e6}), flush=True)

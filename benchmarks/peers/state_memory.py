@@ -2,7 +2,7 @@
 
 import sys
 
-from state_work import accesses, key_of, measure, mib, microseconds, resident_bytes, tell, track_of
+from state_work import accesses, key_of, measure, mib, microseconds, print_figures, resident_bytes, track_of
 
 from streams.engine.state.partition_state import PartitionState, TableSpec
 from streams.gc_tuning import calm_garbage_collector
@@ -49,7 +49,7 @@ def main() -> None:
         for key, value in log:
             again.load(key, value)
 
-    tell(figures | {"load_us": microseconds(load, persons), "memory_mib": mib(memory_bytes), "disk_mib": 0.0})
+    print_figures(figures | {"load_us": microseconds(load, persons), "memory_mib": mib(memory_bytes), "disk_mib": 0.0})
 
 
 if __name__ == "__main__":

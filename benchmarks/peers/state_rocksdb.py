@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 from rocksdict import Options, Rdict, WriteOptions  # type: ignore[import-not-found, unused-ignore]
-from state_work import Key, accesses, key_of, measure, mib, microseconds, resident_bytes, tell, track_of
+from state_work import Key, accesses, key_of, measure, mib, microseconds, print_figures, resident_bytes, track_of
 from work import PersonTrack
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     store.flush()
     disk_bytes = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     store.close()
-    tell(figures | {"load_us": load_us, "memory_mib": mib(memory_bytes), "disk_mib": mib(disk_bytes)})
+    print_figures(figures | {"load_us": load_us, "memory_mib": mib(memory_bytes), "disk_mib": mib(disk_bytes)})
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
 
 
-def tell(figures: dict[str, float]) -> None:
+def print_figures(figures: dict[str, float]) -> None:
     """Print the figures of this program for the runner."""
     json.dump(figures, sys.stdout)
 

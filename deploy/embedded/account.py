@@ -43,7 +43,7 @@ def _may_enter(status: os.stat_result, account: Account) -> bool:
     return bool(status.st_mode & stat.S_IXOTH)
 
 
-def data_place(wanted: Path, identity: str, account: Account | None, open_dir: Path = OPEN_DIR) -> Path:
+def data_location(wanted: Path, identity: str, account: Account | None, open_dir: Path = OPEN_DIR) -> Path:
     """Where the data directory goes: `wanted`, or a directory below `open_dir` with a link to it at `wanted`.
 
     The parent of the returned path exists and can be entered by the account.
@@ -60,10 +60,10 @@ def data_place(wanted: Path, identity: str, account: Account | None, open_dir: P
             f"PostgreSQL, which must not run as root, can no longer reach its data in {wanted}",
             "let other users pass through the directories above it (chmod o+x), or move the state directory",
         )
-    place = _open_directory(open_dir) / f"state-{identity}" / "postgres"
-    place.parent.mkdir(mode=0o711, exist_ok=True)
-    wanted.symlink_to(place)
-    return place
+    location = _open_directory(open_dir) / f"state-{identity}" / "postgres"
+    location.parent.mkdir(mode=0o711, exist_ok=True)
+    wanted.symlink_to(location)
+    return location
 
 
 def readable_binaries(bin_dir: Path, account: Account | None, open_dir: Path = OPEN_DIR) -> Path:

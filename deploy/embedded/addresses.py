@@ -13,7 +13,7 @@ from common.settings.load import Settings
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import database_at
 from deploy.embedded.ports import LOOPBACK, asked_for, choose
-from deploy.embedded.state import Memory
+from deploy.embedded.state import SavedState
 
 SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a password
 
@@ -31,14 +31,14 @@ class Addresses:
     connect: int | None
 
 
-def choose_addresses(options: StackOptions, base: Settings, memory: Memory) -> Addresses:
-    """Choose the ports and put them into `memory`, so that the next start keeps them.
+def choose_addresses(options: StackOptions, base: Settings, saved: SavedState) -> Addresses:
+    """Choose the ports and put them into `saved`, so that the next start keeps them.
 
     Raises:
         WatchfloorError: a port that the user asked for is taken.
     """
     taken: set[int] = set()
-    kept = memory.ports
+    kept = saved.ports
 
     def port(name: str, option: str | None = None, asked: int | None = None) -> int:
         if asked is not None:
@@ -63,7 +63,7 @@ def choose_addresses(options: StackOptions, base: Settings, memory: Memory) -> A
 def settings_overrides(
     options: StackOptions,
     base: Settings,
-    memory: Memory,
+    saved: SavedState,
     addresses: Addresses,
     *,
     embedded_postgres_url: str | None,
@@ -77,12 +77,12 @@ def settings_overrides(
         connect["source_password_reference"] = f"${{file:{secrets_file}:{SOURCE_PASSWORD}}}"
     auth: dict[str, Any] = {}
     if base.auth.algorithm == "HS256" and base.auth.hs256_secret is None:
-        auth["hs256_secret"] = memory.hs256_secret
+        auth["hs256_secret"] = saved.hs256_secret
     url = embedded_postgres_url or options.postgres_url or ""
     source = database_at(url, options.postgres_named_by) | {"user": base.source.user, "admin_dsn": url}
     return {
         "kafka": {"bootstrap_servers": options.kafka or f"{LOOPBACK}:{addresses.kafka}"},
-        "source": source | {"password": _capture_password(base, memory)},
+        "source": source | {"password": _capture_password(base, saved)},
         "connect": connect,
         "worker": {"metrics": {"port": addresses.metrics[0]}, "data_dir": str(worker_dir)},
         "auth": auth,
@@ -96,6 +96,6 @@ def settings_overrides(
     }
 
 
-def _capture_password(base: Settings, memory: Memory) -> str:
+def _capture_password(base: Settings, saved: SavedState) -> str:
     given: SecretStr = base.source.password
-    return given.get_secret_value() or memory.capture_password
+    return given.get_secret_value() or saved.capture_password

@@ -6,7 +6,7 @@ from common.errors import WatchfloorError
 from deploy.embedded.child import Child, describe_exit
 from deploy.embedded.state import NO_SPACE
 
-_TELLING = re.compile(r"\b(FATAL|PANIC|ERROR|Exception|Error)\b|^watchfloor:")
+_INFORMATIVE = re.compile(r"\b(FATAL|PANIC|ERROR|Exception|Error)\b|^watchfloor:")
 _PORT = ("Address already in use", "address already in use", "could not create any TCP/IP sockets")
 _LINE_MAX = 240
 
@@ -37,6 +37,6 @@ def ended_while_starting(child: Child, lines: list[str]) -> WatchfloorError:
 
 
 def _reason(lines: list[str]) -> str:
-    telling = [line for line in lines if _TELLING.search(line) and not line.lstrip().startswith("at ")]
-    found = (telling or lines)[-1:]
+    informative = [line for line in lines if _INFORMATIVE.search(line) and not line.lstrip().startswith("at ")]
+    found = (informative or lines)[-1:]
     return found[0].strip().removeprefix("watchfloor: ")[:_LINE_MAX] if found else ""

@@ -11,7 +11,7 @@ from common.errors import WatchfloorError
 from common.kafka import TopicMissingError, feed_epoch
 from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
-from deploy.embedded.state import Memory
+from deploy.embedded.state import SavedState
 
 _STRAY = "*-stray"
 
@@ -23,7 +23,7 @@ def refuse_strays(data: Path) -> None:
         raise _lost(data, f"it has moved {stray.name} aside")
 
 
-def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_s: float) -> None:
+def check_feed_log(data: Path, saved: SavedState, kafka: KafkaSettings, *, timeout_s: float) -> None:
     """Compare the running broker's feed with the one of the last start, before any topic is created.
 
     Raises:
@@ -31,7 +31,7 @@ def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_
     """
     refuse_strays(data)
     name = TopicNames(kafka.topic_prefix).anomalies
-    known = memory.feed_epochs.get(name)
+    known = saved.feed_epochs.get(name)
     if known is None:
         return
     try:
@@ -42,10 +42,10 @@ def check_feed_log(data: Path, memory: Memory, kafka: KafkaSettings, *, timeout_
         raise _lost(data, f"topic {name} is not the one of the last start")
 
 
-def remember_feed_log(memory: Memory, kafka: KafkaSettings) -> None:
-    """Store the identity of the feed's topic in `memory` for the next start; raises as `feed_epoch` does."""
+def remember_feed_log(saved: SavedState, kafka: KafkaSettings) -> None:
+    """Store the identity of the feed's topic in `saved` for the next start; raises as `feed_epoch` does."""
     name = TopicNames(kafka.topic_prefix).anomalies
-    memory.feed_epochs[name] = feed_epoch(kafka, name)
+    saved.feed_epochs[name] = feed_epoch(kafka, name)
 
 
 def _lost(data: Path, why: str) -> WatchfloorError:

@@ -135,9 +135,9 @@ class JarCache:
     def _download(self, pin: JarPin, scratch: Path, advance: Advance) -> None:
         for attempt in range(_ATTEMPTS_MAX):
             # A new directory each time, because jgo takes any existing file for a complete one.
-            place = scratch / f"{pin.set}-{pin.filename}-{attempt}"
+            directory = scratch / f"{pin.set}-{pin.filename}-{attempt}"
             try:
-                arrived = self._fetch(pin.coordinate, place, advance)
+                arrived = self._fetch(pin.coordinate, directory, advance)
             except WatchfloorError:
                 if attempt + 1 == _ATTEMPTS_MAX:
                     raise

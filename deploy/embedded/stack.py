@@ -164,14 +164,14 @@ class Stack:
         for name in stop_leftovers(state.run):
             self._reporter.event(f"{name} was still running after its launcher was killed; it has been stopped")
         state.check_disk(options.free_disk_mib_min)
-        addresses = choose_addresses(options, self._base, state.memory)
+        addresses = choose_addresses(options, self._base, state.saved)
         state.remember()
         postgres = Postgres(state, addresses.postgres) if addresses.postgres else None
         secrets_file = state.config / "secrets.properties"
         overrides = settings_overrides(
             options,
             self._base,
-            state.memory,
+            state.saved,
             addresses,
             embedded_postgres_url=postgres.url() if postgres else None,
             secrets_file=secrets_file,

@@ -66,7 +66,7 @@ class Startup:
         """After the steps, store what the next start compares with; raises WatchfloorError."""
         if self.broker:
             state = self.launcher.state
-            remember_feed_log(state.memory, self.settings.kafka)
+            remember_feed_log(state.saved, self.settings.kafka)
             state.remember()
 
     def _fetch_archives(self) -> None:
@@ -106,7 +106,7 @@ class Startup:
         self.launcher.reporter.step("kafka", "starting")
         options, state = self.launcher.options, self.launcher.state
         refuse_strays(state.kafka)
-        broker.prepare(cluster_id(state.memory.identity), self.launcher.called_off.is_set)
+        broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
         spec = broker.spec(
             state.log("kafka"),
             heap_mib=options.kafka_heap_mib,
@@ -115,7 +115,7 @@ class Startup:
         )
         self.launcher.launch(spec, broker.answers)
         # Checked now, because the next steps create the topics that are missing.
-        check_feed_log(state.kafka, state.memory, self.settings.kafka, timeout_s=options.start_timeout_s)
+        check_feed_log(state.kafka, state.saved, self.settings.kafka, timeout_s=options.start_timeout_s)
         self.launcher.reporter.done("kafka")
 
     def _start_connect(self, connect: ConnectWorker) -> None:

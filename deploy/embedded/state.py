@@ -23,7 +23,7 @@ NO_SPACE = "No space left on device"
 
 
 @dataclass(slots=True)
-class Memory:
+class SavedState:
     """The content of `state.json`."""
 
     version: int = _VERSION
@@ -49,9 +49,9 @@ class StateDir:
         self.postgres = self.root / "postgres"
         self.settings_file = self.root / CONFIG_FILE
         self.endpoints_file = self.root / ENDPOINTS_FILE
-        self._memory_file = self.root / "state.json"
+        self._saved_file = self.root / "state.json"
         self._lock: int | None = None
-        self.memory = Memory()
+        self.saved = SavedState()
 
     def open(self) -> None:
         """Create the directory if it does not exist, take its lock and read `state.json`.
@@ -68,7 +68,7 @@ class StateDir:
         except OSError as error:
             raise _unwritable(self.root, error) from error
         try:
-            self.memory = self._read_memory()
+            self.saved = self._read_saved()
             self.remember()
             # A launcher that was killed left it behind; nothing answers at those addresses.
             self.endpoints_file.unlink(missing_ok=True)
@@ -100,18 +100,18 @@ class StateDir:
         os.write(descriptor, b"%d\n" % os.getpid())
         self._lock = descriptor
 
-    def _read_memory(self) -> Memory:
+    def _read_saved(self) -> SavedState:
         try:
-            stored = json.loads(self._memory_file.read_text("utf-8"))
+            stored = json.loads(self._saved_file.read_text("utf-8"))
         except FileNotFoundError:
-            return Memory()
+            return SavedState()
         except ValueError as error:
-            raise damaged(self._memory_file, "it is not JSON") from error
-        known = {one.name for one in fields(Memory)}
+            raise damaged(self._saved_file, "it is not JSON") from error
+        known = {one.name for one in fields(SavedState)}
         if isinstance(stored, dict):
             stored.setdefault("feed_epochs", {})  # missing in the files of the first releases
         if not isinstance(stored, dict) or stored.get("version") != _VERSION or stored.keys() != known:
-            raise damaged(self._memory_file, f"it is not of version {_VERSION}")
+            raise damaged(self._saved_file, f"it is not of version {_VERSION}")
         texts_right = all(
             isinstance(stored[name], str) and stored[name] for name in known - {"version", "ports", "feed_epochs"}
         )
@@ -119,12 +119,12 @@ class StateDir:
         epochs = stored["feed_epochs"]
         epochs_right = isinstance(epochs, dict) and all(isinstance(v, str) and v for v in epochs.values())
         if not (texts_right and ports_right and epochs_right):
-            raise damaged(self._memory_file, "a value has another type")
-        return Memory(**stored)
+            raise damaged(self._saved_file, "a value has another type")
+        return SavedState(**stored)
 
     def remember(self) -> None:
         """Write `state.json`."""
-        write_private(self._memory_file, json.dumps(asdict(self.memory), indent=1) + "\n")
+        write_private(self._saved_file, json.dumps(asdict(self.saved), indent=1) + "\n")
 
     def write_endpoints(self, endpoints: dict[str, Any]) -> None:
         """Write `endpoints.json` atomically, so that a reader never sees a part of it."""

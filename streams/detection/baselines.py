@@ -30,8 +30,8 @@ def conclude(
         (shared, (tenant_id, WHOLE_TENANT)),
     ]
     learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
-    state, after, judgements = detector.conclude(state, learned, SpanEnd(key[1], at_ms, site), policy)
+    state, after, drafts = detector.conclude(state, learned, SpanEnd(key[1], at_ms, site), policy)
     for each, old, new in zip(held, learned, after, strict=True):
         if each is not None and new is not old:
             each[0].put(each[1], new)
-    return state, judgements
+    return state, drafts

@@ -33,7 +33,7 @@ class CdcRowReader:
         self._metrics = metrics
 
     def entry(self, source_index: int, record: RawRecord) -> Entry:
-        """The entry of a record. Never raises: an unreadable record becomes an entry with a Poison.
+        """The entry of a record. Never raises: an unreadable one becomes an entry with an UnreadableRecord.
 
         A snapshot row comes before everything that was committed after the snapshot and never counts as a repeat.
         An unreadable record has no LSN and comes first in its micro-batch.

@@ -53,7 +53,7 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         entities("person", PersonState),
         entities("shift", list[Shift]),  # the shifts of a person
         entities("policy", PolicyState),
-        TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the room bounds it
+        TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the limit of waiting events bounds it
         msgspec.structs.replace(
             entities("missed", int),  # by tenant, reference and its id: when it was reported, Unix milliseconds
             key_type=tuple[int, str, int],

@@ -95,3 +95,14 @@ def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
         assert path.exists(), target
         if anchor:
             assert anchor in anchors(path), f"{target}#{anchor}"
+
+
+def test_the_index_of_decisions_has_the_number_and_title_of_each_page() -> None:
+    pages = {page.name: page.read_text("utf-8") for page in (ROOT / "docs" / "decisions").glob("0*.md")}
+    titles = [(f"{int(name[:4])}. ", name, text.splitlines()[0].removeprefix("# ")) for name, text in pages.items()]
+    expected = {(name[:4], title.removeprefix(number), name) for number, name, title in titles}
+    rows = re.findall(
+        r"^\| (\d{4}) \| \[(.+)\]\((.+)\) \| \d{4}-\d\d-\d\d \|", text_of("docs/decisions/README.md"), re.MULTILINE
+    )
+    assert sorted(rows) == sorted(expected)
+    assert len({number for number, _, _ in rows}) == len(rows)

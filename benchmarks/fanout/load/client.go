@@ -40,17 +40,17 @@ type client struct {
 	token  string
 	shard  int
 
-	last     atomic.Int64 // the last seq that it has received
-	conn     atomic.Pointer[gws.Conn]
-	ended    atomic.Bool
-	epoch    string
-	had      bool        // whether it has a position
-	ready    atomic.Bool // whether this connection is signed in and has resumed, if it asked for that
-	target   int64       // the seq with which it has caught up; -1 if it has
-	attempts int
-	delay    time.Duration // requested by the close
-	told     int64         // the last `received`
-	toldAt   int64         // and its time, nanoseconds
+	last           atomic.Int64 // the last seq that it has received
+	conn           atomic.Pointer[gws.Conn]
+	ended          atomic.Bool
+	epoch          string
+	had            bool        // whether it has a position
+	ready          atomic.Bool // whether this connection is signed in and has resumed, if it asked for that
+	target         int64       // the seq with which it has caught up; -1 if it has
+	attempts       int
+	delay          time.Duration // requested by the close
+	acknowledged   int64         // the last `received`
+	acknowledgedAt int64         // and its time, nanoseconds
 }
 
 // run connects, reads and, if the options say so, reconnects, until the process ends.
@@ -204,7 +204,7 @@ func (c *client) hear(conn *gws.Conn, body []byte, now int64) {
 				c.last.Store(*head.To)
 			}
 		} else if head.From == nil || *head.From != c.last.Load()+1 {
-			c.all.note("resumed from another place")
+			c.all.note("resumed from another position")
 		}
 		c.begin()
 		c.caughtUp(now)
@@ -237,7 +237,7 @@ func (c *client) begin() {
 	c.attempts = 0
 	if c.ready.CompareAndSwap(false, true) {
 		c.all.signedIn.Add(1)
-		c.toldAt = time.Now().UnixNano() - rand.Int64N(int64(receivedEvery)) // so that clients do not send at the same time
+		c.acknowledgedAt = time.Now().UnixNano() - rand.Int64N(int64(receivedEvery)) // so that clients do not send at the same time
 	}
 }
 
@@ -277,8 +277,8 @@ func (c *client) caughtUp(now int64) {
 }
 
 func (c *client) acknowledge(conn *gws.Conn, now int64) {
-	if last := c.last.Load(); now-c.toldAt >= int64(receivedEvery) && last > c.told {
-		c.told, c.toldAt = last, now
+	if last := c.last.Load(); now-c.acknowledgedAt >= int64(receivedEvery) && last > c.acknowledged {
+		c.acknowledged, c.acknowledgedAt = last, now
 		_ = conn.WriteString(fmt.Sprintf(`{"type":"received","seq":%d}`, last))
 	}
 }

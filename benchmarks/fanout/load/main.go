@@ -82,11 +82,11 @@ func read(o options, file string) (*clients, error) {
 
 // connect connects the clients, `dialing` at a time, and waits until all of them are signed in.
 func (a *clients) connect(dialing int, timeout time.Duration) {
-	places := make(chan struct{}, dialing)
+	slots := make(chan struct{}, dialing)
 	deadline := time.Now().Add(timeout)
 	var started sync.WaitGroup
 	for _, each := range a.each {
-		places <- struct{}{}
+		slots <- struct{}{}
 		started.Add(1)
 		go each.run()
 		go func() {
@@ -94,7 +94,7 @@ func (a *clients) connect(dialing int, timeout time.Duration) {
 			for !each.ready.Load() && !each.ended.Load() && time.Now().Before(deadline) {
 				time.Sleep(2 * time.Millisecond)
 			}
-			<-places
+			<-slots
 		}()
 	}
 	started.Wait()

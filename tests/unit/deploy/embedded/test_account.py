@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded.account import can_pass, data_place, readable_binaries
+from deploy.embedded.account import can_pass, data_location, readable_binaries
 from deploy.embedded.child import Account
 
 NOBODY = Account(65534, 65534)
@@ -19,17 +19,17 @@ def closed(path: Path) -> Path:
 
 def test_a_plain_users_data_stays_where_it_is(tmp_path: Path) -> None:
     wanted = closed(tmp_path / "home") / "postgres"
-    assert data_place(wanted, "id", None, tmp_path / "open") == wanted
+    assert data_location(wanted, "id", None, tmp_path / "open") == wanted
     assert not (tmp_path / "open").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
 def test_below_a_closed_home_the_data_goes_elsewhere_and_is_found_again(tmp_path: Path) -> None:
     wanted = closed(tmp_path / "home") / "postgres"
-    place = data_place(wanted, "id", NOBODY, tmp_path / "open")
-    assert place == tmp_path / "open" / "state-id" / "postgres"
-    assert wanted.readlink() == place
-    assert data_place(wanted, "other", NOBODY, tmp_path / "open") == place
+    location = data_location(wanted, "id", NOBODY, tmp_path / "open")
+    assert location == tmp_path / "open" / "state-id" / "postgres"
+    assert wanted.readlink() == location
+    assert data_location(wanted, "other", NOBODY, tmp_path / "open") == location
 
 
 def test_entering_is_judged_by_the_permission_bits_of_every_directory(tmp_path: Path) -> None:

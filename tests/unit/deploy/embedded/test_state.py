@@ -21,14 +21,14 @@ def opened(root: Path) -> StateDir:
 
 def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     first = opened(tmp_path / "s")
-    first.memory.ports["gateway"] = 20_500
+    first.saved.ports["gateway"] = 20_500
     first.remember()
     first.close()
     second = opened(tmp_path / "s")
     second.close()
-    assert second.memory == first.memory
-    assert len(second.memory.hs256_secret) >= 32
-    assert len({second.memory.hs256_secret, second.memory.postgres_password, second.memory.capture_password}) == 3
+    assert second.saved == first.saved
+    assert len(second.saved.hs256_secret) >= 32
+    assert len({second.saved.hs256_secret, second.saved.postgres_password, second.saved.capture_password}) == 3
 
 
 def test_only_the_owner_reads_what_holds_secrets(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_memory_of_the_first_releases_is_read_and_a_wrong_feed_is_damage(tmp_p
     file.write_text(json.dumps(stored))
     state = opened(tmp_path / "s")
     state.close()
-    assert state.memory.feed_epochs == {}
+    assert state.saved.feed_epochs == {}
     for wrong in ("x", {"noc.anomalies": 1}, {"noc.anomalies": ""}):
         file.write_text(json.dumps(stored | {"feed_epochs": wrong}))
         with pytest.raises(WatchfloorError, match="state directory is damaged"):

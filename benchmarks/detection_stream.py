@@ -30,7 +30,7 @@ class Message(NamedTuple):
     value: bytes
 
 
-class Life:
+class CompanyStream:
     """The company.
 
     Args:
@@ -51,10 +51,10 @@ class Life:
         for tenant in range(1, TENANTS + 1):
             yield self._message("tenant", {"id": tenant, "tenant_id": tenant, "name": "Tenant", "timezone": "UTC"})
             for number in range(SITES):
-                latitude, longitude = _place(tenant, number)
-                place = {"latitude": latitude, "longitude": longitude, "geofence_radius_m": 150.0}
+                latitude, longitude = _site_location(tenant, number)
+                location = {"latitude": latitude, "longitude": longitude, "geofence_radius_m": 150.0}
                 row = {"id": number, "tenant_id": tenant, "client_id": 1, "name": "Site", "timezone": "Europe/Berlin"}
-                yield self._message("site", row | place)
+                yield self._message("site", row | location)
             for person in range(PERSONS):
                 yield self._message("person", {"id": person, "tenant_id": tenant, "name": "Somebody"})
                 times = {"shift_start": _iso((start_s - 600) * 10**6), "shift_end": _iso((start_s + _SHIFT_S) * 10**6)}
@@ -128,7 +128,7 @@ class Life:
         return {"id": self._id, "tenant_id": tenant, "site_id": site}
 
     def _near(self, tenant: int, site: int) -> Row:
-        latitude, longitude = _place(tenant, site)
+        latitude, longitude = _site_location(tenant, site)
         noise = self._draws.gauss
         return {"latitude": latitude + noise(0, _NOISE_DEG), "longitude": longitude + noise(0, _NOISE_DEG)}
 
@@ -155,7 +155,7 @@ class Life:
         return Message(table, after["tenant_id"], json.dumps(body, separators=(",", ":")).encode())
 
 
-def _place(tenant: int, site: int) -> tuple[float, float]:
+def _site_location(tenant: int, site: int) -> tuple[float, float]:
     return 47.0 + tenant * 0.1, 8.0 + site * 0.05
 
 
