@@ -85,14 +85,13 @@ class Report:
 def judge(outcome: Outcome, labels: Iterable[Label], meta: Meta) -> Report:
     """Hold what was found against what is wrong.
 
-    Learned types are those of volumes, and those of which a label says so.
+    Learned types are those that the scenario names, and those of volumes.
     """
     labels = list(labels)
-    said = {label.finding_type for label in labels if label.learned}
     by_rule, by_learning = match(outcome, labels), match(outcome, labels, from_s=meta.judged_from_s)
     lines = []
     for kind in sorted({*by_rule, *by_learning}):
-        learned = kind in said or kind.startswith(_VOLUME)
+        learned = kind in meta.learned or kind.startswith(_VOLUME)
         tally = (by_learning if learned else by_rule).get(kind)
         if tally is not None:
             from_s = meta.judged_from_s if learned else meta.from_s

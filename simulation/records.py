@@ -34,8 +34,6 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Or so much earlier."""
     required: bool = True
     """False: a finding is right, none is right too: a side effect, or a matter of taste."""
-    learned: bool = False
-    """Whether only those can know it who have watched for weeks; it is judged from `Meta.judged_from_s` on."""
     exact: bool = False
     """Whether `at_s` is the moment a finding is due, so that its delay says something."""
     note: str = ""
@@ -49,6 +47,8 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until_s: float
     """After this time nothing more happens; timers fire until then."""
     judged_from_s: float
-    """Findings of learned detectors are counted from here on: before, they learn."""
+    """Findings of types that have to be learned are counted from here on."""
+    learned: list[str] = []
+    """Finding types that have to be learned: nothing of them is planted before `judged_from_s`."""
     sites: int
     seed: int | None = None

@@ -44,7 +44,7 @@ class Interruption(Enum):
     """Why nothing is read for now."""
 
     SILENCE = auto()
-    """The broker has not answered for `gateway.broker_silence_s_max`; the connection stays."""
+    """The broker has not answered for `gateway.reader.broker_silence_s_max`; the connection stays."""
     LOST = auto()
     """A connection that had caught up failed."""
     NO_CONNECTION = auto()
@@ -130,7 +130,7 @@ class LogReader:
         """Connect and catch up.
 
         Raises:
-            WatchfloorError: no broker answers within `gateway.broker_wait_s_max`, or a topic is missing.
+            WatchfloorError: no broker answers within `gateway.reader.broker_wait_s_max`, or a topic is missing.
         """
         deadline = time.monotonic() + self._limits.broker_wait_s_max
         while True:

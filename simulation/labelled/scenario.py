@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 import msgspec
 
+from simulation.labelled import shift_days, work_days
 from simulation.labelled.company import build_companies
 from simulation.labelled.plan import ScenarioPlan, Span
 from simulation.labelled.roster import Roster
@@ -61,6 +62,7 @@ class Scenario:
             from_s=self._first_s,
             until_s=self._last_s,
             judged_from_s=judged_from_s - 14 * HOUR_S,  # then it begins in the furthest east
+            learned=sorted({work_days.LEARNED, *shift_days.LEARNED.values()}),
             sites=sum(len(tenant.sites) for tenant in self._tenants),
             seed=self._plan.seed,
         )

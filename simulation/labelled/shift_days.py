@@ -17,7 +17,7 @@ _SPECIAL_SHARE = 0.018
 """Of shifts, for each thing that may be special."""
 _ATTENDANCE = (Special.LATE, Special.WRONG_FACE, Special.NO_CHECK_OUT, Special.CLOCK_SET_BACK)
 _BY_PHONE = (Special.ELSEWHERE, Special.ELSEWHERE, Special.BUDDY)
-_LEARNED = {Special.QUIET: "ANOMALY_PHONE_EVENTS_BELOW", Special.FLOOD: "ANOMALY_PHONE_EVENTS_ABOVE"}
+LEARNED = {Special.QUIET: "ANOMALY_PHONE_EVENTS_BELOW", Special.FLOOD: "ANOMALY_PHONE_EVENTS_ABOVE"}
 """What has to be learned before it can be found."""
 _HARMLESS = (
     Special.EXTENDED,
@@ -71,12 +71,12 @@ class ShiftDays:
             if shift.site.reader_id is None:
                 kinds += _BY_PHONE
             if day >= self._plan.span.judged_from:
-                kinds += 3 * [*_LEARNED]
+                kinds += 3 * [*LEARNED]
         if shift.site.reader_id is not None or shift.person.phone_id is None:
             kinds = [kind for kind in kinds if kind not in _OWN_PHONE_ONLY]
         drawn = int(rng.random() / _SPECIAL_SHARE)
         special = kinds[drawn] if drawn < len(kinds) else Special.NOTHING
-        needs_long = special in _LEARNED or special in FINDINGS or special in _WITH_HELPER
+        needs_long = special in LEARNED or special in FINDINGS or special in _WITH_HELPER
         return Special.NOTHING if needs_long and shift.end_s - shift.start_s < _SHORT_S else special
 
     def _play(self, rng: Random, shift: Shift, helpers: Sequence[Person], staff: Sequence[Person]) -> None:
@@ -137,7 +137,7 @@ class ShiftDays:
             ]
         start_s, end_s = max(shift.presence, key=lambda span: span[1] - span[0])
         start_s = max(start_s, phone_from_s, shift.start_s) + 15 * MINUTE_S
-        if shift.special in _LEARNED:
+        if shift.special in LEARNED:
             return self._volume(rng, shift, (start_s, min(end_s, shift.end_s) - 10 * MINUTE_S), fixes)
         planted = planted_fixes(rng, shift.special, start_s, extent_m)
         if not planted:
@@ -157,7 +157,7 @@ class ShiftDays:
                 fixes = fixes + [receiver.fix(hour_s + 12.0 * each, east_m, 0.0, 0.0) for each in range(299)]
             note = f"{shift.special}: the hour from {hour_s:.0f}"
             # Reported once, or once an hour: both will do.
-            self._label_volume(shift, _LEARNED[shift.special], hour_s, note, after_s=4 * HOUR_S, required=number == 0)
+            self._label_volume(shift, LEARNED[shift.special], hour_s, note, after_s=4 * HOUR_S, required=number == 0)
         return fixes
 
     def _label_side_effects(self, shift: Shift, times: Sequence[tuple[float, float]]) -> None:
@@ -165,10 +165,10 @@ class ShiftDays:
         half_s = HOUR_S / 2
         late = {at_s // half_s for at_s, committed_s in times if committed_s - at_s > half_s}
         for number in sorted(late):  # an hour whose rows came an hour late looked empty: saying so then is not wrong
-            self._label_volume(shift, _LEARNED[Special.QUIET], number * half_s, "uploaded late")
+            self._label_volume(shift, LEARNED[Special.QUIET], number * half_s, "uploaded late")
         if shift.special not in _FEWER_EVENTS | _MORE_EVENTS:
             return
-        finding_type = _LEARNED[Special.QUIET if shift.special in _FEWER_EVENTS else Special.FLOOD]
+        finding_type = LEARNED[Special.QUIET if shift.special in _FEWER_EVENTS else Special.FLOOD]
         begin, end = int((shift.start_s - HOUR_S) // half_s), int((shift.presence[-1][1] + HOUR_S) // half_s)
         for number in range(begin, end + 1):
             note = "follows from something else, or from an unusual shift"
@@ -194,5 +194,4 @@ class ShiftDays:
             before_s=0.0,
             after_s=after_s,
             required=required,
-            learned=True,
         )

@@ -14,7 +14,8 @@ from simulation.world.vocabulary import TASKS, TOURS
 _TASKS_A_DAY = 2 * TASKS[:3]
 _TOUR_HOURS = (8.0, 11.0, 20.0, 23.5)
 """The last one is finished after midnight."""
-_UNUSUAL = 6.0
+LEARNED, _UNUSUAL = "UNUSUAL_COMPLETION_TIME", 6.0
+"""What has to be learned before it can be found, and how much slower or faster such a job is."""
 _WAY_SHARE = 0.02
 """Of the jobs, for each way in which one may go."""
 _ODD_WAYS = ("last minute", "cancelled", "moved", "uploaded late")
@@ -69,7 +70,7 @@ class WorkDays:
         about = write_job(self._timeline, job, local_s(day, 5.5, site.zone) + rng.uniform(0, 60))
         if way in {"slow", "fast"}:
             note = f"{title} in {job.takes_s / MINUTE_S:.0f} min"
-            self._timeline.label("UNUSUAL_COMPLETION_TIME", site.tenant_id, about, job.done_s, note, learned=True)
+            self._timeline.label(LEARNED, site.tenant_id, about, job.done_s, note)
 
     def _ticket(self, rng: Random, site: Site, at_s: float) -> None:
         priority, person = any_priority(rng), rng.choice(self._tenant.staff[site.id])

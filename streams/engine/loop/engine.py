@@ -63,7 +63,7 @@ class Engine(Service):
         self._topics = spec.topics
         self._clients = clients
         self._standby = standby
-        self._loop = EngineLoop(spec, self._hand_over, clients, settings, metrics, clock, standby)
+        self._engine_loop = EngineLoop(spec, self._hand_over, clients, settings, metrics, clock, standby)
         self._ended = asyncio.Event()
         app.on_partitions_revoked.connect(self._on_revoked)
         app.on_partitions_assigned.connect(self._on_assigned)
@@ -71,14 +71,14 @@ class Engine(Service):
     @property
     def ready(self) -> bool:
         """Whether every assigned partition is recovered and processed."""
-        return self.failure is None and self._loop.ownership.settled
+        return self.failure is None and self._engine_loop.ownership.settled
 
     def update_gauges(self) -> None:
         """Set the gauges that describe the engine's state; call it about once a second."""
-        self._loop.update_gauges()
+        self._engine_loop.update_gauges()
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
-        self._loop.ownership.assign(
+        self._engine_loop.ownership.assign(
             {
                 topic_partition.partition
                 for topic_partition in assigned
@@ -87,7 +87,7 @@ class Engine(Service):
         )
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
-        await self._loop.ownership.suspend()
+        await self._engine_loop.ownership.suspend()
 
     async def _hand_over(self, batch: MicroBatch) -> None:
         await self.batches.put(batch)
@@ -106,10 +106,10 @@ class Engine(Service):
             await asyncio.wait_for(self._ended.wait(), _STOP_S)
         if self.failure is None:
             try:
-                await self._loop.close()
+                await self._engine_loop.close()
             except KafkaError as error:  # the next owner runs the journalled micro-batches again
                 log.warning("the last snapshot was not written", error=type(error).__name__)
-        self._loop.ownership.end()
+        self._engine_loop.ownership.end()
         await self._clients.appender.stop()
         await self._clients.fetcher.stop()
         if self._standby is not None:
@@ -121,7 +121,7 @@ class Engine(Service):
         wait_s = _STANDBY_CHECK_S
         while self._standby is not None and not self.should_stop:
             await asyncio.sleep(wait_s)
-            ownership = self._loop.ownership
+            ownership = self._engine_loop.ownership
             try:
                 wait_s = await self._standby.follow(ownership.claimed) if ownership.settled else _STANDBY_CHECK_S
             except Exception as error:  # noqa: BLE001 - the boundary: without copies a worker works as well
@@ -134,7 +134,7 @@ class Engine(Service):
     async def _run(self) -> None:
         try:
             while not self.should_stop:
-                await self._loop.run_once()
+                await self._engine_loop.run_once()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the boundary: the process ends and says why

@@ -26,9 +26,11 @@ def kafka(stack: RunningStack) -> Iterator[KafkaSettings]:
     prefix = f"topics-{secrets.token_hex(3)}"
     settings = KafkaSettings(bootstrap_servers=stack.endpoints["kafka"], topic_prefix=prefix, partitions=1)
     ensure_topics(settings)
-    yield settings
     names = [spec.name for spec in TopicNames(prefix).all_specs()]
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})  # its futures need it alive
+    # The controller has made them; the broker knows a moment later.
+    until(lambda: set(names) <= admin.list_topics(timeout=5).topics.keys(), "the broker knows the new topics")
+    yield settings
     for done in admin.delete_topics(names).values():
         done.result(10)
 

@@ -103,10 +103,10 @@ def test_a_rule_that_is_late_does_not_hold_its_target() -> None:
     assert not judge(Outcome([found(reported_s=102.1)], 0, []), [exact], meta).met
 
 
-def test_a_type_is_learned_where_a_label_says_so_and_what_nobody_planted_is_named() -> None:
+def test_the_scenario_says_what_has_to_be_learned_and_what_nobody_planted_is_named() -> None:
     kind = "UNUSUAL_COMPLETION_TIME"
-    meta = Meta(from_s=0.0, until_s=86_400.0, judged_from_s=1_000.0, sites=1)
-    report = judge(Outcome([], 0, []), [label(kind, 500.0), label(kind, 2_000.0, learned=True), label()], meta)
+    meta = Meta(from_s=0.0, until_s=86_400.0, judged_from_s=1_000.0, sites=1, learned=[kind])
+    report = judge(Outcome([], 0, []), [label(kind, 500.0), label(kind, 2_000.0), label()], meta)
     assert [(line.tally.finding_type, line.learned, line.tally.labels) for line in report.lines] == [
         ("LATE_CHECK_IN", False, 1),
         (kind, True, 1),

@@ -84,7 +84,7 @@ def test_what_stands_below_a_field_is_its_text_also_where_it_is_inherited(writer
 
 
 def test_a_type_without_a_form_is_refused(writer: Any) -> None:
-    with pytest.raises(TypeError, match="no type is known for"):
+    with pytest.raises(TypeError, match=r"set\[int\]"):
         writer.typed(set[int])
 
 

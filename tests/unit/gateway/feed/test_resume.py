@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.feed_samples import NOW, anomaly
 from support.hub_world import FakeSink, World
@@ -237,6 +237,7 @@ def test_who_leaves_meanwhile_is_answered_nothing() -> None:
     run(story)
 
 
+@settings(deadline=None)  # each runs an event loop of its own
 @given(
     st.integers(0, 30),
     st.integers(0, 30),

@@ -97,7 +97,7 @@ class Worker:
 
     async def run(self) -> None:
         while True:
-            await self.engine._loop.run_once()
+            await self.engine._engine_loop.run_once()
             await asyncio.sleep(0)
 
     async def revoke(self) -> None:
