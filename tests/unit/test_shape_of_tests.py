@@ -2,6 +2,7 @@
 
 import ast
 import re
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ PACKAGES = (
 LINES_MAX = 60
 """Of a module that may go without a test of its name: what it does shows in the tests of those who use it."""
 NAME_CHARACTERS_MAX = 80
+DAY_S = 86_400
 UNTESTED: dict[str, str] = {}
 """Module to the reason why it has neither a test of its name nor one that names it."""
 _MODULE = re.compile(r"\b(?:[a-z_0-9]+/)+[a-z_0-9]+\.py\b")
@@ -107,6 +109,12 @@ def test_a_sleep_is_noticed(tmp_path: Path, code: str, found: list[int]) -> None
 def test_names_are_short_enough_to_read() -> None:
     names = [node.name for file in files() for node in ast.walk(parsed(file)) if isinstance(node, ast.FunctionDef)]
     assert [name for name in names if name.startswith("test_") and len(name) > NAME_CHARACTERS_MAX] == []
+
+
+def test_names_of_cases_do_not_depend_on_the_moment(request: pytest.FixtureRequest) -> None:
+    now = time.time()
+    names = [item.name for item in request.session.items]
+    assert [name for name in names for number in re.findall(r"\d{10}", name) if abs(int(number) - now) < DAY_S] == []
 
 
 def files() -> list[Path]:
