@@ -230,7 +230,7 @@ async def rounds_without_end(life: Life) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing_behind_the_fence() -> None:
+def test_a_worker_that_learns_late_that_it_lost_a_partition_writes_nothing() -> None:
     log, _ = log_with([(0, 1), (1, 2)] * 30)
     draws = random.Random(1)
     paused = Life(log, draws, None, stores_last=False, snapshots_each_ms=NEVER_MS)

@@ -159,7 +159,7 @@ def test_while_records_wait_the_log_itself_is_the_clock() -> None:
     assert (batch.entries, batch.tick_ms) == ([], 1_050)
 
 
-def test_what_a_tick_has_fired_is_known_to_the_next_micro_batch_and_to_the_next_owner() -> None:
+def test_the_next_micro_batch_and_the_next_owner_know_what_a_tick_has_fired() -> None:
     of = partition()
     of.replay.extend([JournalEntry(1, 1, {}, 5_000), JournalEntry(1, 2, {}, 6_000)])
     first = next_batch(of)

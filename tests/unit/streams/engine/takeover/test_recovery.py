@@ -27,7 +27,7 @@ def test_a_late_output_behind_the_feeds_fence_is_no_micro_batch() -> None:
     assert not partition.written.get("feed")
 
 
-def test_a_late_output_in_a_topic_without_fences_does_not_replace_the_journals_micro_batch() -> None:
+def test_a_late_output_without_a_fence_does_not_replace_the_journals_micro_batch() -> None:
     topics = PartitionTopics()
     good = entry(1, 0, 5, generation=2)
     topics.journal(JournalFence(1), JournalFence(2), good)
