@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from aiokafka.errors import NotLeaderForPartitionError, UnknownTopicOrPartitionError
+from aiokafka.structs import TopicPartition
 from confluent_kafka import TopicPartition as AdminPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from support.log_contract import BATCH_BYTES, PARTITIONS, SMALL_BYTES_MAX, LogContract
 from support.stack import RunningStack
+from support.waiting import let_pass_async
 
 from common.kafka import aiokafka_config
 from common.settings.kafka import KafkaSettings
@@ -38,6 +41,16 @@ class BrokerClients:
         await self.fetcher.start([self.topic(name) for name in NAMES])
         while not all(self.fetcher.partitions(self.topic(name)) for name in NAMES):
             await self.fetcher._refresh()  # the broker has made them and may not say so yet
+        async with asyncio.timeout(10):
+            while not await self._answer():
+                await let_pass_async(0.05)  # until the broker leads the partitions of the new topics
+
+    async def _answer(self) -> bool:
+        places = [TopicPartition(self.topic(name), number) for name in NAMES for number in range(PARTITIONS)]
+        try:
+            return all([await self.fetcher.end(place) >= 0 for place in places])
+        except (NotLeaderForPartitionError, UnknownTopicOrPartitionError):
+            return False
 
     async def stop(self) -> None:
         for client in (*self._appenders, self.fetcher):
