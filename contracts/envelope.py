@@ -46,6 +46,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     malformed (so that the update which repairs a row is not refused with it)."""
     after: AnyRow | None
     """The new row; None for d."""
+    row: AnyRow
+    """The row as it is now, or as it last was when it is deleted: a field, because every event reads it many times."""
     commit_lsn: int
     """End of the commit before this change's transaction: see the module's text on order."""
     lsn: int
@@ -62,14 +64,6 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     def order(self) -> tuple[int, int]:
         """Sorts the changes of all tables of one database by commit."""
         return (self.commit_lsn, self.lsn)
-
-    @property
-    def row(self) -> AnyRow:
-        """The row as it is now, or as it last was when it is deleted."""
-        row = self.before if self.after is None else self.after
-        if row is None:
-            raise ValueError("a change has a row")  # never from ChangeDecoder, which rejects such envelopes
-        return row
 
 
 _LSN_MAX = 2**63 - 1
@@ -149,13 +143,14 @@ class ChangeDecoder:
             return None
         before = envelope.before
         after = envelope.after
-        if (before if op == "d" else after) is None:
+        row = before if op == "d" else after
+        if row is None:
             raise msgspec.ValidationError(f"Object missing the row that operation `{op}` needs - at `$`")
         lsn = source.lsn
         # '["35141432","35141560"]' or '[null,"35141560"]': splitting costs a third of a JSON decoder.
         parts = source.sequence.split('"', 2)
         commit_lsn = _lsn(parts) if parts[0] == "[" else lsn
-        return Change(table, op, before, after, commit_lsn, lsn, source.ts_us, op == "r", source.txid)
+        return Change(table, op, before, after, row, commit_lsn, lsn, source.ts_us, op == "r", source.txid)
 
 
 def _lsn(parts: list[str]) -> int:

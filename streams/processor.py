@@ -8,7 +8,9 @@ On failure: a record that cannot be read, or whose handler raises, becomes a dea
 records are processed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Protocol
 
 from contracts.envelope import Change
@@ -68,10 +70,8 @@ class BatchProcessor:
             BreakerOpenError: too many records failed; the micro-batch must not be written.
         """
         turn = Turn(batch, tables)
-        counts = [0] * len(self._inputs)
         ticked_us = batch.ticked_ms * 1000
         for entry in batch.entries:
-            counts[entry.source_index] += 1
             change = entry.change
             if change is None:  # a heartbeat or TRUNCATE: it has no effect
                 continue
@@ -90,9 +90,8 @@ class BatchProcessor:
         batch.wake_at_ms = self._timers.next_ms(tables)
         batch.log_ms = _log_ms(batch.entries)
         self._feed.flush(turn)
-        for name, count in zip(self._inputs, counts, strict=True):
-            if count:
-                self._metrics.events.labels(name).inc(count)
+        for source_index, count in Counter(map(_source_index, batch.entries)).items():
+            self._metrics.events.labels(self._inputs[source_index]).inc(count)
 
     def _apply(self, turn: Turn, entry: Entry, change: Change) -> None:
         tables, index, commit_us = turn.tables, entry.source_index, change.commit_us
@@ -106,6 +105,9 @@ class BatchProcessor:
         if self._scored[index] and not change.snapshot and not 0 < turn.oldest_us <= commit_us:
             turn.oldest_us = commit_us
         self._feed.write(turn, handler.handle(tables, entry))
+
+
+_source_index = attrgetter("source_index")
 
 
 def _log_ms(entries: Sequence[Entry]) -> int:

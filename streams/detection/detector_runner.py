@@ -106,14 +106,14 @@ class DetectorRunner:
                         emptied = True
                 if found:
                     drafts.extend(found)
-            if rearm:
-                its = Held(group, key, states)
+            if rearm or emptied:
+                entity = Held(group, key, states)
                 try:
-                    drafts.extend(self.timers.rearm(tables, its, change, context, learn_only=learn_only))
+                    if rearm:
+                        drafts.extend(self.timers.rearm(tables, entity, change, context, learn_only=learn_only))
                 except Exception as error:  # noqa: BLE001 - as above
                     failures.append((group.timed, error))
-            if rearm or emptied:
-                keep(tables, Held(group, key, states))
+                keep(tables, entity)
             elif held is None and changed:
                 table.put(key, states)
             elif changed:  # the most frequent case, cheaper than a put

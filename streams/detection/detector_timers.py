@@ -5,7 +5,9 @@ Owns when the timer of a group is due. The state is in the group's table, the or
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from contracts.envelope import Change
 from detectors.finding_draft import FindingDraft
@@ -18,7 +20,7 @@ from streams.state.tables import TenantTables
 from streams.state.timers import Timer
 
 
-class Held(NamedTuple):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """The state of one entity in a group of detectors."""
 
     group: DetectorGroup
@@ -58,7 +60,7 @@ class DetectorTimers:
         Returns:
             The findings of a timer that was already due when its row arrived; they are reported with the row.
         """
-        group, _, states = held
+        group, states = held.group, held.states
         detector: Any = group.absence
         policy: Any = context.policies[detector.name]
         due_ms = _due_ms(detector, getattr(states, detector.name), policy)
@@ -151,7 +153,7 @@ class DetectorTimers:
 
 def keep(tables: TenantTables, held: Held) -> None:
     """Store the states in their table, or delete the entity if nothing is left."""
-    group, key, states = held
+    group, key, states = held.group, held.key, held.states
     table = tables.detector_states[group.name]
     if states.due_ms is None and all(getattr(states, name) is None for name in group.state_names):
         table.delete(key)
@@ -161,7 +163,7 @@ def keep(tables: TenantTables, held: Held) -> None:
 
 def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext, policy: Any) -> Outcome | None:
     """Ask the detector what is wrong now that its timer is due, and when the timer should fire next."""
-    group, key, states = held
+    group, key, states = held.group, held.key, held.states
     detector: Any = group.absence
     state = getattr(states, detector.name)
     try:
@@ -185,7 +187,7 @@ def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext,
 
 
 def _arm(tables: TenantTables, held: Held, due_ms: int | None) -> None:
-    group, (tenant_id, entity_id), states = held
+    group, (tenant_id, entity_id), states = held.group, held.key, held.states
     if due_ms != states.due_ms:
         states.due_ms = due_ms
         if due_ms is not None:

@@ -75,7 +75,7 @@ class ReferenceRowHandler:
         if quality is not None and change.op != "d":
             row, reasons = clean(change.table, row, change.commit_us, quality, change.before)
         learn = self._learners[change.table]
-        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row))
+        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row, row=row))
         if reasons and not change.snapshot:
             yield self._finding(tables, entry, row, reasons)
         if change.table in REFERENCES and tenant_id in tables.wait_queues:

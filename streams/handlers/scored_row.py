@@ -47,6 +47,7 @@ class ScoredRowHandler:
         self, runner: DetectorRunner, limiter: Limiter, reference_wait: ReferenceWait, metrics: WorkerMetrics
     ) -> None:
         self._runner = runner
+        self._context_at = runner.site_contexts.at
         self._limiter = limiter
         self._wait = reference_wait
         self._metrics = metrics
@@ -66,7 +67,7 @@ class ScoredRowHandler:
         for entry, missing, unreported in released:
             change: Change = entry.change
             row: Any = change.row
-            context = self._runner.site_contexts.at(tables, row.tenant_id, row.site_id)
+            context = self._context_at(tables, row.tenant_id, row.site_id)
             shifts = None if row.person_id is None else tables.shifts.get((row.tenant_id, row.person_id))
             try:
                 outcomes = self._judge(tables, entry, context, shifts or (), (missing, unreported))
@@ -94,7 +95,7 @@ class ScoredRowHandler:
         if change.op == "d":
             return self._forget(tables, change)
         site_id: int | None = row.site_id
-        context = self._runner.site_contexts.at(tables, tenant_id, site_id)
+        context = self._context_at(tables, tenant_id, site_id)
         if table not in _WAITING_TABLES:
             return self._judge(tables, entry, context, (), NOTHING_UNKNOWN, learn_only=learn_only)
         shifts = None if row.person_id is None else tables.shifts.get((tenant_id, row.person_id))

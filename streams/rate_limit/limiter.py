@@ -37,7 +37,8 @@ class Limiter:
         tenant = tables.tenants.get(tenant_id)
         if tenant is None:
             tenant = TenantState()
-        rate, limit = tenant.rate, self._limit(tenant)
+        rate, own = tenant.rate, tenant.events_per_second_max
+        limit = self._default_limit if own is None else self._per_window(own)
         if rate.admitted < limit and commit_ms // self._window_ms <= rate.window:
             # The result of `window.admit` for nearly every event, without its calls.
             tenant.rate = RateState(

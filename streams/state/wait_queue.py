@@ -119,6 +119,7 @@ def entry_of(event: WaitingEvent) -> Entry:
         event.op,  # type: ignore[arg-type]  # it was valid when it arrived
         before,
         after,
+        after,
         event.commit_lsn,
         event.lsn,
         event.commit_us,

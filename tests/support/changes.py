@@ -48,11 +48,15 @@ def change(
     """One committed change; the operation follows from which rows there are."""
     row_type = ROW_TYPES[table]
     operation: Any = op or ("d" if after is None else "u" if before is not None else "c")
+    old = None if before is None else row_type(**before)
+    new = None if after is None else row_type(**after)
+    row: Any = old if new is None else new
     return Change(
         table,
         operation,
-        None if before is None else row_type(**before),
-        None if after is None else row_type(**after),
+        old,
+        new,
+        row,
         lsn - 1,
         lsn,
         at_us,

@@ -77,13 +77,14 @@ class Appender(ABC):
         """
         appends: list[PendingAppend] = []
         builder, size = self._new_batch(), 0
-        for record in records:
-            length = len(record.value or b"") + len(record.key or b"") + 64 * (1 + len(record.headers))
+        for key, value, headers in records:
+            length = len(value or b"") + len(key or b"") + 64 * (1 + len(headers))
             full = bool(size) and size + length > self._batch_bytes_max
-            if full or not _add(builder, record):  # lengths are estimates; a first record always fits
+            # Lengths are estimates, so a RecordBatch can be full before; a first record always fits.
+            if full or builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
                 appends.append(await self._send(builder, topic, partition))
                 builder, size = self._new_batch(), 0
-                _add(builder, record)
+                builder.append(timestamp=None, key=key, value=value, headers=list(headers))
             size += length
         if size:
             appends.append(await self._send(builder, topic, partition))
@@ -106,7 +107,8 @@ class Appender(ABC):
         builder = self._new_batch()
         tombstone = [(GENERATION_HEADER, b"%d" % generation)]
         for key, value in records:
-            if not _add(builder, OutputRecord(key, value, tombstone if value is None else ())):
+            headers = tombstone if value is None else []
+            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
                 raise BatchTooLargeError(topic, self._state_batch_bytes_max)
         return await self._send(builder, topic, partition)
 
@@ -117,12 +119,6 @@ class Appender(ABC):
     @abstractmethod
     async def _send(self, builder: Any, topic: str, partition: int) -> PendingAppend:
         """Send a RecordBatch, to which nothing is added any more."""
-
-
-def _add(builder: Any, record: OutputRecord) -> bool:
-    """Add a record to a RecordBatch; returns whether it fits."""
-    key, value, headers = record
-    return builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is not None
 
 
 class PlainAppender(Appender):

@@ -111,7 +111,6 @@ class BoundedTable(Table[K, V]):
 
     def __init__(self, spec: TableSpec, log_time: LogTime) -> None:
         super().__init__(spec)
-        self.get = self._get
         self.evicted: dict[tuple[Any, str], int] = {}
         """(group, reason) to the number of evicted keys since the gauges were last set, which empties it."""
         self._log_time = log_time
@@ -133,6 +132,7 @@ class BoundedTable(Table[K, V]):
         self._groups: list[tuple[int, Any]] = []
         """A heap: groups by the time before which none of their keys was last used."""
         self._due_us = 0
+        self.get = self._make_get()
 
     def put(self, key: K, value: V) -> None:
         """Store a value, which counts as use."""
@@ -195,21 +195,28 @@ class BoundedTable(Table[K, V]):
                 self._note_use(top[1])
         return True
 
-    def _get(self, key: K, default: Any = None) -> Any:
-        """A key's value, `default` where it is not there or has expired. Counts as use."""
-        used_us = self._used_us.get(key)
-        if used_us is None:
-            return default
-        if self._log_time.us - used_us < self._use_interval_us:
-            return self.data[key]
-        age_us = self._log_time.us - max(used_us, self.dirty.get(key, 0))
-        if age_us < self._use_interval_us:
-            return self.data[key]
-        if used_us and age_us >= self._keep_us:
-            self._evict(key, EXPIRED)
-            return default
-        self._note_use(key)
-        return self.data[key]
+    def _make_get(self) -> Callable[..., Any]:
+        """`get(key, default=None)` as a closure: every event reads several keys, and looks up no attribute for them."""
+        used_us_of, value_of = self._used_us.get, self.data.__getitem__
+        log_time, use_interval_us, keep_us = self._log_time, self._use_interval_us, self._keep_us
+
+        def get(key: K, default: Any = None) -> Any:
+            """A key's value, `default` where it is not there or has expired. Counts as use."""
+            used_us = used_us_of(key)
+            if used_us is None:
+                return default
+            if log_time.us - used_us < use_interval_us:
+                return value_of(key)
+            age_us = log_time.us - max(used_us, self.dirty.get(key, 0))
+            if age_us < use_interval_us:
+                return value_of(key)
+            if used_us and age_us >= keep_us:
+                self._evict(key, EXPIRED)
+                return default
+            self._note_use(key)
+            return value_of(key)
+
+        return get
 
     def touch(self, key: bytes) -> None:
         """Count a key, in its changelog form, as changed: its value is written again."""
