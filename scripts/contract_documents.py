@@ -8,22 +8,21 @@ an AsyncAPI 3.0 document; `docs/schemas/client` and `docs/schemas/server` hold a
 (2020-12) for each message.
 """
 
-# ruff: noqa: INP001, T201 - a command, not a module of a package
-import ast
+# ruff: noqa: INP001 - a command, not a module of a package
 import inspect
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+from generated import ROOT, field_texts, main
 
 from contracts import feed_messages, messages, requests
 from contracts.messages import ADVICE, BEARER_PREFIX, SUBPROTOCOL, Reconnect, ServerMessage
 from contracts.requests import ClientMessage
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = ROOT / "docs"
 ASYNCAPI = DOCS / "asyncapi.json"
 SCHEMAS = DOCS / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -258,28 +257,25 @@ def _on(channel: str, kind: type) -> Json:
 
 def _components(template: str) -> dict[str, Json]:
     _, found = msgspec.json.schema_components((*CLIENT, *SERVER), ref_template=template)
-    texts = _attribute_texts()
     kinds = _structs()
     for name, body in found.items():
         if "description" in body:
             body["description"] = _paragraph(body["description"])
         if "properties" in body:
-            _describe(body["properties"], kinds[name], texts)
+            _describe(body["properties"], kinds[name])
             if name not in {kind.__name__ for kind in (*CLIENT, requests.ResumePosition)}:
                 _all_are_sent(body, kinds[name])
     return dict(sorted(found.items()))
 
 
-def _describe(properties: dict[str, Json], kind: type, texts: dict[tuple[str, str], str]) -> None:
+def _describe(properties: dict[str, Json], kind: type) -> None:
     for field, shape in properties.items():
         if shape.get("type") == "string" and field in _MOMENTS:
             shape["format"] = "date-time"
-        for owner in kind.__mro__:
-            if (text := texts.get((owner.__name__, field))) is not None:
-                if "$ref" in shape:  # AsyncAPI's dialect ignores fields beside a reference
-                    shape["allOf"] = [{"$ref": shape.pop("$ref")}]
-                shape["description"] = _paragraph(text)
-                break
+        if text := field_texts(kind).get(field):
+            if "$ref" in shape:  # AsyncAPI's dialect ignores fields beside a reference
+                shape["allOf"] = [{"$ref": shape.pop("$ref")}]
+            shape["description"] = _paragraph(text)
 
 
 def _all_are_sent(body: Json, kind: type) -> None:
@@ -293,19 +289,6 @@ def _all_are_sent(body: Json, kind: type) -> None:
 def _structs() -> dict[str, type]:
     everything = [value for module in _MODULES for value in vars(module).values()]
     return {each.__name__: each for each in everything if isinstance(each, type) and issubclass(each, msgspec.Struct)}
-
-
-def _attribute_texts() -> dict[tuple[str, str], str]:
-    """The docstring of each field, by class and by the field's name in JSON."""
-    found: dict[tuple[str, str], str] = {}
-    for module in _MODULES:
-        for node in ast.parse(inspect.getsource(module)).body:
-            if isinstance(node, ast.ClassDef):
-                for field, below in zip(node.body, node.body[1:], strict=False):
-                    match field, below:
-                        case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str() as text)):
-                            found[node.name, name] = text
-    return found
 
 
 def _references(body: Any) -> Iterator[str]:
@@ -333,27 +316,5 @@ def _text(document: Json) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _stale(found: dict[Path, str]) -> list[Path]:
-    present = set(SCHEMAS.glob("*/*.json"))
-    wrong = [path for path, text in found.items() if not path.is_file() or path.read_text("utf-8") != text]
-    return wrong + sorted(present - set(found))
-
-
-def main() -> int:
-    """Write or check the documents; return the exit code."""
-    found = documents()
-    if "--check" in sys.argv[1:]:
-        stale = _stale(found)
-        for path in stale:
-            print(f"{path} is not current: run python scripts/contract_documents.py", file=sys.stderr)
-        return int(bool(stale))
-    for path in _stale(found):
-        path.unlink(missing_ok=True)
-    for path, text in found.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(documents(), "contract_documents.py", SCHEMAS.glob("*/*.json")))

@@ -1,22 +1,17 @@
 """Converts the message types of contracts/ to another language, for typescript_types.py and python_types.py."""
 
-# ruff: noqa: INP001, T201 - used by commands, not a module of a package
-import ast
-import inspect
-import sys
+# ruff: noqa: INP001 - used by commands, not a module of a package
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from generated import field_texts
 from msgspec import NODEFAULT, UnsetType
 from msgspec.structs import fields
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class TypeWriter(ABC):
         """The declaration of a struct, whose tag is the field `type`."""
 
     def _fields(self, struct: type[msgspec.Struct]) -> list[Field]:
-        hints, texts = get_type_hints(struct), _field_texts(struct)
+        hints, texts = get_type_hints(struct), field_texts(struct)
         return [
             Field(
                 field.encode_name,
@@ -97,30 +92,3 @@ class TypeWriter(ABC):
             )
             for field in fields(struct)
         ]
-
-
-def _field_texts(struct: type) -> dict[str, str]:
-    """The docstrings of the fields of a struct and its base classes."""
-    found: dict[str, str] = {}
-    for base in reversed(struct.__mro__[: struct.__mro__.index(msgspec.Struct)]):
-        node = ast.parse(inspect.getsource(base)).body[0]
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for statement, following in zip(node.body, node.body[1:], strict=False):
-            named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-            has_text = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-            if named and has_text:
-                found[statement.target.id] = str(following.value.value)
-    return found
-
-
-def main(module: Path, document: Callable[[], str], command: str) -> int:
-    """Write the file, or with `--check` check whether it is current; return the exit code."""
-    text = document()
-    if "--check" in sys.argv[1:]:
-        current = module.is_file() and module.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{module} is not current: run python scripts/{command}", file=sys.stderr)
-        return 0 if current else 1
-    module.write_text(text, encoding="utf-8")
-    return 0

@@ -6,17 +6,14 @@
 The examples come from three weeks of one simulated company; the same seed gives the same findings.
 """
 
-# ruff: noqa: INP001, T201 - a command, not a module of a package
-import ast
+# ruff: noqa: INP001 - a command, not a module of a package
 import inspect
-import itertools
-import sys
-import textwrap
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+import generated
 import msgspec
+from generated import ROOT, field_texts
 
 from common.logs import configure_logs
 from detectors.interface import AbsenceDetector, BaselineDetector, Detector
@@ -24,7 +21,7 @@ from detectors.registry import DETECTORS
 from evaluation.fold import Found, run
 from simulation.labelled import Scenario, Span
 
-DIRECTORY = Path(__file__).resolve().parent.parent / "docs" / "detectors"
+DIRECTORY = ROOT / "docs" / "detectors"
 SEED, WEEKS, LEARNING_WEEKS = 17, 3, 2
 _EXAMPLES_MAX = 3
 _NOTE = "Written by `scripts/detector_docs.py`; do not edit."
@@ -139,10 +136,6 @@ def _text(docstring: str) -> Iterator[str]:
 
 
 def _fields(policy_type: type[Any], policy: Any) -> Iterator[str]:
-    texts: dict[str, str] = {}
-    for base in reversed(policy_type.__mro__):
-        if isinstance(base, type) and issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
-            texts |= _texts(base)
     info = msgspec.inspect.type_info(policy_type)
     for field in getattr(info, "fields", ()):
         limits = [
@@ -150,25 +143,13 @@ def _fields(policy_type: type[Any], policy: Any) -> Iterator[str]:
         ]
         default = getattr(policy, field.name)
         shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
-        yield f"| `{field.name}` | {shown} | {', '.join(limits)} | {texts.get(field.name, '')} |"
+        text = " ".join(field_texts(policy_type).get(field.name, "").split()).replace("|", "\\|")
+        yield f"| `{field.name}` | {shown} | {', '.join(limits)} | {text} |"
 
 
 def _limit(kind: Any, key: str) -> float | None:
     value = getattr(kind, key, None)
     return float(value) if value is not None else None
-
-
-def _texts(struct: type[Any]) -> dict[str, str]:
-    """The docstrings of a struct's fields."""
-    node = ast.parse(textwrap.dedent(inspect.getsource(struct))).body[0]
-    body = node.body if isinstance(node, ast.ClassDef) else []
-    texts = {}
-    for statement, following in itertools.pairwise(body):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            said = following.value if isinstance(following, ast.Expr) else None
-            if isinstance(said, ast.Constant):
-                texts[statement.target.id] = " ".join(str(said.value).split()).replace("|", "\\|")
-    return texts
 
 
 def _examples(found: list[Found]) -> Iterator[str]:
@@ -190,24 +171,8 @@ def _examples(found: list[Found]) -> Iterator[str]:
 def main() -> int:
     """Write or check the pages; return the exit code."""
     configure_logs("error", process="evaluation")  # the planted wrong rows need no warnings
-    pages = documents(findings())
-    if "--check" in sys.argv[1:]:
-        stale = [name for name, text in pages.items() if _read(DIRECTORY / name) != text]
-        stale += [path.name for path in DIRECTORY.glob("*.md") if path.name not in pages]
-        for name in stale:
-            print(f"{DIRECTORY / name} is not current: run python scripts/detector_docs.py", file=sys.stderr)
-        return 1 if stale else 0
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    for path in DIRECTORY.glob("*.md"):
-        if path.name not in pages:
-            path.unlink()
-    for name, text in pages.items():
-        (DIRECTORY / name).write_text(text, encoding="utf-8")
-    return 0
-
-
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    pages = {DIRECTORY / name: text for name, text in documents(findings()).items()}
+    return generated.main(pages, "detector_docs.py", DIRECTORY.glob("*.md"))
 
 
 if __name__ == "__main__":

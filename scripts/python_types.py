@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import Any, ClassVar, get_args
 
 import msgspec
-from contract_types import ROOT, Field, TypeWriter, main
+from contract_types import Field, TypeWriter
+from generated import ROOT, main
 
 from contracts import feed, messages
 
@@ -100,4 +101,4 @@ def _text(text: str | None) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(MODULE, document, "python_types.py"))
+    raise SystemExit(main({MODULE: document()}, "python_types.py"))

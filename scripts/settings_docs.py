@@ -6,14 +6,13 @@
 The order and the texts come from the sources, the defaults from the models.
 """
 
-# ruff: noqa: INP001, T201 - a command, not a module of a package
+# ruff: noqa: INP001 - a command, not a module of a package
 import ast
 import inspect
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from generated import ROOT, annotated, main
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -21,7 +20,7 @@ from common.settings.load import ENV_PREFIX, Settings, group_of
 from common.settings.model import Section
 from common.settings.source import TableMapping
 
-DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+DOCUMENT = ROOT / "docs" / "settings.md"
 _TYPES = {
     "str": "text",
     "int": "integer",
@@ -91,14 +90,7 @@ def _settings(model: type[BaseModel]) -> Iterator[tuple[str, ast.expr, str]]:
     for base in model.__bases__:
         if issubclass(base, Section) and base is not Section:
             yield from _settings(base)
-    body = ast.parse(inspect.getsource(model)).body[0]
-    statements = body.body if isinstance(body, ast.ClassDef) else []
-    for statement, following in zip(statements, [*statements[1:], None], strict=True):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            text = ""
-            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                text = str(following.value.value)
-            yield statement.target.id, statement.annotation, text
+    yield from annotated(model)
 
 
 def _type(annotation: ast.expr) -> str:  # noqa: PLR0911 - one return for each form
@@ -137,17 +129,5 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def main() -> int:
-    """Write or check the page; return the exit code."""
-    text = document()
-    if "--check" in sys.argv[1:]:
-        current = DOCUMENT.is_file() and DOCUMENT.read_text(encoding="utf-8") == text
-        if not current:
-            print(f"{DOCUMENT} is not current: run python scripts/settings_docs.py", file=sys.stderr)
-        return 0 if current else 1
-    DOCUMENT.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main({DOCUMENT: document()}, "settings_docs.py"))

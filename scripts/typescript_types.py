@@ -13,7 +13,8 @@ from enum import Enum
 from typing import Any, ClassVar, get_args
 
 import msgspec
-from contract_types import ROOT, Field, TypeWriter, main
+from contract_types import Field, TypeWriter
+from generated import ROOT, main
 
 from contracts import feed_messages, messages, requests
 
@@ -89,4 +90,4 @@ def _comment(text: str | None, indent: str) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(MODULE, document, "typescript_types.py"))
+    raise SystemExit(main({MODULE: document()}, "typescript_types.py"))

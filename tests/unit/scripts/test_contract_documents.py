@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import generated
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
 from support.paths import ROOT
@@ -50,15 +51,30 @@ def test_the_documents_are_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_stale_document_is_noticed(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_document_is_noticed(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = {tmp_path / path.name: text for path, text in script.documents().items() if "server" in str(path)}
     for path, text in found.items():
         path.write_text(text, "utf-8")
-    monkeypatch.setattr(script, "SCHEMAS", tmp_path / "none")
-    assert script._stale(found) == []
+    monkeypatch.setattr("sys.argv", ["x", "--check"])
+    assert generated.main(found, "x.py") == 0
     changed = tmp_path / "pong.json"
     changed.write_text(changed.read_text("utf-8").replace("timestamp", "time"), "utf-8")
-    assert script._stale(found) == [changed]
+    assert generated.main(found, "x.py") == 1
+    assert capsys.readouterr().err == f"{changed} is not current: run python scripts/x.py\n"
+
+
+def test_a_document_of_a_message_that_is_gone_is_named_and_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone.json"
+    gone.touch()
+    monkeypatch.setattr("sys.argv", ["x", "--check"])
+    assert generated.main({}, "x.py", tmp_path.glob("*")) == 1
+    monkeypatch.setattr("sys.argv", ["x"])
+    assert generated.main({}, "x.py", tmp_path.glob("*")) == 0
+    assert not gone.exists()
 
 
 def test_it_is_an_asyncapi_3_document(document: Json, specification: Draft7Validator) -> None:

@@ -6,6 +6,7 @@ from enum import Enum, StrEnum
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
+import generated
 import msgspec
 import pytest
 from msgspec import UNSET, Meta, UnsetType
@@ -89,13 +90,13 @@ def test_a_type_without_a_form_is_refused(writer: Any) -> None:
 
 
 def test_a_file_that_is_not_current_is_named_with_the_command(
-    module: ModuleType, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "types"
     monkeypatch.setattr("sys.argv", ["x", "--check"])
-    assert module.main(file, lambda: "a\n", "x.py") == 1
+    assert generated.main({file: "a\n"}, "x.py") == 1
     assert f"{file} is not current: run python scripts/x.py" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["x"])
-    assert module.main(file, lambda: "a\n", "x.py") == 0
+    assert generated.main({file: "a\n"}, "x.py") == 0
     monkeypatch.setattr("sys.argv", ["x", "--check"])
-    assert module.main(file, lambda: "a\n", "x.py") == 0
+    assert generated.main({file: "a\n"}, "x.py") == 0
