@@ -5,56 +5,15 @@ start quickly.
 """
 
 import sys
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from common.errors import WatchfloorError
-from common.settings.load import Settings, load_settings
-from common.version import __version__
+from watchfloor.cli.app import app
 
 _COMMAND_MODULES = ("up", "demo", "worker", "gateway", "connect", "token", "revoke", "tail", "doctor")
-
-app = typer.Typer(
-    name="watchfloor",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Watches the database of a facility-operations business and shows its NOC what goes wrong, as it is committed.",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options before the name of the command."""
-
-    config: Path | None
-    verbose: bool
-
-    def settings(self) -> Settings:
-        """The settings of this process; raises SettingsError."""
-        return load_settings(self.config)
-
-
-@app.callback()
-def _options(
-    context: typer.Context,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="TOML settings file.", envvar="WATCHFLOOR_CONFIG")
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the trace of a failure.")] = False,
-) -> None:
-    context.obj = Options(config, verbose)
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 def main() -> None:
@@ -63,8 +22,7 @@ def main() -> None:
     Exit codes: 0 done, 1 a failure explained in one line, 2 wrong usage, 130 interrupted.
     """
     for name in _COMMAND_MODULES:
-        module: Any = import_module(f"watchfloor.cli.{name}")
-        module.register(app)
+        import_module(f"watchfloor.cli.{name}")
     verbose = any(argument in ("--verbose", "-v") for argument in sys.argv[1:])
     try:
         code = app(standalone_mode=False)

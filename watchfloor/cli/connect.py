@@ -6,22 +6,19 @@ from typing import Annotated
 import typer
 
 from common.settings.load import Settings
+from watchfloor.cli.app import app
 
 _EPILOG = "Connect's address and the database are settings: connect.url and the source section."
 _StateDir = Annotated[Path | None, typer.Option("--state-dir", help="State directory of the stack on this machine.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the `connect` group to the command line."""
-    group = typer.Typer(
-        no_args_is_help=True, rich_markup_mode="rich", help="Change capture: register the connector, show its tasks."
-    )
-    group.command("apply", epilog=_EPILOG)(_apply)
-    group.command("status", epilog=_EPILOG)(_status)
-    group.command("sql", epilog=_EPILOG)(_sql)
-    app.add_typer(group, name="connect")
+group = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Change capture: register the connector, show its tasks."
+)
+app.add_typer(group, name="connect")
 
 
+@group.command("apply", epilog=_EPILOG)
 def _apply(
     context: typer.Context,
     skip_schema: Annotated[
@@ -54,6 +51,7 @@ def _apply(
     console.print(f"[green]running[/green]: connector {state.name}, {len(state.tasks)} task")
 
 
+@group.command("status", epilog=_EPILOG)
 def _status(context: typer.Context, state_dir: _StateDir = None) -> None:
     """Show the connector and its tasks; exit with 1 if one does not run.
 
@@ -81,6 +79,7 @@ def _status(context: typer.Context, state_dir: _StateDir = None) -> None:
         raise typer.Exit(1)
 
 
+@group.command("sql", epilog=_EPILOG)
 def _sql(context: typer.Context) -> None:
     """Print the SQL that prepares the watched database, for its administrator to read and run.
 

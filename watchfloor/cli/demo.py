@@ -1,11 +1,11 @@
 """`watchfloor demo`: the whole chain with a simulated company, and the address of the live page with a token."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.paths import default_cache_dir, default_state_dir
+from watchfloor.cli.app import CacheDir, GatewayPort, StateDir, app
 
 if TYPE_CHECKING:
     from deploy.embedded.stack import Stack
@@ -29,21 +29,12 @@ _LAST_MESSAGES_S = 10.0
 _LIMIT_SHARE_MAX = 0.8
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=_EPILOG)(demo)
-
-
+@app.command(epilog=_EPILOG)
 def demo(
     context: typer.Context,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where data, logs and addresses are kept.", show_default="the user's data directory"),
-    ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
-    ] = None,
-    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of page and WebSockets.")] = None,
+    state_dir: StateDir = None,
+    cache_dir: CacheDir = None,
+    gateway_port: GatewayPort = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company and the same day.")] = 1,
     rate: Annotated[float, typer.Option(help="Rows per second over all tenants.", min=1, max=2000)] = 20.0,
     anomaly_rate: Annotated[float, typer.Option(help="Planted anomalies per row written.", min=0, max=0.5)] = 0.01,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import SettingsError
+from watchfloor.cli.app import app
 
 if TYPE_CHECKING:
     from watchfloor.doctor.checks import Probe, Result, Target
@@ -24,11 +25,7 @@ Exits with 1 if something is wrong.
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=_EPILOG)(doctor)
-
-
+@app.command(epilog=_EPILOG)
 def doctor(
     context: typer.Context,
     state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack to examine.")] = None,

@@ -4,13 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(name="gateway")(_gateway)
+from watchfloor.cli.app import app
 
 
-def _gateway(
+@app.command()
+def gateway(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on; default gateway.host.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; default gateway.port.")] = None,

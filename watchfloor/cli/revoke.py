@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import WatchfloorError
+from watchfloor.cli.app import app
 
 if TYPE_CHECKING:
     from msgspec import UnsetType
@@ -27,11 +28,7 @@ _EPILOG = """
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=_EPILOG)(revoke)
-
-
+@app.command(epilog=_EPILOG)
 def revoke(
     context: typer.Context,
     tenant: Annotated[int | None, typer.Option(help="Tenant of the user.", min=0)] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from common.errors import WatchfloorError
+from watchfloor.cli.app import app
 
 _EPILOG = """
 [bold]Examples[/]
@@ -24,11 +25,7 @@ _EPILOG = """
 _TOKEN_LIFETIME_S = 3600
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=_EPILOG)(tail)
-
-
+@app.command(epilog=_EPILOG)
 def tail(
     context: typer.Context,
     state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack to watch.")] = None,

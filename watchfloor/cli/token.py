@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from common.errors import WatchfloorError
+from watchfloor.cli.app import app
 
 _EPILOG = """
 [bold]Examples[/]
@@ -18,11 +19,7 @@ _EPILOG = """
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(epilog=_EPILOG)(token)
-
-
+@app.command(epilog=_EPILOG)
 def token(
     context: typer.Context,
     tenant: Annotated[int, typer.Option(help="Tenant id.", min=1)],

@@ -7,6 +7,7 @@ import typer
 
 from common.paths import CONFIG_FILE, default_cache_dir, default_state_dir
 from common.settings.load import Settings
+from watchfloor.cli.app import CacheDir, GatewayPort, StateDir, app
 
 if TYPE_CHECKING:
     from deploy.embedded.stack import Stack
@@ -29,20 +30,11 @@ source.admin_dsn: the variable WATCHFLOOR_SOURCE__ADMIN_DSN, or the file of --co
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command(help=_EXAMPLES)(up)
-
-
+@app.command(help=_EXAMPLES)
 def up(
     context: typer.Context,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where data, logs and addresses are kept.", show_default="the user's data directory"),
-    ] = None,
-    cache_dir: Annotated[
-        Path | None, typer.Option(help="Where downloads are kept.", show_default="the user's cache directory")
-    ] = None,
+    state_dir: StateDir = None,
+    cache_dir: CacheDir = None,
     postgres: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +43,7 @@ def up(
     ] = None,
     kafka: Annotated[str | None, typer.Option(help="Use this Kafka cluster.", metavar="HOST:PORT")] = None,
     connect: Annotated[str | None, typer.Option(help="Use this Kafka Connect.", metavar="URL")] = None,
-    gateway_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of page and WebSockets.")] = None,
+    gateway_port: GatewayPort = None,
     postgres_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     kafka_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     connect_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,

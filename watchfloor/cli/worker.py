@@ -2,12 +2,10 @@
 
 import typer
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(worker)
+from watchfloor.cli.app import app
 
 
+@app.command()
 def worker(context: typer.Context) -> None:
     """Score row changes and write the anomalies feed, until SIGTERM.
 
