@@ -13,12 +13,12 @@ from pathlib import Path
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from common.errors import WatchfloorError
 from common.paths import default_cache_dir
 from deploy.embedded.broker import Broker
 from deploy.embedded.child import Child
 from deploy.embedded.jars import JarCache, read_lock
 from deploy.embedded.java import Java
+from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import choose
 from deploy.embedded.processes import RecordFile
 from deploy.embedded.waiting import wait_until
@@ -28,7 +28,6 @@ HEAP_MIB = 512
 _CLUSTER_ID = "YmVuY2htYXJrLWNsdXN0ZQ"
 _START_S_MAX = 60.0
 _STOP_S_MAX = 30.0
-_LOG_BYTES_MAX = 16 << 20
 _ADMIN_S_MAX = 30.0
 _READ_RECORDS = 5_000
 _READ_POLL_S = 0.2
@@ -66,7 +65,6 @@ class ScratchBroker:
             lambda: all(self._has_leaders(name) for name in topics),
             what="the topics",
             timeout_s=_ADMIN_S_MAX,
-            called_off=lambda: False,
         )
 
     def delete(self, prefix: str) -> None:
@@ -125,20 +123,16 @@ def scratch_broker(directory: Path) -> Iterator[ScratchBroker]:
     ports = choose([], taken), choose([], taken)
     broker = Broker(java, directory / "kafka", directory / "kafka.properties", *ports)
     broker.prepare(_CLUSTER_ID, lambda: False)
-    spec = broker.spec(
-        directory / "kafka.log", heap_mib=HEAP_MIB, stop_timeout_s=_STOP_S_MAX, log_bytes_max=_LOG_BYTES_MAX
-    )
+    spec = broker.spec(directory / "kafka.log", StackOptions(kafka_heap_mib=HEAP_MIB, stop_timeout_s=_STOP_S_MAX))
     child = Child(spec, RecordFile(directory / "processes.json"))
     child.start()
 
-    def alive() -> None:
-        if not child.running():
-            reason = child.last_words(1) or ["no reason given"]
-            raise WatchfloorError(f"the scratch broker ended ({reason[0]})", f"see {spec.log}")
-
     try:
         wait_until(
-            broker.answers, what="the scratch broker", timeout_s=_START_S_MAX, called_off=lambda: False, alive=alive
+            broker.answers,
+            what="the scratch broker",
+            timeout_s=_START_S_MAX,
+            alive=lambda: child.check(f"see {spec.log}"),
         )
         yield ScratchBroker(broker.address, jars.class_path(), child)
     finally:

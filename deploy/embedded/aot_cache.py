@@ -28,12 +28,14 @@ _HEAP_MIB = 256
 _START_TIMEOUT_S = 60
 _DUMP_TIMEOUT_S = 90
 _POLL_S = 0.1
+_ADVICE = "nothing: starts take longer"
+_PROGRAMS = {"kafka": BROKER, "connect": CONNECT}
 _CLUSTER_ID = "dHJhaW5pbmctY2x1c3RlcQ"
 
 
 def is_trained(java: Java) -> bool:
     """Whether both caches exist."""
-    return java.aot_cache(BROKER).exists() and java.aot_cache(CONNECT).exists()
+    return all(java.aot_cache(main_class).exists() for main_class in _PROGRAMS.values())
 
 
 def train(java: Java, jars: JarCache, records: RecordFile, called_off: Callable[[], bool]) -> None:
@@ -71,9 +73,9 @@ class _Training:
         self._connect.prepare(kafka, self._jars.plugin_path(), 1_000, self._scratch)
         children: list[Child] = []
         try:
-            children.append(self._start(BROKER, "kafka", 40))
+            children.append(self._start("kafka", 40))
             _await(children[-1], self._broker.answers, called_off)
-            children.append(self._start(CONNECT, "connect", 30))
+            children.append(self._start("connect", 30))
             _await(children[-1], self._connect.healthy, called_off)
             # Each writes its cache when it ends, which takes a while, so they end at the same time.
             stops = [threading.Thread(target=child.stop) for child in children]
@@ -88,17 +90,13 @@ class _Training:
             for child in children:
                 child.kill()
                 child.stop(hard=True)
-        for main_class in (BROKER, CONNECT):
-            self._keep(main_class)
+        for name in _PROGRAMS:
+            self._keep(name)
 
-    def _start(self, main_class: str, name: str, stop_rank: int) -> Child:
-        output = self._scratch / f"{name}.aot"
-        argv = self._java.command(
-            main_class,
-            str(self._scratch / f"{name}.properties"),
-            heap_mib=_HEAP_MIB,
-            extra=(f"-XX:AOTCacheOutput={output}",),
-        )
+    def _start(self, name: str, stop_rank: int) -> Child:
+        config, output = self._scratch / f"{name}.properties", self._scratch / f"{name}.aot"
+        extra = (f"-XX:AOTCacheOutput={output}",)
+        argv = self._java.command(_PROGRAMS[name], str(config), heap_mib=_HEAP_MIB, extra=extra)
         child = Child(
             ChildSpec(
                 name=f"training-{name}",
@@ -113,19 +111,19 @@ class _Training:
         child.start()
         return child
 
-    def _keep(self, main_class: str) -> None:
-        name = "kafka" if main_class == BROKER else "connect"
+    def _keep(self, name: str) -> None:
         output = self._scratch / f"{name}.aot"
         if not output.exists():
             reason = last_lines(self._scratch / f"{name}.log", 1) or ["no reason given"]
-            raise WatchfloorError(f"{name} wrote no ahead-of-time cache ({reason[0]})", "nothing: starts take longer")
-        output.replace(self._java.aot_cache(main_class))
+            raise WatchfloorError(f"{name} wrote no ahead-of-time cache ({reason[0]})", _ADVICE)
+        output.replace(self._java.aot_cache(_PROGRAMS[name]))
 
 
 def _await(child: Child, ready: Callable[[], bool], called_off: Callable[[], bool]) -> None:
-    def alive() -> None:
-        if not child.running():
-            reason = child.last_words(1) or ["no reason given"]
-            raise WatchfloorError(f"{child.spec.name} ended ({reason[0]})", "nothing: starts take longer")
-
-    wait_until(ready, what=child.spec.name, timeout_s=_START_TIMEOUT_S, called_off=called_off, alive=alive)
+    wait_until(
+        ready,
+        what=child.spec.name,
+        timeout_s=_START_TIMEOUT_S,
+        called_off=called_off,
+        alive=lambda: child.check(_ADVICE),
+    )

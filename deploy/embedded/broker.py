@@ -9,6 +9,7 @@ from common.errors import WatchfloorError
 from deploy.embedded.child import ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.java import BROKER, STORAGE_TOOL, Java
+from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import java_properties, shared_text
 from deploy.embedded.state import NO_SPACE, damaged, disk_full, write_private
@@ -87,17 +88,17 @@ class Broker:
         scratch.rename(self._data)
         self._write_config(self._data)
 
-    def spec(self, log: Path, *, heap_mib: int, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
+    def spec(self, log: Path, options: StackOptions) -> ChildSpec:
         """How to start the broker as a child process."""
         return ChildSpec(
             name="kafka",
-            argv=self._java.command(BROKER, str(self._config), heap_mib=heap_mib),
+            argv=self._java.command(BROKER, str(self._config), heap_mib=options.kafka_heap_mib),
             log=log,
             stop_rank=40,
             # Fewer malloc arenas save 60 MiB of resident memory at no measurable cost.
             env=server_environment(MALLOC_ARENA_MAX="2"),
-            stop_timeout_s=stop_timeout_s,
-            log_bytes_max=log_bytes_max,
+            stop_timeout_s=options.stop_timeout_s,
+            log_bytes_max=options.log_bytes_max,
         )
 
     def answers(self) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import psutil
 
 from common.errors import WatchfloorError
 from deploy.embedded.logfiles import last_lines, open_log
-from deploy.embedded.processes import RecordFile, identify
+from deploy.embedded.processes import ProcessRecord, RecordFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +101,10 @@ class Child:
 
     def _record(self, pid: int) -> None:
         spec = self.spec
-        try:
-            record = identify(
-                spec.name,
-                pid,
-                stop_rank=spec.stop_rank,
-                stop_signal=spec.stop_signal,
-                stop_timeout_s=spec.stop_timeout_s,
-            )
-        except psutil.NoSuchProcess:
-            return  # it ended at once: nothing to clean up after
-        self._records.put(record)
+        with suppress(psutil.NoSuchProcess):  # it ended at once: nothing to clean up after
+            started_at = psutil.Process(pid).create_time()
+            record = ProcessRecord(spec.name, pid, started_at, spec.stop_rank, spec.stop_signal, spec.stop_timeout_s)
+            self._records.put(record)
 
     def exit_code(self) -> int | None:
         """The exit code, negative for a signal; None before the first start and while it runs."""
@@ -119,6 +113,12 @@ class Child:
     def running(self) -> bool:
         """Whether the process is running."""
         return self._process is not None and self._process.poll() is None
+
+    def check(self, advice: str) -> None:
+        """Raise WatchfloorError, with the last line of its log, if the process has ended."""
+        if not self.running():
+            reason = self.last_words(1) or ["no reason given"]
+            raise WatchfloorError(f"{self.spec.name} ended ({reason[0]})", advice)
 
     def last_words(self, count: int) -> list[str]:
         """The last lines that the process has logged since its last start."""

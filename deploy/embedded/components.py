@@ -2,10 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-import httpx
 
 from common.settings.load import Settings
 from deploy.embedded.child import Child, ChildSpec
@@ -13,8 +10,6 @@ from deploy.embedded.config import child_environment
 from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.state import StateDir
-
-_READY_TIMEOUT_S = 2
 
 
 def worker_spec(number: int, metrics_port: int, state: StateDir, options: StackOptions) -> ChildSpec:
@@ -51,18 +46,6 @@ def _process(
     )
 
 
-def answers_ready(port: int) -> bool:
-    """Whether `/readyz` of a process on this machine answers with 200."""
-    try:
-        # Ignores the environment, because a proxy for the internet cannot reach this machine's loopback.
-        return (
-            httpx.get(f"http://{LOOPBACK}:{port}/readyz", timeout=_READY_TIMEOUT_S, trust_env=False).status_code
-            == httpx.codes.OK
-        )
-    except httpx.HTTPError:
-        return False
-
-
 def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any]:
     """The content of `endpoints.json` (contract v1), with the ids of the processes that this stack started."""
     admin = settings.source.admin_dsn
@@ -86,11 +69,3 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
         },
         "pids": pids,
     }
-
-
-def write_secrets(path: Path, name: str, value: str) -> None:
-    """Write the properties file from which Connect's file provider reads the password."""
-    from deploy.embedded.properties import java_properties
-    from deploy.embedded.state import write_private
-
-    write_private(path, java_properties("", {name: value}))

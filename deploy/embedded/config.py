@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from common.settings.load import GENERATED, Settings
+from deploy.embedded.state import write_private
 
 
 def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Path) -> Settings:
@@ -23,8 +24,6 @@ def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Pat
         overrides: for each section its settings by name, groups as tables; None leaves a setting out.
         file: the TOML file to write, with mode 0600.
     """
-    from deploy.embedded.state import write_private
-
     sections = _plain(base)
     _put(sections, overrides)
     head = f"{GENERATED} at each start: the settings of the running stack. Holds secrets.\n"

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import httpx
-
 from common.settings.kafka import KafkaSettings
 from deploy.embedded.child import ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.java import CONNECT, Java
+from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import java_properties, shared_text
 from deploy.embedded.state import write_private
+from deploy.embedded.waiting import answers_ok
 
 _REPLICATED = ("config.storage", "offset.storage", "status.storage")
 
@@ -82,21 +82,18 @@ class ConnectWorker:
         overrides = connect_overrides(kafka, self._port, plugins, offset_flush_interval_ms, secrets_dir)
         write_private(self._config, java_properties(shared_text("connect.properties"), overrides))
 
-    def spec(self, log: Path, *, heap_mib: int, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
+    def spec(self, log: Path, options: StackOptions) -> ChildSpec:
         """How to start the Connect worker as a child process."""
         return ChildSpec(
             name="connect",
-            argv=self._java.command(CONNECT, str(self._config), heap_mib=heap_mib),
+            argv=self._java.command(CONNECT, str(self._config), heap_mib=options.connect_heap_mib),
             log=log,
             stop_rank=30,
             env=server_environment(MALLOC_ARENA_MAX="2"),
-            stop_timeout_s=stop_timeout_s,
-            log_bytes_max=log_bytes_max,
+            stop_timeout_s=options.stop_timeout_s,
+            log_bytes_max=options.log_bytes_max,
         )
 
     def healthy(self) -> bool:
         """Whether it has joined its group and accepts connectors."""
-        try:
-            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).status_code == httpx.codes.OK
-        except httpx.HTTPError:
-            return False
+        return answers_ok(f"{self.url}/health")

@@ -21,6 +21,7 @@ from common.errors import WatchfloorError
 from deploy.embedded.account import data_location, postgres_account, readable_binaries
 from deploy.embedded.child import Account, ChildSpec
 from deploy.embedded.config import server_environment
+from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.properties import postgresql_conf, shared_text
 from deploy.embedded.state import NO_SPACE, StateDir, damaged, disk_full
@@ -75,7 +76,7 @@ class Postgres:
         overrides = {"listen_addresses": LOOPBACK, "port": str(self._port), "unix_socket_directories": ""}
         self._write("postgresql.conf", postgresql_conf(shared_text("postgresql.conf"), overrides))
 
-    def spec(self, log: Path, *, stop_timeout_s: float, log_bytes_max: int) -> ChildSpec:
+    def spec(self, log: Path, options: StackOptions) -> ChildSpec:
         """How to start the server as a child process; SIGINT is its fast shutdown."""
         return ChildSpec(
             name="postgres",
@@ -86,8 +87,8 @@ class Postgres:
             cwd=self._data,
             account=self._account,
             stop_signal=signal.SIGINT,
-            stop_timeout_s=stop_timeout_s,
-            log_bytes_max=log_bytes_max,
+            stop_timeout_s=options.stop_timeout_s,
+            log_bytes_max=options.log_bytes_max,
         )
 
     def url(self, database: str = DATABASE) -> str:

@@ -35,11 +35,6 @@ class ProcessRecord:
     stop_timeout_s: float
 
 
-def identify(name: str, pid: int, *, stop_rank: int, stop_signal: int, stop_timeout_s: float) -> ProcessRecord:
-    """The record of a process that was just started; raises psutil.NoSuchProcess if it has ended."""
-    return ProcessRecord(name, pid, psutil.Process(pid).create_time(), stop_rank, stop_signal, stop_timeout_s)
-
-
 def is_alive(record: ProcessRecord) -> bool:
     """Whether the recorded process still runs; a zombie does not."""
     try:

@@ -19,7 +19,7 @@ from common.errors import WatchfloorError
 from common.settings.load import Settings, load_settings
 from deploy.embedded.addresses import SOURCE_PASSWORD, choose_addresses, settings_overrides
 from deploy.embedded.broker import Broker
-from deploy.embedded.components import endpoints_of, write_secrets
+from deploy.embedded.components import endpoints_of
 from deploy.embedded.config import keep_loopback_direct, merged
 from deploy.embedded.connect_worker import ConnectWorker
 from deploy.embedded.connector_watch import ConnectorWatch
@@ -31,8 +31,9 @@ from deploy.embedded.own_servers import check_own_servers
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import stop_leftovers
 from deploy.embedded.progress import Reporter, reporter_for_stderr
+from deploy.embedded.properties import java_properties
 from deploy.embedded.startup import Startup
-from deploy.embedded.state import StateDir, disk_full
+from deploy.embedded.state import StateDir, disk_full, write_private
 from deploy.embedded.steps import Steps
 from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.waiting import StartCalledOff
@@ -121,7 +122,7 @@ class Stack:
             self._connector_watch.stop()
         if self._supervisor:
             self._supervisor.stop()
-        self.state.remove_endpoints()
+        self.state.endpoints_file.unlink(missing_ok=True)  # nothing answers any more
         self._launcher.stop_all()
         self.state.close()
 
@@ -178,7 +179,8 @@ class Stack:
             worker_dir=state.root / "worker",
         )
         settings = self._settings = merged(self._base, overrides, state.settings_file)
-        write_secrets(secrets_file, SOURCE_PASSWORD, settings.source.password.get_secret_value())
+        password = settings.source.password.get_secret_value()
+        write_private(secrets_file, java_properties("", {SOURCE_PASSWORD: password}))
         self._launcher.start_orphan_stopper()
         jars = JarCache(options.cache_dir, read_lock())
         java = Java(jars)

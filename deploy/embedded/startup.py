@@ -6,6 +6,7 @@ Owns the steps. `steps` runs them concurrently; each component has its own modul
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,16 +17,16 @@ from common.settings.load import Settings
 from deploy.embedded.addresses import Addresses
 from deploy.embedded.aot_cache import is_trained, train
 from deploy.embedded.broker import Broker, accepts_connections_at
-from deploy.embedded.child import Child
-from deploy.embedded.components import answers_ready, gateway_spec, worker_spec
+from deploy.embedded.components import gateway_spec, worker_spec
 from deploy.embedded.connect_worker import ConnectWorker
 from deploy.embedded.feed_log import check_feed_log, refuse_strays, remember_feed_log
 from deploy.embedded.jars import JarCache
 from deploy.embedded.java import Java
 from deploy.embedded.launcher import Launcher
+from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.steps import Step
-from deploy.embedded.waiting import StartCalledOff
+from deploy.embedded.waiting import StartCalledOff, answers_ok
 
 _SLOT_QUERY = "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s AND active"
 
@@ -46,20 +47,29 @@ class Startup:
     def steps(self) -> dict[str, Step]:
         """The steps by name, with their dependencies."""
         steps: dict[str, Step] = {}
+
+        def add(name: str, run: Callable[[], None], *needs: str, begin: str = "starting", end: str = "ready") -> None:
+            def reported() -> None:
+                self.launcher.reporter.step(name, begin)
+                run()
+                self.launcher.reporter.done(name, end)
+
+            steps[name] = Step(reported, needs)
+
         if self.broker or self.connect:
             steps["archives"] = Step(self._fetch_archives)
         if self.postgres:
-            steps["postgres"] = Step(partial(self._start_postgres, self.postgres))
+            add("postgres", partial(self._start_postgres, self.postgres))
         if self.broker:
-            steps["kafka"] = Step(partial(self._start_kafka, self.broker), ("archives",))
+            add("kafka", partial(self._start_kafka, self.broker), "archives")
         if self.connect:
-            needs = ("archives", "kafka") if self.broker else ("archives",)
-            steps["connect"] = Step(partial(self._start_connect, self.connect), needs)
-        steps["schema"] = Step(self._apply_schema, ("postgres",) if self.postgres else ())
-        steps["topics"] = Step(self._ensure_topics, ("kafka",) if self.broker else ())
-        steps["connector"] = Step(self._apply_connector, ("schema", "topics", *(("connect",) if self.connect else ())))
-        steps["worker"] = Step(self._start_workers, ("topics",))
-        steps["gateway"] = Step(self._start_gateway, ("topics",))
+            add("connect", partial(self._start_connect, self.connect), "archives", *(("kafka",) if self.broker else ()))
+        add("schema", self._apply_schema, *(("postgres",) if self.postgres else ()), begin="applying", end="checked")
+        add("topics", self._ensure_topics, *(("kafka",) if self.broker else ()), begin="checking", end="checked")
+        needs = ("schema", "topics", *(("connect",) if self.connect else ()))
+        add("connector", self._apply_connector, *needs, begin="registering")
+        add("worker", self._start_workers, "topics")
+        add("gateway", self._start_gateway, "topics")
         return steps
 
     def remember(self) -> None:
@@ -94,49 +104,29 @@ class Startup:
             reporter.done("java", "prepared")
 
     def _start_postgres(self, postgres: Postgres) -> None:
-        self.launcher.reporter.step("postgres", "starting")
         postgres.prepare(self.launcher.called_off.is_set)
-        options, log = self.launcher.options, self.launcher.state.log("postgres")
-        spec = postgres.spec(log, stop_timeout_s=options.stop_timeout_s, log_bytes_max=options.log_bytes_max)
-        self.launcher.launch(spec, postgres.answers)
+        log = self.launcher.state.log("postgres")
+        self.launcher.launch(postgres.spec(log, self.launcher.options), postgres.answers)
         postgres.ensure_database()
-        self.launcher.reporter.done("postgres")
 
     def _start_kafka(self, broker: Broker) -> None:
-        self.launcher.reporter.step("kafka", "starting")
         options, state = self.launcher.options, self.launcher.state
         refuse_strays(state.kafka)
         broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
-        spec = broker.spec(
-            state.log("kafka"),
-            heap_mib=options.kafka_heap_mib,
-            stop_timeout_s=options.stop_timeout_s,
-            log_bytes_max=options.log_bytes_max,
-        )
-        self.launcher.launch(spec, broker.answers)
+        self.launcher.launch(broker.spec(state.log("kafka"), options), broker.answers)
         # Checked now, because the next steps create the topics that are missing.
         check_feed_log(state.kafka, state.saved, self.settings.kafka, timeout_s=options.start_timeout_s)
-        self.launcher.reporter.done("kafka")
 
     def _start_connect(self, connect: ConnectWorker) -> None:
-        self.launcher.reporter.step("connect", "starting")
-        options, state, settings = self.launcher.options, self.launcher.state, self.settings
+        state, settings = self.launcher.state, self.settings
         flush_ms = settings.connect.offset_flush_interval_ms
         connect.prepare(settings.kafka, self.jars.plugin_path(), flush_ms, state.config)
-        spec = connect.spec(
-            state.log("connect"),
-            heap_mib=options.connect_heap_mib,
-            stop_timeout_s=options.stop_timeout_s,
-            log_bytes_max=options.log_bytes_max,
-        )
-        self.launcher.launch(spec, connect.healthy)
-        self.launcher.reporter.done("connect")
+        self.launcher.launch(connect.spec(state.log("connect"), self.launcher.options), connect.healthy)
 
     def _apply_schema(self) -> None:
         from connect.check import SignInError, check_source
         from connect.schema import apply_schema
 
-        self.launcher.reporter.step("schema", "applying")
         try:
             apply_schema(self.settings.source)
         except SignInError as failure:
@@ -145,27 +135,21 @@ class Startup:
             named_by = self.launcher.options.postgres_named_by
             raise WatchfloorError(failure.problem, f"start the server, or correct {named_by}") from failure
         check_source(self.settings.source)
-        self.launcher.reporter.done("schema", "checked")
 
     def _ensure_topics(self) -> None:
         from common.kafka import unreachable
         from streams.topics import ensure_topics
 
-        self.launcher.reporter.step("topics", "checking")
         # Checked first, because a client would report every failed attempt on standard error.
         if not any(map(accepts_connections_at, self.settings.kafka.bootstrap_servers.split(","))):
             raise unreachable(self.settings.kafka)
         ensure_topics(self.settings.kafka)
-        self.launcher.reporter.done("topics", "checked")
 
     def _apply_connector(self) -> None:
         from connect.apply import apply_connector
 
-        reporter = self.launcher.reporter
-        reporter.step("connector", "registering")
-        apply_connector(self.settings, on_wait=lambda text: reporter.step("connector", text))
+        apply_connector(self.settings, on_wait=partial(self.launcher.reporter.step, "connector"))
         self.launcher.wait("the connector's replication slot", self._slot_is_active)
-        reporter.done("connector")
 
     def _slot_is_active(self) -> bool:
         admin = self.settings.source.admin_dsn
@@ -176,25 +160,20 @@ class Startup:
             return False
 
     def _start_workers(self) -> None:
-        launcher = self.launcher
-        launcher.reporter.step("worker", "starting")
-        ports = self.addresses.metrics
+        launcher, ports = self.launcher, self.addresses.metrics
         specs = [worker_spec(n, port, launcher.state, launcher.options) for n, port in enumerate(ports, start=1)]
         # All at once, so that the group needs only one rebalance.
         children = [launcher.start(spec) for spec in specs]
         for child, port in zip(children, ports, strict=True):
-            self._wait_ready(child.spec.name, port, child)
-        launcher.reporter.done("worker")
-
-    def _wait_ready(self, name: str, port: int, child: Child) -> None:
-        self.launcher.wait(name, lambda: answers_ready(port), child)
+            launcher.wait(child.spec.name, partial(_is_ready, port), child)
 
     def _start_gateway(self) -> None:
-        launcher = self.launcher
-        launcher.reporter.step("gateway", "starting")
-        child = launcher.start(gateway_spec(launcher.state, launcher.options))
-        self._wait_ready("gateway", self.addresses.gateway, child)
-        launcher.reporter.done("gateway")
+        spec = gateway_spec(self.launcher.state, self.launcher.options)
+        self.launcher.launch(spec, partial(_is_ready, self.addresses.gateway))
+
+
+def _is_ready(port: int) -> bool:
+    return answers_ok(f"http://{LOOPBACK}:{port}/readyz")
 
 
 def cluster_id(identity: str) -> str:

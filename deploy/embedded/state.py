@@ -130,21 +130,13 @@ class StateDir:
         """Write `endpoints.json` atomically, so that a reader never sees a part of it."""
         write_private(self.endpoints_file, json.dumps(endpoints, indent=1) + "\n")
 
-    def remove_endpoints(self) -> None:
-        """Remove `endpoints.json`, because nothing answers any more."""
-        self.endpoints_file.unlink(missing_ok=True)
-
     def log(self, name: str) -> Path:
         """The log file of a component."""
         return self.logs / f"{name}.log"
 
-    def free_mib(self) -> int:
-        """The free space of its file system."""
-        return shutil.disk_usage(self.root).free >> 20
-
     def check_disk(self, free_mib_min: int) -> None:
         """Raise WatchfloorError if less space is free."""
-        free = self.free_mib()
+        free = shutil.disk_usage(self.root).free >> 20
         if free < free_mib_min:
             raise disk_full(self.root, f"{free} MiB are free below {self.root}, {free_mib_min} are needed")
 

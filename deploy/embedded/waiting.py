@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import httpx
+
 from common.errors import WatchfloorError
 
 
@@ -15,7 +17,7 @@ def wait_until(
     *,
     what: str,
     timeout_s: float,
-    called_off: Callable[[], bool],
+    called_off: Callable[[], bool] = lambda: False,
     alive: Callable[[], None] = lambda: None,
     poll_s: float = 0.05,
 ) -> None:
@@ -46,3 +48,12 @@ def wait_until(
                 "read its log in the state directory, or allow more time with --start-timeout",
             )
         time.sleep(poll_s)
+
+
+def answers_ok(url: str) -> bool:
+    """Whether a server on this machine answers with 200."""
+    try:
+        # Ignores the environment, because a proxy for the internet cannot reach this machine's loopback.
+        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False

@@ -20,12 +20,13 @@ from common.paths import default_cache_dir
 from deploy.embedded.broker import Broker
 from deploy.embedded.jars import JarCache, read_lock
 from deploy.embedded.java import Java
+from deploy.embedded.options import StackOptions
 from deploy.embedded.ports import choose
 
 START_S_MAX = 120.0
 STOP_S_MAX = 30.0
 _HEAP_MIB = 384
-_LOG_BYTES_MAX = 64 << 20
+_LOG_MIB_MAX = 64
 _EAGER = """
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
@@ -48,9 +49,8 @@ class Cluster:
         # A leading hyphen would look like an option to Kafka's formatting tool.
         self._broker.prepare(f"c{identity[1:]}", lambda: False)
         config.write_text(config.read_text("utf-8") + _EAGER, "utf-8")
-        self._spec = self._broker.spec(
-            directory / "kafka.log", heap_mib=_HEAP_MIB, stop_timeout_s=STOP_S_MAX, log_bytes_max=_LOG_BYTES_MAX
-        )
+        options = StackOptions(kafka_heap_mib=_HEAP_MIB, stop_timeout_s=STOP_S_MAX, log_mib_max=_LOG_MIB_MAX)
+        self._spec = self._broker.spec(directory / "kafka.log", options)
         self._process: subprocess.Popen[bytes] | None = None
         self.address = self._broker.address
         self.reader = Reader(self.address)

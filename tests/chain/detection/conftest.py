@@ -34,7 +34,7 @@ def world() -> Iterator[World]:
         launcher = Launcher(state, StackOptions(), PlainReporter(), threading.Event())
         try:
             launcher.launch(
-                server.spec(state.log("postgres"), stop_timeout_s=10, log_bytes_max=1 << 20), server.answers
+                server.spec(state.log("postgres"), StackOptions(stop_timeout_s=10, log_mib_max=1)), server.answers
             )
             server.ensure_database()
             apply_schema(SourceSettings(admin_dsn=SecretStr(server.url()), password=SecretStr(str(fresh_id()))))

@@ -153,7 +153,7 @@ def test_postgresql_without_logical_decoding(state_dir: Path, root: Path) -> Non
     state.open()
     server = Postgres(state, choose([], set()))
     server.prepare(lambda: False)
-    spec = server.spec(state.log("postgres"), stop_timeout_s=10, log_bytes_max=1 << 20)
+    spec = server.spec(state.log("postgres"), StackOptions(stop_timeout_s=10, log_mib_max=1))
     spec = dataclasses.replace(spec, argv=(*spec.argv, "-c", "wal_level=replica"))
     launcher = Launcher(state, StackOptions(), PlainReporter(), threading.Event())
     try:
