@@ -36,30 +36,28 @@ def message_line(message: Message, *, colour: bool) -> str:
         colour: whether to add terminal colours.
     """
     body = message.body
+    severity = ""
     match message.type:
         case "anomaly_detected":
             severity, kind, text = _anomaly(body)
         case "ticket_updated":
-            severity, kind, text = "", "TICKET", _ticket(body)
+            kind, text = "TICKET", _ticket(body)
         case "rate_limited":
-            severity, kind = "", "RATE LIMIT"
-            text = f"{body.get('dropped')} events not scored, limit {body.get('limit')}, window {_time(body.get('window'))}"
+            dropped, limit, window = body.get("dropped"), body.get("limit"), _time(body.get("window"))
+            kind, text = "RATE LIMIT", f"{dropped} events not scored, limit {limit}, window {window}"
         case "event_processed":
-            severity, kind, text = "", "clean", f"{_text(body.get('event_type'))} {_latency(body)}"
+            kind, text = "clean", f"{_text(body.get('event_type'))} {_latency(body)}"
         case "error":
-            severity, kind, text = "", "ERROR", f"{_text(body.get('message'))} ({_text(body.get('correlation_id'))})"
+            kind, text = "ERROR", f"{_text(body.get('message'))} ({_text(body.get('correlation_id'))})"
         case "feed_status":
-            severity, kind, text = "", "FEED", _feed_status(body)
+            kind, text = "FEED", _feed_status(body)
         case "critical_unseen":
-            severity, kind, text = "", "UNSEEN", _unseen(body)
+            kind, text = "UNSEEN", _unseen(body)
         case "message_seen":
-            severity, kind = "", "SEEN"
-            text = f"{_text(body.get('id'))} by {_seen_by(body)}"
+            kind, text = "SEEN", f"{_text(body.get('id'))} by {_seen_by(body)}"
         case other:
-            fields = ", ".join(
-                f"{name}={_text(value)}" for name, value in body.items() if name not in ("type", "timestamp")
-            )
-            severity, kind, text = "", _text(other), fields
+            shown = [f"{name}={_text(value)}" for name, value in body.items() if name not in ("type", "timestamp")]
+            kind, text = _text(other), ", ".join(shown)
     head = f"{severity:<{_SEVERITY_WIDTH}} {kind:<{_KIND_WIDTH}}"
     line_colour = _COLOURS.get(severity) or _KIND_COLOURS.get(kind)
     if colour:
@@ -119,10 +117,8 @@ def _unseen(body: Mapping[str, Any]) -> str:
 
 def _seen_by(body: Mapping[str, Any]) -> str:
     people = body.get("seen_by")
-    names = (
-        [_text(each.get("user")) for each in people if isinstance(each, Mapping)] if isinstance(people, list) else []
-    )
-    return ", ".join(names) or "nobody"
+    named = [each for each in people if isinstance(each, Mapping)] if isinstance(people, list) else []
+    return ", ".join(_text(each.get("user")) for each in named) or "nobody"
 
 
 def _anomaly(body: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -43,13 +43,16 @@ def revoke(
     Connections that were opened with them are closed at once. Tokens that are issued later are accepted, so first
     stop your identity provider from issuing them.
     """
-    from contracts.revocations import Revocation, encode_revocation
+    from msgspec import UNSET
+
+    from contracts.revocations import REASON_CHARACTERS_MAX, Revocation, encode_revocation
     from watchfloor.local_stack import find_settings
 
     key, whose = _key(tenant, user, jti)
     kafka = find_settings(context.obj.config, state_dir).kafka
     now = datetime.now(UTC)
-    value = None if lift else encode_revocation(Revocation(now, _short(reason), _by()))
+    short = UNSET if reason is None else reason[:REASON_CHARACTERS_MAX]
+    value = None if lift else encode_revocation(Revocation(now, short, _by()))
     _write(kafka, key, value)
     if lift:
         typer.echo(f"the revocation of {whose} is lifted")
@@ -70,14 +73,6 @@ def _key(tenant: int | None, user: str | None, jti: str | None) -> "tuple[Revoca
     if tenant is None or user is None:
         raise WatchfloorError("no user and no token is given", "give --tenant and --user, or one token with --jti")
     return RevokedSubject(tenant, user), f"the tokens of {user} of tenant {tenant}"
-
-
-def _short(reason: str | None) -> "str | UnsetType":
-    from msgspec import UNSET
-
-    from contracts.revocations import REASON_CHARACTERS_MAX
-
-    return UNSET if reason is None else reason[:REASON_CHARACTERS_MAX]
 
 
 def _by() -> "str | UnsetType":

@@ -41,10 +41,12 @@ def token(
     Without noc:view_all_clients, and without a client or a site, the token shows no client's records. In production
     tokens come from your identity provider, and this command refuses to create one.
     """
+    from gateway.access.bearer import Capability
     from gateway.access.tokens import mint_token
     from watchfloor.local_stack import find_settings
 
-    capabilities = known_capabilities(capability or default_capabilities(limited=bool(client or site)))
+    default = [Capability.VIEW] if client or site else [Capability.VIEW, Capability.VIEW_ALL_CLIENTS]
+    capabilities = known_capabilities(capability or [str(each) for each in default])
     settings = find_settings(context.obj.config, state_dir)
     if not user.strip():
         raise WatchfloorError("the token's user is empty", "give the user with --user")
@@ -58,13 +60,6 @@ def token(
         lifetime_s=round(lifetime_hours * 3600),
     )
     typer.echo(minted)
-
-
-def default_capabilities(*, limited: bool) -> list[str]:
-    """The capabilities of a token for which none were given: to see its clients and sites, or everything."""
-    from gateway.access.bearer import Capability
-
-    return [str(Capability.VIEW)] if limited else [str(Capability.VIEW), str(Capability.VIEW_ALL_CLIENTS)]
 
 
 def known_capabilities(names: list[str]) -> list[str]:

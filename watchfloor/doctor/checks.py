@@ -82,6 +82,15 @@ class Probe:
     """What to do if the component does not answer in time."""
 
 
+def in_thread(check: Callable[[Target, Report], None]) -> Callable[[Target, Report], Awaitable[None]]:
+    """Run a probe that blocks in a thread, so that the others go on."""
+
+    async def probe(target: Target, report: Report) -> None:
+        await asyncio.to_thread(check, target, report)
+
+    return probe
+
+
 async def examine(target: Target, probes: Sequence[Probe]) -> list[Result]:
     """Run the probes concurrently; return the results in the order of the probes."""
     reports = await asyncio.gather(*(_limited(probe, target) for probe in probes))

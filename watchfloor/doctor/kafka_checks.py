@@ -1,27 +1,21 @@
 """Checks of Kafka and Kafka Connect: whether they answer, the topics, and the connector's task."""
 
-import asyncio
-
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from common.errors import WatchfloorError
 from common.kafka import librdkafka_config, unreachable
-from common.settings.kafka import KafkaSettings
-from common.settings.load import Settings
 from connect.apply import connector_state
 from contracts.topics import TopicNames
-from watchfloor.doctor.checks import Report, Target
+from watchfloor.doctor.checks import Report, Target, in_thread
 
 
-async def probe_kafka(target: Target, report: Report) -> None:
+@in_thread
+def probe_kafka(target: Target, report: Report) -> None:
     """Check that a broker answers and that every topic exists with the same partition count."""
-    await asyncio.to_thread(_kafka, target.settings.kafka, target.timeout_s * 0.4, report)
-
-
-def _kafka(kafka: KafkaSettings, timeout_s: float, report: Report) -> None:
+    kafka = target.settings.kafka
     try:
-        cluster = AdminClient(librdkafka_config(kafka) | {"log_level": 0}).list_topics(timeout=timeout_s)
+        cluster = AdminClient(librdkafka_config(kafka)).list_topics(timeout=target.timeout_s * 0.4)
     except KafkaException:
         report.failed("reachable", unreachable(kafka))
         report.unknown("not reachable", "topics")
@@ -47,12 +41,10 @@ def _kafka(kafka: KafkaSettings, timeout_s: float, report: Report) -> None:
         report.ok("topics", f"{len(names)} topics with {kafka.partitions} partitions each")
 
 
-async def probe_connect(target: Target, report: Report) -> None:
+@in_thread
+def probe_connect(target: Target, report: Report) -> None:
     """Check that Connect answers and that the connector's task runs; the connector's own state does not count."""
-    await asyncio.to_thread(_connect, target.settings, report)
-
-
-def _connect(settings: Settings, report: Report) -> None:
+    settings = target.settings
     try:
         state = connector_state(settings)
     except WatchfloorError as failure:

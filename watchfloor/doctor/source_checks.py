@@ -1,13 +1,10 @@
 """Checks of the watched PostgreSQL database: whether it answers, is prepared for capture, and its log is read."""
 
-import asyncio
-
 import psycopg
 
 from common.errors import WatchfloorError
-from common.settings.source import SourceSettings
 from connect.check import capture_dsn, check_source, connect_to
-from watchfloor.doctor.checks import Report, Target
+from watchfloor.doctor.checks import Report, Target, in_thread
 
 _BACKLOG_BYTES_MAX = 256 << 20
 _SLOT = (
@@ -16,12 +13,10 @@ _SLOT = (
 )
 
 
-async def probe_source(target: Target, report: Report) -> None:
+@in_thread
+def probe_source(target: Target, report: Report) -> None:
     """Check the server, its preparation for capture and the replication slot, signed in as the capture role."""
-    await asyncio.to_thread(_probe, target.settings.source, report)
-
-
-def _probe(source: SourceSettings, report: Report) -> None:
+    source = target.settings.source
     try:
         connection = connect_to(capture_dsn(source), source)
     except WatchfloorError as failure:
