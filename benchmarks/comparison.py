@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engines import WATCHFLOOR, Engine
-from figures import Figure, median
+from figures import Figure, markdown_table, median
 from measure import Throughput
 from paced import Paced
-from rich.table import Table
 from targets import memory_figures, paced_figures, throughput_figures
 
 COLUMNS = (
@@ -104,8 +103,10 @@ def rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
 def _paced_cells(measured: Measured) -> tuple[str, str, str]:
     by_rate = {each.rate: each for each in measured.paced}
     low, high = by_rate.get(WATCHFLOOR.rates[0]), by_rate.get(WATCHFLOOR.rates[1])
-    shares = "" if low is None else f"{low.core_share:.2f}, {_number(low.idle_core_share, '.3f')}"
-    return _latency(low), shares, _latency(high)
+    if low is None:
+        return "", "", _latency(high)
+    idle = "" if math.isnan(low.idle_core_share) else f"{low.idle_core_share:.3f}"
+    return _latency(low), f"{low.core_share:.2f}, {idle}", _latency(high)
 
 
 def _latency(paced: Paced | None) -> str:
@@ -114,23 +115,7 @@ def _latency(paced: Paced | None) -> str:
     return _BEHIND if paced.missing else f"{paced.p50_ms:.1f}/{paced.p99_ms:.1f}"
 
 
-def _number(value: float, form: str) -> str:
-    return "" if math.isnan(value) else format(value, form)
-
-
-def terminal_table(measured: Sequence[Measured], title: str) -> Table:
-    """The table for the terminal."""
-    table = Table(title=title)
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "engine" else "right")
-    for row in rows(measured):
-        table.add_row(*row)
-    return table
-
-
-def markdown_table(measured: Sequence[Measured]) -> str:
+def table_for_docs(measured: Sequence[Measured]) -> str:
     """The table for the documentation, with each engine's way of keeping state."""
     notes = {each.engine.label: each.engine.note for each in measured}
-    lines = [f"| {' | '.join((*COLUMNS, 'state'))} |", f"|{' --- |' * (len(COLUMNS) + 1)}"]
-    lines += [f"| {' | '.join((*row, notes[row[0]]))} |" for row in rows(measured)]
-    return "\n".join(lines)
+    return "\n".join(markdown_table((*COLUMNS, "state"), [(*row, notes[row[0]]) for row in rows(measured)]))

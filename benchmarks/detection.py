@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from chart import bars
-from figures import Figure, report
+from figures import Figure, markdown_table, report
 from publish import ROOT, publish_section
 from rich.console import Console
 from session import run_main
@@ -71,19 +71,15 @@ def _judged(arguments: argparse.Namespace) -> Report:
 def _figures(line: Line) -> list[Figure]:
     tally, name = line.tally, line.tally.finding_type.lower()
     false_per_site_week = 7 * line.false_per_site_day
-    figures = [Figure(f"{name}_labels", tally.labels)]
-    if line.learned:
-        figures += [
-            Figure(f"{name}_recall", tally.recall, LEARNED_RECALL_MIN, lower_is_better=False),
-            Figure(f"{name}_precision", tally.precision, lower_is_better=False),
-            Figure(f"{name}_false_per_site_week", false_per_site_week, LEARNED_FALSE_PER_SITE_WEEK_MAX),
-        ]
-    else:
-        figures += [
-            Figure(f"{name}_recall", tally.recall, RULE_RECALL_MIN, lower_is_better=False),
-            Figure(f"{name}_precision", tally.precision, RULE_PRECISION_MIN, lower_is_better=False),
-            Figure(f"{name}_false_per_site_day", line.false_per_site_day),
-        ]
+    recall_min, precision_min = (LEARNED_RECALL_MIN, None) if line.learned else (RULE_RECALL_MIN, RULE_PRECISION_MIN)
+    figures = [
+        Figure(f"{name}_labels", tally.labels),
+        Figure(f"{name}_recall", tally.recall, recall_min, lower_is_better=False),
+        Figure(f"{name}_precision", tally.precision, precision_min, lower_is_better=False),
+        Figure(f"{name}_false_per_site_week", false_per_site_week, LEARNED_FALSE_PER_SITE_WEEK_MAX)
+        if line.learned
+        else Figure(f"{name}_false_per_site_day", line.false_per_site_day),
+    ]
     if line.delay_p99_s is not None:
         figures.append(Figure(f"{name}_delay_p99_s", line.delay_p99_s, ABSENCE_DELAY_S_MAX))
     return figures
@@ -94,15 +90,14 @@ def _title(judged: Report) -> str:
 
 
 def _markdown(judged: Report) -> str:
-    lines = [
-        "| finding type | labels | recall | precision | false alarms | a site and week | delay p50 / p99, s |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    columns = ("finding type", "labels", "recall", "precision", "false alarms", "a site and week", "delay p50 / p99, s")
+    rows = []
     for line in judged.lines:
         tally, p50 = line.tally, line.delay_p50_s
         delay = "" if p50 is None else f"{p50:.1f} / {line.delay_p99_s:.1f}"
         row = (tally.finding_type, tally.labels, f"{tally.recall:.3f}", f"{tally.precision:.3f}", len(tally.false))
-        lines.append(f"| {' | '.join(map(str, row))} | {7 * line.false_per_site_day:.2f} | {delay} |")
+        rows.append((*row, f"{7 * line.false_per_site_day:.2f}", delay))
+    lines = markdown_table(columns, rows)
     lag_s = judged.timer_lag_p99_s
     lines.append("")
     lines.append(f"`{COMMAND}`. Findings of hourly baselines while they learn: {judged.early}.")

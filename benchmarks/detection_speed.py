@@ -24,11 +24,9 @@ from typing import Any
 
 from confluent_kafka import Producer
 from detection_stream import STEP_US, CompanyStream, Message
-from figures import Figure, report
-from measure import RunFailedError, say
+from figures import Figure, report, terminal_table
 from rich.console import Console
-from rich.table import Table
-from session import Session, open_session, run_main
+from session import RunFailedError, Session, open_session, run_main, say
 
 from common.settings.load import load_settings
 from common.settings.worker import RateLimitSettings, WorkerSettings
@@ -141,10 +139,7 @@ def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dic
 def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
     """Print the cost of each detector; return the sums."""
     calls = kept_calls(messages, reference)
-    table = Table(title="what each detector costs")
-    for column in ("detector", "tables", "calls an event", "us a call", "us an event of the stream"):
-        table.add_column(column, justify="left" if column in {"detector", "tables"} else "right")
-    total_us, figures = 0.0, []
+    total_us, figures, rows = 0.0, [], []
     gc.collect()
     gc.freeze()
     for detector in DETECTORS:
@@ -152,11 +147,12 @@ def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) ->
         each_us = cost_us(detector.judge, its)
         share = len(its) / len(messages)
         total_us += each_us * share
-        row = (detector.name, " ".join(detector.tables), f"{share:.2f}", f"{each_us:.2f}", f"{each_us * share:.3f}")
-        table.add_row(*row)
+        costs = f"{share:.2f}", f"{each_us:.2f}", f"{each_us * share:.3f}"
+        rows.append((detector.name, " ".join(detector.tables), *costs))
         figures.append(Figure(f"{detector.name}_us", round(each_us, 3)))
     gc.unfreeze()
-    Console(width=110).print(table)
+    columns = ("detector", "tables", "calls an event", "us a call", "us an event of the stream")
+    Console(width=110).print(terminal_table("what each detector costs", columns, rows, columns[:2]))
     return [*figures, Figure("all_detectors_us_per_event", round(total_us, 3))]
 
 

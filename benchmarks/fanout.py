@@ -15,7 +15,7 @@ Takes about 35 minutes. Exits with 1 if a target is missed.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fanout_cases import CASES, IDLE_CLIENTS, STEADY, STORM_CLIENTS
@@ -23,12 +23,11 @@ from fanout_hard import measure_frozen, measure_idle, measure_storm
 from fanout_load import build, raise_file_limit
 from fanout_measure import Bench, measure_steady
 from fanout_servers import CENTRIFUGE, SERVERS, WATCHFLOOR, Server
-from fanout_table import Measured, figures, load_note, markdown, picture, terminal_table
-from figures import report
-from measure import RunFailedError, say
+from fanout_table import COLUMNS, Measured, figures, load_note, markdown, picture, rows
+from figures import report, terminal_table
 from publish import RESULTS, publish_section
 from rich.console import Console
-from session import open_session, run_main
+from session import RunFailedError, open_session, run_main, say
 
 TABLE_WIDTH = 120
 WARMING_S = 5.0
@@ -36,20 +35,7 @@ WARMING_CASE = next(case for case in STEADY if case.name == "300k")
 _OTHER_FILES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The arguments of the command line."""
-
-    cases: tuple[str, ...]
-    servers: tuple[Server, ...]
-    rounds: int
-    seconds: float
-    warm_up_s: float
-    scratch: Path | None
-    publish: bool
-
-
-def choice_from_command_line() -> Choice:
+def arguments_from_command_line() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = tuple(server.name for server in SERVERS)
@@ -60,15 +46,15 @@ def choice_from_command_line() -> Choice:
     parser.add_argument("--warm-up-seconds", type=float, default=5.0, help="how long it runs before that (default 5)")
     parser.add_argument("--publish", action="store_true", help="write docs/figures.md and its picture")
     parser.add_argument("--scratch", type=Path, help="directory for temporary files")
-    given = parser.parse_args()
-    cases, servers = tuple(given.cases.split(",")), tuple(given.servers.split(","))
-    if unknown := (set(cases) - set(CASES)) | (set(servers) - set(names)):
+    arguments = parser.parse_args()
+    arguments.cases, asked = arguments.cases.split(","), arguments.servers.split(",")
+    if unknown := {*arguments.cases, *asked} - {*CASES, *names}:
         parser.error(f"no such case or server: {', '.join(sorted(unknown))}; see --help")
-    chosen = tuple(server for server in SERVERS if server.name in servers)
-    return Choice(cases, chosen, given.rounds, given.seconds, given.warm_up_seconds, given.scratch, given.publish)
+    arguments.servers = [server for server in SERVERS if server.name in asked]
+    return arguments
 
 
-def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
+def prepare(asked: Sequence[Server], tools: Path, notes: list[str]) -> list[Server]:
     """Compile what is needed; return the servers that can be measured here.
 
     Raises:
@@ -76,7 +62,7 @@ def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
     """
     if reason := build("load", tools):
         raise RunFailedError(f"the load client cannot be built: {reason}")
-    servers = list(choice.servers)
+    servers = list(asked)
     if CENTRIFUGE in servers and (reason := build(CENTRIFUGE.name, tools)):
         servers.remove(CENTRIFUGE)
         notes.append(f"{CENTRIFUGE.label} was left out: {reason}.")
@@ -88,47 +74,47 @@ def prepare(choice: Choice, tools: Path, notes: list[str]) -> list[Server]:
     return servers
 
 
-def measure(choice: Choice, bench: Bench, servers: Sequence[Server]) -> Measured:
+def measure(cases: Sequence[str], rounds: int, bench: Bench, servers: Sequence[Server]) -> Measured:
     """Run every case once in each round; the order of the servers rotates."""
     measured = Measured()
     say("a run that is not counted, to warm up the broker's JVM")
     measure_steady(replace(bench, seconds=WARMING_S), servers[0], WARMING_CASE)
-    for number in range(choice.rounds):
+    for number in range(rounds):
         shift = number % len(servers)
         turn = [*servers[shift:], *servers[:shift]]
         for case in STEADY:
             for server in turn:
-                if case.name in choice.cases and server.name in case.servers:
+                if case.name in cases and server.name in case.servers:
                     runs = measured.steady.setdefault((case.name, server.name), [])
                     runs.append(measure_steady(bench, server, case))
-        if number == 0 and "idle" in choice.cases:
+        if number == 0 and "idle" in cases:
             for server in servers:
                 measured.idle[server.name] = measure_idle(bench, server)
-        if WATCHFLOOR in servers and "frozen" in choice.cases:
+        if WATCHFLOOR in servers and "frozen" in cases:
             measured.frozen.append(measure_frozen(bench, WATCHFLOOR))
-        if WATCHFLOOR in servers and "storm" in choice.cases:
+        if WATCHFLOOR in servers and "storm" in cases:
             measured.storm.append(measure_storm(bench, WATCHFLOOR))
     return measured
 
 
 def main() -> bool:
     """Run the benchmark and print its figures."""
-    choice = choice_from_command_line()
-    with open_session(choice.scratch) as session:
+    arguments = arguments_from_command_line()
+    with open_session(arguments.scratch) as session:
         tools = session.directory / "tools"
         tools.mkdir()
-        servers = prepare(choice, tools, session.notes)
-        bench = Bench(session.broker, session.directory, tools, choice.warm_up_s, choice.seconds)
-        measured = measure(choice, bench, servers)
+        servers = prepare(arguments.servers, tools, session.notes)
+        bench = Bench(session.broker, session.directory, tools, arguments.warm_up_seconds, arguments.seconds)
+        measured = measure(arguments.cases, arguments.rounds, bench, servers)
     session.notes.append(load_note(measured.steady))
-    title = f"Fan-out, medians of {choice.rounds} rounds"
+    title = f"Fan-out, medians of {arguments.rounds} rounds"
     found = figures(measured)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "fanout.json").write_text(measured.raw(), "utf-8")
     (RESULTS / "fanout.svg").write_text(picture(measured, title), "utf-8")
-    if choice.publish:
+    if arguments.publish:
         publish_section("fanout", title, picture(measured, title), [markdown(measured, found), " ".join(session.notes)])
-    Console(width=TABLE_WIDTH).print(terminal_table(measured, title))
+    Console(width=TABLE_WIDTH).print(terminal_table(title, COLUMNS, rows(measured), ["server"]))
     return report("fanout", found, notes=session.notes)
 
 

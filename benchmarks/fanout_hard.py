@@ -22,8 +22,8 @@ from fanout_cases import (
 from fanout_load import Asked
 from fanout_measure import CATCH_UP_S, SETTLE_S, Bench, ServerUnderTest, server_under_test, sleep_until, spread
 from fanout_servers import Server
-from measure import say
 from processes import cpu_seconds
+from session import say
 
 WARMING_CLIENTS = 100
 """Connections opened and closed before memory is measured, because the first ones load code."""
@@ -40,7 +40,6 @@ class IdleRun:
     """The growth of the server's resident memory for each connection."""
     cores: float
     sign_in_cpu_ms: float
-    connect_s: float
 
 
 def measure_idle(bench: Bench, server: Server) -> IdleRun:
@@ -49,15 +48,14 @@ def measure_idle(bench: Bench, server: Server) -> IdleRun:
         with here.load(WARMING_CLIENTS):
             time.sleep(SETTLE_S)
         time.sleep(SETTLE_S)
-        before_kib, before_s, started_s = _rss_kib(here.process), cpu_seconds([here.process]), time.monotonic()
+        before_kib, before_s = _rss_kib(here.process), cpu_seconds([here.process])
         with here.load(IDLE_CLIENTS):
-            connected_s, signed_in_s = time.monotonic(), cpu_seconds([here.process])
+            signed_in_s = cpu_seconds([here.process])
             time.sleep(IDLE_S)
             run = IdleRun(
                 kib_per_connection=(_rss_kib(here.process) - before_kib) / IDLE_CLIENTS,
                 cores=(cpu_seconds([here.process]) - signed_in_s) / IDLE_S,
                 sign_in_cpu_ms=(signed_in_s - before_s) / IDLE_CLIENTS * 1e3,
-                connect_s=connected_s - started_s,
             )
     say(
         f"idle, {server.name}: {run.kib_per_connection:.1f} KiB a connection, {run.cores:.3f} cores, "
@@ -123,9 +121,7 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
         frozen_p99_ms=windows["frozen"]["p99_ms"],
         growth_mib=growth,
         peak_mib=peak,
-        closed=report["closed"],
-        lost=report["lost"],
-        repeated=report["repeated"],
+        **{name: report[name] for name in ("closed", "lost", "repeated")},
         frozen_behind=behind,
         frozen_lost=lone["lost"] + lone["repeated"],
         frozen_closes=lone["notes"],
@@ -196,14 +192,9 @@ def measure_storm(bench: Bench, server: Server) -> StormRun:
         caught_up_s=recovery["max_ms"] / 1e3,
         caught_up_p50_s=recovery["p50_ms"] / 1e3,
         behind=behind,
-        lost=report["lost"],
-        repeated=report["repeated"],
-        unrecovered=report["unrecovered"],
-        early=report["early"],
-        refused=report["refused"],
         cpu_s=used_s,
         peak_mib=peak_mib,
-        notes=report["notes"],
+        **{name: report[name] for name in ("lost", "repeated", "unrecovered", "early", "refused", "notes")},
     )
     say(f"storm, {server.name}: {run}")
     return run

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from fanout_servers import PROGRAMS
-from measure import RunFailedError, say
+from session import RunFailedError, say
 
 CONNECT_S_MAX = 180.0
 ANSWER_S = 10.0

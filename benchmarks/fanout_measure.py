@@ -12,9 +12,9 @@ import psutil
 from fanout_cases import TENANTS, Steady
 from fanout_load import Asked, Producer, start_load
 from fanout_servers import Running, Server, write_clients
-from measure import say
 from processes import cpu_seconds
 from scratch_broker import PARTITIONS, ScratchBroker
+from session import say
 
 from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
@@ -145,7 +145,18 @@ def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
             behind = load.ask(do="await", seqs=written["seqs"], timeout_s=CATCH_UP_S)["behind"]
             report = load.ask(do="report")
             peak_mib = here.process.memory_info().rss / 2**20
-    run = _steady_run(bench.seconds, used, written, behind, report, peak_mib)
+    latency, arrivals = report["windows"][0]["latency"], report["windows"][0]["arrivals"]
+    cores: dict[str, Any] = {f"{name}_cores": used_s / bench.seconds for name, used_s in used.items()}
+    run = SteadyRun(
+        deliveries_per_s=arrivals / bench.seconds,
+        cpu_s_per_million=used["server"] / max(1, arrivals) * 1e6,
+        behind=behind,
+        peak_mib=peak_mib,
+        late_ms=written["late_ms"],
+        **{name: latency[name] for name in ("p50_ms", "p99_ms", "max_ms")},
+        **cores,
+        **{name: report[name] for name in ("closed", "lost", "repeated", "notes")},
+    )
     say(
         f"{case.name}, {server.name}: {run.deliveries_per_s:,.0f} deliveries/s, p50 {run.p50_ms:.1f} p99 {run.p99_ms:.1f} "
         f"max {run.max_ms:.0f} ms, {run.cpu_s_per_million:.2f} CPU s per million, cores: server {run.server_cores:.2f} "
@@ -158,34 +169,3 @@ def measure_steady(bench: Bench, server: Server, case: Steady) -> SteadyRun:
 def _busy_s() -> float:
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
-
-
-def _steady_run(
-    seconds: float,
-    used: Mapping[str, float],
-    written: Mapping[str, Any],
-    behind: int,
-    report: Mapping[str, Any],
-    peak_mib: float,
-) -> SteadyRun:
-    window = report["windows"][0]
-    latency, arrivals = window["latency"], window["arrivals"]
-    return SteadyRun(
-        deliveries_per_s=arrivals / seconds,
-        cpu_s_per_million=used["server"] / max(1, arrivals) * 1e6,
-        p50_ms=latency["p50_ms"],
-        p99_ms=latency["p99_ms"],
-        max_ms=latency["max_ms"],
-        server_cores=used["server"] / seconds,
-        load_cores=used["load"] / seconds,
-        broker_cores=used["broker"] / seconds,
-        producer_cores=used["producer"] / seconds,
-        other_cores=used["other"] / seconds,
-        closed=report["closed"],
-        lost=report["lost"],
-        repeated=report["repeated"],
-        behind=behind,
-        peak_mib=peak_mib,
-        late_ms=written["late_ms"],
-        notes=report["notes"],
-    )

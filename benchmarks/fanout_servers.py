@@ -3,18 +3,18 @@
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import RunFailedError
 from scratch_broker import PARTITIONS
+from session import RunFailedError
+from stack import stop
 
 from common.settings.auth import AuthSettings
 from contracts.topics import TopicNames
 from deploy.embedded.ports import choose
+from deploy.embedded.waiting import answers_ok
 from gateway.access.tokens import mint_token
 
 PROGRAMS = Path(__file__).parent / "fanout"
@@ -71,7 +71,7 @@ class Running:
         tools: the directory of the compiled programs.
     """
 
-    def __init__(self, server: Server, broker: str, prefix: str, directory: Path, tools: Path | None) -> None:
+    def __init__(self, server: Server, broker: str, prefix: str, directory: Path, tools: Path) -> None:
         self.server = server
         self._port = choose([], set())
         self.address = server.address.format(port=self._port)
@@ -82,23 +82,16 @@ class Running:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
-    def _command(self, broker: str, prefix: str, directory: Path, tools: Path | None) -> Sequence[str]:
+    def _command(self, broker: str, prefix: str, directory: Path, tools: Path) -> Sequence[str]:
         topic = TopicNames(prefix).anomalies
         if self.server is WATCHFLOOR:
             config = directory / f"{prefix}.toml"
             config.write_text(_config(broker, prefix, self._port), "utf-8")
             return (sys.executable, "-m", "watchfloor", "--config", str(config), "gateway")
         if self.server.needs_go:
-            return (str((tools or Path()) / self.server.name), broker, topic, str(self._port))
-        return (
-            sys.executable,
-            str(PROGRAMS / "plain.py"),
-            self.server.name,
-            broker,
-            topic,
-            str(PARTITIONS),
-            str(self._port),
-        )
+            return (str(tools / self.server.name), broker, topic, str(self._port))
+        program = str(PROGRAMS / "plain.py")
+        return (sys.executable, program, self.server.name, broker, topic, str(PARTITIONS), str(self._port))
 
     @property
     def pid(self) -> int:
@@ -112,37 +105,16 @@ class Running:
             RunFailedError: the server ended, or was not ready in time.
         """
         deadline_s = time.monotonic() + READY_S_MAX
-        while not self._ready():
+        while not answers_ok(f"http://127.0.0.1:{self._port}/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise RunFailedError(f"{self.server.name} is not ready:\n{self.words()}")
+                raise RunFailedError(
+                    f"{self.server.name} is not ready:\n{self._log.read_text('utf-8', 'replace')[-_LOG_SHOWN:]}"
+                )
             time.sleep(0.05)
-
-    def words(self) -> str:
-        """The end of its log."""
-        return self._log.read_text("utf-8", "replace")[-_LOG_SHOWN:]
-
-    def metrics(self) -> str:
-        """Its Prometheus metrics; empty for servers without any."""
-        if self.server is not WATCHFLOOR:
-            return ""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
-            return str(answer.read().decode())
 
     def stop(self) -> None:
         """Stop the server and wait for it."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        stop(self._process, STOP_S_MAX)
 
 
 def _config(broker: str, prefix: str, port: int) -> str:
@@ -162,12 +134,9 @@ hs256_secret = "{secret}"
 
 def write_clients(path: Path, server: Server, tenants: Sequence[int], count: int, first_user: int = 1) -> None:
     """Write the file with the load client's viewers: each is a different user, the tenants alternate."""
-    lines = []
-    for number in range(count):
-        tenant = tenants[number % len(tenants)]
-        user = f"viewer-{first_user + number}"
-        known = server is WATCHFLOOR
-        lines.append(
-            f"{tenant} {mint_token(AUTH, tenant_id=tenant, user=user, capabilities=CAPABILITIES) if known else ''}"
-        )
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            tenant, user = tenants[number % len(tenants)], f"viewer-{first_user + number}"
+            known = server is WATCHFLOOR
+            token = mint_token(AUTH, tenant_id=tenant, user=user, capabilities=CAPABILITIES) if known else ""
+            file.write(f"{tenant} {token}\n")

@@ -16,8 +16,7 @@ from fanout_cases import (
 from fanout_hard import FrozenRun, IdleRun, StormRun
 from fanout_measure import SteadyRun
 from fanout_servers import CENTRIFUGE, SERVERS, WATCHFLOOR, Server
-from figures import Figure, median
-from rich.table import Table
+from figures import Figure, markdown_table, median
 
 COLUMNS = ("clients x records/s", "server", "deliveries/s", "p50 / p99 ms", "CPU s per million", "cut off", "missing")
 PICTURE_CASES = ("100k", "300k")
@@ -158,27 +157,18 @@ def _ms(value: float | None) -> str:
     return "" if value is None else (f"{value:,.0f}" if value >= 100 else f"{value:.1f}")
 
 
-def terminal_table(measured: Measured, title: str) -> Table:
-    """The table for the terminal."""
-    table = Table(title=title)
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column == "server" else "right")
-    for row in rows(measured):
-        table.add_row(*row)
-    return table
-
-
 def markdown(measured: Measured, targets: Sequence[Figure]) -> str:
     """The tables for the documentation: the steady cases, and the targets."""
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(measured)]
-    lines += ["", "| figure | measured | target | met |", "| --- | --- | --- | --- |"]
-    for figure in targets:
-        if figure.target is not None:
-            sign = "<=" if figure.lower_is_better else ">="
-            lines.append(
-                f"| {figure.name} | {figure.value:,.4g} | {sign} {figure.target:g} | {'yes' if figure.met else 'no'} |"
-            )
+    held = [
+        (each.name, f"{each.value:,.4g}", each.wanted, "yes" if each.met else "no")
+        for each in targets
+        if each.target is not None
+    ]
+    lines = [
+        *markdown_table(COLUMNS, rows(measured)),
+        "",
+        *markdown_table(("figure", "measured", "target", "met"), held),
+    ]
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -32,6 +32,11 @@ class Figure:
             return None
         return self.value <= self.target if self.lower_is_better else self.value >= self.target
 
+    @property
+    def wanted(self) -> str:
+        """The target as text; empty if there is none."""
+        return "" if self.target is None else f"{'<=' if self.lower_is_better else '>='} {self.target:g}"
+
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile, with `share` from 0 to 1; NaN if there are no values."""
@@ -46,18 +51,27 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values) if values else float("nan")
 
 
+def terminal_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str]) -> Table:
+    """A table for the terminal, with numbers to the right in all columns but those of `left`."""
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table for the documentation."""
+    return [f"| {' | '.join(map(str, row))} |" for row in (columns, ["---"] * len(columns), *rows)]
+
+
 def report(benchmark: str, figures: Sequence[Figure], *, notes: Sequence[str] = ()) -> bool:
     """Print the table and, as the last line, the JSON; return whether every target is met."""
-    table = Table(title=benchmark)
-    for column in ("figure", "value", "target", "met"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
-    for figure in figures:
-        sign = "<=" if figure.lower_is_better else ">="
-        target = "" if figure.target is None else f"{sign} {figure.target:g}"
-        met = "" if figure.met is None else ("[green]yes[/green]" if figure.met else "[red]no[/red]")
-        table.add_row(figure.name, f"{figure.value:,.4g}", target, met)
+    met = {None: "", True: "[green]yes[/green]", False: "[red]no[/red]"}
+    rows = [(each.name, f"{each.value:,.4g}", each.wanted, met[each.met]) for each in figures]
     console = Console(width=100)
-    console.print(table)
+    console.print(terminal_table(benchmark, ("figure", "value", "target", "met"), rows, ["figure"]))
     for note in notes:
         console.print(note)
     body = {each.name: {"value": each.value, "target": each.target, "met": each.met} for each in figures}

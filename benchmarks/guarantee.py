@@ -11,11 +11,11 @@ or a finding is wrong.
 import argparse
 from pathlib import Path
 
-from engines import LOW_RATE, TRANSACTIONAL, WATCHFLOOR, Engine, Tools
+from engines import LOW_RATE, TRANSACTIONAL, WATCHFLOOR, Engine
 from figures import Figure, report
-from measure import Throughput, measure_throughput, say
-from paced import Paced, measure_paced
-from session import Session, open_session, run_main
+from measure import Throughput, measure_throughput
+from paced import measure_paced
+from session import Session, open_session, run_main, say
 from targets import SHORT_EVENTS, paced_figures, throughput_figures
 
 GUARANTEES = (WATCHFLOOR, TRANSACTIONAL)
@@ -35,11 +35,11 @@ def arguments_from_command_line() -> argparse.Namespace:
 
 def throughput(session: Session, events: int, rounds: int) -> dict[Engine, list[Throughput]]:
     """Run both guarantees alternately, `rounds` times each."""
-    expected = session.inputs.fill(events)
+    expected = session.fill(events)
     runs: dict[Engine, list[Throughput]] = {engine: [] for engine in GUARANTEES}
     for number in range(1, rounds + 1):
         for engine in GUARANTEES if number % 2 else reversed(GUARANTEES):
-            run = measure_throughput(engine, Tools(), session.broker, expected, session.directory)
+            run = measure_throughput(engine, session, expected)
             runs[engine].append(run)
             say(f"round {number}, {engine.label}: {run.events_per_s:,.0f} events/s, {run.cpu_s_per_100k:.2f} CPU s")
     return runs
@@ -54,15 +54,9 @@ def main() -> bool:
             for engine, runs in throughput(session, arguments.events, arguments.rounds).items():
                 figures += throughput_figures(engine.name, runs, targets=False)
         for engine in GUARANTEES if arguments.paced_seconds else ():
-            measured: list[Paced] = [
+            measured = [
                 measure_paced(
-                    engine,
-                    Tools(),
-                    session.broker,
-                    session.directory,
-                    rate=rate,
-                    seconds=arguments.paced_seconds,
-                    idle_s=arguments.idle_seconds,
+                    engine, session, rate=rate, seconds=arguments.paced_seconds, idle_s=arguments.idle_seconds
                 )
                 for rate in arguments.rates
             ]

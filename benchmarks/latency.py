@@ -14,7 +14,6 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from gateway.access.tokens import mint_token
 TENANTS = (9001, 9002, 9003, 9004)
 WARM_UP_S = 5.0
 SETTLE_S = 3.0
-Row = tuple[str, str, tuple[Any, ...]]
 
 
 class Rows:
@@ -45,8 +43,8 @@ class Rows:
         self._random = random.Random(seed)
         self._next_id = int(time.time() * 1e6)
 
-    def draw(self) -> tuple[str, int, list[tuple[str, tuple[Any, ...]]]]:
-        """The table, the row's id and the statements of one transaction."""
+    def draw(self) -> tuple[str, int, str, tuple[Any, ...]]:
+        """The table, the row's id, and the statement that inserts it with its values."""
         self._next_id += 1
         number, now = self._next_id, datetime.now(UTC)
         tenant = self._random.choice(TENANTS)
@@ -91,7 +89,7 @@ class Rows:
         marks = ", ".join(["%s"] * len(names))
         # the names come from the lists above; the values are parameters
         insert = f"INSERT INTO public.{table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
-        return table, number, [(insert, (number, tenant, *columns.values()))]
+        return table, number, insert, (number, tenant, *columns.values())
 
 
 def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float], stop: threading.Event) -> None:
@@ -115,27 +113,21 @@ def write_rows(dsn: str, rate: int, seconds: float, committed: dict[str, float],
             due_s = started_s + index / rate
             while (left_s := due_s - time.perf_counter()) > 0:
                 time.sleep(left_s)
-            table, number, statements = rows.draw()
-            for statement, values in statements:
-                connection.execute(statement, values)
+            table, number, statement, values = rows.draw()
+            connection.execute(statement, values)
             connection.commit()
             committed[f"{table}:{number}"] = time.time()
 
 
-async def listen(url: str, token: str, seen: dict[str, float], read: Callable[[dict[str, Any]], str | None]) -> None:
-    """Record when the message of each event arrives."""
+async def listen(url: str, token: str, seen: dict[str, float]) -> None:
+    """Record when the message of each scored event arrives."""
     async with connect(url, compression=None, max_size=2**20) as socket:
         await socket.send(json.dumps({"type": "authenticate", "token": token}))
         async for frame in socket:
             arrived_s = time.time()
-            event = read(json.loads(frame))
-            if event is not None:
-                seen.setdefault(event.rpartition(":")[0], arrived_s)
-
-
-def event_of(message: dict[str, Any]) -> str | None:
-    """The event id of a message of the anomaly stream about a scored event."""
-    return message["event_id"] if message["type"] in ("event_processed", "anomaly_detected") else None
+            message = json.loads(frame)
+            if message["type"] in ("event_processed", "anomaly_detected"):
+                seen.setdefault(message["event_id"].rpartition(":")[0], arrived_s)
 
 
 async def measure(
@@ -146,7 +138,7 @@ async def measure(
     seen: dict[str, float] = {}
     stop = threading.Event()
     url = stack.endpoints["websocket"] + "/ws/noc/anomaly-stream/"
-    listeners = [asyncio.create_task(listen(url, _token(settings, tenant), seen, event_of)) for tenant in TENANTS]
+    listeners = [asyncio.create_task(listen(url, _token(settings, tenant), seen)) for tenant in TENANTS]
     await asyncio.sleep(1.0)
     writer = asyncio.to_thread(write_rows, stack.endpoints["postgres"], rate, WARM_UP_S + seconds, committed, stop)
     try:
@@ -162,15 +154,8 @@ async def measure(
 
 
 def _token(settings: Settings, tenant: int) -> str:
-    return mint_token(
-        settings.auth,
-        tenant_id=tenant,
-        user="benchmark",
-        capabilities=["noc:view", "noc:view_all_clients", "noc:view_pii"],
-        clients=None,
-        sites=None,
-        lifetime_s=3600,
-    )
+    capabilities = ["noc:view", "noc:view_all_clients", "noc:view_pii"]
+    return mint_token(settings.auth, tenant_id=tenant, user="benchmark", capabilities=capabilities, lifetime_s=3600)
 
 
 def hops(stack: Stack, settings: Settings, events: dict[str, float], seen: dict[str, float]) -> dict[str, list[float]]:

@@ -9,16 +9,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from engines import Engine, Tools
-from processes import cpu_seconds
-from scratch_broker import COMPACTED, ScratchBroker
+from engines import Engine
+from processes import cpu_seconds, summed
+from scratch_broker import COMPACTED
+from session import Expected, RunFailedError, Session, say
 
 POLL_S = 0.01
 SAMPLE_S = 1.0
@@ -29,21 +29,6 @@ EVENTS_PER_S_MIN = 300.0
 """A slower engine has failed; the slowest peer reaches 2,000."""
 _LOG_SHOWN = 2_000
 _numbers = itertools.count(1)
-
-
-class RunFailedError(Exception):
-    """A run without figures: the engine ended, did not finish in time, or counted wrongly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What every engine must count and find in an input topic."""
-
-    topic: str
-    events: int
-    dropped: int
-    findings: frozenset[int]
-    persons: int
 
 
 @dataclass(slots=True)
@@ -59,40 +44,26 @@ class Throughput:
     """Resident memory over time: seconds since the first event, MiB."""
 
 
-def say(text: str) -> None:
-    """Print progress on standard error; standard output is for the figures."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
 class Process:
     """The running program of an engine.
 
     Args:
         engine: the engine.
-        tools: what its program runs with.
-        broker: the broker that it uses.
+        session: where it runs.
         source: the topic that it reads.
         count: the number of events after which its run is complete.
-        directory: where its temporary directory is created.
         restart_of: a killed process whose work it continues.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        tools: Tools,
-        broker: ScratchBroker,
-        source: str,
-        count: int,
-        directory: Path,
-        restart_of: "Process | None" = None,
+        self, engine: Engine, session: Session, source: str, count: int, restart_of: "Process | None" = None
     ) -> None:
         number = next(_numbers)
         self.name = engine.name
         self.group: str = restart_of.group if restart_of else f"run-{engine.name}-{number}"
         self.output = f"{self.group}-output"
-        self._broker = broker
-        scratch = directory / f"{self.group}-{number}"
+        self.broker = broker = session.broker
+        scratch = session.directory / f"{self.group}-{number}"
         scratch.mkdir()
         self.stats_file = scratch / "stats.json"
         self._log = scratch / "log"
@@ -105,7 +76,7 @@ class Process:
             self.started_s = time.time()
             self._process = subprocess.Popen(
                 # the last argument is for static membership, so that a restart need not wait for the old session
-                (*engine.command(tools), *arguments, self.group),
+                (*engine.command(session.tools), *arguments, self.group),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -175,15 +146,13 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
         if forget:
-            self._broker.delete(self.group)
+            self.broker.delete(self.group)
 
 
 @contextlib.contextmanager
-def running(
-    engine: Engine, tools: Tools, broker: ScratchBroker, source: str, count: int, directory: Path
-) -> Iterator[Process]:
+def running(engine: Engine, session: Session, source: str, count: int) -> Iterator[Process]:
     """Run an engine's program inside a `with`; its topics are deleted at the end."""
-    process = Process(engine, tools, broker, source, count, directory)
+    process = Process(engine, session, source, count)
     try:
         yield process
     finally:
@@ -208,15 +177,13 @@ class _Memory:
             say(f"  {self._process.name}: {stats['events']:,.0f} of {self._count:,} events")
 
 
-def measure_throughput(
-    engine: Engine, tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path
-) -> Throughput:
+def measure_throughput(engine: Engine, session: Session, expected: Expected) -> Throughput:
     """Let the engine process a whole topic; compare its counts and its findings.
 
     Raises:
         RunFailedError: the engine ended, took too long, or found something else than the plain fold.
     """
-    with running(engine, tools, broker, expected.topic, expected.events, directory) as process:
+    with running(engine, session, expected.topic, expected.events) as process:
         first_s = process.wait_for("first_s", START_S_MAX)
         before_s = cpu_seconds(process.tree())
         memory = _Memory(process, expected.events)
@@ -229,11 +196,11 @@ def measure_throughput(
             start_s=first_s - process.started_s,
             memory_mib=memory.samples,
         )
-        verify(process, broker, expected)
+        verify(process, expected)
     return result
 
 
-def verify(process: Process, broker: ScratchBroker, expected: Expected) -> None:
+def verify(process: Process, expected: Expected) -> None:
     """Compare the meter's counts and the output topic with the plain fold.
 
     Raises:
@@ -246,16 +213,16 @@ def verify(process: Process, broker: ScratchBroker, expected: Expected) -> None:
             f"{process.name} counted {counted} events, drops and findings; "
             f"expected {(expected.events, expected.dropped, len(expected.findings))}"
         )
-    verify_output(process, broker, expected)
+    verify_output(process, expected)
 
 
-def verify_output(process: Process, broker: ScratchBroker, expected: Expected, wait_s: float = 60.0) -> None:
+def verify_output(process: Process, expected: Expected, wait_s: float = 60.0) -> None:
     """Compare the findings in the output topic with the plain fold: each must be there once, and no others.
 
     Raises:
         RunFailedError: they differ.
     """
-    ids = broker.finding_ids(process.output, len(expected.findings), wait_s)
+    ids = process.broker.finding_ids(process.output, len(expected.findings), wait_s)
     found = set(ids)
     if found != expected.findings or len(ids) != len(found):
         raise RunFailedError(
@@ -265,11 +232,7 @@ def verify_output(process: Process, broker: ScratchBroker, expected: Expected, w
 
 
 def _resident_mib(tree: list[psutil.Process]) -> float:
-    total = 0
-    for process in tree:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total / 2**20
+    return summed(tree, lambda process: process.memory_info().rss) / 2**20
 
 
 def _peak_mib(pid: int) -> float:

@@ -10,14 +10,15 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from engines import PROGRAMS, Engine, Tools
+from engines import PROGRAMS, Engine
 from figures import percentile
-from measure import Process, RunFailedError, running, say
+from measure import Process, running
 from processes import cpu_seconds
-from scratch_broker import PARTITIONS, ScratchBroker
+from scratch_broker import PARTITIONS
+from session import RunFailedError, Session, say
 
 SETTLE_S_MAX = 10.0
 IDLE_AFTER_S = 3.0
@@ -36,15 +37,6 @@ class Paced:
     idle_core_share: float
     missing: int
     """Findings still missing ten seconds after the last event: the engine falls behind."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """The result of peers/pace.py."""
-
-    first: int
-    sent: int
-    findings: list[int]
 
 
 @dataclass(slots=True)
@@ -73,39 +65,37 @@ class _Reader:
         consumer.close()
 
 
-def measure_paced(
-    engine: Engine, tools: Tools, broker: ScratchBroker, directory: Path, *, rate: int, seconds: float, idle_s: float
-) -> Paced:
+def measure_paced(engine: Engine, session: Session, *, rate: int, seconds: float, idle_s: float) -> Paced:
     """Measure the latencies at a rate, then the idle share.
 
     Raises:
         RunFailedError: the engine ended, or wrote a finding twice or a wrong one.
     """
     say(f"{engine.name}: {rate:,} events/s for {seconds:.0f} s")
-    source = f"paced-{engine.name}-{rate}"
+    broker, source = session.broker, f"paced-{engine.name}-{rate}"
     broker.create({source: {}})
     try:
-        with running(engine, tools, broker, source, ENDLESS, directory) as process:
+        with running(engine, session, source, ENDLESS) as process:
             reader = _Reader(broker.address, process.output)
             thread = threading.Thread(target=reader.run)
             thread.start()
             try:
-                share, sent = _send(process, broker, source, rate, seconds)
-                missing = _settle(reader, set(sent.findings), process)
+                share, sent = _send(process, source, rate, seconds)
+                missing = _settle(reader, set(sent["findings"]), process)
                 idle = _idle(process, idle_s) if idle_s and not missing else float("nan")
             finally:
                 reader.stopping = True
                 thread.join()
     finally:
         broker.delete(source)
-    counted = [each for number, each in list(reader.latencies_ms.items()) if number >= sent.first]
+    counted = [each for number, each in list(reader.latencies_ms.items()) if number >= sent["first"]]
     return Paced(rate, percentile(counted, 0.50), percentile(counted, 0.99), share, idle, missing)
 
 
-def _send(process: Process, broker: ScratchBroker, source: str, rate: int, seconds: float) -> tuple[float, _Sent]:
-    """The engine's share of a core while the counted events were sent, and the sender's result."""
+def _send(process: Process, source: str, rate: int, seconds: float) -> tuple[float, dict[str, Any]]:
+    """The engine's share of a core while the counted events were sent, and the result of peers/pace.py."""
     result = process.stats_file.with_name("sent.json")
-    program = [sys.executable, str(PROGRAMS / "pace.py"), broker.address, source, str(rate), str(seconds)]
+    program = [sys.executable, str(PROGRAMS / "pace.py"), process.broker.address, source, str(rate), str(seconds)]
     with subprocess.Popen(
         [*program, str(process.stats_file), str(result)], stdout=subprocess.PIPE, text=True
     ) as sender:
@@ -118,7 +108,7 @@ def _send(process: Process, broker: ScratchBroker, source: str, rate: int, secon
     if sender.returncode or [name for name, _, _ in marks] != ["measure", "end"]:
         raise RunFailedError(f"the sender ended with code {sender.returncode}")
     (_, before_s, begun_s), (_, after_s, ended_s) = marks
-    return (after_s - before_s) / (ended_s - begun_s), _Sent(**json.loads(result.read_text()))
+    return (after_s - before_s) / (ended_s - begun_s), json.loads(result.read_text())
 
 
 def _settle(reader: _Reader, expected: set[int], process: Process) -> int:

@@ -16,15 +16,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from comparison import Measured, comparison_figures, terminal_table
+from comparison import COLUMNS, Measured, comparison_figures, rows
 from engines import ENGINES, WATCHFLOOR, Engine, Tools
-from figures import report
-from measure import RunFailedError, measure_throughput, say
+from figures import report, terminal_table
+from measure import measure_throughput
 from paced import measure_paced
 from peer_tools import kafka_streams_command, peers_python
 from publish import publish, write_results
 from rich.console import Console
-from session import Session, open_session, run_main
+from session import RunFailedError, Session, open_session, run_main, say
 from targets import LONG_EVENTS, SHORT_EVENTS
 
 TABLE_WIDTH = 130
@@ -56,7 +56,7 @@ def _engines(names: str) -> list[Engine]:
     return [known[name] for name in names.split(",")]
 
 
-def prepare(engines: Sequence[Engine], session: Session) -> tuple[list[Engine], Tools]:
+def prepare(engines: Sequence[Engine], session: Session) -> list[Engine]:
     """Install what the engines need; leave out those that cannot run here, with a note."""
     python = peers_python() if any(engine.needs_python for engine in engines) else None
     java = None
@@ -65,16 +65,17 @@ def prepare(engines: Sequence[Engine], session: Session) -> tuple[list[Engine], 
     if java is None and any(engine.needs_jdk for engine in engines):
         session.notes.append("Kafka Streams was left out: no JDK (javac) on the PATH.")
         say(session.notes[-1])
-    return [engine for engine in engines if java or not engine.needs_jdk], Tools(python, java)
+    session.tools = Tools(python, java)
+    return [engine for engine in engines if java or not engine.needs_jdk]
 
 
-def run_rounds(session: Session, measured: Sequence[Measured], tools: Tools, events: int, rounds: int) -> None:
+def run_rounds(session: Session, measured: Sequence[Measured], events: int, rounds: int) -> None:
     """Run every engine once in each round; each round begins with another engine."""
     for number in range(rounds):
         shift = number % len(measured)
         for each in [*measured[shift:], *measured[:shift]]:
-            expected = session.inputs.fill(min(events, each.engine.events_max or events))
-            run = measure_throughput(each.engine, tools, session.broker, expected, session.directory)
+            expected = session.fill(min(events, each.engine.events_max or events))
+            run = measure_throughput(each.engine, session, expected)
             each.runs.append(run)
             say(
                 f"round {number + 1} of {rounds}, {each.engine.name}: {run.events_per_s:,.0f} events/s, "
@@ -82,13 +83,11 @@ def run_rounds(session: Session, measured: Sequence[Measured], tools: Tools, eve
             )
 
 
-def run_paced(session: Session, measured: Sequence[Measured], tools: Tools, seconds: float, idle_s: float) -> None:
+def run_paced(session: Session, measured: Sequence[Measured], seconds: float, idle_s: float) -> None:
     """Measure the latency of every engine at each of its rates."""
     for each in measured:
         for rate in each.engine.rates:
-            result = measure_paced(
-                each.engine, tools, session.broker, session.directory, rate=rate, seconds=seconds, idle_s=idle_s
-            )
+            result = measure_paced(each.engine, session, rate=rate, seconds=seconds, idle_s=idle_s)
             if result.missing and each.engine is WATCHFLOOR:
                 raise RunFailedError(f"at {rate:,} events/s {result.missing} findings did not arrive")
             each.paced.append(result)
@@ -102,15 +101,14 @@ def main() -> bool:
     name = "peers-long" if arguments.long else "peers"
     title = f"{events:,} events, medians of {arguments.rounds} rounds"
     with open_session(arguments.scratch) as session:
-        engines, tools = prepare(engines, session)
-        measured = [Measured(engine) for engine in engines]
-        run_rounds(session, measured, tools, events, arguments.rounds)
+        measured = [Measured(engine) for engine in prepare(engines, session)]
+        run_rounds(session, measured, events, arguments.rounds)
         if arguments.paced and not arguments.long:
-            run_paced(session, measured, tools, arguments.paced_seconds, arguments.idle_seconds)
+            run_paced(session, measured, arguments.paced_seconds, arguments.idle_seconds)
     say(f"picture: {write_results(name, measured, title)}")
     if arguments.publish:
         publish(name, measured, title, session.notes)
-    Console(width=TABLE_WIDTH).print(terminal_table(measured, title))
+    Console(width=TABLE_WIDTH).print(terminal_table(title, COLUMNS, rows(measured), ["engine"]))
     return report(name, comparison_figures(measured, long=arguments.long), notes=session.notes)
 
 

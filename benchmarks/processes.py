@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psutil
@@ -21,23 +21,23 @@ def process_tree(pids: Mapping[str, Any]) -> dict[str, list[psutil.Process]]:
     return tree
 
 
-def memory_mib(processes: Iterable[psutil.Process]) -> float:
-    """The proportional set size in MiB, in which memory that processes share counts once."""
-    total = 0
+def summed(processes: Iterable[psutil.Process], value: Callable[[psutil.Process], float]) -> float:
+    """The sum of a value over the processes that have not ended."""
+    total = 0.0
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            total += process.memory_full_info().pss
-    return total / 2**20
+            total += value(process)
+    return total
+
+
+def memory_mib(processes: Iterable[psutil.Process]) -> float:
+    """The proportional set size in MiB, in which memory that processes share counts once."""
+    return summed(processes, lambda process: process.memory_full_info().pss) / 2**20
 
 
 def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     """User and system time so far."""
-    total = 0.0
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
+    return summed(processes, lambda process: sum(process.cpu_times()[:2]))
 
 
 def cpu_share(tree: Mapping[str, list[psutil.Process]], seconds: float) -> dict[str, float]:

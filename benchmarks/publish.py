@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chart import chart
-from comparison import Measured, markdown_table
+from comparison import Measured, table_for_docs
 
 from common.errors import WatchfloorError
 
@@ -35,7 +35,7 @@ def publish(name: str, measured: Sequence[Measured], title: str, notes: Sequence
     Raises:
         WatchfloorError: the page has no such section.
     """
-    publish_section(name, title, chart(measured, title), [markdown_table(measured), " ".join(notes)], page)
+    publish_section(name, title, chart(measured, title), [table_for_docs(measured), " ".join(notes)], page)
 
 
 def publish_section(name: str, title: str, picture: str, paragraphs: Sequence[str], page: Path = PAGE) -> None:

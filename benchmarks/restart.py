@@ -6,11 +6,10 @@ The state should hold many entities. Afterwards every finding must have been wri
 import random
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from engines import WATCHFLOOR, Tools
-from measure import START_S_MAX, Expected, Process, RunFailedError, say, verify_output
-from scratch_broker import ScratchBroker
+from engines import WATCHFLOOR
+from measure import START_S_MAX, Process, verify_output
+from session import Expected, RunFailedError, Session, say
 
 KILL_FROM, KILL_TO = 0.6, 0.9
 """The share of events after which the engine is killed: nearly every entity has state then, and work is left."""
@@ -31,20 +30,18 @@ class Restart:
     """The peak resident memory of the restarted program, which has the whole state."""
 
 
-def measure_restarts(
-    tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path, rounds: int
-) -> list[Restart]:
+def measure_restarts(session: Session, expected: Expected, rounds: int) -> list[Restart]:
     """Kill and restart the engine once in each round, with new topics each time.
 
     Raises:
         RunFailedError: the engine ended, or findings are missing, repeated or wrong.
     """
     draw = random.Random(_SEED)
-    return [_one(tools, broker, expected, directory, draw.uniform(KILL_FROM, KILL_TO)) for _ in range(rounds)]
+    return [_one(session, expected, draw.uniform(KILL_FROM, KILL_TO)) for _ in range(rounds)]
 
 
-def _one(tools: Tools, broker: ScratchBroker, expected: Expected, directory: Path, share: float) -> Restart:
-    process = Process(WATCHFLOOR, tools, broker, expected.topic, expected.events, directory)
+def _one(session: Session, expected: Expected, share: float) -> Restart:
+    process = Process(WATCHFLOOR, session, expected.topic, expected.events)
     try:
         _wait_until_processed(process, int(share * expected.events))
     except BaseException:
@@ -52,11 +49,11 @@ def _one(tools: Tools, broker: ScratchBroker, expected: Expected, directory: Pat
         raise
     process.kill()
     say(f"killed after {process.stats['events']:,.0f} events; restarting")
-    again = Process(WATCHFLOOR, tools, broker, expected.topic, expected.events, directory, restart_of=process)
+    again = Process(WATCHFLOOR, session, expected.topic, expected.events, restart_of=process)
     try:
         ready_s = again.wait_for("ready_s", START_S_MAX) - again.started_s
         first_s = again.wait_for("first_s", START_S_MAX) - again.started_s
-        verify_output(again, broker, expected, wait_s=RUN_S_MAX)
+        verify_output(again, expected, wait_s=RUN_S_MAX)
         return Restart(ready_s, first_s, again.peak_mib())
     finally:
         again.stop()

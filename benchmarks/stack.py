@@ -48,11 +48,11 @@ def start(
     return Stack(json.loads(endpoints.read_text()), state_dir, time.monotonic() - started_s), process
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the stack as Ctrl-C does, and wait for it."""
-    process.send_signal(signal.SIGTERM)
+def stop(process: "subprocess.Popen[bytes]", timeout_s: float = STOP_S_MAX) -> None:
+    """Stop a process by SIGTERM, which the stack takes like Ctrl-C, and wait for it; kill it after a time."""
+    process.terminate()
     try:
-        process.wait(STOP_S_MAX)
+        process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

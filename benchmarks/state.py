@@ -19,12 +19,10 @@ from typing import Any
 
 import msgspec
 from engines import PROGRAMS
-from figures import Figure, report
-from measure import RunFailedError, say
+from figures import Figure, report, terminal_table
 from peer_tools import peers_python
 from rich.console import Console
-from rich.table import Table
-from session import run_main
+from session import RunFailedError, run_main, say
 
 sys.path.insert(0, str(PROGRAMS))
 
@@ -126,13 +124,11 @@ def medians(store: str, entities: int, rounds: int) -> dict[str, float]:
 
 def show(title: str, rows: dict[str, dict[str, float]]) -> None:
     """Print a table with a row for each name and a column for each figure."""
-    table = Table(title=title)
-    table.add_column("")
-    for column in next(iter(rows.values())):
-        table.add_column(column, justify="right")
-    for name, figures in rows.items():
-        table.add_row(name, *(f"{value:,.2f}" if value < 100 else f"{value:,.0f}" for value in figures.values()))
-    Console(width=120).print(table)
+    cells = [
+        (name, *(f"{value:,.2f}" if value < 100 else f"{value:,.0f}" for value in figures.values()))
+        for name, figures in rows.items()
+    ]
+    Console(width=120).print(terminal_table(title, ["", *next(iter(rows.values()))], cells, [""]))
 
 
 def main() -> bool:

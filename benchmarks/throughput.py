@@ -13,12 +13,12 @@ finding is wrong.
 import argparse
 from pathlib import Path
 
-from engines import WATCHFLOOR, Tools
+from engines import WATCHFLOOR
 from figures import Figure, report
-from measure import Throughput, measure_throughput, say
+from measure import Throughput, measure_throughput
 from paced import measure_paced
 from restart import measure_restarts
-from session import Session, open_session, run_main
+from session import Session, open_session, run_main, say
 from targets import (
     LONG_EVENTS,
     SHORT_EVENTS,
@@ -47,10 +47,10 @@ def arguments_from_command_line() -> argparse.Namespace:
 
 def throughput(session: Session, events: int, rounds: int) -> list[Throughput]:
     """Run the engine `rounds` times over the same input."""
-    expected = session.inputs.fill(events)
+    expected = session.fill(events)
     runs: list[Throughput] = []
     for number in range(1, rounds + 1):
-        runs.append(measure_throughput(WATCHFLOOR, Tools(), session.broker, expected, session.directory))
+        runs.append(measure_throughput(WATCHFLOOR, session, expected))
         say(f"round {number}: {runs[-1].events_per_s:,.0f} events/s, {runs[-1].cpu_s_per_100k:.2f} CPU s per 100k")
     return runs
 
@@ -58,8 +58,7 @@ def throughput(session: Session, events: int, rounds: int) -> list[Throughput]:
 def paced(session: Session, seconds: float, idle_s: float) -> list[Figure]:
     """Measure the latency once at each rate."""
     measured = [
-        measure_paced(WATCHFLOOR, Tools(), session.broker, session.directory, rate=rate, seconds=seconds, idle_s=idle_s)
-        for rate in WATCHFLOOR.rates
+        measure_paced(WATCHFLOOR, session, rate=rate, seconds=seconds, idle_s=idle_s) for rate in WATCHFLOOR.rates
     ]
     return paced_figures(WATCHFLOOR.name, measured, targets=True)
 
@@ -69,8 +68,8 @@ def main() -> bool:
     arguments = arguments_from_command_line()
     with open_session(arguments.scratch) as session:
         if arguments.entities:
-            expected = session.inputs.fill(arguments.entities * EVENTS_PER_ENTITY, arguments.entities)
-            restarts = measure_restarts(Tools(), session.broker, expected, session.directory, arguments.rounds)
+            expected = session.fill(arguments.entities * EVENTS_PER_ENTITY, arguments.entities)
+            restarts = measure_restarts(session, expected, arguments.rounds)
             figures = restart_figures(restarts, expected.persons)
         else:
             events = LONG_EVENTS if arguments.long else SHORT_EVENTS

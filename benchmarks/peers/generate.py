@@ -1,18 +1,18 @@
 """Writes the input topic of the comparison and, beside it, what every engine must find in it.
 
-    python generate.py BROKER TOPIC EVENTS RESULT [--persons 2000]
+    python generate.py BROKER TOPIC EVENTS RESULT PERSONS
 
 RESULT becomes a JSON file: `events`, `dropped`, `findings` (the ids of the events with a finding) and
 `persons` (how many have state). Prints its progress on standard output.
 """
 
-import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
 from confluent_kafka import Producer
-from world import PERSONS, Expected, World, envelope, key, to_microseconds
+from world import Expected, World, envelope, key, to_microseconds
 
 JUMP_SHARE = 0.005
 SEED = 7
@@ -61,21 +61,15 @@ def fill(broker: str, topic: str, count: int, persons: int) -> Expected:
 
 def main() -> None:
     """Run the program."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("broker")
-    parser.add_argument("topic")
-    parser.add_argument("events", type=int)
-    parser.add_argument("result", type=Path)
-    parser.add_argument("--persons", type=int, default=PERSONS)
-    arguments = parser.parse_args()
-    expected = fill(arguments.broker, arguments.topic, arguments.events, arguments.persons)
+    broker, topic, events, result, persons = sys.argv[1:]
+    expected = fill(broker, topic, int(events), int(persons))
     body = {
         "events": expected.events,
         "dropped": expected.dropped,
         "findings": expected.findings,
         "persons": len(expected.persons),
     }
-    arguments.result.write_text(json.dumps(body))
+    Path(result).write_text(json.dumps(body))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,6 @@ func (c *client) backoff() time.Duration {
 }
 
 func (c *client) OnOpen(conn *gws.Conn) {
-	c.all.open.Add(1)
 	switch c.all.options.protocol {
 	case protocolNoc:
 		resume := ""
@@ -111,7 +110,6 @@ func (c *client) OnOpen(conn *gws.Conn) {
 }
 
 func (c *client) OnClose(_ *gws.Conn, err error) {
-	c.all.open.Add(-1)
 	if c.ready.Load() {
 		c.all.signedIn.Add(-1)
 	}
@@ -260,7 +258,6 @@ func (c *client) take(body []byte, now int64) {
 	if seq > last {
 		c.last.Store(seq)
 	}
-	c.all.deliveries[c.shard].n.Add(1)
 	if sent := sentAt(body); sent > 0 {
 		c.all.measure(c.shard, sent, now)
 	}

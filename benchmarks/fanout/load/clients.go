@@ -12,17 +12,13 @@ type clients struct {
 	options options
 	each    []*client
 
-	open, signedIn, closed, refused          atomic.Int64
+	signedIn, closed, refused                atomic.Int64
 	lost, gaps, repeated, early, unrecovered atomic.Int64
 	dropping                                 atomic.Bool
 	droppedAt                                atomic.Int64
 	recovery                                 histogram
 	recovered                                atomic.Int64
-	deliveries                               [shards]struct {
-		n atomic.Int64
-		_ [56]byte
-	}
-	windows atomic.Pointer[[]*window]
+	windows                                  atomic.Pointer[[]*window]
 
 	mu    sync.Mutex
 	notes map[string]int

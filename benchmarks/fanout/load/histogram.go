@@ -50,7 +50,6 @@ type quantiles struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50_ms"`
 	P99   float64 `json:"p99_ms"`
-	P999  float64 `json:"p999_ms"`
 	Max   float64 `json:"max_ms"`
 }
 
@@ -75,6 +74,6 @@ func (h *histogram) quantiles() quantiles {
 		}
 		return 0
 	}
-	result.P50, result.P99, result.P999 = at(0.50), at(0.99), at(0.999)
+	result.P50, result.P99 = at(0.50), at(0.99)
 	return result
 }
