@@ -40,14 +40,9 @@ def bars(
     own: Sequence[bool],
     number: Callable[[float], str] = lambda value: f"{value:,.0f}" if value else "not measured",
 ) -> str:
-    """An SVG with one row for each label and one group of bars for each panel.
+    """An SVG with one row for each label and one group of bars for each panel: its heading and a value for each row.
 
-    Args:
-        title: the chart's title.
-        labels: the labels of the rows.
-        panels: for each panel its heading and a value for each row.
-        own: the rows that are this project's.
-        number: formats a value; by default 0 is "not measured".
+    The rows of `own` are this project's. `number` formats a value; by default 0 is "not measured".
     """
     height = _TOP + _ROW * len(labels) + _BOTTOM
     parts = [

@@ -31,12 +31,7 @@ class Message(NamedTuple):
 
 
 class CompanyStream:
-    """The company.
-
-    Args:
-        seed: the same seed gives the same stream.
-        start_us: the time of the first commit, microseconds since 1970.
-    """
+    """The company; the same seed gives the same stream, with its first commit at `start_us` (since 1970)."""
 
     def __init__(self, seed: int, start_us: int = START_US) -> None:
         self._draws = random.Random(seed)

@@ -21,8 +21,8 @@ from pathlib import Path
 from fanout_cases import CASES, IDLE_CLIENTS, STEADY, STORM_CLIENTS
 from fanout_hard import measure_frozen, measure_idle, measure_storm
 from fanout_load import build, raise_file_limit
-from fanout_measure import Bench, measure_steady
-from fanout_servers import CENTRIFUGE, SERVERS, WATCHFLOOR, Server
+from fanout_measure import measure_steady
+from fanout_servers import CENTRIFUGE, SERVERS, WATCHFLOOR, Bench, Server
 from fanout_table import COLUMNS, Measured, figures, load_note, markdown, picture, rows
 from figures import report, terminal_table
 from publish import RESULTS, publish_section

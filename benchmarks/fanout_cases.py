@@ -1,29 +1,24 @@
 """The cases and targets of the fan-out benchmark. Measures nothing."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+PROGRAMS = Path(__file__).parent / "fanout"
 TENANTS = tuple(range(1, 11))
 
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """A number of viewers and a rate of records.
-
-    Args:
-        name: the name of the case, also in figures.
-        clients: the number of viewers, spread evenly over the tenants.
-        rate: records per second of all tenants together.
-        targets: the targets of our own gateway, by the name of the value.
-        servers: the servers to compare.
-        beats_peer: whether CPU and p99 must be below the peer's.
-    """
+    """A number of viewers, spread evenly over the tenants, and records per second of all tenants together."""
 
     name: str
     clients: int
     rate: int
     targets: dict[str, float]
+    """The targets of our own gateway, by the name of the value."""
     servers: tuple[str, ...]
     beats_peer: bool = False
+    """Whether CPU and p99 must be below the peer's."""
 
     @property
     def deliveries_per_s(self) -> int:

@@ -20,8 +20,8 @@ from fanout_cases import (
     STORM_RATE,
 )
 from fanout_load import Asked
-from fanout_measure import CATCH_UP_S, SETTLE_S, Bench, ServerUnderTest, server_under_test, sleep_until, spread
-from fanout_servers import Server
+from fanout_measure import CATCH_UP_S, SETTLE_S, server_under_test, sleep_until, spread
+from fanout_servers import Bench, Running, Server
 from processes import cpu_seconds
 from session import say
 
@@ -131,7 +131,7 @@ def measure_frozen(bench: Bench, server: Server) -> FrozenRun:
 
 
 def _freeze_and_thaw(
-    here: ServerUnderTest, one: Asked, starts: list[int], stops: list[int], length_ns: int
+    here: Running, one: Asked, starts: list[int], stops: list[int], length_ns: int
 ) -> tuple[float, float]:
     """Stop the viewer's process in each cycle; return the extra growth and the peak of the server's memory, MiB."""
     growths, peaks = [], []

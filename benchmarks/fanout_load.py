@@ -12,11 +12,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from fanout_servers import PROGRAMS
+from fanout_cases import PROGRAMS
 from session import RunFailedError, say
 
 CONNECT_S_MAX = 180.0
@@ -58,12 +57,7 @@ def raise_file_limit() -> int:
 
 
 class Asked:
-    """A process that answers with JSON lines.
-
-    Args:
-        command: the command to run.
-        log: the file for its standard error.
-    """
+    """A process that answers with JSON lines; `log` gets its standard error."""
 
     def __init__(self, command: list[str], log: Path) -> None:
         self._log = log
@@ -156,30 +150,11 @@ def start_load(tools: Path, address: str, protocol: str, clients: Path, *options
 
 
 class Producer(Asked):
-    """A process that writes records at a steady rate for each tenant.
+    """A process that writes records at a steady rate for each tenant; fanout/produce.py describes its job."""
 
-    Args:
-        broker: `host:port`.
-        topic: the topic to write to.
-        partitions: the number of the topic's partitions.
-        form: the form of the records, see fanout/produce.py.
-        rates: records per second of each tenant.
-        seconds: how long to write.
-        log: the file for its errors.
-    """
-
-    def __init__(
-        self, broker: str, topic: str, partitions: int, form: str, rates: Mapping[int, int], seconds: float, log: Path
-    ) -> None:
-        job = {
-            "broker": broker,
-            "topic": topic,
-            "partitions": partitions,
-            "form": form,
-            "rates": {str(tenant): rate for tenant, rate in rates.items()},
-            "seconds": seconds,
-        }
-        super().__init__([sys.executable, str(PROGRAMS / "produce.py"), json.dumps(job)], log)
+    def __init__(self, log: Path, seconds: float, **job: Any) -> None:
+        program = [sys.executable, str(PROGRAMS / "produce.py"), json.dumps({"seconds": seconds, **job})]
+        super().__init__(program, log)
         self._ends_s = time.monotonic() + seconds
         self.first_ns: int = self.hear(30.0)["first_ns"]
 

@@ -2,47 +2,25 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 from fanout_cases import TENANTS, Steady
-from fanout_load import Asked, Producer, start_load
-from fanout_servers import Running, Server, write_clients
+from fanout_servers import Bench, Running, Server
 from processes import cpu_seconds
-from scratch_broker import PARTITIONS, ScratchBroker
+from scratch_broker import PARTITIONS
 from session import say
 
 from common.settings.kafka import KafkaSettings
-from contracts.topics import TopicNames
 from streams.topics import ensure_topics
 
 SETTLE_S = 1.0
 CATCH_UP_S = 20.0
 """How long after the last record viewers may take; one that lacks a record then has fallen behind."""
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every run needs.
-
-    Args:
-        broker: a running broker.
-        directory: the directory for temporary files.
-        tools: the directory of the compiled programs.
-        warm_up_s: how long each case runs before it is measured.
-        seconds: how long each case is measured.
-    """
-
-    broker: ScratchBroker
-    directory: Path
-    tools: Path
-    warm_up_s: float
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +49,15 @@ class SteadyRun:
     notes: dict[str, int]
 
 
-@dataclass(slots=True)
-class ServerUnderTest:
-    """A running server with its own topics."""
-
-    bench: Bench
-    server: Server
-    running: Running
-    prefix: str
-
-    @property
-    def process(self) -> psutil.Process:
-        """The server's process."""
-        return psutil.Process(self.running.pid)
-
-    def load(self, clients: int, *options: str, tenants: tuple[int, ...] = TENANTS, first_user: int = 1) -> Asked:
-        """Start viewers of this server and wait until they are signed in."""
-        path = self.bench.directory / f"{self.prefix}-{first_user}.clients"
-        write_clients(path, self.server, tenants, clients, first_user)
-        return start_load(self.bench.tools, self.running.address, self.server.protocol, path, *options)
-
-    def produce(self, rates: Mapping[int, int], seconds: float) -> Producer:
-        """Start writing records for this server."""
-        topic = TopicNames(self.prefix).anomalies
-        log = self.bench.directory / f"{self.prefix}-producer.log"
-        return Producer(self.bench.broker.address, topic, PARTITIONS, self.server.form, rates, seconds, log)
-
-
 @contextmanager
-def server_under_test(bench: Bench, server: Server) -> Iterator[ServerUnderTest]:
+def server_under_test(bench: Bench, server: Server) -> Iterator[Running]:
     """Run a server with its own topics."""
     prefix = f"run{next(_numbers)}-{server.name}"
     ensure_topics(KafkaSettings(bootstrap_servers=bench.broker.address, topic_prefix=prefix, partitions=PARTITIONS))
-    running = Running(server, bench.broker.address, prefix, bench.directory, bench.tools)
+    running = Running(bench, server, prefix)
     try:
         running.wait_until_ready()
-        yield ServerUnderTest(bench, server, running, prefix)
+        yield running
     finally:
         running.stop()
         bench.broker.delete(f"{prefix}.")

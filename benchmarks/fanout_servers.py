@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scratch_broker import PARTITIONS
+import psutil
+from fanout_cases import PROGRAMS, TENANTS
+from fanout_load import Asked, Producer, start_load
+from scratch_broker import PARTITIONS, ScratchBroker
 from session import RunFailedError
 from stack import stop
 
@@ -17,7 +20,6 @@ from deploy.embedded.ports import choose
 from deploy.embedded.waiting import answers_ok
 from gateway.access.tokens import mint_token
 
-PROGRAMS = Path(__file__).parent / "fanout"
 AUTH = AuthSettings(hs256_secret="the secret of the fan-out benchmark")  # type: ignore[arg-type]  # noqa: S106
 CAPABILITIES = ("noc:view", "noc:view_all_clients", "noc:view_pii")
 READY_S_MAX = 60.0
@@ -27,23 +29,18 @@ _LOG_SHOWN = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A kind of server.
-
-    Args:
-        name: the name in figures.
-        label: the name in tables.
-        protocol: the protocol of its clients, see fanout/load.
-        form: the form of the records that it reads, see fanout/produce.py.
-        address: the address of its WebSocket, with the placeholders `{port}` and `{tenant}`.
-        needs_go: whether its program must be compiled.
-    """
+    """A kind of server: its name in figures, and its label in tables."""
 
     name: str
     label: str
     protocol: str
+    """Of its clients, see fanout/load."""
     form: str
+    """Of the records that it reads, see fanout/produce.py."""
     address: str
+    """Of its WebSocket, with the placeholders `{port}` and `{tenant}`."""
     needs_go: bool = False
+    """Whether its program must be compiled."""
 
 
 WATCHFLOOR = Server("watchfloor", "Watchfloor", "noc", "record", "ws://127.0.0.1:{port}/ws/noc/dashboard/")
@@ -60,43 +57,66 @@ NAIVE = Server("naive", "await send() to each", "plain", "message", "ws://127.0.
 SERVERS = (WATCHFLOOR, CENTRIFUGE, BROADCAST, NAIVE)
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every run needs."""
+
+    broker: ScratchBroker
+    directory: Path
+    """For temporary files."""
+    tools: Path
+    """The directory of the compiled programs."""
+    warm_up_s: float
+    seconds: float
+    """How long each case is measured, after `warm_up_s`."""
+
+
 class Running:
-    """A running server.
+    """A running server, with topics of its own that have this prefix."""
 
-    Args:
-        server: the kind of server.
-        broker: `host:port`.
-        prefix: the prefix of its topics.
-        directory: the directory for its configuration and log.
-        tools: the directory of the compiled programs.
-    """
-
-    def __init__(self, server: Server, broker: str, prefix: str, directory: Path, tools: Path) -> None:
-        self.server = server
+    def __init__(self, bench: Bench, server: Server, prefix: str) -> None:
+        self._bench, self._server, self._prefix = bench, server, prefix
         self._port = choose([], set())
-        self.address = server.address.format(port=self._port)
-        self._log = directory / f"{prefix}.log"
-        command = self._command(broker, prefix, directory, tools)
+        self._log = bench.directory / f"{prefix}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
-    def _command(self, broker: str, prefix: str, directory: Path, tools: Path) -> Sequence[str]:
-        topic = TopicNames(prefix).anomalies
-        if self.server is WATCHFLOOR:
-            config = directory / f"{prefix}.toml"
-            config.write_text(_config(broker, prefix, self._port), "utf-8")
+    def _command(self) -> Sequence[str]:
+        bench, server = self._bench, self._server
+        if server is WATCHFLOOR:
+            config = bench.directory / f"{self._prefix}.toml"
+            config.write_text(_config(bench.broker.address, self._prefix, self._port), "utf-8")
             return (sys.executable, "-m", "watchfloor", "--config", str(config), "gateway")
-        if self.server.needs_go:
-            return (str(tools / self.server.name), broker, topic, str(self._port))
-        program = str(PROGRAMS / "plain.py")
-        return (sys.executable, program, self.server.name, broker, topic, str(PARTITIONS), str(self._port))
+        source = bench.broker.address, TopicNames(self._prefix).anomalies
+        if server.needs_go:
+            return (str(bench.tools / server.name), *source, str(self._port))
+        return (sys.executable, str(PROGRAMS / "plain.py"), server.name, *source, str(PARTITIONS), str(self._port))
 
     @property
-    def pid(self) -> int:
-        """The id of its process."""
-        return self._process.pid
+    def process(self) -> psutil.Process:
+        """The server's process."""
+        return psutil.Process(self._process.pid)
+
+    def load(self, clients: int, *options: str, tenants: tuple[int, ...] = TENANTS, first_user: int = 1) -> Asked:
+        """Start viewers of this server and wait until they are signed in."""
+        path = self._bench.directory / f"{self._prefix}-{first_user}.clients"
+        write_clients(path, self._server, tenants, clients, first_user)
+        address = self._server.address.format(port=self._port)
+        return start_load(self._bench.tools, address, self._server.protocol, path, *options)
+
+    def produce(self, rates: Mapping[int, int], seconds: float) -> Producer:
+        """Start writing records for this server."""
+        return Producer(
+            self._bench.directory / f"{self._prefix}-producer.log",
+            seconds,
+            broker=self._bench.broker.address,
+            topic=TopicNames(self._prefix).anomalies,
+            partitions=PARTITIONS,
+            form=self._server.form,
+            rates=rates,
+        )
 
     def wait_until_ready(self) -> None:
         """Wait until `/readyz` answers with 200.
@@ -108,7 +128,7 @@ class Running:
         while not answers_ok(f"http://127.0.0.1:{self._port}/readyz"):
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 raise RunFailedError(
-                    f"{self.server.name} is not ready:\n{self._log.read_text('utf-8', 'replace')[-_LOG_SHOWN:]}"
+                    f"{self._server.name} is not ready:\n{self._log.read_text('utf-8', 'replace')[-_LOG_SHOWN:]}"
                 )
             time.sleep(0.05)
 

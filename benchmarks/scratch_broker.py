@@ -37,13 +37,7 @@ COMPACTED = {"cleanup.policy": "compact", "max.message.bytes": str(16 << 20)}
 
 
 class ScratchBroker:
-    """A running broker.
-
-    Args:
-        address: `host:port` for clients.
-        class_path: the class path of its Java archives.
-        child: its process.
-    """
+    """A running broker: its `host:port` for clients, the class path of its Java archives, and its process."""
 
     def __init__(self, address: str, class_path: str, child: Child) -> None:
         self.address = address

@@ -29,13 +29,7 @@ _SAMPLES_MIN = 8
 
 
 def throughput_figures(name: str, runs: Sequence[Throughput], *, targets: bool) -> list[Figure]:
-    """The medians over the runs of one engine.
-
-    Args:
-        name: the prefix of the figures.
-        runs: at least one run.
-        targets: whether the targets apply: to our engine in the short run.
-    """
+    """The medians over the runs of one engine; the targets apply to our engine in the short run."""
     return [
         Figure(
             f"{name}_events_per_s",

@@ -28,13 +28,7 @@ _SEED = 3
 
 
 class Pacer:
-    """Sends events when they are due.
-
-    Args:
-        broker: the broker.
-        topic: the topic to write to.
-        rate: the full rate in events per second, which determines the number of tenants.
-    """
+    """Sends events when they are due; the full rate, in events per second, determines the number of tenants."""
 
     def __init__(self, broker: str, topic: str, rate: int) -> None:
         self._tenants = max(_TENANTS_MIN, rate // EVENTS_PER_TENANT_MAX)

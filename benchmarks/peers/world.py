@@ -42,14 +42,7 @@ class Expected:
 
 
 class World:
-    """The persons of all tenants.
-
-    Args:
-        seed: the seed of the random numbers.
-        jump_share: the share of moves that are jumps of 0.5 to 2 degrees.
-        tenants: number of tenants.
-        persons: number of persons over all tenants.
-    """
+    """The persons of all tenants; `jump_share` of their moves are jumps of 0.5 to 2 degrees."""
 
     def __init__(self, seed: int, jump_share: float, tenants: int = TENANTS, persons: int = PERSONS) -> None:
         self._random = random.Random(seed)
