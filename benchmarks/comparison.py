@@ -68,21 +68,23 @@ def _ratios(measured: Sequence[Measured], *, long: bool) -> list[Figure]:
         return []
     figures: list[Figure] = []
     if (bare := by_name.get("bare_loop")) is not None:
-        figures.append(
-            Figure("events_ratio_to_bare_loop", ours.events_per_s / bare.events_per_s, lower_is_better=False)
-        )
-        figures.append(Figure("cpu_ratio_to_bare_loop", ours.cpu_s_per_100k / bare.cpu_s_per_100k))
+        figures += _ratios_to("bare_loop", ours, bare.events_per_s, bare.cpu_s_per_100k, None)
     if peers := [each for each in measured if each.engine.is_peer]:
         fastest, leanest = max(each.events_per_s for each in peers), min(each.cpu_s_per_100k for each in peers)
         # The requirement for a long run names only Kafka Streams.
-        wanted = None if long else 1.0
-        figures.append(Figure("events_ratio_to_best_peer", ours.events_per_s / fastest, wanted, lower_is_better=False))
-        figures.append(Figure("cpu_ratio_to_best_peer", ours.cpu_s_per_100k / leanest, wanted))
+        figures += _ratios_to("best_peer", ours, fastest, leanest, None if long else 1.0)
     if long and (streams := by_name.get("kafka_streams")) is not None:
-        ratio = ours.events_per_s / streams.events_per_s
-        figures.append(Figure("events_ratio_to_kafka_streams", ratio, 1.0, lower_is_better=False))
-        figures.append(Figure("cpu_ratio_to_kafka_streams", ours.cpu_s_per_100k / streams.cpu_s_per_100k, 1.0))
+        figures += _ratios_to("kafka_streams", ours, streams.events_per_s, streams.cpu_s_per_100k, 1.0)
     return figures
+
+
+def _ratios_to(
+    name: str, ours: Measured, events_per_s: float, cpu_s_per_100k: float, wanted: float | None
+) -> list[Figure]:
+    return [
+        Figure(f"events_ratio_to_{name}", ours.events_per_s / events_per_s, wanted, lower_is_better=False),
+        Figure(f"cpu_ratio_to_{name}", ours.cpu_s_per_100k / cpu_s_per_100k, wanted),
+    ]
 
 
 def rows(measured: Sequence[Measured]) -> list[tuple[str, ...]]:

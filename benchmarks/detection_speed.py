@@ -13,7 +13,6 @@ import argparse
 import copy
 import gc
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from detection_stream import STEP_US, CompanyStream, Message
 from figures import Figure, report, terminal_table
 from rich.console import Console
 from session import RunFailedError, Session, open_session, run_main, say
+from stack import stop
 
 from common.settings.load import load_settings
 from common.settings.worker import RateLimitSettings, WorkerSettings
@@ -96,16 +96,14 @@ class Fold:
                 pass
 
 
-class _Kept:
-    """Stands in for a detector's `judge` and keeps what it was called with."""
+def keeping(judge: Any, calls: list[Call]) -> Any:
+    """A detector's `judge` that also keeps what it is called with."""
 
-    def __init__(self, judge: Any) -> None:
-        self.calls: list[Call] = []
-        self._judge = judge
+    def kept(state: Any, event: Event[Any], policy: Any) -> Any:
+        calls.append((state, event, policy))
+        return judge(state, event, policy)
 
-    def __call__(self, state: Any, event: Event[Any], policy: Any) -> Any:
-        self.calls.append((state, event, policy))
-        return self._judge(state, event, policy)
+    return kept
 
 
 def cost_us(judge: Any, calls: Sequence[Call]) -> float:
@@ -128,12 +126,13 @@ def cost_us(judge: Any, calls: Sequence[Call]) -> float:
 def kept_calls(messages: Sequence[Message], reference: Sequence[Message]) -> dict[str, list[Call]]:
     """The arguments with which the worker calls each detector."""
     watched: list[Any] = [copy.copy(detector) for detector in DETECTORS]
+    calls: dict[str, list[Call]] = {detector.name: [] for detector in watched}
     for detector in watched:
-        detector.judge = _Kept(detector.judge)
+        detector.judge = keeping(detector.judge, calls[detector.name])
     fold = Fold(watched)
     fold.run(reference)
     fold.run(messages)
-    return {detector.name: detector.judge.calls for detector in watched}
+    return calls
 
 
 def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) -> list[Figure]:
@@ -143,7 +142,7 @@ def table_of_costs(messages: Sequence[Message], reference: Sequence[Message]) ->
     gc.collect()
     gc.freeze()
     for detector in DETECTORS:
-        its = calls.get(detector.name, [])
+        its = calls[detector.name]
         each_us = cost_us(detector.judge, its)
         share = len(its) / len(messages)
         total_us += each_us * share
@@ -216,8 +215,7 @@ def worker_figure(session: Session, events: int) -> Figure:
             "worker_events_per_s", round(_rate(process, port, events, log)), EVENTS_PER_S_MIN, lower_is_better=False
         )
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        stop(process)
 
 
 def _rate(process: "subprocess.Popen[bytes]", port: int, events: int, log: Path) -> float:

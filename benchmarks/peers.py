@@ -16,13 +16,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from comparison import COLUMNS, Measured, comparison_figures, rows
+from chart import chart
+from comparison import COLUMNS, Measured, comparison_figures, rows, table_for_docs
 from engines import ENGINES, WATCHFLOOR, Engine, Tools
 from figures import report, terminal_table
 from measure import measure_throughput
 from paced import measure_paced
 from peer_tools import kafka_streams_command, peers_python
-from publish import publish, write_results
+from publish import publish_section, write_results
 from rich.console import Console
 from session import RunFailedError, Session, open_session, run_main, say
 from targets import LONG_EVENTS, SHORT_EVENTS
@@ -107,7 +108,8 @@ def main() -> bool:
             run_paced(session, measured, arguments.paced_seconds, arguments.idle_seconds)
     say(f"picture: {write_results(name, measured, title)}")
     if arguments.publish:
-        publish(name, measured, title, session.notes)
+        paragraphs = [table_for_docs(measured), " ".join(session.notes)]
+        publish_section(name, title, chart(measured, title), paragraphs)
     Console(width=TABLE_WIDTH).print(terminal_table(title, COLUMNS, rows(measured), ["engine"]))
     return report(name, comparison_figures(measured, long=arguments.long), notes=session.notes)
 

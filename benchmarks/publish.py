@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chart import chart
-from comparison import Measured, table_for_docs
+from comparison import Measured
 
 from common.errors import WatchfloorError
 
@@ -27,15 +27,6 @@ def write_results(name: str, measured: Sequence[Measured], title: str) -> Path:
     picture = RESULTS / f"{name}.svg"
     picture.write_text(chart(measured, title))
     return picture
-
-
-def publish(name: str, measured: Sequence[Measured], title: str, notes: Sequence[str], page: Path = PAGE) -> None:
-    """Replace the section of this name in docs/figures.md, and its picture.
-
-    Raises:
-        WatchfloorError: the page has no such section.
-    """
-    publish_section(name, title, chart(measured, title), [table_for_docs(measured), " ".join(notes)], page)
 
 
 def publish_section(name: str, title: str, picture: str, paragraphs: Sequence[str], page: Path = PAGE) -> None:

@@ -138,18 +138,12 @@ def _text(docstring: str) -> Iterator[str]:
 def _fields(policy_type: type[Any], policy: Any) -> Iterator[str]:
     info = msgspec.inspect.type_info(policy_type)
     for field in getattr(info, "fields", ()):
-        limits = [
-            f"{word} {value:g}" for key, word in _RANGES.items() if (value := _limit(field.type, key)) is not None
-        ]
+        limits = {word: getattr(field.type, key, None) for key, word in _RANGES.items()}
+        said = ", ".join(f"{word} {value:g}" for word, value in limits.items() if value is not None)
         default = getattr(policy, field.name)
         shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
         text = " ".join(field_texts(policy_type).get(field.name, "").split()).replace("|", "\\|")
-        yield f"| `{field.name}` | {shown} | {', '.join(limits)} | {text} |"
-
-
-def _limit(kind: Any, key: str) -> float | None:
-    value = getattr(kind, key, None)
-    return float(value) if value is not None else None
+        yield f"| `{field.name}` | {shown} | {said} | {text} |"
 
 
 def _examples(found: list[Found]) -> Iterator[str]:

@@ -68,9 +68,8 @@ def gateway_addresses(settings: Settings) -> tuple[str, str]:
     """
     gateway = settings.gateway
     where = f"{reachable_host(gateway.host)}:{gateway.port}"
-    return (
-        (f"https://{where}", f"wss://{where}") if gateway.tls.certificate_file else (f"http://{where}", f"ws://{where}")
-    )
+    secure = "s" if gateway.tls.certificate_file else ""
+    return f"http{secure}://{where}", f"ws{secure}://{where}"
 
 
 def reachable_host(host: str) -> str:

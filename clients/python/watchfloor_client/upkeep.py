@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -55,9 +54,7 @@ class Upkeep:
         self._tasks = [asyncio.create_task(work()) for work in (self._ping, self._acknowledge, self._renew)]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
 
