@@ -99,9 +99,6 @@ class RevocationView(TopicView[Revocations]):
     """The revocations by the log; closes the connections of revoked tokens.
 
     Args:
-        settings: of the process.
-        signed_in: the connections.
-        metrics: count what cannot be read and show how many are remembered.
         clock: seconds since 1970.
     """
 

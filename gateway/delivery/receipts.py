@@ -60,10 +60,7 @@ class Receipts:
 
     Args:
         gateway: the name of this process in the records.
-        hub: how far each subscriber has come.
-        findings: what may be marked as seen.
         publish: takes records that are ready before their interval is over.
-        metrics: count marks.
         ranges_max: ranges and marks of one tenant that are gathered.
         positions_interval_s: how often the progress of connections is recorded that do not report it themselves.
     """

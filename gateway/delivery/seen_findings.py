@@ -32,9 +32,6 @@ class SeenFindings:
     """The newest findings of all tenants, and who has looked at the CRITICAL ones.
 
     Args:
-        hub: sends the notices.
-        unseen: the CRITICAL messages that are watched.
-        metrics: count notices.
         ids_max: findings that are known, of all tenants together.
     """
 

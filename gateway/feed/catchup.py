@@ -79,10 +79,6 @@ class CatchUp:
     """Serves all subscribers of a hub that are behind.
 
     Args:
-        hub: who is connected.
-        deliveries: is notified of what was written.
-        metrics: count slow closes and what is sent.
-        slow: when a connection is too slow.
         slice_messages: given to one subscriber before the next one's turn.
         rendered_max: entries that are kept rendered.
     """

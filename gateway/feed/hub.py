@@ -22,9 +22,7 @@ class Hub:
     """All groups of one gateway.
 
     Args:
-        frame: makes a text frame of a payload.
         history: is filled with what the groups have reached.
-        metrics: counts connections.
         clock: seconds since 1970.
     """
 

@@ -25,11 +25,7 @@ class TopicDescription(NamedTuple):
 
 
 class KafkaClients:
-    """The clients of one gateway.
-
-    Args:
-        kafka: the cluster.
-    """
+    """The clients of one gateway."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.kafka = kafka

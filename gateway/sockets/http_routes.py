@@ -49,9 +49,7 @@ class HttpRoutes:
     """Replies to requests that are not WebSockets.
 
     Args:
-        readiness: for `/readyz`.
         health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
-        metrics: the text of `/metrics`.
         directory: of the page; what lies in folders below it is served too.
         open_metrics: whether the public port shows the metrics too.
     """

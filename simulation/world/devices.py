@@ -20,10 +20,7 @@ class Devices:
     """The devices of one tenant that report.
 
     Args:
-        timeline: where rows and labels go.
         seed: of the random numbers, which each device has of its own.
-        tenant_id: whose they are.
-        devices: which.
         start_s: when they begin.
     """
 

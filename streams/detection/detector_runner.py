@@ -24,7 +24,6 @@ class DetectorRunner:
     """Runs the detectors.
 
     Args:
-        detectors: the detectors to run.
         defaults: for each detector fields of its policy, from the settings.
         snapshot_settle_ms: see `DetectorTimers`.
         absence_age_ms_max: see `DetectorTimers`.

@@ -41,11 +41,7 @@ class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WaitQueue:
-    """The waiting events of a tenant, numbered in the order in which they arrived.
-
-    Args:
-        events: the initial events.
-    """
+    """The waiting events of a tenant, numbered in the order in which they arrived."""
 
     __slots__ = ("_persons", "events")
 

@@ -22,11 +22,7 @@ _ANSWER_GRACE_S = 0.005
 
 
 class InFlightFetches:
-    """The requests in flight, at most one per broker.
-
-    Args:
-        ask: sends one.
-    """
+    """The requests in flight, at most one per broker."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask

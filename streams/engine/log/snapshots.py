@@ -48,7 +48,6 @@ class Snapshots:
     """Takes the snapshots that are due.
 
     Args:
-        topics: the engine's topics.
         settings: interval, and number and size of changed keys that make a snapshot due.
         clock: Unix seconds.
     """

@@ -47,9 +47,7 @@ class LogWriter:
     """Appends journal, outputs and snapshots of the owned partitions.
 
     Args:
-        topics: where to.
         clients: the producer, and what reads the records that another worker wrote in between.
-        metrics: where it counts.
     """
 
     def __init__(self, topics: EngineTopics, clients: EngineClients, metrics: EngineMetrics) -> None:

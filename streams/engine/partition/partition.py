@@ -21,8 +21,6 @@ class Partition:
     Args:
         number: the Kafka partition number, the same in every topic.
         sources: the inputs; their indexes are those of the lists below.
-        state: the tables.
-        identity: tells records of the same commit order apart, such as by table and primary key.
         tick_grace_ms: how long the log is given to bring what was committed before a timer's time.
     """
 

@@ -102,12 +102,7 @@ class LastUse(Generic[K]):
 
 
 class BoundedTable(Table[K, V]):
-    """A table with bounds; otherwise used as any other.
-
-    Args:
-        spec: says which bounds.
-        log_time: of the partition.
-    """
+    """A table with bounds; otherwise used as any other."""
 
     def __init__(self, spec: TableSpec, log_time: LogTime) -> None:
         super().__init__(spec)

@@ -43,7 +43,6 @@ class TakeoverProgress:
     """Watches recoveries, by the offsets that a recovery keeps anyway.
 
     Args:
-        metrics: where it counts.
         clock: Unix seconds.
         interval_s: between two reports.
     """

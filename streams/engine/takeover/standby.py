@@ -42,10 +42,7 @@ class Standby:
     """The copies.
 
     Args:
-        topic: the changelog.
         fetcher: used for nothing else; started by the caller. Its fetches are small: each is decoded in one go.
-        settings: interval and limits.
-        metrics: where it counts.
         clock: Unix seconds.
     """
 
