@@ -75,13 +75,7 @@ class HttpRoutes:
         self._files["/"] = self._files["/index.html"]
 
     def reply(self, method: str, path: str, *, admin: bool = False) -> HttpReply:
-        """The reply to a request.
-
-        Args:
-            method: of the request; only GET and HEAD are answered.
-            path: without the query.
-            admin: whether it came to the admin port, which has the metrics always and the page never.
-        """
+        """The reply to a path without its query. The admin port has the metrics always and the page never."""
         if method not in {"GET", "HEAD"}:
             return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
         found = self._find(path, admin=admin)

@@ -62,11 +62,7 @@ class LogWriter:
         snapshots: Sequence[Snapshot],
         batches: Sequence[tuple[Partition, MicroBatch]],
     ) -> None:
-        """Send snapshots and micro-batches, and wait until the broker has acknowledged all of them.
-
-        Args:
-            snapshots: of earlier micro-batches, whose outputs are acknowledged.
-            batches: processed ones, in order.
+        """Send snapshots of earlier, acknowledged micro-batches, and further ones; wait until all are acknowledged.
 
         Raises:
             KafkaError: the broker did not acknowledge; the worker must stop and recover.

@@ -141,15 +141,7 @@ def make_standby(
     metrics: EngineMetrics,
     clock: Callable[[], float],
 ) -> Standby | None:
-    """The standby that the settings ask for, not started; None where they ask for none.
-
-    Args:
-        topic: the changelog.
-        client_config: of its Kafka client.
-        settings: of the standby.
-        metrics: where it counts.
-        clock: Unix seconds.
-    """
+    """The standby that the settings ask for, not started; None where they ask for none."""
     if settings.mode == "off":
         return None
     bytes_max = settings.fetch_bytes_max
