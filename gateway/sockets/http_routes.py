@@ -50,7 +50,6 @@ class HttpRoutes:
 
     Args:
         health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
-        directory: of the page; what lies in folders below it is served too.
         open_metrics: whether the public port shows the metrics too.
     """
 
@@ -59,7 +58,6 @@ class HttpRoutes:
         readiness: Callable[[], Readiness],
         metrics: Callable[[], bytes],
         health: Callable[[], tuple[bool, bytes]],
-        directory: Path = STATIC_DIR,
         *,
         open_metrics: bool = True,
     ) -> None:
@@ -68,8 +66,8 @@ class HttpRoutes:
         self._metrics = metrics
         self._health = health
         self._files = {
-            f"/{path.relative_to(directory).as_posix()}": (_TYPES[path.suffix], path.read_bytes())
-            for path in sorted(directory.rglob("*"))
+            f"/{path.relative_to(STATIC_DIR).as_posix()}": (_TYPES[path.suffix], path.read_bytes())
+            for path in sorted(STATIC_DIR.rglob("*"))
             if path.suffix in _TYPES and path.is_file()
         }
         self._files["/"] = self._files["/index.html"]
