@@ -103,10 +103,7 @@ def check_tables(
 ) -> None:
     """Check that every captured table exists and has an id and a tenant id of an integer type.
 
-    Args:
-        connection: a connection to the watched database.
-        tables: the tables to capture.
-        missing_allowed: ignore tables that do not exist, because they are about to be created.
+    With `missing_allowed` tables that do not exist are ignored, because they are about to be created.
 
     Raises:
         WatchfloorError: names the first table or column that is missing or has another type.

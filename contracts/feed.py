@@ -13,8 +13,6 @@ from contracts.findings import Finding
 Header = tuple[str, bytes]
 
 GENERATION_HEADER = "generation"
-JOURNAL_HEADER = "journal"
-"""On the first record of a micro-batch: a copy of its journal entry."""
 CE_SOURCE = "/watchfloor/worker"
 CE_SCHEMA = "urn:watchfloor:feed:v1"
 
@@ -113,14 +111,10 @@ class ProcessedBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     part: int = 0
 
 
-_encode = msgspec.json.Encoder().encode
+encode_record = msgspec.json.Encoder().encode
+"""The value of a feed record, a fence or a batch of clean events, as UTF-8 JSON."""
 decode_feed_record = msgspec.json.Decoder(AnyFeedRecord).decode
 decode_processed = msgspec.json.Decoder(ProcessedBatch).decode
-
-
-def encode_record(record: FeedRecord | Fence | ProcessedBatch) -> bytes:
-    """The record's value, UTF-8 JSON."""
-    return _encode(record)
 
 
 def record_id(table: str, key: str, lsn: int, kind: str) -> str:

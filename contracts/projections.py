@@ -5,6 +5,8 @@ A name that the viewer may not see must have been masked in the record before.
 
 import re
 
+from msgspec.structs import asdict
+
 from contracts.feed import AnomalyDetected, FeedRecord, ProcessedEvent, RateLimited, TicketUpdated
 from contracts.feed_messages import (
     DashboardAnomaly,
@@ -112,17 +114,8 @@ def _numbered(noun: str, identifier: int | None) -> str:
 
 
 def _finding_view(finding: Finding, record: FeedRecord) -> FindingView:
-    return FindingView(
-        id=finding.id,
-        finding_type=finding.finding_type,
-        category=finding.category,
-        severity=finding.severity,
-        title=filled(finding.title, record),
-        description=filled(finding.description, record),
-        evidence=finding.evidence,
-        created_at=finding.created_at,
-        fraud_score=finding.fraud_score,
-    )
+    texts = {"title": filled(finding.title, record), "description": filled(finding.description, record)}
+    return FindingView(**asdict(finding) | texts)
 
 
 def _other(record: FeedRecord, timestamp: str) -> SequencedMessage:

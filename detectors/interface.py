@@ -81,28 +81,16 @@ class Detector(Protocol):
     A subclass states `name` and `tables` as class attributes, and of the others those that differ from the defaults.
     """
 
-    @property
-    def name(self) -> str:
-        """Its module's name: what policies, settings and dead letters call it."""
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The canonical tables whose rows it reads."""
-
-    @property
-    def entity(self) -> Entity:
-        """Whose state it keeps."""
-        return Entity.NOTHING
-
-    @property
-    def state_type(self) -> type[Any] | None:
-        """The type of that state; None where it keeps none."""
-        return None
-
-    @property
-    def policy(self) -> Policy:
-        """Its thresholds where nobody has set others."""
-        return Policy()
+    name: str
+    """Its module's name: what policies, settings and dead letters call it."""
+    tables: tuple[str, ...]
+    """The canonical tables whose rows it reads."""
+    entity: Entity = Entity.NOTHING
+    """Whose state it keeps."""
+    state_type: type[Any] | None = None
+    """The type of that state; None where it keeps none."""
+    policy: Policy = Policy()
+    """Its thresholds where nobody has set others."""
 
     def judge(self, state: Any, event: Event[Any], policy: Any) -> tuple[Any, FindingDrafts]:
         """The state after the event, and what is wrong with the event."""
@@ -152,13 +140,10 @@ class SpanEnd(msgspec.Struct, frozen=True, gc=False):
 class BaselineDetector(Detector, Protocol):
     """A detector that learns what is usual, and judges a span of time when it is over."""
 
-    @property
-    def own_type(self) -> type[Any]:
-        """The type of what it learns about one entity."""
-
-    @property
-    def shared_type(self) -> type[Any]:
-        """The type of what it learns about all entities of a site, and of a tenant."""
+    own_type: type[Any]
+    """The type of what it learns about one entity."""
+    shared_type: type[Any]
+    """The type of what it learns about all entities of a site, and of a tenant."""
 
     def due_ms(self, state: Any, policy: Any) -> int | None:
         """When the span is over, Unix milliseconds; None: never."""

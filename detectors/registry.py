@@ -33,7 +33,7 @@ def find_detectors(package: ModuleType = detectors) -> tuple[Detector, ...]:
     found: dict[str, Detector] = {}
     for path in _module_paths(package):
         name, detector = path.rpartition(".")[2], getattr(import_module(path), "DETECTOR", None)
-        if not isinstance(detector, Detector) or detector.name != name:
+        if not isinstance(detector, Detector) or getattr(detector, "name", None) != name:
             raise TypeError(f"{path} has no DETECTOR of this name; what is no detector belongs in a folder `helpers`")
         if name in found:
             raise TypeError(f"two detectors are called {name}: {path} is the second one")

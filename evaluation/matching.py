@@ -55,13 +55,7 @@ class Tally:
 
 
 def match(outcome: Outcome, labels: Iterable[Label], *, from_s: float = 0.0) -> dict[str, Tally]:
-    """A tally for every finding type that a label or a finding has.
-
-    Args:
-        outcome: of the fold.
-        labels: what is wrong.
-        from_s: labels and findings before are left out.
-    """
+    """A tally for every finding type that a label or a finding from then on has; what was before is left out."""
     tallies: dict[str, Tally] = {}
     index: dict[tuple[str, int, str], list[Label]] = {}
     wanted: dict[int, Label] = {}

@@ -27,14 +27,7 @@ class SentCounter(Collector):
         self._bytes = 0
 
     def count(self, endpoint: str, kinds: Mapping[str, int], times: int, size: int) -> None:
-        """Count what was written.
-
-        Args:
-            endpoint: of the connections.
-            kinds: messages of each type that one of them got.
-            times: how many connections got them.
-            size: bytes that one of them got.
-        """
+        """Count what was written to `times` connections: each got the messages of these types, and `size` bytes."""
         for kind, messages in kinds.items():
             self._messages[endpoint, kind] += messages * times
         self._bytes += size * times

@@ -71,10 +71,6 @@ class _OpenConnection(NamedTuple):
 class GatewayServer:
     """The sockets of one gateway.
 
-    Args:
-        limits: addresses, ports and bounds.
-        parts: the rest of the gateway.
-
     Raises:
         WatchfloorError: the certificate cannot be read, or a trusted proxy is no network.
     """

@@ -86,11 +86,6 @@ class _Deliveries:
 def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> GatewayParts:
     """Put a gateway together.
 
-    Args:
-        settings: of the process.
-        frame: makes a text frame of a payload.
-        clients: of the cluster.
-
     Raises:
         SettingsError: there is no way to verify tokens.
     """

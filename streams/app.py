@@ -32,15 +32,7 @@ GROUP = "watchfloor-worker"
 def build(
     settings: Settings, metrics: WorkerMetrics, epoch: str, data_dir: Path, clock: Callable[[], float]
 ) -> tuple[faust.App, Engine]:
-    """The application and its engine, not started.
-
-    Args:
-        settings: the settings of this process.
-        metrics: the worker's metrics.
-        epoch: the identity of the feed's log, see `common.kafka.feed_epoch`.
-        data_dir: the directory for Faust's files.
-        clock: returns the time in seconds since 1970.
-    """
+    """The application and its engine, not started; `data_dir` is for Faust's files, `clock` returns Unix seconds."""
     worker, kafka = settings.worker, settings.kafka
     application = make_engine_spec(settings, metrics, epoch)
 

@@ -11,11 +11,7 @@ TENANTS_MAX = 50
 
 
 class WorkerMetrics(EngineMetrics):
-    """The application's metrics beside the engine's; conventions as there.
-
-    Args:
-        registry: the registry of the metrics, a new one for each process (and each test).
-    """
+    """The application's metrics beside the engine's; conventions as there."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)

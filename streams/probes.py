@@ -28,7 +28,6 @@ class Probes:
 
     Args:
         host, port: the address to listen on.
-        registry: the metrics that `/metrics` shows.
         ready: whether `/readyz` answers with 200.
     """
 

@@ -40,10 +40,6 @@ class BatchProcessor:
     Args:
         inputs: the kinds of input by source index: canonical table names.
         handlers: the handler of each kind of input; an input without one has no effect.
-        timers: handles what is due without an input.
-        feed: writes the outcomes.
-        breaker: stops the worker when too many records fail.
-        metrics: the worker's metrics.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from contracts.findings import Finding
 from contracts.topics import CAPTURED_TABLES, tenant_key
 from detectors.interface import Detector
 from detectors.registry import named
-from streams.engine.model import Entry, OutputRecord
+from streams.engine.model import Entry, OutputRecord, SourceRecord
 from streams.engine.partition.micro_batch import MicroBatch
 from streams.engine.state.partition_state import PartitionState
 from streams.feed.breaker import DeadLetterBreaker
@@ -36,16 +36,6 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 EPOCH = "memory"
 _ROW_S = 1.0
 """The log time between two rows without a given commit time."""
-
-
-class SourceRecord(msgspec.Struct):
-    """The part of a Kafka record that the worker reads."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class MemoryWorker:

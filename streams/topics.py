@@ -24,29 +24,26 @@ _WHY = {
 
 def topic_config(spec: TopicSpec, kafka: KafkaSettings) -> dict[str, str]:
     """The broker's settings of a topic, by its retention class."""
-    match spec.retention:
-        case Retention.COMPACT:
-            # The lag keeps both versions of a key while a fenced-off writer could still displace one.
-            # One RecordBatch holds all changed keys of a snapshot, so it may be larger than in other topics.
-            return {
-                "cleanup.policy": "compact",
-                "min.compaction.lag.ms": "600000",
-                # How long the tombstone of a deleted key stays for current readers; a recovery takes seconds.
-                "delete.retention.ms": "86400000",
-                "segment.bytes": str(64 << 20),
-                "max.message.bytes": str(16 << 20),
-            }
-        case Retention.FEED:
-            keep_ms = kafka.feed_retention_hours * _HOUR_MS
-        case Retention.SHORT:
-            keep_ms = kafka.processed_retention_minutes * 60_000
-        case Retention.LONG:
-            keep_ms = kafka.long_retention_days * 24 * _HOUR_MS
-        case Retention.SETTINGS:
-            keep_ms = -1
+    if spec.retention is Retention.COMPACT:
+        # The lag keeps both versions of a key while a fenced-off writer could still displace one.
+        # One RecordBatch holds all changed keys of a snapshot, so it may be larger than in other topics.
+        return {
+            "cleanup.policy": "compact",
+            "min.compaction.lag.ms": "600000",
+            # How long the tombstone of a deleted key stays for current readers; a recovery takes seconds.
+            "delete.retention.ms": "86400000",
+            "segment.bytes": str(64 << 20),
+            "max.message.bytes": str(16 << 20),
+        }
+    keep_ms = {
+        Retention.FEED: kafka.feed_retention_hours * _HOUR_MS,
+        Retention.SHORT: kafka.processed_retention_minutes * 60_000,
+        Retention.LONG: kafka.long_retention_days * 24 * _HOUR_MS,
+        Retention.SETTINGS: -1,
+    }
     config = {
         "cleanup.policy": "delete",
-        "retention.ms": str(keep_ms),
+        "retention.ms": str(keep_ms[spec.retention]),
         # A change contains its row twice, and a dead letter contains a whole change and headers.
         "max.message.bytes": str((5 << 20) if spec.retention is Retention.LONG else (4 << 20)),
     }

@@ -51,10 +51,7 @@ def engine_topics(settings: Settings) -> EngineTopics:
 def make_engine_spec(settings: Settings, metrics: WorkerMetrics, epoch: str) -> EngineSpec:
     """What the engine needs to know about the application: topics, tables, codecs, and the digest of code and settings.
 
-    Args:
-        settings: the settings of this process.
-        metrics: the worker's metrics.
-        epoch: the identity of the feed's log, see `common.kafka.feed_epoch`.
+    `epoch` is the identity of the feed's log, see `common.kafka.feed_epoch`.
     """
     return EngineSpec(
         topics=engine_topics(settings),
@@ -84,15 +81,9 @@ def make_processor(
     breaker: DeadLetterBreaker,
     detectors: Sequence[Detector] | None = None,
 ) -> BatchProcessor:
-    """The processor of micro-batches.
+    """The processor of micro-batches, with these detectors or those that the settings name.
 
-    Args:
-        settings: the settings of this process.
-        metrics: the worker's metrics.
-        epoch: the identity of the feed's log, which is part of every feed record.
-        clock: returns seconds since 1970, for the latencies of clean events.
-        breaker: the circuit breaker of the dead letters.
-        detectors: the detectors to run, instead of those that the settings name.
+    `epoch` is part of every feed record; `clock`, in seconds since 1970, is for the latencies of clean events.
 
     Raises:
         SettingsError: the settings name a detector or a policy that does not exist, or does not fit.

@@ -67,9 +67,7 @@ class LateCheckIn(Detector):
         """The finding where a check-in is the first of its shift and too late."""
         row = event.row
         site_id, at_s = row.site_id, event.at_s or unix_s(row.occurred_at)
-        if at_s is None or site_id is None or row.event_type not in CHECKS:
-            return state, NOTHING
-        if event.before is not None and is_unchanged(event):
+        if at_s is None or site_id is None or row.event_type not in CHECKS or (event.before and is_unchanged(event)):
             return state, NOTHING
         checks = () if state is None else state.checks
         check = (site_id, at_s)

@@ -90,9 +90,7 @@ class MissingCheckOut(PlannedDetector):
         """No finding, but who is where: the missing check-out is an absence."""
         row = event.row
         at_s = event.at_s or unix_s(row.occurred_at)
-        if at_s is None or row.event_type not in CHECKS:
-            return state, NOTHING
-        if event.before is not None and is_unchanged(event):
+        if at_s is None or row.event_type not in CHECKS or (event.before and is_unchanged(event)):
             return state, NOTHING
         before = OpenCheckIns() if state is None else state
         held, at_ms, now_ms = before.open, round(at_s * 1000), event.now_us // 1000

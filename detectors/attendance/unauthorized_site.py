@@ -56,10 +56,8 @@ class UnauthorizedSite(Detector):
         row = event.row
         if row.event_type != CHECK_IN or row.site_id is None or row.person_id is None:
             return state, NOTHING
-        if event.before is not None and is_unchanged(event):
-            return state, NOTHING
         at_s = event.at_s or unix_s(row.occurred_at)
-        if at_s is None:
+        if at_s is None or (event.before and is_unchanged(event)):
             return state, NOTHING
         early_s, late_s = policy.check_in_early_s_max, policy.check_in_late_s_max
         for shift in event.shifts:

@@ -24,15 +24,9 @@ DistanceM: TypeAlias = Callable[[float, float], float]
 
 
 def distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Great-circle distance of two points, metres; up to 0.6 % off the ellipsoid's.
+    """Great-circle distance of two points (degrees north and east), metres; up to 0.6 % off the ellipsoid's.
 
     The haversine formula (Sinnott 1984, Virtues of the haversine, Sky and Telescope 68), which is exact for near points.
-
-    Args:
-        latitude: degrees north, as the other one.
-        longitude: degrees east, as the other one.
-        other_latitude: of the other point.
-        other_longitude: of the other point.
 
     >>> round(distance_m(48.8566, 2.3522, 51.5074, -0.1278) / 1000)  # Paris to London
     344

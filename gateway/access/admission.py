@@ -130,7 +130,6 @@ class ConnectRates:
     Memory: one bucket for each address that came lately, at most `addresses_max`.
 
     Args:
-        limits: of handshakes.
         now: seconds.
     """
 
@@ -174,9 +173,6 @@ class ConnectionCounts:
     """How many connections each user and each tenant has here.
 
     Memory: one number for each user and tenant with a connection.
-
-    Args:
-        limits: of connections.
     """
 
     def __init__(self, limits: ConnectionSettings) -> None:

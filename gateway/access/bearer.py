@@ -97,11 +97,7 @@ class _Claims(msgspec.Struct):
 
 
 def bearer_of(payload: Mapping[str, Any], auth: AuthSettings) -> Bearer:
-    """The bearer of a token whose signature, issuer, audience and times were checked.
-
-    Args:
-        payload: the token's claims.
-        auth: how long a token may live, and the allowed clock skew.
+    """The bearer of a token whose signature, issuer, audience and times were checked, by its claims.
 
     Raises:
         AccessRefusedError: with 4401 where a claim is wrong or the token lives longer than is allowed; with 4403

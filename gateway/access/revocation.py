@@ -61,12 +61,7 @@ class Revocations:
         )
 
     def take(self, key: bytes, value: bytes | None, written_at: float) -> None:
-        """A record of the topic.
-
-        Args:
-            key: of the record.
-            value: of the record; None lifts what the key named.
-            written_at: seconds since 1970, of the log.
+        """A record of the topic, written then (seconds since 1970, of the log); no value lifts what the key named.
 
         Raises:
             msgspec.DecodeError: it cannot be read.
@@ -99,9 +94,6 @@ class RevocationView(TopicView[Revocations]):
     """The revocations by the log; closes the connections of revoked tokens.
 
     Args:
-        settings: of the process.
-        signed_in: the connections.
-        metrics: count what cannot be read and show how many are remembered.
         clock: seconds since 1970.
     """
 

@@ -29,12 +29,7 @@ class SignedInConnection(Protocol):
 
 
 class SignedIn:
-    """The signed-in connections of one gateway.
-
-    Args:
-        counts: how many connections each user and tenant has.
-        metrics: count connections that are refused.
-    """
+    """The signed-in connections of one gateway."""
 
     def __init__(self, counts: ConnectionCounts, metrics: GatewayMetrics) -> None:
         self._counts = counts

@@ -21,11 +21,6 @@ class DeliveryWriter:
     """Writes what one gateway records.
 
     Args:
-        receipts: of the messages.
-        findings: whose notices are sent when they are due.
-        audit: the audit trail.
-        publisher: the producer below receipts and audit trail.
-        publish: takes a record of receipts.
         interval_s: how often receipts are written.
     """
 

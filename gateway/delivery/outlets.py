@@ -22,9 +22,7 @@ class ReceiptsOutlet(Outlet[ReceiptBatch]):
     """Receipts that wait for a broker; with too many bytes the oldest are dropped.
 
     Args:
-        names: of the topics.
         bytes_max: of all values together; a single record always has room.
-        metrics: counts what was written and dropped.
     """
 
     def __init__(self, names: TopicNames, bytes_max: int, metrics: GatewayMetrics) -> None:
@@ -50,9 +48,7 @@ class AuditOutlet(Outlet[AuditRecord]):
     """Audit records that wait for a broker; what has no room, or is not taken, is logged.
 
     Args:
-        names: of the topics.
         records_max: how many may wait.
-        metrics: counts what was written and logged.
     """
 
     def __init__(self, names: TopicNames, records_max: int, metrics: GatewayMetrics) -> None:

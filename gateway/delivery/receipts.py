@@ -60,10 +60,7 @@ class Receipts:
 
     Args:
         gateway: the name of this process in the records.
-        hub: how far each subscriber has come.
-        findings: what may be marked as seen.
         publish: takes records that are ready before their interval is over.
-        metrics: count marks.
         ranges_max: ranges and marks of one tenant that are gathered.
         positions_interval_s: how often the progress of connections is recorded that do not report it themselves.
     """
@@ -175,11 +172,7 @@ class Receipts:
     # --- the records -----------------------------------------------------------------------------
 
     def note_positions(self, *, everybody: bool = False) -> None:
-        """Note the progress of connections that do not report it; once a second, each time of another part of them.
-
-        Args:
-            everybody: all of them now.
-        """
+        """Note the progress of connections that do not report it: once a second of another part of them, or of all."""
         for recipient in self._recipients.members() if everybody else self._recipients.tick():
             if self._written(recipient) > recipient.recorded:
                 self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)

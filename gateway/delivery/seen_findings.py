@@ -32,9 +32,6 @@ class SeenFindings:
     """The newest findings of all tenants, and who has looked at the CRITICAL ones.
 
     Args:
-        hub: sends the notices.
-        unseen: the CRITICAL messages that are watched.
-        metrics: count notices.
         ids_max: findings that are known, of all tenants together.
     """
 
@@ -48,13 +45,7 @@ class SeenFindings:
         self._early: dict[tuple[int, str], list[SeenMark]] = {}
 
     def learn(self, entries: Sequence[FeedEntry], *, live: bool) -> None:
-        """Take note of records.
-
-        Args:
-            entries: the records.
-            live: they were written to subscribers just now; otherwise they were read back, and were shown when they
-                were appended to the log.
-        """
+        """Take note of records. Live ones were written just now, others were shown when the log took them."""
         now = self._hub.clock()
         for entry in entries:
             record = entry.record

@@ -24,7 +24,6 @@ class SeenMarks(RecordHandler):
     """Reads the marks of all gateways of a cluster.
 
     Args:
-        names: of the topics.
         critical: how long messages are watched: so far back is read.
         interval_s: how old a mark may be when it is written.
         own: the name of this process; its own marks are known.

@@ -49,11 +49,7 @@ class Notice(NamedTuple):
 
 
 class UnseenCritical:
-    """The newest CRITICAL messages of each tenant.
-
-    Args:
-        limits: bounds and delays.
-    """
+    """The newest CRITICAL messages of each tenant."""
 
     def __init__(self, limits: CriticalSettings) -> None:
         self._limits = limits

@@ -31,11 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 class UnrecoverableError(Exception):
-    """The part cannot be read.
-
-    Args:
-        reason: for the client.
-    """
+    """The part cannot be read."""
 
     def __init__(self, reason: UnrecoverableReason) -> None:
         super().__init__(reason)
@@ -72,7 +68,6 @@ class Backfill:
     """Reads the log for clients that were away for long, one at a time.
 
     Args:
-        clients: of the cluster.
         limits: how many records may be read for one gap.
         silence_s_max: how long the broker may be silent.
     """

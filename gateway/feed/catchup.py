@@ -55,15 +55,7 @@ class SlowCloseBackoff:
         self._last: OrderedDict[tuple[int, str], _SlowClose] = OrderedDict()
 
     def closed(self, user: tuple[int, str], now: float) -> int:
-        """Note a slow close.
-
-        Args:
-            user: tenant and subject.
-            now: seconds.
-
-        Returns:
-            seconds until the user may come back.
-        """
+        """Note a slow close of a user (tenant and subject); returns in how many seconds the user may come back."""
         last = self._last.pop(user, None)
         if last is None or now - last.at > self._longest_s * _FORGIVEN_AFTER:
             retry_after_s = self._first_s
@@ -79,10 +71,6 @@ class CatchUp:
     """Serves all subscribers of a hub that are behind.
 
     Args:
-        hub: who is connected.
-        deliveries: is notified of what was written.
-        metrics: count slow closes and what is sent.
-        slow: when a connection is too slow.
         slice_messages: given to one subscriber before the next one's turn.
         rendered_max: entries that are kept rendered.
     """
@@ -111,13 +99,7 @@ class CatchUp:
         self._rendered: OrderedDict[tuple[int, int], FeedEntry] = OrderedDict()
 
     def start(self, subscriber: Subscriber, cursor: int, backlog: Backlog | None = None) -> None:
-        """Give a subscriber everything after `cursor`, then the live feed.
-
-        Args:
-            subscriber: joined or not.
-            cursor: the seq up to which it has had everything.
-            backlog: what follows the cursor, up to where the hub's history begins.
-        """
+        """Give a subscriber all after `cursor`: the backlog, which ends where the history begins, and then the rest."""
         subscriber.last_seq = cursor
         self.fall_behind(subscriber, cursor)
         subscriber.backlog = backlog

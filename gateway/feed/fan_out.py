@@ -34,14 +34,7 @@ class DeliveryListener(WriteListener, Protocol):
 
 
 class FanOut:
-    """The live feed of one gateway.
-
-    Args:
-        hub: who is connected.
-        catch_up: serves those who are not live.
-        deliveries: is notified of what was written.
-        metrics: count what is sent.
-    """
+    """The live feed of one gateway."""
 
     def __init__(self, hub: Hub, catch_up: CatchUp, deliveries: DeliveryListener, metrics: GatewayMetrics) -> None:
         self._hub = hub

@@ -22,11 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 class FeedDecoder:
-    """The feed's log as this gateway has read it so far.
-
-    Args:
-        metrics: count records by what became of them.
-    """
+    """The feed's log as this gateway has read it so far."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics

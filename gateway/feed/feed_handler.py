@@ -28,11 +28,7 @@ class FeedHandler(RecordHandler):
     """What one gateway has read of the feed.
 
     Args:
-        kafka: the cluster.
         tail_records_max: of each partition, read back at the start to know every tenant's position.
-        fan_out: gets what is shown.
-        decoder: decides what is shown.
-        metrics: lag and reconnections.
     """
 
     def __init__(

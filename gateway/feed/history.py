@@ -5,8 +5,6 @@ rendered, so that what is read later is masked and filtered by what the subscrib
 """
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
@@ -72,19 +70,14 @@ class History:
         return records[-1] if records else None
 
     def after(self, tenant_id: int, seq: int, messages_max: int) -> list[StoredRecord] | None:
-        """The next records of a tenant after `seq`, or None where the history does not reach back that far.
-
-        Args:
-            tenant_id: whose.
-            seq: of the last record that is not wanted.
-            messages_max: how many at most.
-        """
+        """The next records of a tenant after `seq`, or None where the history does not reach back that far."""
         records = self._records.get(tenant_id)
         if not records or not self.reaches(tenant_id, seq):
             return None
         # The numbers are dense, so the index of a record is known from its number.
         first = seq + 1 - records[0].seq
-        return list(islice(_from(records, first), messages_max))
+        # A deque finds an index near either end quickly, and most readers are near the newest end.
+        return [records[index] for index in range(first, min(first + messages_max, len(records)))]
 
     def clear(self) -> None:
         """Forget everything: the log is another one."""
@@ -108,8 +101,3 @@ class History:
         self.messages -= 1
         if not records:
             del self._records[tenant_id]
-
-
-def _from(records: deque[StoredRecord], first: int) -> Iterator[StoredRecord]:
-    # A deque finds an index near either end quickly, and most readers are near the newest end.
-    return (records[index] for index in range(first, len(records)))

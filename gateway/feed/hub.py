@@ -22,9 +22,7 @@ class Hub:
     """All groups of one gateway.
 
     Args:
-        frame: makes a text frame of a payload.
         history: is filled with what the groups have reached.
-        metrics: counts connections.
         clock: seconds since 1970.
     """
 
@@ -79,13 +77,7 @@ class Hub:
         self._make_live(self._enter(subscriber), subscriber)
 
     def set_aside(self, subscriber: Subscriber, mode: Mode, cursor: int) -> None:
-        """Write nothing live to a subscriber until it joins again.
-
-        Args:
-            subscriber: joined or not.
-            mode: BEHIND or HELD.
-            cursor: the seq up to which it has had everything.
-        """
+        """Write nothing live to a subscriber until it joins again: it is BEHIND or HELD, with all up to `cursor`."""
         group = self._enter(subscriber)
         group.waiting.add(subscriber)
         subscriber.mode, subscriber.cursor = mode, cursor
@@ -141,13 +133,7 @@ class Hub:
     def notify(
         self, tenant_id: int | None, message: NoticeMessage, shows: Callable[[Scope], bool] | None = None
     ) -> None:
-        """Write a notice, outside the sequence, to a tenant's subscribers or to all.
-
-        Args:
-            tenant_id: whose; None is everybody.
-            message: the notice.
-            shows: whether a subscriber's scope shows it; None is everybody's.
-        """
+        """Write a notice outside the sequence to a tenant's subscribers, or for None to all, whose scopes show it."""
         groups: Iterable[Group] = (
             self._groups.values() if tenant_id is None else filter(None, [self._groups.get(tenant_id)])
         )

@@ -54,15 +54,7 @@ class ResumeRequest:
 
 
 class Resumer:
-    """Resumes the subscribers of one hub.
-
-    Args:
-        hub: who is connected, and where the feed stands.
-        catch_up: writes the gap.
-        backfill: reads what is older than the hub's history.
-        limits: how much is given again, and how long is waited.
-        metrics: count resumes by result.
-    """
+    """Resumes the subscribers of one hub."""
 
     def __init__(
         self, hub: Hub, catch_up: CatchUp, backfill: Backfill, limits: ResumeSettings, metrics: GatewayMetrics

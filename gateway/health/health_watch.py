@@ -47,9 +47,6 @@ class HealthWatch:
     """The health of the chain as one gateway sees it.
 
     Args:
-        settings: of the process.
-        gateway: the name of this process.
-        metrics: show component states.
         feed: what the gateway knows by reading the feed, now.
         depths: queues of this gateway, by name.
         notify: writes a notice to all subscribers.

@@ -27,10 +27,7 @@ class ReadinessCheck:
     """The readiness of one gateway.
 
     Args:
-        feed: what was read of the feed.
-        feed_reader: whether the broker answers it.
         views: what else has to be read first, by the reason to give while it is not.
-        metrics: show whether this gateway is ready.
     """
 
     def __init__(

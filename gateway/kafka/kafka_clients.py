@@ -25,22 +25,13 @@ class TopicDescription(NamedTuple):
 
 
 class KafkaClients:
-    """The clients of one gateway.
-
-    Args:
-        kafka: the cluster.
-    """
+    """The clients of one gateway."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.kafka = kafka
 
     def consumer(self, *, fetch_wait_ms_max: int, request_timeout_ms: int) -> AIOKafkaConsumer:
-        """A consumer without a group, whose positions are set by the caller.
-
-        Args:
-            fetch_wait_ms_max: how long a broker may hold an empty answer back.
-            request_timeout_ms: how long a request may take.
-        """
+        """A consumer without a group, whose positions are set by the caller."""
         return AIOKafkaConsumer(
             **aiokafka_config(self.kafka),
             group_id=None,
@@ -68,11 +59,7 @@ class KafkaClients:
         )
 
     def producer(self, records_max: int) -> Producer:
-        """The gateway's producer: each record at most once, acknowledged by all replicas.
-
-        Args:
-            records_max: how many it holds.
-        """
+        """The gateway's producer, which holds so many records: each at most once, acknowledged by all replicas."""
         return Producer(
             librdkafka_config(
                 self.kafka,

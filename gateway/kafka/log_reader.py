@@ -99,9 +99,7 @@ class LogReader:
     """Reads the topics of one handler.
 
     Args:
-        clients: of the cluster.
         limits: of a portion, of the broker's silence, of the pause between two rounds.
-        handler: gets what is read.
         fetch_wait_ms_max: how long a broker may hold an empty answer back.
     """
 

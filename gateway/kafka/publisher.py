@@ -91,9 +91,7 @@ class Publisher:
     """The gateway's producer. Its methods never wait and never fail.
 
     Args:
-        clients: of the cluster.
         outlets: what is written; those that come first are handed over first.
-        metrics: what waits.
         stop_s_max: how long a stop waits for the broker.
     """
 

@@ -21,7 +21,6 @@ class TopicView(RecordHandler, Generic[F]):
     """A fold of a topic.
 
     Args:
-        topic: which.
         empty: the fold of no record.
     """
 

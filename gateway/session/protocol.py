@@ -65,8 +65,6 @@ class Session:
     """The protocol of one connection. Every `now` is seconds since 1970.
 
     Args:
-        limits: of this connection.
-        facts: about the gateway and the feed.
         new_id: makes correlation ids.
         now: when the connection was opened.
     """

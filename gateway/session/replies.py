@@ -45,7 +45,6 @@ class Replies:
     """Builds the answers of one connection. Every `now` is seconds since 1970.
 
     Args:
-        facts: about the gateway and the feed.
         new_id: makes correlation ids.
     """
 

@@ -61,14 +61,7 @@ class Services:
 
 
 class ConnectionShell:
-    """A client's connection, from its handshake to its close.
-
-    Args:
-        services: what it shares with the others.
-        session: its protocol.
-        sink: its socket's writing side.
-        endpoint: that the client asked for.
-    """
+    """A client's connection, from its handshake to its close."""
 
     __slots__ = (
         "_bearer",

@@ -60,12 +60,6 @@ class GatewayConnection(ServerConnection):
 
     Also knows when it last received something, and when its socket has room again; and bounds what the library leaves
     open: how many handshakes are under way, how many control frames come, how long a failed connection may linger.
-
-    Args:
-        protocol: of the library.
-        server: of the library.
-        connections: of the gateway, this one among them.
-        options: of the library.
     """
 
     def __init__(self, protocol: ServerProtocol, server: Server, connections: Connections, **options: Any) -> None:

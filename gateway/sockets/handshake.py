@@ -34,13 +34,7 @@ def endpoint_of(target: str) -> Endpoint | None:
 
 
 def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refusal | None:
-    """Whether a handshake is refused, and why.
-
-    Args:
-        target: of the request, with its query.
-        origins: the values of its Origin headers.
-        allowed: the origins that may connect, see `allowed_origins`.
-    """
+    """Why a handshake is refused, if it is, by its target with the query and the values of its Origin headers."""
     if len(origins) > 1 or (origins and origins[0].lower() not in allowed):
         problem = "this origin may not connect, see gateway.allowed_origins"
         return Refusal("origin", problem, status=HTTPStatus.FORBIDDEN)
@@ -53,14 +47,7 @@ def check(target: str, origins: Sequence[str], allowed: frozenset[str]) -> Refus
 
 
 def allowed_origins(configured: Sequence[str], host: str, port: int, *, secure: bool) -> frozenset[str]:
-    """The configured origins, and the gateway's own where it listens on loopback.
-
-    Args:
-        configured: exact origins.
-        host: that the gateway binds to.
-        port: that it listens on.
-        secure: whether it speaks TLS itself.
-    """
+    """The configured origins, and the gateway's own where it listens on loopback; `secure`: it speaks TLS itself."""
     own: list[str] = []
     if is_loopback(host):
         scheme = "https" if secure else "http"

@@ -49,10 +49,7 @@ class HttpRoutes:
     """Replies to requests that are not WebSockets.
 
     Args:
-        readiness: for `/readyz`.
         health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
-        metrics: the text of `/metrics`.
-        directory: of the page; what lies in folders below it is served too.
         open_metrics: whether the public port shows the metrics too.
     """
 
@@ -61,7 +58,6 @@ class HttpRoutes:
         readiness: Callable[[], Readiness],
         metrics: Callable[[], bytes],
         health: Callable[[], tuple[bool, bytes]],
-        directory: Path = STATIC_DIR,
         *,
         open_metrics: bool = True,
     ) -> None:
@@ -70,20 +66,14 @@ class HttpRoutes:
         self._metrics = metrics
         self._health = health
         self._files = {
-            f"/{path.relative_to(directory).as_posix()}": (_TYPES[path.suffix], path.read_bytes())
-            for path in sorted(directory.rglob("*"))
+            f"/{path.relative_to(STATIC_DIR).as_posix()}": (_TYPES[path.suffix], path.read_bytes())
+            for path in sorted(STATIC_DIR.rglob("*"))
             if path.suffix in _TYPES and path.is_file()
         }
         self._files["/"] = self._files["/index.html"]
 
     def reply(self, method: str, path: str, *, admin: bool = False) -> HttpReply:
-        """The reply to a request.
-
-        Args:
-            method: of the request; only GET and HEAD are answered.
-            path: without the query.
-            admin: whether it came to the admin port, which has the metrics always and the page never.
-        """
+        """The reply to a path without its query. The admin port has the metrics always and the page never."""
         if method not in {"GET", "HEAD"}:
             return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
         found = self._find(path, admin=admin)

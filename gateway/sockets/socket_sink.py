@@ -30,10 +30,8 @@ class SocketSink:
     """A connection's writing side.
 
     Args:
-        connection: its socket.
         close_timeout_s: how long a close may take before the connection is cut.
         closing: holds the tasks that close, so that none is lost.
-        metrics: count closes by code.
     """
 
     __slots__ = ("_close_timeout_s", "_closed", "_closing", "_connection", "_metrics", "_protocol", "_stuck")

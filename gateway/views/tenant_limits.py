@@ -22,12 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 class TenantLimitsView(TopicView[dict[int, int]]):
-    """The tenants' limits by the log: events per second by tenant, of those that have one of their own.
-
-    Args:
-        settings: of the process.
-        metrics: count what cannot be read.
-    """
+    """The tenants' limits by the log: events per second by tenant, of those that have one of their own."""
 
     def __init__(self, settings: Settings, metrics: GatewayMetrics) -> None:
         super().__init__(TopicNames(settings.kafka.topic_prefix).captured(_TABLE), {})

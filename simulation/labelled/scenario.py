@@ -32,8 +32,6 @@ class Scenario:
 
     Args:
         seed: the same seed and span give the same scenario.
-        span: which weeks.
-        tenants: how many companies.
         planted: False: nothing wrong happens, which is how false alarms are looked for.
 
     The labels are complete once the changes have been taken.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from random import Random
+from typing import Any
 
 from simulation.labelled.plan import ScenarioPlan
 from simulation.world.attendance import AttendanceWriter
@@ -174,24 +175,6 @@ class ShiftDays:
             note = "follows from something else, or from an unusual shift"
             self._label_volume(shift, finding_type, number * half_s, note)
 
-    def _label_volume(
-        self,
-        shift: Shift,
-        finding_type: str,
-        at_s: float,
-        note: str,
-        *,
-        after_s: float = 2 * HOUR_S,
-        required: bool = False,
-    ) -> None:
-        about = [f"device:{shift.phone_id}"]
-        self._timeline.label(
-            finding_type,
-            shift.site.tenant_id,
-            about,
-            at_s,
-            note,
-            before_s=0.0,
-            after_s=after_s,
-            required=required,
-        )
+    def _label_volume(self, shift: Shift, finding_type: str, at_s: float, note: str, **more: Any) -> None:
+        more = {"before_s": 0.0, "after_s": 2 * HOUR_S, "required": False, **more}
+        self._timeline.label(finding_type, shift.site.tenant_id, [f"device:{shift.phone_id}"], at_s, note, **more)

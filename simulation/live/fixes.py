@@ -23,9 +23,6 @@ class Fixes:
     """The fixes of one tenant.
 
     Args:
-        rota: who is at work.
-        rng: source of randomness.
-        timeline: where the rows are entered.
         start_s: the time of the opening.
     """
 

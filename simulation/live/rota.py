@@ -41,9 +41,6 @@ class Rota:
     """The shifts of one tenant.
 
     Args:
-        tenant: whose persons.
-        rng: source of randomness.
-        timeline: where rows are entered.
         start_s: the time of the opening.
         is_prepared: whether some shifts are prepared for an anomaly.
     """

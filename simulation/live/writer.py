@@ -53,7 +53,6 @@ class CompanyWriter:
         *,
         seconds: float | None = None,
         on_end: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is connected yet.
 
@@ -62,7 +61,6 @@ class CompanyWriter:
             plan: what the company is like, and its pace.
             seconds: write for so long, then stop; None for without end.
             on_end: called when the thread of `start` ends, also after a failure.
-            clock: monotonic seconds.
         """
         self.progress = WriterProgress()
         self.failure: WatchfloorError | None = None
@@ -70,7 +68,6 @@ class CompanyWriter:
         self._plan = plan
         self._seconds = seconds
         self._on_end = on_end
-        self._clock = clock
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -108,13 +105,13 @@ class CompanyWriter:
         with connection.transaction():
             resume = sql.read_resume_point(connection, tenants)
             sql.clear_people(connection, tenants)
-        start_s, began = time.time(), self._clock()
+        start_s, began = time.time(), time.monotonic()
         simulation = Simulation(self._plan, start_s, resume)
         connection = self._commit_rounds(connection, simulation.opening(), replace=True)
-        opened_s = self._clock() - began
+        opened_s = time.monotonic() - began
         skipped = due = 0.0
         while not self._stop.is_set() and (self._seconds is None or due + skipped < self._seconds):
-            lag = self._clock() - began - opened_s - skipped - due
+            lag = time.monotonic() - began - opened_s - skipped - due
             if lag < 0:
                 self._stop.wait(-lag)
                 continue

@@ -19,8 +19,6 @@ class AttendanceWriter:
     """Writes check-ins and check-outs.
 
     Args:
-        timeline: where they go.
-        rng: source of randomness.
         may_use_reader: whether a site's gate reader, if it has one, is used at a time.
     """
 

@@ -113,8 +113,6 @@ class Tenant:
     Args:
         rng: for names and geofences.
         tenant_id: below 80.
-        name: of the tenant.
-        clients: names of its clients.
         crew: which identifiers its persons have, 0 to CREWS - 1.
     """
 

@@ -20,10 +20,7 @@ class Devices:
     """The devices of one tenant that report.
 
     Args:
-        timeline: where rows and labels go.
         seed: of the random numbers, which each device has of its own.
-        tenant_id: whose they are.
-        devices: which.
         start_s: when they begin.
     """
 
@@ -44,13 +41,7 @@ class Devices:
         return [row["id"] for row in rows if row["status"] == "ONLINE" and not self._is_out(row["id"], at_s)]
 
     def lose(self, device_id: int, span: Interval, *, is_marked: bool) -> None:
-        """Let a device not report for a time.
-
-        Args:
-            device_id: which.
-            span: the time.
-            is_marked: whether its row says OFFLINE.
-        """
+        """Let a device not report for a time; `is_marked`: its row says OFFLINE."""
         self._outages[device_id].append(span)
         note = f"silent for {(span[1] - span[0]) / HOUR_S:.1f} hours"
         if is_marked:

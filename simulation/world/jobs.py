@@ -54,16 +54,9 @@ def usual_duration_s(rng: Random, site: Site, minutes: float) -> float:
 
 
 def write_job(timeline: Timeline, job: Job, assigned_s: float, written_s: float = 0.0) -> list[str]:
-    """Write a job's row and its changes, and the labels of what is wrong with it.
+    """Write a job's row and its changes, and the labels of what is wrong; returns what a finding may be about.
 
-    Args:
-        timeline: where they go.
-        job: which.
-        assigned_s: when it was given out.
-        written_s: when the row is first written; what happened before is in it by then.
-
-    Returns:
-        What a finding may be about.
+    It is given out at `assigned_s`; what happened before `written_s` is in the row when it is first written.
     """
     new: Row = {
         "site_id": job.site.id,

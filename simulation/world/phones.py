@@ -66,7 +66,6 @@ class Receiver:
     """What a phone's receiver says of a true position.
 
     Args:
-        rng: source of randomness.
         is_clear: whether it always sees satellites; otherwise some fixes are reflected or come from a radio mast.
     """
 
@@ -110,7 +109,6 @@ class Walk:
     """A person walking about a site from one point to the next, with a pause at each (random waypoint model).
 
     Args:
-        rng: source of randomness.
         extent_m: never farther than this from the site's middle.
         at_s: when it begins.
     """

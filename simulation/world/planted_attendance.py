@@ -29,12 +29,7 @@ def attend(
 ) -> None:
     """Write all checks of a shift by its presence, and the labels of what is wrong with them.
 
-    Args:
-        attendance: writes the rows.
-        shift: whose presence says when the person comes and goes.
-        network: of the person's phone.
-        staff: for whom the camera may mistake the person.
-        helper: a colleague who begins at the same time, where what is special needs one.
+    The camera may mistake the person for one of the staff; the helper begins at the same time.
     """
 
     def usual(kind: str, at_s: float) -> ScheduledChange:

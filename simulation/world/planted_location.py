@@ -97,14 +97,9 @@ def planted_fixes(rng: Random, special: Special, start_s: float, extent_m: float
 def label_location(timeline: Timeline, shift: Shift, special: Special, span: Interval) -> None:
     """Add the labels of these fixes; a finding is due with the last of them."""
     first_s, last_s = span
+    about, within = (
+        [f"person:{shift.person.id}"],
+        {"before_s": last_s - first_s + MINUTE_S, "after_s": _REPORTED_WITHIN_S},
+    )
     for finding_type, required in FINDINGS[special]:
-        timeline.label(
-            finding_type,
-            shift.site.tenant_id,
-            [f"person:{shift.person.id}"],
-            last_s,
-            special.value,
-            before_s=last_s - first_s + MINUTE_S,
-            after_s=_REPORTED_WITHIN_S,
-            required=required,
-        )
+        timeline.label(finding_type, shift.site.tenant_id, about, last_s, special.value, required=required, **within)

@@ -23,17 +23,7 @@ def write_wrong_row(
     stranger: Person | None = None,
     kinds: tuple[str, ...] = (),
 ) -> None:
-    """Write one wrong row, about a person of a site.
-
-    Args:
-        timeline: where row and label go.
-        rng: says which.
-        site: where it is.
-        person: whom it is about.
-        at_s: when it is committed.
-        stranger: somebody of another tenant, if there is one.
-        kinds: one of these; none: of all.
-    """
+    """Write one wrong row, of these kinds or of all, about a person of a site; `stranger` is of another tenant."""
     fix: Row = {
         "person_id": person.id,
         "device_id": None,

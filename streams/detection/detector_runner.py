@@ -24,7 +24,6 @@ class DetectorRunner:
     """Runs the detectors.
 
     Args:
-        detectors: the detectors to run.
         defaults: for each detector fields of its policy, from the settings.
         snapshot_settle_ms: see `DetectorTimers`.
         absence_age_ms_max: see `DetectorTimers`.
@@ -66,15 +65,9 @@ class DetectorRunner:
         *,
         learn_only: bool,
     ) -> list[FindingDraft]:
-        """The finding drafts of all detectors about an event.
+        """The finding drafts of all detectors about an event; none where they only learn.
 
-        Args:
-            tables: the tables of the event's partition.
-            change: the row change of the event.
-            event: what the detectors get.
-            context: the site context of the event.
-            failures: receives the detectors that raised.
-            learn_only: whether to update states only and return no drafts.
+        `failures` receives the detectors that raised.
         """
         drafts: list[FindingDraft] = []
         row, detector_states = event.row, tables.detector_states

@@ -33,7 +33,6 @@ class DetectorTimers:
 
     Args:
         groups: the groups of the running detectors, by name.
-        site_contexts: the policies that apply at each site.
         snapshot_settle_ms: how long after reading a snapshot row its timer may fire, so that later rows of the
             snapshot, which may show that nothing is wrong, have been read.
         absence_age_ms_max: a deadline that had passed this long before its row was first read is not reported.

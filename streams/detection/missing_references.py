@@ -15,13 +15,8 @@ def with_missing(
 ) -> list[FindingDraft]:
     """The drafts with the missing references in their evidence, and a draft for each reference that should be reported.
 
-    Args:
-        drafts: the drafts of the detectors.
-        change: the row change that was judged.
-        missing: the references that were missing.
-        unreported: those of them that have not been reported recently. A person without shifts is not a wrong row and
-            is never reported.
-        waited_ms: how long the event waited for them.
+    `unreported` are those of the missing ones that have not been reported recently. A person without shifts is not a
+    wrong row and is never reported.
     """
     said = ",".join(missing)
     marked = [msgspec.structs.replace(each, evidence=each.evidence | {"reference_missing": said}) for each in drafts]

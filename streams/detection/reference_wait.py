@@ -122,11 +122,7 @@ class ReferenceWait:
     ) -> Iterator[Released]:
         """Remove and return the tenant's events whose wait is over, in the order in which they arrived.
 
-        Args:
-            tables: the tables of the tenant's partition.
-            tenant_id: the tenant.
-            now_ms: log time.
-            persons: the persons whose waits end now, whatever they wait for.
+        The waits of `persons` end now, whatever they wait for.
         """
         queue = tables.wait_queues.get(tenant_id)
         if queue is None:

@@ -28,7 +28,6 @@ class SiteContextCache:
     """Creates site contexts, and caches them in the tables until something about them changes.
 
     Args:
-        groups: the groups of the running detectors.
         defaults: for each detector fields of its policy, from the settings.
 
     Raises:

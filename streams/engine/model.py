@@ -18,6 +18,16 @@ class RawRecord(Protocol):
     headers: Headers
 
 
+class SourceRecord(msgspec.Struct):
+    """The same of a record that was not fetched just now: one that was stored, or that is made in memory."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
 class Fetched(NamedTuple):
     """What one fetch returned for one topic partition."""
 

@@ -89,12 +89,7 @@ class DeadLetterBreaker:
 
 
 def keys_in_log_order(entries: Sequence[Entry], chosen: AbstractSet[int]) -> dict[int, bytes | None]:
-    """The index in the order of the log, and the record key, of each chosen entry.
-
-    Args:
-        entries: the entries of a micro-batch.
-        chosen: the `id()`s of the chosen ones.
-    """
+    """The index in the order of the log, and the record key, of each entry of a micro-batch whose `id()` is chosen."""
     if not chosen:
         return {}
     return {index: entry.record.key for index, entry in enumerate(_in_log_order(entries)) if id(entry) in chosen}

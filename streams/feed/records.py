@@ -6,6 +6,8 @@ The table `RECORDS` names the function for each kind of outcome; a new kind of m
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import asdict
+
 from common.time import iso_ms, iso_us
 from contracts.envelope import Change
 from contracts.feed import AnomalyDetected, FeedRecord, RateLimited, SourcePosition, TicketUpdated, record_id
@@ -155,18 +157,6 @@ def _findings(
     findings = []
     for draft in drafts:
         count = counts[draft.finding_type] = counts.get(draft.finding_type, 0) + 1
-        name = draft.finding_type + kind + (f"#{count}" if count > 1 else "")
-        findings.append(
-            Finding(
-                id=record_id(table, key, lsn, name),
-                finding_type=draft.finding_type,
-                category=draft.category,
-                severity=draft.severity,
-                title=draft.title,
-                description=draft.description,
-                evidence=draft.evidence,
-                created_at=created_at,
-                fraud_score=score,
-            )
-        )
+        own_id = record_id(table, key, lsn, draft.finding_type + kind + (f"#{count}" if count > 1 else ""))
+        findings.append(Finding(id=own_id, created_at=created_at, **asdict(draft) | {"fraud_score": score}))
     return findings

@@ -53,11 +53,8 @@ class FeedWriter:
     """Writes the outcomes of a micro-batch.
 
     Args:
-        topics: the names of the output and source topics.
         epoch: the identity of the feed's log.
         clock: returns the time in seconds since 1970.
-        metrics: the worker's metrics.
-        limits: the limits of the sizes of outputs.
     """
 
     def __init__(

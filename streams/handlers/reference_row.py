@@ -39,7 +39,6 @@ class ReferenceRowHandler:
     Args:
         runner: its site contexts say which values are impossible; its timers depend on shifts and policies.
         reference_wait: the waiting events, which a row may release.
-        scored_rows: judges the released events.
         shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
     """
 

@@ -34,14 +34,7 @@ _WAITING_TABLES = frozenset({"attendance", "location"})
 
 
 class ScoredRowHandler:
-    """Judges row changes.
-
-    Args:
-        runner: runs the detectors.
-        limiter: the rate limit of each tenant.
-        reference_wait: holds events that arrive before the rows they refer to.
-        metrics: the worker's metrics.
-    """
+    """Judges row changes."""
 
     def __init__(
         self, runner: DetectorRunner, limiter: Limiter, reference_wait: ReferenceWait, metrics: WorkerMetrics

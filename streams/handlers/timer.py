@@ -25,12 +25,7 @@ class TimerHandler:
     """Fires what is due.
 
     Args:
-        limiter: knows when a burst is over.
-        timers: the detectors' timers.
-        reference_wait: the waiting events.
-        scored_rows: judges the events whose wait is over.
         timers_per_tick_max: how many timers fire in one micro-batch.
-        metrics: the worker's metrics, which show the delay of timers.
     """
 
     def __init__(

@@ -18,10 +18,8 @@ class CdcRowReader:
     """Decodes the records of the captured topics.
 
     Args:
-        decoder: knows the tables and a customer's column names.
         tables: the canonical table names by source index.
         future_ms_max: how far a commit time may be ahead of the record's append time.
-        metrics: the worker's metrics.
     """
 
     def __init__(

@@ -17,7 +17,6 @@ class Limiter:
         events_per_second_max: the limit of tenants without their own.
         window_ms: the length of the tumbling window.
         report_interval_ms: how often a burst that does not end is reported.
-        metrics: the worker's metrics, which count drops.
     """
 
     def __init__(

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from contracts.rows import AnyRow
 from detectors.interface import AbsenceDetector, BaselineDetector, Detector, Entity, PlannedDetector
 from detectors.registry import DETECTORS
 
@@ -101,14 +100,6 @@ def detector_groups(detectors: Sequence[Detector] = DETECTORS) -> tuple[Detector
     return tuple(made)
 
 
-def _person(row: Any) -> EntityKey | None:
-    return None if row.person_id is None else (row.tenant_id, row.person_id)
-
-
-def _device(row: Any) -> EntityKey | None:
-    return None if row.device_id is None else (row.tenant_id, row.device_id)
-
-
 @lru_cache(maxsize=65_536)
 def _kind_id(job_type: str | None, title: str | None) -> int:
     """63 bits that are the same in every worker; case and surrounding spaces do not matter."""
@@ -116,22 +107,10 @@ def _kind_id(job_type: str | None, title: str | None) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _kind(row: Any) -> EntityKey | None:
-    return (row.tenant_id, _kind_id(row.job_type, row.title))
-
-
-def _row(row: AnyRow) -> EntityKey | None:
-    return (row.tenant_id, row.id)
-
-
-def _nothing(row: AnyRow) -> EntityKey | None:
-    return (row.tenant_id, 0)
-
-
 _KEYS: dict[Entity, Callable[[Any], EntityKey | None]] = {
-    Entity.PERSON: _person,
-    Entity.DEVICE: _device,
-    Entity.ROW: _row,
-    Entity.KIND: _kind,
-    Entity.NOTHING: _nothing,
+    Entity.PERSON: lambda row: None if row.person_id is None else (row.tenant_id, row.person_id),
+    Entity.DEVICE: lambda row: None if row.device_id is None else (row.tenant_id, row.device_id),
+    Entity.ROW: lambda row: (row.tenant_id, row.id),
+    Entity.KIND: lambda row: (row.tenant_id, _kind_id(row.job_type, row.title)),
+    Entity.NOTHING: lambda row: (row.tenant_id, 0),
 }

@@ -1,14 +1,14 @@
 """Waiting events in the order in which they arrived, and how they are stored over a restart."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from contracts.envelope import Change
 from contracts.rows import ROW_TYPES
-from streams.engine.model import Entry
+from streams.engine.model import Entry, SourceRecord
 
 TABLE = "waiting"
 
@@ -41,11 +41,7 @@ class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WaitQueue:
-    """The waiting events of a tenant, numbered in the order in which they arrived.
-
-    Args:
-        events: the initial events.
-    """
+    """The waiting events of a tenant, numbered in the order in which they arrived."""
 
     __slots__ = ("_persons", "events")
 
@@ -67,16 +63,6 @@ class WaitQueue:
     def has(self, person_id: int | None) -> bool:
         """Whether an event of this person is waiting."""
         return person_id is not None and self._persons[person_id] > 0
-
-
-class Original(msgspec.Struct):
-    """The source record of an event that waited."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def waiting_event(entry: Entry, needs: Iterable[str], due_ms: int) -> WaitingEvent:
@@ -127,5 +113,5 @@ def entry_of(event: WaitingEvent) -> Entry:
         txid=event.txid,
         claimed_commit_us=event.claimed_commit_us,
     )
-    record = Original(event.offset, event.timestamp_ms, event.key, event.value)
+    record = SourceRecord(event.offset, event.timestamp_ms, event.key, event.value)
     return Entry(event.commit_lsn, event.lsn, event.source_index, event.offset, change, record)

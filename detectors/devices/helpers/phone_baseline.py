@@ -137,15 +137,9 @@ class HourScore(msgspec.Struct, frozen=True, gc=False):
 def score_of(
     own: PhoneBaseline, tenant: SharedPhoneBaseline, unix_hour: int, hour: int, count: int, policy: PhoneEventsPolicy
 ) -> HourScore:
-    """The score of an hour with so many events.
+    """The score of an hour with so many events, by the baselines of the device and of all devices of its tenant.
 
-    Args:
-        own: the device's baseline.
-        tenant: the baseline of the tenant's devices.
-        unix_hour: which hour.
-        hour: of the week.
-        count: its events.
-        policy: in effect.
+    The hour is given twice: counted from 1970 and as the hour of the week.
     """
     counts = counts_of(own.week, hour)
     n, observed = len(counts), anscombe(count)

@@ -22,12 +22,7 @@ _time = itemgetter(0)
 
 
 def with_check(history: CheckHistory, row: Attendance, at_s: float | None = None) -> CheckHistory:
-    """The history with one more check-in or check-out; the same object where it adds nothing.
-
-    Args:
-        history: so far.
-        row: the check.
-        at_s: `Event.at_s`, where it is known.
+    """The history with one more check-in or check-out; the same object where it adds nothing. `at_s` is `Event.at_s`.
 
     >>> from datetime import UTC, datetime
     >>> row = Attendance(id=1, tenant_id=1, site_id=4, event_type="CHECK_IN", occurred_at=datetime(1970, 1, 2, tzinfo=UTC))

@@ -9,13 +9,7 @@ from streams.engine.kafka.transactions import TransactionalAppender
 
 
 def appender_for(settings: EngineSettings, client_config: Mapping[str, Any], application: str) -> Appender:
-    """The appender of `worker.guarantee`, not connected.
-
-    Args:
-        settings: limits and the guarantee.
-        client_config: of an aiokafka client.
-        application: a name that all workers of one application share, and no other application.
-    """
+    """The appender of `worker.guarantee`, not connected; the name is shared by all workers of one application only."""
     if settings.guarantee == "transactions":
         return TransactionalAppender(
             client_config,

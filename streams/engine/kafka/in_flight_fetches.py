@@ -22,11 +22,7 @@ _ANSWER_GRACE_S = 0.005
 
 
 class InFlightFetches:
-    """The requests in flight, at most one per broker.
-
-    Args:
-        ask: sends one.
-    """
+    """The requests in flight, at most one per broker."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -37,12 +33,8 @@ class InFlightFetches:
     ) -> FetchedByPartition:
         """Ask every broker that is not being asked already; returns the answers of those that answer first.
 
-        An answer for a partition that is no longer asked for, or from another offset, is dropped.
-
-        Args:
-            by_leader: broker to its partitions.
-            offsets: where to read each partition.
-            wait_ms: how long a broker may wait for records, and roughly how long this call takes at most.
+        An answer for a partition that is no longer asked for, or from another offset, is dropped. A broker may wait
+        `wait_ms` for records; this call takes roughly as long at most.
         """
         if len(by_leader) == 1 and not self._requests:  # one broker: the cheapest way
             ((node, partitions),) = by_leader.items()

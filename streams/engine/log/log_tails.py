@@ -32,7 +32,6 @@ class LogTails:
     """What was found in the tails so far.
 
     Args:
-        topics: the engine's topics.
         changelog: of the partition; says from where on the others matter, and may be read further meanwhile.
     """
 

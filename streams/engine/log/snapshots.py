@@ -48,7 +48,6 @@ class Snapshots:
     """Takes the snapshots that are due.
 
     Args:
-        topics: the engine's topics.
         settings: interval, and number and size of changed keys that make a snapshot due.
         clock: Unix seconds.
     """
@@ -69,11 +68,8 @@ class Snapshots:
 
         None is taken of a partition that still runs journalled micro-batches again: its position would be behind what
         the output topics already have. Partitions that are due by their interval alone are taken one at a time:
-        otherwise a round in which all of them are due would be slow.
-
-        Args:
-            partitions: the owned ones.
-            force: take every partition that has changed, because there is nothing else to do.
+        otherwise a round in which all of them are due would be slow. With `force`, because there is nothing else to do,
+        every partition that has changed is taken.
 
         Raises:
             ValueTooLargeError: one key's value alone is larger than the settings allow.

@@ -47,9 +47,7 @@ class LogWriter:
     """Appends journal, outputs and snapshots of the owned partitions.
 
     Args:
-        topics: where to.
         clients: the producer, and what reads the records that another worker wrote in between.
-        metrics: where it counts.
     """
 
     def __init__(self, topics: EngineTopics, clients: EngineClients, metrics: EngineMetrics) -> None:
@@ -64,11 +62,7 @@ class LogWriter:
         snapshots: Sequence[Snapshot],
         batches: Sequence[tuple[Partition, MicroBatch]],
     ) -> None:
-        """Send snapshots and micro-batches, and wait until the broker has acknowledged all of them.
-
-        Args:
-            snapshots: of earlier micro-batches, whose outputs are acknowledged.
-            batches: processed ones, in order.
+        """Send snapshots of earlier, acknowledged micro-batches, and further ones; wait until all are acknowledged.
 
         Raises:
             KafkaError: the broker did not acknowledge; the worker must stop and recover.

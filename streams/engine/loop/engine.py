@@ -34,11 +34,7 @@ class Engine(Service):
     """Runs the partitions that Faust's group gives to this worker.
 
     Args:
-        app: the Faust application.
-        spec: the application's topics, tables and codecs.
         clients: the engine's own reader and producer; started and stopped by it.
-        settings: limits and intervals.
-        metrics: where it counts.
         clock: Unix time in seconds.
         standby: keeps warm copies of what others own; its fetcher is started and stopped here too.
     """

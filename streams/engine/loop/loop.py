@@ -39,11 +39,8 @@ class EngineLoop:
     """Runs the owned partitions, one round at a time.
 
     Args:
-        spec: the application's topics, tables and codecs.
         process: has a micro-batch processed; returns when its outputs and state changes are complete.
         clients: read and write; started by the caller.
-        settings: limits and intervals.
-        metrics: where it counts.
         clock: Unix time in seconds; nothing else reads the wall clock.
         standby: keeps warm copies of what others own; None: this worker keeps none.
     """

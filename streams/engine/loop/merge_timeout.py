@@ -22,11 +22,7 @@ class MergeTimeout:
     def may_wait(self, partition: int, buffers: Sequence[Sized], lagging: Sequence[bool], now_s: float) -> bool:
         """Whether to go on waiting in this partition; to be called once per round.
 
-        Args:
-            partition: its number.
-            buffers: what was fetched and not yet taken, by topic.
-            lagging: whether the broker has more, by topic.
-            now_s: the clock.
+        By topic: `buffers` are what was fetched and not yet taken, `lagging` is whether the broker has more.
         """
         if not any(lagging) or not any(buffers):
             self._starving.pop(partition, None)

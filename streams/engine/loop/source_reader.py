@@ -23,10 +23,6 @@ class SourceReader:
     """One fetch for all topics of all partitions.
 
     Args:
-        spec: source topics, and how to decode their records.
-        fetcher: reads.
-        settings: limits of the buffers and of waiting.
-        metrics: where it counts.
         clock: Unix seconds.
     """
 

@@ -26,7 +26,6 @@ class StateGauges:
     """Sets the gauges that describe a state rather than an event.
 
     Args:
-        metrics: where.
         clock: Unix seconds.
     """
 

@@ -21,8 +21,6 @@ class Partition:
     Args:
         number: the Kafka partition number, the same in every topic.
         sources: the inputs; their indexes are those of the lists below.
-        state: the tables.
-        identity: tells records of the same commit order apart, such as by table and primary key.
         tick_grace_ms: how long the log is given to bring what was committed before a timer's time.
     """
 
@@ -190,10 +188,7 @@ class Partition:
         Its entries are first everything that has come of the topics ordered by arrival, then the records of the others
         in commit order. So a command is applied to what its sender can have seen, and before the timers that the rows
         let fire. A tick is part of it when a timer is due by the time that the log has reached; the timers come after
-        the records.
-
-        Args:
-            wait: whether to wait for topics that lag.
+        the records. With `wait`, topics that lag are waited for.
         """
         if self.replay:
             return self._replayed_batch()

@@ -58,7 +58,6 @@ class CommitProgress:
 
     Args:
         topics: source topics by index.
-        identity: tells records of the same commit order apart.
     """
 
     def __init__(self, topics: Sequence[str], identity: RecordIdentity) -> None:

@@ -102,12 +102,7 @@ class LastUse(Generic[K]):
 
 
 class BoundedTable(Table[K, V]):
-    """A table with bounds; otherwise used as any other.
-
-    Args:
-        spec: says which bounds.
-        log_time: of the partition.
-    """
+    """A table with bounds; otherwise used as any other."""
 
     def __init__(self, spec: TableSpec, log_time: LogTime) -> None:
         super().__init__(spec)
@@ -157,13 +152,10 @@ class BoundedTable(Table[K, V]):
             self.dirty[key] = 0
 
     def sweep(self, steps_max: int) -> None:
-        """Remove some of the expired keys.
+        """Remove some of the expired keys: look at so many entries.
 
         Waits `use_interval_s` longer than `get` does, so that a record which comes late, or one from a clock
         that is ahead, removes nothing that another record would still have found.
-
-        Args:
-            steps_max: entries to look at.
         """
         if self._log_time.us < self._due_us or self._keep_us == _NEVER_US:
             return

@@ -32,11 +32,7 @@ class PartitionState:
         return self.tables[name]
 
     def derived(self, build: type[D]) -> D:
-        """The application's own view of these tables, built once from what was recovered.
-
-        Args:
-            build: a class whose constructor takes this state, such as typed access with indexes.
-        """
+        """The application's own view of these tables, such as typed access; the class is made once, of this state."""
         view = self._derived.get(build)
         if view is None:
             view = self._derived[build] = build(self)  # type: ignore[call-arg]

@@ -27,8 +27,6 @@ class Ownership:
     """The owned partitions.
 
     Args:
-        recovery: takes partitions over.
-        metrics: where it counts.
         clock: Unix seconds.
         reclaim_after_s: a partition that another worker took over is claimed again after this time, unless the group
             has decided before.

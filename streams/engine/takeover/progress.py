@@ -43,7 +43,6 @@ class TakeoverProgress:
     """Watches recoveries, by the offsets that a recovery keeps anyway.
 
     Args:
-        metrics: where it counts.
         clock: Unix seconds.
         interval_s: between two reports.
     """
@@ -56,12 +55,7 @@ class TakeoverProgress:
 
     @contextlib.asynccontextmanager
     async def of(self, partition: int, end: Callable[[str], Awaitable[int]]) -> AsyncIterator[RecoveryReading]:
-        """Watch one recovery for as long as it runs.
-
-        Args:
-            partition: its number.
-            end: asks for the end offset of a topic; only called where the recovery takes longer than an interval.
-        """
+        """Watch one recovery for as long as it runs; it asks for the ends of topics only where that takes long."""
         reading = self._running[partition] = RecoveryReading()
         watch = asyncio.create_task(self._watch(partition, reading, end))
         try:

@@ -43,10 +43,6 @@ class Recovery:
     """Recovers partitions for one worker.
 
     Args:
-        spec: the application's topics, tables and codecs.
-        clients: reads and writes.
-        progress: reports how far a recovery has come.
-        tick_grace_ms: of the partitions, see there.
         take_copy: gives away what was already read of a partition's changelog, if anything was; None: there are no
             copies.
     """

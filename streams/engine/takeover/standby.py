@@ -42,10 +42,7 @@ class Standby:
     """The copies.
 
     Args:
-        topic: the changelog.
         fetcher: used for nothing else; started by the caller. Its fetches are small: each is decoded in one go.
-        settings: interval and limits.
-        metrics: where it counts.
         clock: Unix seconds.
     """
 
@@ -144,15 +141,7 @@ def make_standby(
     metrics: EngineMetrics,
     clock: Callable[[], float],
 ) -> Standby | None:
-    """The standby that the settings ask for, not started; None where they ask for none.
-
-    Args:
-        topic: the changelog.
-        client_config: of its Kafka client.
-        settings: of the standby.
-        metrics: where it counts.
-        clock: Unix seconds.
-    """
+    """The standby that the settings ask for, not started; None where they ask for none."""
     if settings.mode == "off":
         return None
     bytes_max = settings.fetch_bytes_max
