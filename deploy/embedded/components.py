@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,11 +85,3 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
         },
         "pids": pids,
     }
-
-
-def write_secrets(path: Path, name: str, value: str) -> None:
-    """Write the properties file from which Connect's file provider reads the password."""
-    from deploy.embedded.properties import java_properties
-    from deploy.embedded.state import write_private
-
-    write_private(path, java_properties("", {name: value}))

@@ -25,7 +25,7 @@ def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Pat
     """
     from deploy.embedded.state import write_private
 
-    sections = _plain(base)
+    sections = plain_settings(base)
     _put(sections, overrides)
     head = f"{GENERATED} at each start: the settings of the running stack. Holds secrets.\n"
     write_private(file, head + to_toml(sections))
@@ -41,8 +41,8 @@ def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
             tree[name] = value
 
 
-def _plain(model: BaseModel) -> dict[str, Any]:
-    """The settings that differ from their defaults, with secrets in clear text."""
+def plain_settings(model: BaseModel) -> dict[str, Any]:
+    """The settings of a section or of all that differ from their defaults, with secrets in clear text."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -52,7 +52,7 @@ def _plain(model: BaseModel) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     dumped = plain(model.model_dump(exclude_defaults=True))
-    return {section: values for section, values in dumped.items() if values}
+    return {name: value for name, value in dumped.items() if value not in ({}, None)}
 
 
 def to_toml(tree: Mapping[str, Any], prefix: str = "") -> str:

@@ -16,6 +16,7 @@ from common.settings.load import Settings
 from deploy.embedded.addresses import Addresses
 from deploy.embedded.aot_cache import is_trained, train
 from deploy.embedded.broker import Broker, accepts_connections_at
+from deploy.embedded.broker_user import FirstUser
 from deploy.embedded.child import Child
 from deploy.embedded.components import answers_ready, gateway_spec, worker_spec
 from deploy.embedded.connect_worker import ConnectWorker
@@ -106,7 +107,8 @@ class Startup:
         self.launcher.reporter.step("kafka", "starting")
         options, state = self.launcher.options, self.launcher.state
         refuse_strays(state.kafka)
-        broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
+        new = broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
+        first_user = None if new or state.saved.kafka_has_user else FirstUser(broker, self.settings.kafka)
         spec = broker.spec(
             state.log("kafka"),
             heap_mib=options.kafka_heap_mib,
@@ -114,15 +116,17 @@ class Startup:
             log_bytes_max=options.log_bytes_max,
         )
         self.launcher.launch(spec, broker.answers)
+        if first_user is not None:
+            first_user.make(timeout_s=options.start_timeout_s)
+        state.saved.kafka_has_user = True
         # Checked now, because the next steps create the topics that are missing.
         check_feed_log(state.kafka, state.saved, self.settings.kafka, timeout_s=options.start_timeout_s)
         self.launcher.reporter.done("kafka")
 
     def _start_connect(self, connect: ConnectWorker) -> None:
         self.launcher.reporter.step("connect", "starting")
-        options, state, settings = self.launcher.options, self.launcher.state, self.settings
-        flush_ms = settings.connect.offset_flush_interval_ms
-        connect.prepare(settings.kafka, self.jars.plugin_path(), flush_ms, state.config)
+        options, state = self.launcher.options, self.launcher.state
+        connect.prepare(self.settings, self.jars.plugin_path())
         spec = connect.spec(
             state.log("connect"),
             heap_mib=options.connect_heap_mib,

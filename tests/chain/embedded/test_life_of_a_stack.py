@@ -137,15 +137,16 @@ def test_everything_listens_on_loopback_only(own: RunningStack) -> None:
 
 
 def test_the_sources_password_is_neither_at_connect_nor_in_an_argument(own: RunningStack) -> None:
-    import httpx
-
     secrets = [
+        own.settings.kafka.sasl_password.get_secret_value() if own.settings.kafka.sasl_password else "",
+        own.settings.connect.password.get_secret_value() if own.settings.connect.password else "",
         own.settings.source.password.get_secret_value(),
         own.endpoints["postgres"].split(":")[2].partition("@")[0],
         own.make_token(),
     ]
     name = own.settings.connect.connector
-    config = httpx.get(f"{own.endpoints['connect']}/connectors/{name}/config", timeout=10).text
+    with own.connect_client() as connect:
+        config = connect.get(f"/connectors/{name}/config").raise_for_status().text
     arguments = "\n".join(" ".join(psutil.Process(pid).cmdline()) for pid in processes_of(own.state_dir))
     logs = "\n".join(log.read_text("utf-8", "replace") for log in (own.state_dir / "logs").iterdir())
     for secret in secrets:
