@@ -178,10 +178,14 @@ def unreachable(kafka: KafkaSettings) -> WatchfloorError:
             f"Kafka at {where} refuses user {kafka.sasl_username or '(none)'} ({_short(error)})",
             "correct kafka.sasl_username, kafka.sasl_password (or kafka.sasl_password_file) and kafka.sasl_mechanism",
         )
-    if error is not None and (error.code() == KafkaError._SSL or "security.protocol" in error.str()):  # noqa: SLF001
+    # The only failure of a client whose connections are ended without a word: the other side expects another protocol.
+    hung_up = error is not None and error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
+    if error is not None and (hung_up or "SSL" in error.str().upper().replace("SASL_SSL://", "")):
+        why = "it ends the connection" if hung_up else _short(error)
         return WatchfloorError(
-            f"Kafka at {where} cannot be spoken to as {kafka.security_protocol} ({_short(error)})",
-            "set kafka.security_protocol to what the brokers' listener asks for, and for TLS kafka.ssl_ca_file",
+            f"Kafka at {where} cannot be spoken to as {kafka.security_protocol} ({why})",
+            "set kafka.security_protocol to what the brokers' listener asks for; for TLS also kafka.ssl_ca_file and, "
+            "where they ask for a certificate, kafka.ssl_certificate_file and kafka.ssl_key_file",
         )
     return WatchfloorError(
         f"no Kafka broker answers at {where}", "start it, or set kafka.bootstrap_servers to where it is"
