@@ -14,10 +14,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
 from support.waiting import until
@@ -153,6 +155,15 @@ def test_the_sources_password_is_neither_at_connect_nor_in_an_argument(own: Runn
         assert secret not in config
         assert secret not in arguments
         assert secret not in logs
+
+
+def test_the_endpoints_alone_say_how_to_sign_in_at_every_server(own: RunningStack) -> None:
+    endpoints = own.endpoints
+    sign_in = {name.replace("_", "."): value for name, value in endpoints["kafka_sign_in"].items()}
+    admin = AdminClient({"bootstrap.servers": endpoints["kafka"]} | sign_in)
+    assert "noc.anomalies" in admin.list_topics(timeout=10).topics
+    connectors = httpx.get(f"{endpoints['connect']}/connectors", timeout=10).raise_for_status().json()
+    assert connectors == [own.settings.connect.connector]
 
 
 @pytest.mark.parametrize("name", ["worker", "gateway"])

@@ -97,7 +97,7 @@ def test_kafka_shows_and_takes_nothing(stack: RunningStack, sign_in: str) -> Non
     ],
 )
 def test_connect_answers_nobody_without_the_password(stack: RunningStack, method: str, path: str) -> None:
-    url = stack.endpoints["connect"] + path
+    url = stack.settings.connect.url + path
 
     def act() -> list[int]:
         body: Any = [] if path.endswith("tasks") else {"name": "theirs", "config": {}}
