@@ -24,6 +24,7 @@ from figures import Figure, percentile, report
 from stack import Stack, running_stack
 from websockets.asyncio.client import connect
 
+from common.kafka import librdkafka_config
 from common.paths import CONFIG_FILE
 from common.settings.load import Settings, load_settings
 from contracts.envelope import ChangeDecoder
@@ -188,9 +189,7 @@ def hops(stack: Stack, settings: Settings, events: dict[str, float], seen: dict[
 
 
 def _records(stack: Stack, topics: list[str]) -> list[tuple[str, float, bytes]]:
-    consumer = Consumer(
-        {"bootstrap.servers": stack.endpoints["kafka"], "group.id": "benchmark", "enable.auto.commit": False}
-    )
+    consumer = Consumer(librdkafka_config(stack.settings.kafka, group_id="benchmark", enable_auto_commit=False))
     metadata = consumer.list_topics(timeout=10).topics
     partitions = [TopicPartition(topic, number, 0) for topic in topics for number in metadata[topic].partitions]
     left = {(each.topic, each.partition): consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions}

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.settings.load import Settings, load_settings
+
 START_S_MAX = 300.0
 STOP_S_MAX = 60.0
 
@@ -24,6 +26,11 @@ class Stack:
     endpoints: dict[str, Any]
     state_dir: Path
     seconds_to_ready: float
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the stack's processes, with which clients sign in at its servers."""
+        return load_settings(self.state_dir / "watchfloor.toml", environ={})
 
 
 def start(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from common.credentials import connect_sign_in
 from common.errors import WatchfloorError
 from common.settings.connect import ConnectSettings
 from common.settings.load import Settings
@@ -134,7 +135,9 @@ def restart_failed_tasks(settings: Settings) -> list[str]:
 def _client(connect: ConnectSettings) -> Iterator[httpx.Client]:
     try:
         # Connect is in the local network, so the proxies of the environment are not used.
-        with httpx.Client(base_url=connect.url, timeout=connect.request_timeout_s, trust_env=False) as client:
+        with httpx.Client(
+            base_url=connect.url, timeout=connect.request_timeout_s, trust_env=False, auth=connect_sign_in(connect)
+        ) as client:
             yield client
     except httpx.InvalidURL as error:
         raise WatchfloorError(f"connect.url {connect.url} is not a URL", "write http://host:port") from error
@@ -229,6 +232,11 @@ def _state(client: httpx.Client, connect: ConnectSettings) -> ConnectorState | N
     answer = client.get(f"/connectors/{connect.connector}/status")
     if answer.status_code in _TRANSIENT:
         return None
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise WatchfloorError(
+            f"Kafka Connect at {connect.url} refuses user {connect.user or '(none)'}",
+            "correct connect.user and connect.password (or connect.password_file)",
+        )
     if not answer.is_success:
         raise WatchfloorError(f"Kafka Connect at {connect.url} answers {answer.status_code}", "check connect.url")
     return _decode_state(answer.content)

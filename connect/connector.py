@@ -19,12 +19,13 @@ _UNSAFE_IN_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
 
 
 def connector_config(settings: Settings) -> dict[str, str]:
-    """The configuration to register, with the database's password or the reference that replaces it.
+    """The configuration to register, with the database's password, the reference that replaces it, or neither.
 
     Raises:
         SettingsError: the table mapping is wrong, see `connect.mapping.captured_tables`.
     """
     source, connect = settings.source, settings.connect
+    reference = connect.source_password_reference
     tables = captured_tables(source)
     names = TopicNames(settings.kafka.topic_prefix)
     server_name = _server_name(settings)
@@ -33,7 +34,7 @@ def connector_config(settings: Settings) -> dict[str, str]:
         "port": str(source.port),
         "database": source.database,
         "user": source.user,
-        "password": connect.source_password_reference or source.password.get_secret_value(),
+        "password": source.password.get_secret_value() if reference is None else reference,
         "sslmode": source.sslmode,
         "server_name": server_name,
         "slot": source.slot,
@@ -49,6 +50,8 @@ def connector_config(settings: Settings) -> dict[str, str]:
     }
     template: dict[str, str] = json.loads(files("connect").joinpath("connector.json").read_text(encoding="utf-8"))
     config = {name: Template(value).substitute(values) for name, value in template.items()}
+    if reference == "":  # the database driver finds it in its own password file
+        del config["database.password"]
     config |= _size_limits(source, tables)
     if source.ssl_ca_file:
         config["database.sslrootcert"] = str(source.ssl_ca_file)

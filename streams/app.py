@@ -37,22 +37,23 @@ def build(
     application = make_engine_spec(settings, metrics, epoch)
 
     group = f"{kafka.topic_prefix}-{GROUP}" if kafka.topic_prefix != "noc" else GROUP
-    app = faust_app(group, kafka.bootstrap_servers, kafka.partitions, worker.group, data_dir)
+    client_config = aiokafka_config(kafka)
+    app = faust_app(group, client_config, kafka.partitions, worker.group, data_dir)
     engine = Engine(
         app,
         application,
         EngineClients(
             Fetcher(
-                aiokafka_config(kafka),
+                client_config,
                 fetch_bytes_max=worker.fetch.bytes_max,
                 partition_bytes_max=worker.fetch.partition_bytes_max,
             ),
-            appender_for(worker, aiokafka_config(kafka), group),
+            appender_for(worker, client_config, group),
         ),
         worker,
         metrics,
         clock,
-        make_standby(application.topics.state, aiokafka_config(kafka), worker.standby, metrics, clock),
+        make_standby(application.topics.state, client_config, worker.standby, metrics, clock),
     )
     processor = make_processor(settings, metrics, epoch, clock, make_breaker(worker))
 

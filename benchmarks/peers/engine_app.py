@@ -21,7 +21,9 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 import faust  # noqa: E402 - binds to the loop policy when it is imported
 from prometheus_client import CollectorRegistry  # noqa: E402
 
+from common.kafka import aiokafka_config  # noqa: E402
 from common.settings.engine import EngineSettings, GroupSettings  # noqa: E402
+from common.settings.kafka import KafkaSettings  # noqa: E402
 from streams.engine.kafka.clients import EngineClients  # noqa: E402
 from streams.engine.kafka.faust_app import faust_app  # noqa: E402
 from streams.engine.kafka.fetcher import Fetcher  # noqa: E402
@@ -58,7 +60,7 @@ def make_engine(app: faust.App, run: Run, settings: EngineSettings) -> Engine:
         journal=f"{run.group}-journal",
         state=f"{run.group}-state",
     )
-    config = {"bootstrap_servers": run.broker}
+    config = aiokafka_config(KafkaSettings(bootstrap_servers=run.broker))
     return Engine(
         app,
         EngineSpec(
@@ -89,7 +91,8 @@ async def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     guarantee: Literal["journal", "transactions"] = "transactions" if TRANSACTIONS in sys.argv else "journal"
     settings = EngineSettings(group=GroupSettings(instance_id=run.instance), guarantee=guarantee)
-    app = faust_app(run.group, run.broker, PARTITIONS, settings.group, Path(run.directory))
+    config = aiokafka_config(KafkaSettings(bootstrap_servers=run.broker))
+    app = faust_app(run.group, config, PARTITIONS, settings.group, Path(run.directory))
     calm_garbage_collector()
     engine = make_engine(app, run, settings)
 

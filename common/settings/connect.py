@@ -1,5 +1,9 @@
 """The settings of Kafka Connect."""
 
+from pathlib import Path
+
+from pydantic import SecretStr
+
 from common.settings.model import Positive, Section
 
 
@@ -7,6 +11,11 @@ class ConnectSettings(Section):
     """Kafka Connect and the Debezium connector that it runs."""
 
     url: str = "http://127.0.0.1:8083"
+    user: str | None = None
+    """The user of Connect's REST interface, where it asks for credentials (HTTP basic authentication)."""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    """A file whose content is the password; used if `password` is not set."""
     connector: str = "watchfloor"
     poll_interval_ms: Positive = 20
     """How often Debezium hands rows on. A lower value is faster and costs idle CPU (docs/operations)."""
@@ -19,4 +28,6 @@ class ConnectSettings(Section):
     """How long `connect apply` waits for Connect to answer and for the task to run."""
     source_password_reference: str | None = None
     """Put into the connector's configuration instead of the password, such as `${env:SOURCE_PASSWORD}`:
-    Connect's configuration providers fill it in, and its REST interface does not show it."""
+    Connect's configuration providers fill it in, and its REST interface does not show it. An empty text registers no
+    password at all: Connect's database driver then finds it in the file that its variable PGPASSFILE names, which
+    gives it to one host, port, database and user only."""

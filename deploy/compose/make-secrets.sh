@@ -23,14 +23,42 @@ write() { # name, text
     printf 'made %s\n' "$directory/$1"
 }
 
-# The files that hold the same password must be written together.
-if [ ! -s "$directory/postgres_password" ] || [ ! -s "$directory/capture.properties" ] || [ ! -s "$directory/setup.toml" ]; then
-    rm -f "$directory/postgres_password" "$directory/capture.properties" "$directory/setup.toml"
-fi
+# The files that hold the same password must be written together: where one is missing all of them are made anew.
+together() { # names
+    for name; do
+        [ -s "$directory/$name" ] || { (cd "$directory" && rm -f "$@"); return 0; }
+    done
+}
+together postgres_password capture.pgpass setup.toml
+together kafka_password kafka.properties kafka-user.args connect.properties
+together connect_password connect-users.properties connect.curlrc
+
+kafka=$(random)
+scram="org.apache.kafka.common.security.scram.ScramLoginModule required username=\"watchfloor\" password=\"$kafka\";"
+plain="org.apache.kafka.common.security.plain.PlainLoginModule required username=\"watchfloor\" password=\"$kafka\""
+write kafka_password "$kafka"
+write kafka-user.args "--add-scram
+SCRAM-SHA-512=[name=watchfloor,password=$kafka]
+"
+write kafka.properties "listener.name.clients.scram-sha-512.sasl.jaas.config=$scram
+listener.name.controller.plain.sasl.jaas.config=$plain user_watchfloor=\"$kafka\";
+"
+write connect.properties "$(for client in '' producer. consumer. admin.; do
+    printf '%ssecurity.protocol=SASL_PLAINTEXT\n' "$client"
+    printf '%ssasl.mechanism=SCRAM-SHA-512\n' "$client"
+    printf '%ssasl.jaas.config=%s\n' "$client" "$scram"
+done)
+"
+rest=$(random)
+write connect_password "$rest"
+write connect-users.properties "watchfloor=$rest
+"
+write connect.curlrc "user = \"watchfloor:$rest\"
+"
 admin=$(random)
 capture=$(random)
 write postgres_password "$admin"
-write capture.properties "password=$capture
+write capture.pgpass "postgres:5432:watchfloor:watchfloor_capture:$capture
 "
 write setup.toml "[source]
 admin_dsn = \"postgresql://postgres:$admin@postgres:5432/watchfloor\"

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from common.settings.load import Settings
+from deploy.embedded.broker import sign_in
+from deploy.embedded.connect_worker import USER as CONNECT_USER
 from deploy.embedded.options import StackOptions
 from deploy.embedded.own_servers import database_at
 from deploy.embedded.ports import LOOPBACK, asked_for, choose
 from deploy.embedded.state import SavedState
-
-SOURCE_PASSWORD = "source.password"  # noqa: S105 - the name of the entry, not a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,23 @@ def settings_overrides(
     addresses: Addresses,
     *,
     embedded_postgres_url: str | None,
-    secrets_file: Path,
     worker_dir: Path,
 ) -> dict[str, dict[str, Any]]:
     """The settings that the launcher determines, by section."""
     connect: dict[str, Any] = {"url": options.connect_url}
     if addresses.connect is not None:
         connect["url"] = f"http://{LOOPBACK}:{addresses.connect}"
-        connect["source_password_reference"] = f"${{file:{secrets_file}:{SOURCE_PASSWORD}}}"
+        connect |= {"user": CONNECT_USER, "password": saved.connect_password}
+        connect["source_password_reference"] = ""  # it is in the worker's password file
     auth: dict[str, Any] = {}
     if base.auth.algorithm == "HS256" and base.auth.hs256_secret is None:
         auth["hs256_secret"] = saved.hs256_secret
     url = embedded_postgres_url or options.postgres_url or ""
     source = database_at(url, options.postgres_named_by) | {"user": base.source.user, "admin_dsn": url}
     return {
-        "kafka": {"bootstrap_servers": options.kafka or f"{LOOPBACK}:{addresses.kafka}"},
+        "kafka": {"bootstrap_servers": options.kafka}
+        if addresses.kafka is None
+        else sign_in(addresses.kafka, saved.kafka_password),
         "source": source | {"password": _capture_password(base, saved)},
         "connect": connect,
         "worker": {"metrics": {"port": addresses.metrics[0]}, "data_dir": str(worker_dir)},

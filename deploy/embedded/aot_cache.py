@@ -5,15 +5,17 @@ linked, and every later start takes half the time. Nothing else depends on the c
 the stack starts without them.
 """
 
+import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from common.errors import WatchfloorError
 from common.settings.kafka import KafkaSettings
-from deploy.embedded.broker import Broker
+from common.settings.load import Settings
+from deploy.embedded.broker import Broker, sign_in
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.config import server_environment
 from deploy.embedded.connect_worker import ConnectWorker
@@ -62,20 +64,20 @@ class _Training:
     def __init__(self, java: Java, jars: JarCache, records: RecordFile, scratch: Path) -> None:
         self._java, self._jars, self._records, self._scratch = java, jars, records, scratch
         taken: set[int] = set()
-        self._broker = Broker(
-            java, scratch / "kafka", scratch / "kafka.properties", choose([], taken), choose([], taken)
-        )
-        self._connect = ConnectWorker(java, scratch / "connect.properties", choose([], taken))
+        # As a stack signs in, so that the classes for it are in the caches too.
+        port, password = choose([], taken), secrets.token_urlsafe(24)
+        self._broker = Broker(java, scratch / "kafka", scratch / "kafka.properties", port, choose([], taken), password)
+        self._settings = Settings(kafka=KafkaSettings.model_validate(sign_in(port, password)))
+        self._connect = ConnectWorker(java, scratch / "connect.properties", choose([], taken), password)
 
     def run(self, called_off: Callable[[], bool]) -> None:
         self._broker.prepare(_CLUSTER_ID, called_off)
-        kafka = KafkaSettings(bootstrap_servers=self._broker.address)
-        self._connect.prepare(kafka, self._jars.plugin_path(), 1_000, self._scratch)
+        self._connect.prepare(self._settings, self._jars.plugin_path())
         children: list[Child] = []
         try:
-            children.append(self._start("kafka", 40))
+            children.append(self._start("kafka", 40, {}))
             _await(children[-1], self._broker.answers, called_off)
-            children.append(self._start("connect", 30))
+            children.append(self._start("connect", 30, self._connect.properties))
             _await(children[-1], self._connect.healthy, called_off)
             # Each writes its cache when it ends, which takes a while, so they end at the same time.
             stops = [threading.Thread(target=child.stop) for child in children]
@@ -93,10 +95,10 @@ class _Training:
         for name in _PROGRAMS:
             self._keep(name)
 
-    def _start(self, name: str, stop_rank: int) -> Child:
+    def _start(self, name: str, stop_rank: int, properties: Mapping[str, str]) -> Child:
         config, output = self._scratch / f"{name}.properties", self._scratch / f"{name}.aot"
         extra = (f"-XX:AOTCacheOutput={output}",)
-        argv = self._java.command(_PROGRAMS[name], str(config), heap_mib=_HEAP_MIB, extra=extra)
+        argv = self._java.command(_PROGRAMS[name], str(config), heap_mib=_HEAP_MIB, extra=extra, properties=properties)
         child = Child(
             ChildSpec(
                 name=f"training-{name}",

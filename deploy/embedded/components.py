@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from common.credentials import connect_sign_in
 from common.settings.load import Settings
+from deploy.embedded.broker import sign_in
 from deploy.embedded.child import Child, ChildSpec
 from deploy.embedded.config import child_environment
 from deploy.embedded.options import StackOptions
@@ -47,7 +49,10 @@ def _process(
 
 
 def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any]:
-    """The content of `endpoints.json` (contract v1), with the ids of the processes that this stack started."""
+    """The content of `endpoints.json` (contract v1), with the ids of the processes that this stack started.
+
+    The addresses of its own servers say how to sign in there; only the owner can read the file.
+    """
     admin = settings.source.admin_dsn
     gateway = f"{LOOPBACK}:{settings.gateway.port}"
     pids: dict[str, Any] = {}
@@ -57,10 +62,14 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
             pids.setdefault(kind, []).append(child.pid)
         else:
             pids[kind] = child.pid
+    password = settings.kafka.sasl_password if "kafka" in pids else None
+    kafka = sign_in(0, password.get_secret_value()) if password else {}
+    user = connect_sign_in(settings.connect) if "connect" in pids else None
     return {
         "postgres": admin.get_secret_value() if admin else None,
         "kafka": settings.kafka.bootstrap_servers,
-        "connect": settings.connect.url,
+        "kafka_sign_in": {name: value for name, value in kafka.items() if name != "bootstrap_servers"},
+        "connect": settings.connect.url.replace("//", "//{}:{}@".format(*user) if user else "//"),
         "gateway": f"http://{gateway}",
         "websocket": f"ws://{gateway}",
         "metrics": {

@@ -24,7 +24,7 @@ def merged(base: Settings, overrides: Mapping[str, Mapping[str, Any]], file: Pat
         overrides: for each section its settings by name, groups as tables; None leaves a setting out.
         file: the TOML file to write, with mode 0600.
     """
-    sections = _plain(base)
+    sections = plain_settings(base)
     _put(sections, overrides)
     head = f"{GENERATED} at each start: the settings of the running stack. Holds secrets.\n"
     write_private(file, head + to_toml(sections))
@@ -40,8 +40,8 @@ def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
             tree[name] = value
 
 
-def _plain(model: BaseModel) -> dict[str, Any]:
-    """The settings that differ from their defaults, with secrets in clear text."""
+def plain_settings(model: BaseModel) -> dict[str, Any]:
+    """The settings of a section or of all that differ from their defaults, with secrets in clear text."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -51,7 +51,7 @@ def _plain(model: BaseModel) -> dict[str, Any]:
         return str(value) if isinstance(value, Path) else value
 
     dumped = plain(model.model_dump(exclude_defaults=True))
-    return {section: values for section, values in dumped.items() if values}
+    return {name: value for name, value in dumped.items() if value not in ({}, None)}
 
 
 def to_toml(tree: Mapping[str, Any], prefix: str = "") -> str:

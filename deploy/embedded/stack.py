@@ -17,7 +17,7 @@ import psycopg
 
 from common.errors import WatchfloorError
 from common.settings.load import Settings, load_settings
-from deploy.embedded.addresses import SOURCE_PASSWORD, choose_addresses, settings_overrides
+from deploy.embedded.addresses import choose_addresses, settings_overrides
 from deploy.embedded.broker import Broker
 from deploy.embedded.components import endpoints_of
 from deploy.embedded.config import keep_loopback_direct, merged
@@ -31,9 +31,8 @@ from deploy.embedded.own_servers import check_own_servers
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import stop_leftovers
 from deploy.embedded.progress import Reporter, reporter_for_stderr
-from deploy.embedded.properties import java_properties
 from deploy.embedded.startup import Startup
-from deploy.embedded.state import StateDir, disk_full, write_private
+from deploy.embedded.state import StateDir, disk_full
 from deploy.embedded.steps import Steps
 from deploy.embedded.supervisor import Supervisor
 from deploy.embedded.waiting import StartCalledOff
@@ -168,28 +167,26 @@ class Stack:
         addresses = choose_addresses(options, self._base, state.saved)
         state.remember()
         postgres = Postgres(state, addresses.postgres) if addresses.postgres else None
-        secrets_file = state.config / "secrets.properties"
         overrides = settings_overrides(
             options,
             self._base,
             state.saved,
             addresses,
             embedded_postgres_url=postgres.url() if postgres else None,
-            secrets_file=secrets_file,
             worker_dir=state.root / "worker",
         )
         settings = self._settings = merged(self._base, overrides, state.settings_file)
-        password = settings.source.password.get_secret_value()
-        write_private(secrets_file, java_properties("", {SOURCE_PASSWORD: password}))
         self._launcher.start_orphan_stopper()
         jars = JarCache(options.cache_dir, read_lock())
         java = Java(jars)
         broker = connect = None
         if addresses.kafka and addresses.controller:
             file = state.config / "kafka.properties"
-            broker = Broker(java, state.kafka, file, addresses.kafka, addresses.controller)
+            password = state.saved.kafka_password
+            broker = Broker(java, state.kafka, file, addresses.kafka, addresses.controller, password)
         if addresses.connect:
-            connect = ConnectWorker(java, state.config / "connect.properties", addresses.connect)
+            file, password = state.config / "connect.properties", state.saved.connect_password
+            connect = ConnectWorker(java, file, addresses.connect, password)
         return Startup(self._launcher, settings, addresses, jars, java, postgres, broker, connect)
 
     def _cause(self, failure: BaseException) -> WatchfloorError | None:

@@ -17,6 +17,7 @@ from common.settings.load import Settings
 from deploy.embedded.addresses import Addresses
 from deploy.embedded.aot_cache import is_trained, train
 from deploy.embedded.broker import Broker, accepts_connections_at
+from deploy.embedded.broker_user import FirstUser
 from deploy.embedded.components import gateway_spec, worker_spec
 from deploy.embedded.connect_worker import ConnectWorker
 from deploy.embedded.feed_log import check_feed_log, refuse_strays, remember_feed_log
@@ -112,16 +113,18 @@ class Startup:
     def _start_kafka(self, broker: Broker) -> None:
         options, state = self.launcher.options, self.launcher.state
         refuse_strays(state.kafka)
-        broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
+        new = broker.prepare(cluster_id(state.saved.identity), self.launcher.called_off.is_set)
+        first_user = None if new or state.saved.kafka_has_user else FirstUser(broker, self.settings.kafka)
         self.launcher.launch(broker.spec(state.log("kafka"), options), broker.answers)
+        if first_user is not None:
+            first_user.make(timeout_s=options.start_timeout_s)
+        state.saved.kafka_has_user = True
         # Checked now, because the next steps create the topics that are missing.
         check_feed_log(state.kafka, state.saved, self.settings.kafka, timeout_s=options.start_timeout_s)
 
     def _start_connect(self, connect: ConnectWorker) -> None:
-        state, settings = self.launcher.state, self.settings
-        flush_ms = settings.connect.offset_flush_interval_ms
-        connect.prepare(settings.kafka, self.jars.plugin_path(), flush_ms, state.config)
-        self.launcher.launch(connect.spec(state.log("connect"), self.launcher.options), connect.healthy)
+        connect.prepare(self.settings, self.jars.plugin_path())
+        self.launcher.launch(connect.spec(self.launcher.state.log("connect"), self.launcher.options), connect.healthy)
 
     def _apply_schema(self) -> None:
         from connect.check import SignInError, check_source

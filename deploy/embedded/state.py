@@ -18,6 +18,7 @@ from common.errors import WatchfloorError
 from common.paths import CONFIG_FILE, ENDPOINTS_FILE
 
 _VERSION = 1
+_LATER = ("feed_epochs", "kafka_password", "kafka_has_user", "connect_password")
 NO_SPACE = "No space left on device"
 """How every program reports a full disk."""
 
@@ -33,6 +34,10 @@ class SavedState:
     hs256_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     postgres_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     capture_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    kafka_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    kafka_has_user: bool = False
+    """Whether the storage of Kafka has the user: that of the first releases has none."""
+    connect_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     feed_epochs: dict[str, str] = field(default_factory=dict)
     """The topic ids of the feeds that the embedded Kafka has had, by the topic's name."""
 
@@ -109,16 +114,18 @@ class StateDir:
             raise damaged(self._saved_file, "it is not JSON") from error
         known = {one.name for one in fields(SavedState)}
         if isinstance(stored, dict):
-            stored.setdefault("feed_epochs", {})  # missing in the files of the first releases
+            # Missing in the files of the first releases.
+            stored = {name: getattr(SavedState(), name) for name in _LATER} | stored
         if not isinstance(stored, dict) or stored.get("version") != _VERSION or stored.keys() != known:
             raise damaged(self._saved_file, f"it is not of version {_VERSION}")
         texts_right = all(
-            isinstance(stored[name], str) and stored[name] for name in known - {"version", "ports", "feed_epochs"}
+            isinstance(stored[name], str) and stored[name]
+            for name in known - {"version", "ports", "feed_epochs", "kafka_has_user"}
         )
         ports_right = isinstance(stored["ports"], dict) and all(type(v) is int for v in stored["ports"].values())
         epochs = stored["feed_epochs"]
         epochs_right = isinstance(epochs, dict) and all(isinstance(v, str) and v for v in epochs.values())
-        if not (texts_right and ports_right and epochs_right):
+        if not (texts_right and ports_right and epochs_right and isinstance(stored["kafka_has_user"], bool)):
             raise damaged(self._saved_file, "a value has another type")
         return SavedState(**stored)
 

@@ -50,10 +50,10 @@ def wait_until(
         time.sleep(poll_s)
 
 
-def answers_ok(url: str) -> bool:
-    """Whether a server on this machine answers with 200."""
+def answers_ok(url: str, *, auth: tuple[str, str] | None = None) -> bool:
+    """Whether a server on this machine answers with 200; `auth` are a user and a password."""
     try:
         # Ignores the environment, because a proxy for the internet cannot reach this machine's loopback.
-        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(url, auth=auth, timeout=2, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False

@@ -63,8 +63,8 @@ class FeedDecoder:
             return None
         self._newest_generation(partition, generation)
         before = self._rule.last_seq(record.tenant_id)
-        if not self._rule.accepts(partition, generation, tenant_id=record.tenant_id, seq=record.seq):
-            self._metrics.records.labels("skipped").inc()
+        if not self._rule.accepts(partition, generation, tenant_id=record.tenant_id, seq=record.seq, offset=offset):
+            self._refused(record, partition, offset)
             return None
         self._metrics.records.labels("shown").inc()
         hole = before > 0 and record.seq != before + 1
@@ -92,6 +92,21 @@ class FeedDecoder:
             return None
         self._batches[key] = number
         return batch
+
+    def _refused(self, record: FeedRecord, partition: int, offset: int) -> None:
+        tenant_id, seq = record.tenant_id, record.seq
+        if self._rule.believes(tenant_id=tenant_id, seq=seq, offset=offset):
+            self._metrics.records.labels("skipped").inc()
+            return
+        self._metrics.records.labels("not_believed").inc()
+        _log.error(
+            "a feed record has a number that the log has no room for: it is not shown",
+            tenant_id=tenant_id,
+            last=self._rule.last_seq(tenant_id),
+            seq=seq,
+            partition=partition,
+            offset=offset,
+        )
 
     def _newest_generation(self, partition: int, generation: int) -> int:
         newest = self._generations[partition] = max(generation, self._generations.get(partition, 0))

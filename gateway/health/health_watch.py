@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import structlog
 
+from common.credentials import connect_sign_in
 from common.settings.load import Settings
 from common.version import __version__
 from contracts.messages import FeedStatus
@@ -142,8 +143,9 @@ class HealthWatch:
 
         async def connect() -> None:
             if limits.health.connect_url:
-                name = self._settings.connect.connector
-                before, reading = self._connect, await ask_connect(client, limits.health.connect_url, name, timeout_s)
+                name, sign_in = self._settings.connect.connector, connect_sign_in(self._settings.connect)
+                before, url = self._connect, limits.health.connect_url
+                reading = await ask_connect(client, url, name, timeout_s, sign_in)
                 self._connect_restarts += before is not None and not before.running and reading.running
                 self._connect = reading
 

@@ -64,11 +64,13 @@ async def ask_workers(client: httpx.AsyncClient, urls: Iterable[str], timeout_s:
     )
 
 
-async def ask_connect(client: httpx.AsyncClient, url: str, connector: str, timeout_s: float) -> ConnectReading:
-    """Ask Kafka Connect for the connector's tasks."""
+async def ask_connect(
+    client: httpx.AsyncClient, url: str, connector: str, timeout_s: float, sign_in: tuple[str, str] | None = None
+) -> ConnectReading:
+    """Ask Kafka Connect for the connector's tasks, with the user and the password that it asks for."""
     try:
         async with asyncio.timeout(timeout_s):
-            status, body = await _get(client, f"{url.rstrip('/')}/connectors/{connector}/status")
+            status, body = await _get(client, f"{url.rstrip('/')}/connectors/{connector}/status", sign_in)
         if status in _TRANSIENT:
             return ConnectReading(answers=True, registered=True, connector="UNASSIGNED", tasks=("UNASSIGNED",))
         if status != httpx.codes.OK:
@@ -146,9 +148,9 @@ def _name(line: str) -> str:
     return line.partition("{")[0].partition(" ")[0]
 
 
-async def _get(client: httpx.AsyncClient, url: str) -> tuple[int, bytes]:
+async def _get(client: httpx.AsyncClient, url: str, sign_in: tuple[str, str] | None = None) -> tuple[int, bytes]:
     """Status and body, which is cut where it is too long."""
-    async with client.stream("GET", url) as response:
+    async with client.stream("GET", url, auth=sign_in) as response:
         body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece

@@ -35,6 +35,8 @@ from support.feed_samples import anomaly
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.raw_socket import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawSocket, frame
 
+from common.settings.kafka import KafkaSettings
+
 GROWTH_BYTES_MAX = 24 << 20
 CONNECTIONS = 8
 MESSAGES_OF_A_CONNECTION = 2_000
@@ -227,7 +229,7 @@ class _Heard:
 
 
 @contextmanager
-def a_gateway(kafka_address: str, directory: Path) -> Iterator[GatewayProcess]:
+def a_gateway(kafka_address: KafkaSettings, directory: Path) -> Iterator[GatewayProcess]:
     """A gateway for the fuzzer, with a few messages in its feed."""
     feed = FeedWriter(kafka_address)
     with TunedGateway(feed, directory, LIMITS) as gateway:

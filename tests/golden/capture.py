@@ -23,6 +23,7 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import SecretStr
 
+from common.credentials import connect_sign_in
 from common.kafka import librdkafka_config
 from common.settings.load import Settings, load_settings
 from common.settings.source import TableMapping
@@ -173,7 +174,8 @@ def _run(
                     connection.execute(statement)
                 _write(name, table, reader.next_of(table), settings)
         finally:
-            httpx.delete(f"{settings.connect.url}/connectors/{settings.connect.connector}", timeout=10)
+            connect = settings.connect
+            httpx.delete(f"{connect.url}/connectors/{connect.connector}", timeout=10, auth=connect_sign_in(connect))
             reader.close()
             drop_slot(settings.source)
             admin = AdminClient(librdkafka_config(settings.kafka))

@@ -11,15 +11,21 @@ from pathlib import Path
 import pytest
 from support.gateway_process import FeedWriter, GatewayProcess
 
+from common.settings.kafka import KafkaSettings
+
 
 @pytest.fixture(scope="session")
-def kafka_address(request: pytest.FixtureRequest) -> str:
+def kafka_address(request: pytest.FixtureRequest) -> KafkaSettings:
+    """The address of the stack's broker, and how to sign in there."""
     given = os.environ.get("NOC_TEST_KAFKA")
-    return given or str(request.getfixturevalue("stack").endpoints["kafka"])
+    if given:
+        return KafkaSettings(bootstrap_servers=given)
+    kafka: KafkaSettings = request.getfixturevalue("stack").settings.kafka
+    return kafka
 
 
 @pytest.fixture(scope="module")
-def feed(kafka_address: str) -> FeedWriter:
+def feed(kafka_address: KafkaSettings) -> FeedWriter:
     return FeedWriter(kafka_address)
 
 
@@ -30,7 +36,7 @@ def gateway(feed: FeedWriter, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def own_gateway(kafka_address: str, tmp_path: Path) -> Iterator[GatewayProcess]:
+def own_gateway(kafka_address: KafkaSettings, tmp_path: Path) -> Iterator[GatewayProcess]:
     """One that a test may stop and start; its topics are its own too."""
     with GatewayProcess(FeedWriter(kafka_address), tmp_path) as running:
         yield running

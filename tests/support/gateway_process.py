@@ -22,6 +22,7 @@ from support.waiting import until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from common.kafka import librdkafka_config
 from common.settings.auth import AuthSettings
 from common.settings.kafka import KafkaSettings
 from contracts.feed import (
@@ -33,6 +34,7 @@ from contracts.feed import (
     feed_headers,
 )
 from contracts.topics import TopicNames, partition_of, tenant_key
+from deploy.embedded.config import plain_settings
 from gateway.access.tokens import mint_token
 
 SECRET = "the secret of the gateway's chain tests"
@@ -41,12 +43,12 @@ READY_S = 30.0
 
 
 class FeedWriter:
-    """Writes a feed as a worker does, into topics under a prefix of its own."""
+    """Writes a feed as a worker does, into topics under a prefix of its own, at a broker or the address of an open one."""
 
-    def __init__(self, kafka_address: str) -> None:
-        self.kafka = KafkaSettings(bootstrap_servers=kafka_address, topic_prefix=f"t{uuid.uuid4().hex[:8]}")
-        # Quiet: the stack's broker stops before this process does, and the client would say so for ever.
-        client = {"bootstrap.servers": kafka_address, "log_level": 0}
+    def __init__(self, kafka: KafkaSettings | str) -> None:
+        kafka = KafkaSettings(bootstrap_servers=kafka) if isinstance(kafka, str) else kafka
+        self.kafka = kafka.model_copy(update={"topic_prefix": f"t{uuid.uuid4().hex[:8]}"})
+        client = librdkafka_config(self.kafka)
         self.names = TopicNames(self.kafka.topic_prefix)
         self._admin = AdminClient(client)
         self._create(self.names.anomalies, self.names.processed, self.names.receipts, self.names.audit)
@@ -87,7 +89,7 @@ class FeedWriter:
 
     def written(self, topic: str, tenant: int | None = None) -> list[dict[str, Any]]:
         """Every record of a topic, as JSON; of one tenant where it is named."""
-        client = {"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0}
+        client = librdkafka_config(self.kafka)
         consumer = Consumer(client | {"group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
         found: list[dict[str, Any]] = []
         try:
@@ -133,8 +135,7 @@ class GatewayProcess:
         self.config.write_text(
             f"""
             [kafka]
-            bootstrap_servers = "{feed.kafka.bootstrap_servers}"
-            topic_prefix = "{feed.kafka.topic_prefix}"
+            {_toml(plain_settings(feed.kafka))}
             [gateway]
             allowed_origins = ["https://noc.example.com"]
             {_toml(limits)}

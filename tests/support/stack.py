@@ -24,6 +24,8 @@ import psycopg
 from support.log_scan import scan
 from support.waiting import until
 
+from common.credentials import connect_sign_in
+from common.kafka import librdkafka_config
 from common.settings.load import Settings, load_settings
 
 READY_TIMEOUT_S = 180.0
@@ -127,6 +129,15 @@ class RunningStack:
     def settings(self) -> Settings:
         """The settings of the stack's processes."""
         return load_settings(self.state_dir / "watchfloor.toml", environ={})
+
+    def kafka_client(self, **more: Any) -> dict[str, Any]:
+        """The parameters of a confluent-kafka client of the stack's Kafka; `more` takes names with `_` for `.`."""
+        return librdkafka_config(self.settings.kafka, **more)
+
+    def connect_client(self) -> httpx.Client:
+        """A client of the REST interface of the stack's Connect; close it."""
+        connect = self.settings.connect
+        return httpx.Client(base_url=connect.url, auth=connect_sign_in(connect), timeout=10, trust_env=False)
 
     def connection(self) -> "psycopg.Connection[Any]":
         """A new session of the database's owner, each statement its own transaction; close it."""
@@ -242,9 +253,13 @@ class RunningStack:
             scan.read([self.state_dir / "up.err", *sorted((self.state_dir / "logs").glob("*.log*"))])
 
     def _plant_what_is_secret(self) -> None:
-        """Tell the scan of the logs who lives in the database, and the secret that signs tokens."""
-        secret = self.settings.auth.hs256_secret if (self.state_dir / "watchfloor.toml").is_file() else None
+        """Tell the scan of the logs who lives in the database, and the secrets of its own servers."""
+        if not (self.state_dir / "watchfloor.toml").is_file():
+            return  # it ended before it had any
+        secret = self.settings.auth.hs256_secret
         scan.plant(secret.get_secret_value() if secret else None)
+        for password in (self.settings.kafka.sasl_password, self.settings.connect.password):
+            scan.plant(password.get_secret_value() if password else None)
         try:
             with self.connection() as session:
                 for person in session.execute("SELECT name, phone, email FROM public.person"):

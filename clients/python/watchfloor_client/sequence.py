@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from watchfloor_client.events import Connected, Event, Gap, Message, Resumed
+from watchfloor_client.readers import JUMP_MAX
 
 LOST = "lost"
 _NEW_LOG = "epoch_changed"
@@ -77,6 +78,8 @@ class SequenceTracker:
         seq, previous = _number(body, "seq"), _number(body, "prev_seq")
         if seq is None or previous is None:
             return [Message(kind, body)]
+        if seq - self.seq > JUMP_MAX:
+            return []  # no log holds that many records: believed, it would hide all messages that follow
         fresh, gap = self._accept(seq, previous, *_part(body))
         message: list[Event] = [Message(kind, body)] if fresh else []
         return [gap, *message] if gap is not None else message
@@ -125,7 +128,7 @@ class SequenceTracker:
 
     def _skipped(self, first: int | None, last: int | None, reason: str) -> list[Event]:
         """Nobody can be given these messages: continue after them."""
-        if first is None or last is None or last <= self.seq:
+        if first is None or last is None or not 0 < last - self.seq <= JUMP_MAX:
             return []
         # A record of which only some messages came is reported as missing: the others will not come.
         gap = Gap(self.seq + 1 if self._parts else max(first, self.seq + 1), last, reason)
@@ -134,13 +137,13 @@ class SequenceTracker:
 
     def _moved_to(self, seq: int | None) -> None:
         """Another subscription begins at `seq`; everything of the one before it was sent."""
-        if seq is not None:
+        if seq is not None and seq - self.seq <= JUMP_MAX:
             self._start_at(max(seq, self.seq))
             self._previous = seq
 
     def _heartbeat(self, seq: int | None) -> list[Event]:
         """All of this subscription up to `seq` was sent before it: a filtered reader resumes from there."""
-        if seq is None or seq <= self.seq or self._resuming:
+        if seq is None or not 0 < seq - self.seq <= JUMP_MAX or self._resuming:
             return []
         gap: list[Event] = [Gap(self.seq + 1, self.seq + 1, LOST)] if self._parts else []
         # `_previous` stays: the next message names the one before it on this subscription, not this heartbeat.

@@ -51,6 +51,7 @@ export type Told = Connected | Resumed | Message | Gap;
 type Body = Readonly<Record<string, unknown>>;
 
 const LOST = "lost";
+const JUMP_MAX = 1e9; // no log holds that many records: a higher number, believed, would hide all that follow
 const NEW_LOG = "epoch_changed";
 const UNSHOWN = new Set(["pong", "refreshed"]);
 
@@ -103,6 +104,7 @@ export class SequenceTracker {
     const seq = number(body["seq"]);
     const previous = number(body["prev_seq"]);
     if (seq === null || previous === null) return [message];
+    if (seq - this.#seq > JUMP_MAX) return [];
     const {fresh, gap} = this.#accept(seq, previous, ...part(body));
     return [...(gap === null ? [] : [gap]), ...(fresh ? [message] : [])];
   }
@@ -142,7 +144,7 @@ export class SequenceTracker {
 
   // These are given to nobody: go on behind them.
   #skipped(first: number | null, last: number | null, reason: string): Told[] {
-    if (first === null || last === null || last <= this.#seq) return [];
+    if (first === null || last === null || last <= this.#seq || last - this.#seq > JUMP_MAX) return [];
     // A record of which some messages came is missing as a whole: those that came may come alone.
     const gap = gapOf(this.#parts > 0 ? this.#seq + 1 : Math.max(first, this.#seq + 1), last, reason);
     this.#startAt(last);
@@ -151,14 +153,14 @@ export class SequenceTracker {
 
   // Another subscription begins here; what the one before had to show was sent.
   #movedTo(seq: number | null): void {
-    if (seq === null) return;
+    if (seq === null || seq - this.#seq > JUMP_MAX) return;
     this.#startAt(Math.max(seq, this.#seq));
     this.#previous = seq;
   }
 
   // All of this subscription up to here was sent before: a filtered reader resumes from there.
   #heartbeat(seq: number | null): Told[] {
-    if (seq === null || seq <= this.#seq || this.#resuming) return [];
+    if (seq === null || seq <= this.#seq || seq - this.#seq > JUMP_MAX || this.#resuming) return [];
     const broken = this.#parts > 0;
     const gap = gapOf(this.#seq + 1, this.#seq + 1, LOST);
     // #previous stays: the next message names the one before it on this subscription, not this place.

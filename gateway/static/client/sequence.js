@@ -5,6 +5,7 @@
 // findings comes as several messages of one seq, told apart by `part`. The same rules in Python are
 // clients/python/watchfloor_client/sequence.py; both are run through tests/support/sequence.json.
 const LOST = "lost";
+const JUMP_MAX = 1e9; // no log holds that many records: a higher number, believed, would hide all that follow
 const NEW_LOG = "epoch_changed";
 const UNSHOWN = new Set(["pong", "refreshed"]);
 /** Follows one feed over all its connections: `opened` for each of them, `hear` for every message of the server. */
@@ -55,6 +56,8 @@ export class SequenceTracker {
         const previous = number(body["prev_seq"]);
         if (seq === null || previous === null)
             return [message];
+        if (seq - this.#seq > JUMP_MAX)
+            return [];
         const { fresh, gap } = this.#accept(seq, previous, ...part(body));
         return [...(gap === null ? [] : [gap]), ...(fresh ? [message] : [])];
     }
@@ -95,7 +98,7 @@ export class SequenceTracker {
     }
     // These are given to nobody: go on behind them.
     #skipped(first, last, reason) {
-        if (first === null || last === null || last <= this.#seq)
+        if (first === null || last === null || last <= this.#seq || last - this.#seq > JUMP_MAX)
             return [];
         // A record of which some messages came is missing as a whole: those that came may come alone.
         const gap = gapOf(this.#parts > 0 ? this.#seq + 1 : Math.max(first, this.#seq + 1), last, reason);
@@ -104,14 +107,14 @@ export class SequenceTracker {
     }
     // Another subscription begins here; what the one before had to show was sent.
     #movedTo(seq) {
-        if (seq === null)
+        if (seq === null || seq - this.#seq > JUMP_MAX)
             return;
         this.#startAt(Math.max(seq, this.#seq));
         this.#previous = seq;
     }
     // All of this subscription up to here was sent before: a filtered reader resumes from there.
     #heartbeat(seq) {
-        if (seq === null || seq <= this.#seq || this.#resuming)
+        if (seq === null || seq <= this.#seq || seq - this.#seq > JUMP_MAX || this.#resuming)
             return [];
         const broken = this.#parts > 0;
         const gap = gapOf(this.#seq + 1, this.#seq + 1, LOST);

@@ -4,6 +4,8 @@ import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
+from common.kafka import librdkafka_config
+from common.settings.kafka import KafkaSettings
 from contracts.envelope import Change, ChangeDecoder
 from contracts.topics import CAPTURED_TABLES, TopicNames
 
@@ -13,11 +15,9 @@ WAIT_S = 20.0
 class Records:
     """Reads the captured topics from where they end now."""
 
-    def __init__(self, bootstrap_servers: str, prefix: str = "noc", *, from_start: bool = False) -> None:
-        names = TopicNames(prefix)
-        self.consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": "test", "enable.auto.commit": False}
-        )
+    def __init__(self, kafka: KafkaSettings, *, from_start: bool = False) -> None:
+        names = TopicNames(kafka.topic_prefix)
+        self.consumer = Consumer(librdkafka_config(kafka, group_id="test", enable_auto_commit=False))
         metadata = self.consumer.list_topics(timeout=10).topics
         parts = [
             TopicPartition(names.captured(table), partition)

@@ -11,8 +11,6 @@ import pytest
 from chain.capture.captured_records import Records
 from pydantic import SecretStr
 
-from common.settings.connect import ConnectSettings
-from common.settings.kafka import KafkaSettings
 from common.settings.load import Settings
 from common.settings.source import SourceSettings
 
@@ -27,7 +25,7 @@ def tenant() -> int:
 
 @pytest.fixture
 def records(stack: Any) -> Iterator[Records]:
-    reader = Records(stack.endpoints["kafka"])
+    reader = Records(stack.settings.kafka)
     yield reader
     reader.consumer.close()
 
@@ -55,8 +53,10 @@ def scratch(stack: Any, database: psycopg.Connection[Any]) -> Iterator[Settings]
             slot=name,
             publication=name,
         ),
-        kafka=KafkaSettings(bootstrap_servers=stack.endpoints["kafka"], topic_prefix=name),
-        connect=ConnectSettings(url=stack.endpoints["connect"], connector=name, heartbeat_interval_ms=1000),
+        kafka=stack.settings.kafka.model_copy(update={"topic_prefix": name}),
+        connect=stack.settings.connect.model_copy(
+            update={"connector": name, "heartbeat_interval_ms": 1000, "source_password_reference": None}
+        ),
     )
     database.execute(f"DROP DATABASE {name} WITH (FORCE)")
     database.execute(f"DROP ROLE IF EXISTS {name}")

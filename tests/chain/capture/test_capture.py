@@ -5,14 +5,11 @@ import signal
 import time
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from chain.capture.captured_records import Records
 from psycopg import sql
 
-from common.settings.connect import ConnectSettings
-from common.settings.load import Settings
 from connect.apply import connector_state
 from contracts.rows import Site, Ticket
 from contracts.topics import CAPTURED_TABLES, partition_of
@@ -133,11 +130,11 @@ def test_writers_are_not_held_up_while_connect_stands_still_and_nothing_is_lost(
 
 
 def test_a_restarted_task_goes_on_where_it_was(stack: Any, database: Database, records: Records, tenant: int) -> None:
-    url = stack.endpoints["connect"]
     for number in range(100):
         database.execute("INSERT INTO location (id, tenant_id) VALUES (%s, %s)", (tenant * 1000 + number, tenant))
         if number == 50:
-            httpx.post(f"{url}/connectors/watchfloor/tasks/0/restart", timeout=10).raise_for_status()
+            with stack.connect_client() as connect:
+                connect.post("/connectors/watchfloor/tasks/0/restart").raise_for_status()
     orders: dict[int, set[tuple[int, int]]] = {}
     deadline = time.monotonic() + 30
     while len(orders) < 100 and time.monotonic() < deadline:
@@ -147,6 +144,6 @@ def test_a_restarted_task_goes_on_where_it_was(stack: Any, database: Database, r
     assert sorted(orders) == [tenant * 1000 + number for number in range(100)]
     # A repeat, if there was one, has the order of the first time.
     assert all(len(of_one_row) == 1 for of_one_row in orders.values())
-    state = connector_state(Settings(connect=ConnectSettings(url=url)))
+    state = connector_state(stack.settings)
     assert state is not None
     assert state.running

@@ -8,6 +8,8 @@ import pytest
 from chain.capture.captured_records import Records
 from confluent_kafka.admin import AdminClient
 
+from common.credentials import connect_sign_in
+from common.kafka import librdkafka_config
 from common.settings.load import Settings
 from common.settings.source import TableMapping
 from connect.apply import apply_connector
@@ -49,10 +51,11 @@ def mapped(scratch: Settings) -> Iterator[Settings]:
     ensure_topics(settings.kafka)
     yield settings
     url = f"{settings.connect.url}/connectors/{settings.connect.connector}"
-    httpx.put(f"{url}/stop", timeout=10)
+    sign_in = connect_sign_in(settings.connect)
+    httpx.put(f"{url}/stop", timeout=10, auth=sign_in)
     drop_slot(settings.source)
-    httpx.delete(url, timeout=10)
-    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    httpx.delete(url, timeout=10, auth=sign_in)
+    admin = AdminClient(librdkafka_config(settings.kafka))
     topics = [name for name in admin.list_topics(timeout=10).topics if settings.kafka.topic_prefix in name]
     for deleted in admin.delete_topics(topics).values():
         deleted.result()
@@ -61,7 +64,7 @@ def mapped(scratch: Settings) -> Iterator[Settings]:
 def test_mapped_tables_arrive_under_canonical_names_and_keys(mapped: Settings) -> None:
     apply_connector(mapped)
     decoder = ChangeDecoder({name: table.columns for name, table in MAPPING.items()})
-    records = Records(mapped.kafka.bootstrap_servers, mapped.kafka.topic_prefix, from_start=True)
+    records = Records(mapped.kafka, from_start=True)
     dsn = mapped.source.admin_dsn
     assert dsn is not None
     with psycopg.connect(dsn.get_secret_value(), autocommit=True) as connection:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from support.stack import RunningStack
@@ -163,20 +162,21 @@ def test_doctor_finds_a_running_chain_well(stack: RunningStack) -> None:
 
 
 def test_doctor_says_what_to_do_about_a_connector_that_is_gone(stack: RunningStack) -> None:
-    connect, name = stack.endpoints["connect"], stack.settings.connect.connector
-    httpx.put(f"{connect}/connectors/{name}/pause").raise_for_status()
-    try:
+    path = f"/connectors/{stack.settings.connect.connector}"
+    with stack.connect_client() as connect:
+        connect.put(f"{path}/pause").raise_for_status()
+        try:
+            until(
+                lambda: connect.get(f"{path}/status").json()["tasks"][0]["state"] == "PAUSED",
+                "the connector pauses",
+            )
+            done = run("doctor", "--state-dir", str(stack.state_dir), "--json")
+        finally:
+            connect.put(f"{path}/resume").raise_for_status()
         until(
-            lambda: httpx.get(f"{connect}/connectors/{name}/status").json()["tasks"][0]["state"] == "PAUSED",
-            "the connector pauses",
+            lambda: connect.get(f"{path}/status").json()["tasks"][0]["state"] == "RUNNING",
+            "the connector goes on",
         )
-        done = run("doctor", "--state-dir", str(stack.state_dir), "--json")
-    finally:
-        httpx.put(f"{connect}/connectors/{name}/resume").raise_for_status()
-    until(
-        lambda: httpx.get(f"{connect}/connectors/{name}/status").json()["tasks"][0]["state"] == "RUNNING",
-        "the connector goes on",
-    )
     assert done.returncode == 1
     problems = [result for result in json.loads(done.stdout) if result["state"] == "problem"]
     assert "connector task" in {result["check"] for result in problems}

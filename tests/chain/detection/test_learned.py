@@ -53,7 +53,7 @@ def test_a_phone_that_fell_silent_and_one_that_is_too_loud(world: World, company
     lsn = company.session.execute("SELECT pg_current_wal_insert_lsn() - '0/0'").fetchone()
     assert lsn is not None
     company.session.execute("SELECT pg_switch_wal()")  # the positions up to there are free
-    producer = Producer({"bootstrap.servers": world.stack.endpoints["kafka"], "linger.ms": 200})
+    producer = Producer(world.stack.kafka_client(linger_ms=200))
     partition = partition_of(company.tenant, world.stack.settings.kafka.partitions)
     worker = world.stack.pid("worker")
     with listen(world, company.tenant) as operator:

@@ -82,7 +82,7 @@ def test_it_stops_nothing_and_alerts_no_nonsense(world: World, company: Company,
 
 
 def test_text_where_a_number_belongs_is_a_dead_letter(world: World, company: Company) -> None:
-    producer = Producer({"bootstrap.servers": world.stack.endpoints["kafka"]})
+    producer = Producer(world.stack.kafka_client())
     row = {"id": fresh_id(), "tenant_id": company.tenant, "latitude": "north"}
     source = {"ts_us": 1, "sequence": '["1","2"]', "lsn": 2}
     value = json.dumps({"op": "c", "before": None, "after": row, "source": source}).encode()

@@ -14,10 +14,12 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 from support.stack import RunningStack
 from support.stack_fixtures import passable_directory
 from support.waiting import until
@@ -137,21 +139,31 @@ def test_everything_listens_on_loopback_only(own: RunningStack) -> None:
 
 
 def test_the_sources_password_is_neither_at_connect_nor_in_an_argument(own: RunningStack) -> None:
-    import httpx
-
     secrets = [
+        own.settings.kafka.sasl_password.get_secret_value() if own.settings.kafka.sasl_password else "",
+        own.settings.connect.password.get_secret_value() if own.settings.connect.password else "",
         own.settings.source.password.get_secret_value(),
         own.endpoints["postgres"].split(":")[2].partition("@")[0],
         own.make_token(),
     ]
     name = own.settings.connect.connector
-    config = httpx.get(f"{own.endpoints['connect']}/connectors/{name}/config", timeout=10).text
+    with own.connect_client() as connect:
+        config = connect.get(f"/connectors/{name}/config").raise_for_status().text
     arguments = "\n".join(" ".join(psutil.Process(pid).cmdline()) for pid in processes_of(own.state_dir))
     logs = "\n".join(log.read_text("utf-8", "replace") for log in (own.state_dir / "logs").iterdir())
     for secret in secrets:
         assert secret not in config
         assert secret not in arguments
         assert secret not in logs
+
+
+def test_the_endpoints_alone_say_how_to_sign_in_at_every_server(own: RunningStack) -> None:
+    endpoints = own.endpoints
+    sign_in = {name.replace("_", "."): value for name, value in endpoints["kafka_sign_in"].items()}
+    admin = AdminClient({"bootstrap.servers": endpoints["kafka"]} | sign_in)
+    assert "noc.anomalies" in admin.list_topics(timeout=10).topics
+    connectors = httpx.get(f"{endpoints['connect']}/connectors", timeout=10).raise_for_status().json()
+    assert connectors == [own.settings.connect.connector]
 
 
 @pytest.mark.parametrize("name", ["worker", "gateway"])

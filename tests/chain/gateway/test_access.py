@@ -14,6 +14,7 @@ from support.gateway_process import Client, FeedWriter, GatewayProcess
 from support.waiting import until
 from websockets.exceptions import InvalidStatus
 
+from common.settings.kafka import KafkaSettings
 from streams.topics import ensure_topics
 
 SKEW_S = 5
@@ -21,7 +22,7 @@ SKEW_S = 5
 
 
 @pytest.fixture(scope="module")
-def feed(kafka_address: str) -> FeedWriter:
+def feed(kafka_address: KafkaSettings) -> FeedWriter:
     made = FeedWriter(kafka_address)
     ensure_topics(made.kafka)
     return made
@@ -111,7 +112,7 @@ def test_one_token_is_revoked_by_its_id_and_the_user_s_others_are_not(gateway: G
     assert accepted(gateway, second)
 
 
-def test_a_topic_that_is_missing_is_told_and_not_made_by_accident(kafka_address: str, tmp_path: Path) -> None:
+def test_a_topic_that_is_missing_is_told_and_not_made_by_accident(kafka_address: KafkaSettings, tmp_path: Path) -> None:
     with GatewayProcess(FeedWriter(kafka_address), tmp_path) as bare:
         assert "the topic of revocations is missing" in bare.words()
         assert accepted(bare, bare.token())

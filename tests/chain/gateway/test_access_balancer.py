@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from common.settings.kafka import KafkaSettings
 from streams.topics import ensure_topics
 
 CONFIGURATIONS = Path(__file__).parents[3] / "deploy" / "balancer"
@@ -138,7 +139,7 @@ def get(balanced: Balanced, path: str) -> httpx.Response:
 
 
 @pytest.fixture(params=sorted(COMMANDS))
-def balanced(request: pytest.FixtureRequest, kafka_address: str, tmp_path: Path) -> Iterator[Balanced]:
+def balanced(request: pytest.FixtureRequest, kafka_address: KafkaSettings, tmp_path: Path) -> Iterator[Balanced]:
     if shutil.which(COMMANDS[request.param][0]) is None:
         pytest.skip(f"{request.param} is not installed (Debian: apt-get install {request.param})")
     feed = FeedWriter(kafka_address)

@@ -16,6 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.waiting import until
 
+from common.settings.kafka import KafkaSettings
 from gateway.access.jwks import REFETCH_INTERVAL_S
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -88,7 +89,7 @@ def answer(gateway: GatewayProcess, token: str) -> str:
         return str(heard.get("message", heard["type"]))
 
 
-def test_keys_are_rotated_without_a_restart(provider: Provider, kafka_address: str, tmp_path: Path) -> None:
+def test_keys_are_rotated_without_a_restart(provider: Provider, kafka_address: KafkaSettings, tmp_path: Path) -> None:
     auth = {
         "algorithm": provider.algorithm,
         "jwks_url": provider.url,

@@ -13,13 +13,15 @@ from support.gateway_process import Client, FeedWriter, GatewayProcess, free_por
 from support.waiting import until
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from common.settings.kafka import KafkaSettings
+
 SIGNED_IN = 'watchfloor_gateway_connections{endpoint="dashboard"}'
 CLIENTS = 40
 
 
 @pytest.fixture(scope="module")
 def pair(
-    kafka_address: str, tmp_path_factory: pytest.TempPathFactory
+    kafka_address: KafkaSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[GatewayProcess, GatewayProcess]]:
     """Both run when a test begins; what it ends it starts again."""
     feed, port = FeedWriter(kafka_address), free_port()

@@ -7,6 +7,7 @@ from support.feed_samples import anomaly, limited, ticket
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.waiting import until
 
+from common.settings.kafka import KafkaSettings
 from contracts.feed import ProcessedEvent
 
 STREAM = "/ws/noc/anomaly-stream/"
@@ -114,7 +115,7 @@ def test_positions_and_epoch_survive_a_restart(own_gateway: GatewayProcess) -> N
             assert (viewer.hear()["prev_seq"]) == 4
 
 
-def test_a_frozen_client_is_cut_off_and_the_others_go_on(kafka_address: str, tmp_path: Path) -> None:
+def test_a_frozen_client_is_cut_off_and_the_others_go_on(kafka_address: KafkaSettings, tmp_path: Path) -> None:
     signed_in = 'watchfloor_gateway_connections{endpoint="dashboard"}'
     # Its library stops reading after a few frames that nobody takes; then the kernel's buffers fill.
     with (

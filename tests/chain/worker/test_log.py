@@ -14,7 +14,7 @@ from support.log_contract import BATCH_BYTES, PARTITIONS, SMALL_BYTES_MAX, LogCo
 from support.stack import RunningStack
 from support.waiting import let_pass_async
 
-from common.kafka import aiokafka_config
+from common.kafka import aiokafka_config, librdkafka_config
 from common.settings.kafka import KafkaSettings
 from streams.engine.kafka.appender import Appender, PlainAppender
 from streams.engine.kafka.fetcher import Fetcher
@@ -29,7 +29,7 @@ class BrokerClients:
 
     def __init__(self, kafka: KafkaSettings, prefix: str) -> None:
         self._config = aiokafka_config(kafka)
-        self._admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+        self._admin = AdminClient(librdkafka_config(kafka))
         self._prefix = prefix
         self._appenders: list[Appender] = []
         self.fetcher = Fetcher(self._config, fetch_bytes_max=1 << 20, partition_bytes_max=1 << 20)

@@ -151,7 +151,7 @@ def test_snapshot_and_deletes_never_alert(stack: RunningStack, connection: Conne
 def test_malformed_records_go_to_the_dead_letters_and_their_neighbours_are_processed(
     stack: RunningStack, connection: Connection, tenant: int
 ) -> None:
-    producer = Producer({"bootstrap.servers": stack.endpoints["kafka"]})
+    producer = Producer(stack.kafka_client())
     topic, partition = TOPICS.captured("attendance"), partition_of(tenant, stack.settings.kafka.partitions)
     with Operator(stack, tenant) as dashboard:
         check_in(connection, tenant, verified_person_id=1)
@@ -190,9 +190,7 @@ def test_one_tenants_absurd_rows_stop_nobody(stack: RunningStack, connection: Co
 
 def dead_letters(stack: RunningStack, partition: int, tenant: int) -> list[dict[str, bytes]]:
     """The dead letters of a tenant so far, headers and value."""
-    consumer = Consumer(
-        {"bootstrap.servers": stack.endpoints["kafka"], "group.id": "test", "enable.auto.commit": False}
-    )
+    consumer = Consumer(stack.kafka_client(group_id="test", enable_auto_commit=False))
     place = TopicPartition(TOPICS.dead_letters, partition, 0)
     consumer.assign([place])
     end = consumer.get_watermark_offsets(place)[1]

@@ -15,6 +15,7 @@ from support.stack import RunningStack
 from support.waiting import until
 
 from common.errors import WatchfloorError
+from common.kafka import librdkafka_config
 from common.settings.kafka import KafkaSettings
 from contracts.topics import TopicNames
 from streams.topics import ensure_topics
@@ -24,10 +25,10 @@ from streams.topics import ensure_topics
 def kafka(stack: RunningStack) -> Iterator[KafkaSettings]:
     """Topics of their own on the stack's broker."""
     prefix = f"topics-{secrets.token_hex(3)}"
-    settings = KafkaSettings(bootstrap_servers=stack.endpoints["kafka"], topic_prefix=prefix, partitions=1)
+    settings = stack.settings.kafka.model_copy(update={"topic_prefix": prefix, "partitions": 1})
     ensure_topics(settings)
     names = [spec.name for spec in TopicNames(prefix).all_specs()]
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})  # its futures need it alive
+    admin = AdminClient(librdkafka_config(settings))  # its futures need it alive
     # The controller has made them; the broker knows a moment later.
     until(lambda: set(names) <= admin.list_topics(timeout=5).topics.keys(), "the broker knows the new topics")
     yield settings
@@ -37,7 +38,7 @@ def kafka(stack: RunningStack) -> Iterator[KafkaSettings]:
 
 def configure(kafka: KafkaSettings, topic: str, name: str, value: str) -> None:
     entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    admin = AdminClient(librdkafka_config(kafka))
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
     for done in admin.incremental_alter_configs([resource]).values():
         done.result(10)
@@ -46,7 +47,7 @@ def configure(kafka: KafkaSettings, topic: str, name: str, value: str) -> None:
 
 
 def configuration(kafka: KafkaSettings, topic: str) -> dict[str, str]:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    admin = AdminClient(librdkafka_config(kafka))
     (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
     return {name: entry.value for name, entry in answer.result(10).items()}
 
@@ -74,10 +75,10 @@ def test_a_changed_cleanup_policy_is_told_before_anything_is_lost(
     assert f"--entity-name {name}" in told.value.advice
 
 
-def test_a_worker_ends_with_one_line_on_a_compacted_journal(kafka: KafkaSettings) -> None:
+def test_a_worker_ends_with_one_line_on_a_compacted_journal(stack: RunningStack, kafka: KafkaSettings) -> None:
     configure(kafka, f"{kafka.topic_prefix}.journal", "cleanup.policy", "compact")
     variables = {
-        "WATCHFLOOR_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "WATCHFLOOR_CONFIG": str(stack.state_dir / "watchfloor.toml"),
         "WATCHFLOOR_KAFKA__TOPIC_PREFIX": kafka.topic_prefix,
         "WATCHFLOOR_KAFKA__PARTITIONS": "1",
     }

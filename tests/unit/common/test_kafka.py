@@ -1,6 +1,8 @@
 """Client parameters from the settings, and the identity of the feed's log."""
 
 import ssl
+from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -8,7 +10,7 @@ from pydantic import SecretStr
 
 import common.kafka as module
 from common.errors import WatchfloorError
-from common.kafka import TopicMissingError, aiokafka_config, feed_epoch, librdkafka_config, unreachable
+from common.kafka import TopicMissingError, aiokafka_config, feed_epoch, java_config, librdkafka_config, unreachable
 from common.settings.kafka import KafkaSettings
 
 PLAIN = KafkaSettings(bootstrap_servers="k1:9092,k2:9092")
@@ -93,3 +95,65 @@ def test_who_is_not_reached_is_named() -> None:
     assert str(unreachable(PLAIN)) == (
         "no Kafka broker answers at k1:9092,k2:9092: start it, or set kafka.bootstrap_servers to where it is"
     )
+
+
+REASONS = {
+    "nobody there": (
+        KafkaError._TRANSPORT,
+        "Connect to ipv4#10.0.0.1:9092 failed: Connection refused",
+        "no Kafka broker",
+    ),
+    "wrong password": (
+        KafkaError._AUTHENTICATION,
+        "sasl_ssl://k1:9092/bootstrap: SASL authentication error: invalid credentials",
+        "Kafka at k1:9092,k2:9092 refuses user me (SASL authentication error: invalid credentials)",
+    ),
+    "wrong authority": (
+        KafkaError._SSL,
+        "sasl_ssl://k1:9092/bootstrap: SSL handshake failed: certificate verify failed",
+        "cannot be spoken to as SASL_SSL (SSL handshake failed",
+    ),
+    "wrong protocol": (KafkaError._ALL_BROKERS_DOWN, "0/1 brokers are down", "as SASL_SSL (it ends the connection)"),
+}
+
+
+@pytest.mark.parametrize("case", REASONS)
+def test_the_failure_says_why_no_broker_can_be_used(monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    code, text, told = REASONS[case]
+
+    class Client:
+        def __init__(self, config: dict[str, Any]) -> None:
+            self._told = config["error_cb"]
+
+        def poll(self, _timeout_s: float) -> None:
+            self._told(KafkaError(code, text))
+
+    monkeypatch.setattr(module, "Producer", Client)
+    kafka = SECURE.model_copy(update={"bootstrap_servers": "k1:9092,k2:9092"})
+    failure = unreachable(kafka)
+    assert told in failure.problem
+    assert "word" not in str(failure).replace("password", "")
+
+
+def test_the_password_may_be_in_a_file_and_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    kafka = SECURE.model_copy(update={"sasl_password": None, "sasl_password_file": file})
+    for password in ("first", "second"):
+        file.write_text(f"{password}\n")
+        assert librdkafka_config(kafka)["sasl.password"] == password
+        assert aiokafka_config(kafka)["sasl_plain_password"] == password
+        assert f'password="{password}"' in java_config(kafka)["sasl.jaas.config"]
+    file.unlink()
+    with pytest.raises(WatchfloorError, match=r"kafka\.sasl_password cannot be read \(No such file"):
+        librdkafka_config(kafka)
+
+
+def test_certificates_that_cannot_be_read_are_one_failure(tmp_path: Path) -> None:
+    with pytest.raises(WatchfloorError, match="the certificates for Kafka cannot be read"):
+        aiokafka_config(KafkaSettings(security_protocol="SSL", ssl_ca_file=tmp_path / "none.pem"))
+
+
+def test_what_the_protocol_does_not_use_is_not_given_to_a_client() -> None:
+    unused = SECURE.model_copy(update={"security_protocol": "PLAINTEXT", "ssl_ca_file": Path("/none")})
+    for config in (librdkafka_config(unused), aiokafka_config(unused), java_config(unused)):
+        assert not [name for name in config if "sasl" in name or "ssl" in name]

@@ -135,7 +135,7 @@ def test_the_devcontainer_is_built_from_its_dockerfile_with_the_image_s_python()
     assert_runnable(next(commands(config["postCreateCommand"])))
     [version] = re.findall(r"^FROM python:([\d.]+)", dockerfile, re.MULTILINE)
     image = (ROOT / "deploy" / "compose" / "Dockerfile").read_text("utf-8")
-    assert f"FROM python:{version}-slim" in image
+    assert f"BASE=python:{version}-slim" in image
     assert f"python:{version}-" in parsed(GITHUB / "workflows" / "ci.yml")["jobs"]["everything"]["container"]
 
 
@@ -158,3 +158,14 @@ def test_the_editor_s_rules_are_those_of_the_formatter() -> None:
     rules = (ROOT / ".editorconfig").read_text("utf-8")
     assert rules.startswith("root = true\n")
     assert f"max_line_length = {project()['tool']['ruff']['line-length']}\n" in rules
+
+
+def test_every_lock_of_what_is_shipped_is_audited_when_it_changes() -> None:
+    audit = parsed(GITHUB / "workflows" / "audit.yml")
+    locks = audit[True]["pull_request"]["paths"]  # YAML 1.1 reads `on` as true
+    assert locks == ["requirements.lock", "clients/typescript/package-lock.json"]
+    assert all((ROOT / lock).is_file() for lock in locks)
+    steps = audit["jobs"]["locks"]["steps"]
+    told = "\n".join(step.get("run", "") for step in steps)
+    assert re.search(r"pip-audit==[\d.]+ pip-audit -r requirements\.lock .*--require-hashes", told)
+    assert "npm audit" in told

@@ -18,12 +18,16 @@ import yaml
 from jsonschema import Draft202012Validator
 from support.paths import ROOT
 
+from common.kafka import java_config
+from common.settings.kafka import KafkaSettings
 from common.settings.load import load_settings, setting_names
 from deploy.embedded import lock_jars
-from deploy.embedded.broker import broker_overrides
+from deploy.embedded.broker import broker_overrides, sign_in, user_overrides
 
 FILE = ROOT / "docker-compose.kafka.yml"
 SHARED = ROOT / "deploy" / "config"
+LOGIN = ROOT / "deploy" / "compose" / "connect-login.conf"
+CLIENTS = ("", "producer.", "consumer.", "admin.")
 SCHEMA = ROOT / "tests" / "golden" / "compose" / "compose-spec.json"
 
 
@@ -70,7 +74,7 @@ def test_it_is_the_whole_chain(services: dict[str, Any]) -> None:
     ("service", "file", "target"),
     [
         ("postgres", "postgresql.conf", "/etc/postgresql/postgresql.conf"),
-        ("kafka", "kafka.properties", "/mnt/shared/config/server.properties"),
+        ("kafka", "kafka.properties", "/etc/watchfloor/kafka.properties"),
         ("connect", "connect.properties", "/etc/watchfloor/connect.properties"),
     ],
 )
@@ -92,9 +96,12 @@ def test_every_mounted_file_exists_and_is_read_only(services: dict[str, Any]) ->
 
 def test_what_is_mounted_is_what_the_programs_are_told_to_read(services: dict[str, Any]) -> None:
     assert "config_file=/etc/postgresql/postgresql.conf" in services["postgres"]["command"]
-    [script] = services["connect"]["command"]
-    for target in mounts(services["connect"]):
-        assert target in script
+    for name in ("kafka", "connect"):
+        told = services[name]["command"][0] + str(services[name]["environment"])
+        for target in mounts(services[name]):
+            assert target in told
+        for secret in services[name]["secrets"]:
+            assert f"/run/secrets/{secret}" in told + str(services[name]["healthcheck"]) + LOGIN.read_text("utf-8")
     for name in ("setup", "gateway"):
         service = services[name]
         config = service.get("environment", {}).get("WATCHFLOOR_CONFIG") or service["command"][1]
@@ -112,16 +119,13 @@ def test_images_are_pinned_and_of_the_versions_of_the_embedded_stack(services: d
 
 
 def test_the_addresses_and_factors_are_those_that_the_shared_file_leaves_open(services: dict[str, Any]) -> None:
-    given = {
-        name.removeprefix("KAFKA_").lower().replace("_", ".")
-        for name in services["kafka"]["environment"]
-        if name.startswith("KAFKA_") and name != "KAFKA_HEAP_OPTS"
-    }
-    assert given == set(broker_overrides(1, 2, Path("/x")))
+    given = properties(ROOT / "deploy" / "compose" / "kafka-overrides.properties").keys()
+    assert given == broker_overrides(1, 2, Path("/x")).keys()
     shared = properties(SHARED / "kafka.properties")
-    assert not given & set(shared)
+    assert not given & shared.keys()
     assert shared["process.roles"] == "broker,controller"
-    assert len(base64.urlsafe_b64decode(services["kafka"]["environment"]["CLUSTER_ID"] + "==")) == 16
+    [identity] = re.findall(r"--cluster-id (\S+)", services["kafka"]["command"][0])
+    assert len(base64.urlsafe_b64decode(identity + "==")) == 16
 
 
 def test_connects_overrides_are_only_what_its_shared_file_leaves_open() -> None:
@@ -130,7 +134,7 @@ def test_connects_overrides_are_only_what_its_shared_file_leaves_open() -> None:
     assert not set(overrides) & set(shared)
     assert shared["group.id"]
     assert shared["connector.client.config.override.policy"] == "None"
-    assert overrides["config.providers.file.param.allowed.paths"] == "/run/secrets"
+    assert "config.providers" not in overrides | shared, "a connector's configuration can read files"
 
 
 def test_settings_in_the_environment_exist_and_agree(services: dict[str, Any]) -> None:
@@ -154,12 +158,15 @@ def test_everything_published_is_on_the_loopback_interface(services: dict[str, A
     assert not any(service.get("network_mode") for service in services.values())
 
 
-def test_kafka_and_connect_are_on_a_network_that_nothing_outside_reaches(
+def test_only_who_must_reaches_kafka_connect_and_the_database(
     compose: dict[str, Any], services: dict[str, Any]
 ) -> None:
-    assert compose["networks"]["stream"] == {"internal": True}
-    assert services["kafka"]["networks"] == ["stream"]
-    assert "source" not in services["worker"]["networks"] + services["gateway"]["networks"]
+    assert compose["networks"]["stream"] == compose["networks"]["capture"] == {"internal": True}
+    networks = {name: set(service["networks"]) for name, service in services.items()}
+    assert networks["kafka"] == {"capture", "stream"}
+    together = {name for name, of_it in networks.items() if of_it & networks["connect"]}
+    assert together == {"postgres", "kafka", "connect", "setup"}
+    assert not networks["postgres"] & (networks["worker"] | networks["gateway"])
 
 
 def test_services_have_the_least_privileges(services: dict[str, Any]) -> None:
@@ -169,8 +176,8 @@ def test_services_have_the_least_privileges(services: dict[str, Any]) -> None:
         assert not service.get("privileged"), name
         assert service["deploy"]["resources"]["limits"]["memory"], name
         assert bool(service.get("cap_add")) == (name == "postgres")
-    for name in ("setup", "worker", "gateway"):
-        assert services[name]["read_only"] is True
+        assert service["read_only"] is True, name
+        assert service["tmpfs"][0].startswith("/tmp:"), name  # noqa: S108 - in the container
 
 
 def test_long_running_services_have_a_health_check_and_start_in_order(services: dict[str, Any]) -> None:
@@ -189,14 +196,14 @@ def test_no_password_is_in_the_file_and_each_secret_goes_only_where_it_is_needed
     for service in services.values():
         for name, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|DSN", name):
-                assert re.fullmatch(r"/run/secrets/\w+|\$\$\{file:/run/secrets/capture\.properties:password\}", value)
+                assert value == "" or re.fullmatch(r"/run/secrets/\w+", value)
     assert {name: service.get("secrets", []) for name, service in services.items()} == {
         "postgres": ["postgres_password"],
-        "kafka": [],
-        "connect": ["capture.properties"],
-        "setup": ["setup.toml"],
-        "worker": [],
-        "gateway": ["gateway.toml"],
+        "kafka": ["kafka.properties", "kafka-user.args"],
+        "connect": ["connect.properties", "connect-users.properties", "connect.curlrc", "capture.pgpass"],
+        "setup": ["setup.toml", "kafka_password", "connect_password"],
+        "worker": ["kafka_password"],
+        "gateway": ["gateway.toml", "kafka_password"],
     }
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     for secret in compose["secrets"].values():
@@ -223,14 +230,23 @@ def contents(directory: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in directory.iterdir()}
 
 
-def test_the_secrets_are_made_once_and_fit_together(make_secrets: Callable[[], Path]) -> None:
+def test_the_secrets_are_made_once_and_fit_together(make_secrets: Callable[[], Path], compose: dict[str, Any]) -> None:
     directory = make_secrets()
     files = contents(directory)
     assert contents(make_secrets()) == files
-    assert set(files) == {".gitignore", "postgres_password", "capture.properties", "setup.toml", "gateway.toml"}
+    assert set(files) == {".gitignore", *compose["secrets"]}
     assert files[".gitignore"] == "*\n"
     assert files["postgres_password"] in files["setup.toml"]
-    assert files["capture.properties"].partition("=")[2].strip() in files["setup.toml"]
+    assert files["capture.pgpass"].split(":")[-1].strip() in files["setup.toml"]
+    for name in ("kafka.properties", "kafka-user.args", "connect.properties"):
+        assert files["kafka_password"] in files[name]
+    for name in ("connect-users.properties", "connect.curlrc"):
+        assert files["connect_password"] in files[name]
+    # The broker and Connect are told in these files what the embedded stack tells its own.
+    assert properties(directory / "kafka.properties") == user_overrides(files["kafka_password"])
+    clients = properties(directory / "connect.properties")
+    told = java_config(KafkaSettings.model_validate(sign_in(1, files["kafka_password"])))
+    assert clients == {prefix + name: told[name] for prefix in CLIENTS for name in told}
     assert len(files["postgres_password"]) == 48
     assert directory.stat().st_mode & 0o777 == 0o700
 
@@ -238,10 +254,13 @@ def test_the_secrets_are_made_once_and_fit_together(make_secrets: Callable[[], P
 def test_a_lost_secret_is_made_anew_with_those_that_hold_the_same_password(make_secrets: Callable[[], Path]) -> None:
     directory = make_secrets()
     before = contents(directory)
-    (directory / "capture.properties").unlink()
+    (directory / "capture.pgpass").unlink()
+    (directory / "connect.properties").unlink()
     after = contents(make_secrets())
-    assert after["capture.properties"].partition("=")[2].strip() in after["setup.toml"]
-    assert after["capture.properties"] != before["capture.properties"]
+    assert after["capture.pgpass"].split(":")[-1].strip() in after["setup.toml"]
+    assert after["capture.pgpass"] != before["capture.pgpass"]
+    assert after["kafka_password"] in after["connect.properties"]
+    assert after["connect_password"] == before["connect_password"]
     assert after["gateway.toml"] == before["gateway.toml"]
 
 

@@ -83,7 +83,8 @@ def test_everything_is_installed_by_hash_and_runs_without_root() -> None:
     assert all("--require-hashes" in install or "--no-index" in install for install in installs)
     stages = DOCKERFILE.split("\nFROM ")
     assert re.search(r"^USER 10001:10001$", stages[-1], re.MULTILINE)
-    assert all(re.match(r"(?:.|\n)*python:3\.11\.\d+-slim", stage.splitlines()[0]) for stage in stages[1:])
+    assert [stage.split()[0] for stage in stages[1:]] == ["${BASE}", "${BASE}"]
+    assert re.search(r"^ARG BASE=python:3\.11\.\d+-slim-bookworm$", DOCKERFILE, re.MULTILINE)
 
 
 def test_every_package_of_the_project_is_copied_and_no_secret_is() -> None:

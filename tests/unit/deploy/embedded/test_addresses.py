@@ -33,7 +33,6 @@ def overrides_for(
         saved,
         where,
         embedded_postgres_url=url,
-        secrets_file=Path("/s/secrets.properties"),
         worker_dir=Path("/s/worker"),
     )
 

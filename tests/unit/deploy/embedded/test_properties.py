@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from common.settings.kafka import KafkaSettings
-from deploy.embedded.broker import broker_overrides
+from common.settings.load import Settings
+from deploy.embedded.broker import broker_overrides, user_overrides
 from deploy.embedded.connect_worker import connect_overrides
 from deploy.embedded.properties import java_properties, postgresql_conf, shared_text
 
@@ -22,8 +22,8 @@ def test_shared_files_hold_no_address_no_path_and_no_replication_factor() -> Non
 
 def test_overrides_add_to_the_shared_files_and_change_only_what_may_differ() -> None:
     shared = properties(shared_text("kafka.properties"))
-    assert not shared.keys() & broker_overrides(1, 2, Path("/d")).keys()
-    connect = connect_overrides(KafkaSettings(), 1, Path("/p"), 500, Path("/s"))
+    assert not shared.keys() & (broker_overrides(1, 2, Path("/d")) | user_overrides("pw")).keys()
+    connect = connect_overrides(Settings(), 1, Path("/p"))
     # The flush interval is a setting of the user's; nothing else of the shared file is replaced.
     assert properties(shared_text("connect.properties")).keys() & connect.keys() == {"offset.flush.interval.ms"}
 

@@ -19,6 +19,12 @@ def opened(root: Path) -> StateDir:
     return state
 
 
+def secrets_of(state: StateDir) -> list[str]:
+    saved = state.saved
+    passwords = [saved.postgres_password, saved.capture_password, saved.kafka_password, saved.connect_password]
+    return [saved.hs256_secret, *passwords]
+
+
 def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     first = opened(tmp_path / "s")
     first.saved.ports["gateway"] = 20_500
@@ -28,7 +34,7 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     second.close()
     assert second.saved == first.saved
     assert len(second.saved.hs256_secret) >= 32
-    assert len({second.saved.hs256_secret, second.saved.postgres_password, second.saved.capture_password}) == 3
+    assert len(set(secrets_of(second))) == 5
 
 
 def test_only_the_owner_reads_what_holds_secrets(tmp_path: Path) -> None:
@@ -89,11 +95,16 @@ def test_a_memory_of_the_first_releases_is_read_and_a_wrong_feed_is_damage(tmp_p
     opened(tmp_path / "s").close()
     file = tmp_path / "s" / "state.json"
     stored = json.loads(file.read_text())
-    del stored["feed_epochs"]
+    for name in ("feed_epochs", "kafka_password", "kafka_has_user", "connect_password"):
+        del stored[name]
     file.write_text(json.dumps(stored))
     state = opened(tmp_path / "s")
     state.close()
-    assert state.saved.feed_epochs == {}
+    assert (state.saved.feed_epochs, state.saved.kafka_has_user) == ({}, False)
+    again = opened(tmp_path / "s")
+    again.close()
+    assert again.saved == state.saved
+    assert min(len(again.saved.kafka_password), len(again.saved.connect_password)) >= 32
     for wrong in ("x", {"noc.anomalies": 1}, {"noc.anomalies": ""}):
         file.write_text(json.dumps(stored | {"feed_epochs": wrong}))
         with pytest.raises(WatchfloorError, match="state directory is damaged"):

@@ -85,6 +85,21 @@ def test_fences_repeats_and_fenced_off_generations_are_not_shown() -> None:
     assert (reader.counted("fence"), reader.counted("skipped"), reader.counted("shown")) == (2, 2, 3)
 
 
+@pytest.mark.parametrize("forged", [2**53, 2**63 - 1, 10**9, 2_000])
+def test_a_forged_number_is_counted_and_hides_no_record_that_follows(forged: int) -> None:
+    reader = Reader()
+    shown = [reader.read(anomaly(1, seq)) for seq in (7, forged, forged + 1 if forged < 2**62 else forged, 8, 9)]
+    assert [entry and entry.record.seq for entry in shown] == [7, None, None, 8, 9]
+    assert [entry.lost_from for entry in shown if entry] == [None, None, None]
+    assert (reader.counted("not_believed"), reader.counted("skipped")) == (2, 0)
+
+
+def test_a_forged_number_at_the_start_of_what_is_read_is_not_believed_either() -> None:
+    reader = Reader()
+    assert reader.read(anomaly(1, 2**53)) is None
+    assert reader.read(anomaly(1, 8)) is not None
+
+
 def test_nothing_is_kept_of_the_past_while_nobody_can_ask_for_it() -> None:
     reader = Reader()
     value = encode_record(anomaly(1, 1))

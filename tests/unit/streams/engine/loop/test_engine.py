@@ -16,7 +16,9 @@ from support.engine_life import fence, topics_of
 from support.memory_log import MemoryAppender, MemoryFetcher, MemoryLog
 from support.waiting import let_pass_async, loop_turns, until_async
 
+from common.kafka import aiokafka_config
 from common.settings.engine import EngineSettings
+from common.settings.kafka import KafkaSettings
 from streams.engine.kafka.clients import EngineClients
 from streams.engine.kafka.faust_app import faust_app
 from streams.engine.log.changelog import Changelog
@@ -75,7 +77,9 @@ class Worker:
         draws = random.Random(1)
         fetcher: Any = fetcher_type(log, lambda: 2)
         appender: Any = MemoryAppender(log, None, stores_last=False, draws=draws)
-        self.app = faust_app("group", "127.0.0.1:1", 1, SETTINGS.group, directory)
+        self.app = faust_app(
+            "group", aiokafka_config(KafkaSettings(bootstrap_servers="127.0.0.1:1")), 1, SETTINGS.group, directory
+        )
         self.engine = Engine(
             self.app,
             APPLICATION,
