@@ -14,10 +14,12 @@ from detectors.finding_draft import FindingDraft
 from streams.detection.baselines import conclude
 from streams.detection.site_context_cache import SiteContextCache
 from streams.outcomes import AbsenceFound, Outcome, TimerFailed
-from streams.state.detector_state import DetectorGroup, EntityKey, GroupState, Origin
+from streams.state.detector_state import DetectorGroup, EntityKey, GroupState, Origin, replace_state
 from streams.state.site_context import SiteContext
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
+
+_YEAR_3000_MS = 32_503_680_000_000
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -71,8 +73,8 @@ class DetectorTimers:
                 due_ms = now_ms + 1  # baseline detectors conclude only when their timer fires
             elif not learn_only:
                 after, drafts = detector.expire(getattr(states, detector.name), now_ms, policy)
-                setattr(states, detector.name, after)
-                due_ms = None if after is None else detector.due_ms(after, policy)
+                replace_state(states, detector.name, after)
+                due_ms = None if after is None else calendar_ms(detector.due_ms(after, policy))
             elif due_ms < now_ms - self._absence_age_ms_max:
                 due_ms = None
         if due_ms is not None and change.snapshot:
@@ -104,11 +106,7 @@ class DetectorTimers:
         state = getattr(states, group.timed)
         outcome = None
         if state is not None and policy.enabled:
-            due_by_policy_ms = group.absence.due_ms(state, policy)
-            if due_by_policy_ms is not None and due_by_policy_ms > due_ms:
-                states.due_ms = due_by_policy_ms
-            else:
-                outcome = _expire(tables, held, due_ms, context, policy)
+            outcome = _expire_or_move(tables, held, due_ms, context, policy)
         if states.due_ms is not None:
             tables.timers.add(tenant_id, Timer(states.due_ms, timer.table, timer.entity_id))
         keep(tables, held)
@@ -145,7 +143,7 @@ class DetectorTimers:
             policy = self._site_contexts.at(tables, tenant_id, states.origin.site_id).policies[group.timed]
             after = detector.replan(state, tables.shifts.get(key) or (), policy)
             if after is not state:
-                setattr(states, group.timed, after)
+                replace_state(states, group.timed, after)
                 held = Held(group, key, states)
                 _arm(tables, held, _due_ms(detector, after, policy))
                 keep(tables, held)
@@ -161,20 +159,30 @@ def keep(tables: TenantTables, held: Held) -> None:
         table.put(key, states)
 
 
+def _expire_or_move(tables: TenantTables, held: Held, due_ms: int, context: SiteContext, policy: Any) -> Outcome | None:
+    """Ask the detector what is wrong now that its timer is due, unless by the present policy it is not due yet."""
+    detector: Any = held.group.absence
+    try:
+        due_by_policy_ms = calendar_ms(detector.due_ms(getattr(held.states, detector.name), policy))
+        if due_by_policy_ms is None or due_by_policy_ms <= due_ms:
+            return _expire(tables, held, due_ms, context, policy)
+    except Exception as error:  # noqa: BLE001 - the stream goes on; the timer is deleted, or it would raise again and again
+        return TimerFailed(held.key[0], detector.name, type(error).__name__)
+    held.states.due_ms = due_by_policy_ms
+    return None
+
+
 def _expire(tables: TenantTables, held: Held, due_ms: int, context: SiteContext, policy: Any) -> Outcome | None:
-    """Ask the detector what is wrong now that its timer is due, and when the timer should fire next."""
+    """Let the detector expire; note when its timer should fire next."""
     group, key, states = held.group, held.key, held.states
     detector: Any = group.absence
     state = getattr(states, detector.name)
-    try:
-        if detector in group.baselines:
-            after, drafts = conclude(tables, key, detector, state, due_ms, context, policy)
-        else:
-            after, drafts = detector.expire(state, due_ms, policy)
-    except Exception as error:  # noqa: BLE001 - the stream goes on; the timer is deleted, or it would raise again and again
-        return TimerFailed(key[0], detector.name, type(error).__name__)
-    setattr(states, detector.name, after)
-    again_ms = None if after is None else detector.due_ms(after, policy)
+    if detector in group.baselines:
+        after, drafts = conclude(tables, key, detector, state, due_ms, context, policy)
+    else:
+        after, drafts = detector.expire(state, due_ms, policy)
+    again_ms = None if after is None else calendar_ms(detector.due_ms(after, policy))
+    replace_state(states, detector.name, after)
     if again_ms is not None and detector in group.baselines:
         states.due_ms = max(again_ms, due_ms + 1)  # one span after the other, also if several are over
     elif again_ms is not None and again_ms > due_ms:
@@ -196,4 +204,13 @@ def _arm(tables: TenantTables, held: Held, due_ms: int | None) -> None:
 
 def _due_ms(detector: Any, state: Any, policy: Any) -> int | None:
     """When an absence detector is due, Unix milliseconds; None if it waits for nothing or is switched off."""
-    return detector.due_ms(state, policy) if state is not None and policy.enabled else None
+    return calendar_ms(detector.due_ms(state, policy)) if state is not None and policy.enabled else None
+
+
+def calendar_ms(due_ms: int | None) -> int | None:
+    """A time that a timer can have: what is due after the year 2999 is never due, what was due before 1970 was due then.
+
+    >>> calendar_ms(10**40), calendar_ms(-1), calendar_ms(1_772_442_000_000)
+    (None, 0, 1772442000000)
+    """
+    return None if due_ms is None or due_ms >= _YEAR_3000_MS else max(due_ms, 0)
