@@ -112,7 +112,11 @@ def make_processor(
     )
     scored_rows = ScoredRowHandler(runner, limiter, wait, metrics)
     reference_rows = ReferenceRowHandler(
-        runner, wait, scored_rows, shifts_per_person_max=worker.state.shifts_per_person_max
+        runner,
+        wait,
+        scored_rows,
+        shifts_per_person_max=worker.state.shifts_per_person_max,
+        policies_per_tenant_max=worker.state.policies_per_tenant_max,
     )
     timers = TimerHandler(
         limiter, runner.timers, wait, scored_rows, timers_per_tick_max=worker.timers.per_tick_max, metrics=metrics

@@ -55,7 +55,9 @@ class TimerSettings(Section):
 class StateSettings(Section):
     """How much reference data a worker keeps."""
 
-    shifts_per_person_max: Positive = 200
+    shifts_per_person_max: Annotated[int, Field(ge=1, le=10_000)] = 200
+    policies_per_tenant_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Rows of the table `policy` of one tenant; further ones become dead letters."""
     entities_per_tenant_max: Positive = 100_000
     """Sites of one tenant that the worker keeps; the same number of persons, and of persons' shifts. Beyond it, the
     least recently used are forgotten, counted and logged."""

@@ -22,7 +22,12 @@ from streams.engine.model import Entry
 from streams.handlers.scored_row import ScoredRowHandler
 from streams.outcomes import FindingRaised, Outcome
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
+from streams.state.policy_rows import SAME_MAX, PolicyRows
 from streams.state.tables import TenantTables
+
+
+_SETTINGS_CHARACTERS_MAX = 10_000
+"""Of a policy row: several times what all fields of a detector take."""
 
 
 class Learner(Protocol):
@@ -41,6 +46,7 @@ class ReferenceRowHandler:
         reference_wait: the waiting events, which a row may release.
         scored_rows: judges the released events.
         shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
+        policies_per_tenant_max: how many policies a tenant can have; further rows become dead letters.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class ReferenceRowHandler:
         scored_rows: ScoredRowHandler,
         *,
         shifts_per_person_max: int,
+        policies_per_tenant_max: int,
     ) -> None:
         self._site_contexts = runner.site_contexts
         self._wait = reference_wait
@@ -59,7 +66,7 @@ class ReferenceRowHandler:
             "site": learn_site,
             "person": learn_person,
             "assignment": ShiftLearner(runner, shifts_per_person_max),
-            "policy": PolicyLearner(runner),
+            "policy": PolicyLearner(runner, policies_per_tenant_max),
         }
 
     @property
@@ -192,35 +199,46 @@ class PolicyLearner:
 
     Args:
         runner: the detectors that use the policies.
+        rows_max: how many policies a tenant can have.
     """
 
-    def __init__(self, runner: DetectorRunner) -> None:
+    def __init__(self, runner: DetectorRunner, rows_max: int) -> None:
         self._site_contexts = runner.site_contexts
         self._timers = runner.timers
+        self._rows_max = rows_max
 
     def __call__(self, tables: TenantTables, change: Change) -> None:
         """Store a policy row; it applies from the tenant's next row on, and to timers that are already set.
 
         Raises:
-            PolicyError: its settings do not fit the detector; the previous policy still applies.
+            PolicyError: its settings do not fit the detector, or the tenant has too many; the previous policy still
+                applies.
         """
         row = cast(Policy, change.row)
         key = (row.tenant_id, row.id)
         held = tables.policies.get(key)
         made = None if change.op == "d" else self._read(row)
+        rows = tables.policy_rows.setdefault(row.tenant_id, PolicyRows())
         if made is None:
             tables.policies.delete(key)
-            tables.policy_rows.get(row.tenant_id, {}).pop(row.id, None)
+            rows.remove(row.id)
+        elif not rows.has_room(row.id, made, self._rows_max):
+            raise PolicyError(
+                f"the tenant has {self._rows_max} policies (worker.state.policies_per_tenant_max), or {SAME_MAX} of this "
+                "detector for the same client and site"
+            )
         else:
             tables.policies.put(key, made)
-            tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
+            rows.put(row.id, made)
         forget_site_contexts(tables, row.tenant_id)
-        for detector in {each.detector for each in (held, made) if each is not None}:
-            self._timers.rearm_tenant(tables, row.tenant_id, detector)
+        changed = {each.detector for each in (held, made) if each is not None}
+        self._timers.rearm_tenant(tables, row.tenant_id, changed, change.commit_us // 1000)
 
     def _read(self, row: Policy) -> PolicyState:
         if row.detector is None or row.settings is None:
             raise PolicyError("a policy needs a detector and its settings")
+        if len(row.settings) > _SETTINGS_CHARACTERS_MAX:
+            raise PolicyError(f"the settings have more than {_SETTINGS_CHARACTERS_MAX} characters")
         try:
             settings = msgspec.json.decode(row.settings, type=dict[str, Any])
         except msgspec.DecodeError as error:

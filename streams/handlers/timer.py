@@ -15,6 +15,7 @@ from streams.handlers.scored_row import ScoredRowHandler
 from streams.metrics import WorkerMetrics
 from streams.outcomes import Outcome
 from streams.rate_limit.limiter import Limiter
+from streams.state.rearm import REARM
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
 from streams.state.wait_queue import TABLE as WAITING
@@ -99,6 +100,8 @@ class TimerHandler:
             if timer.table == WAITING:
                 tables.timers.take(tenant_id)
                 yield from self._scored_rows.judge_released(tables, self._wait.release(tables, tenant_id, timer.due_ms))
+            elif timer.table == REARM:
+                self._timers.rearm_some(tables, tenant_id)
             else:
                 outcome = self._timers.fire(tables, tenant_id, timer)
                 if outcome is not None:

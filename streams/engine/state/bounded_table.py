@@ -286,7 +286,15 @@ class BoundedTable(Table[K, V]):
 
     def keys_of(self, group: Any) -> list[K]:
         """The keys of one group, sorted; costs no look at those of others."""
-        return self._order(group).keys()
+        self._build_orders()
+        order = self._orders.get(group)
+        return [] if order is None else order.keys()
+
+    def count_of(self, group: Any) -> int:
+        """The number of keys of one group."""
+        self._build_orders()
+        order = self._orders.get(group)
+        return 0 if order is None else order.count
 
     def _forget(self, key: K) -> None:
         if self._used_us.pop(key, None) is not None:
