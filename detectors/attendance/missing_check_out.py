@@ -151,13 +151,11 @@ def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: M
     if shift is None:
         return None
     end_s = shift.end_s
-    for _ in shifts:  # a chain has at most as many links as there are shifts
-        last_start_s, was_s = end_s + policy.next_shift_s_max, end_s
-        for each in shifts:
-            if each.end_s > end_s and shift.start_s <= each.start_s <= last_start_s and each.site_id == site_id:
-                end_s = each.end_s
-        if end_s <= was_s:
+    here = [(each.start_s, each.end_s) for each in shifts if each.site_id == site_id and each.start_s >= shift.start_s]
+    for next_start_s, next_end_s in sorted(here):
+        if next_start_s > end_s + policy.next_shift_s_max:
             break
+        end_s = max(end_s, next_end_s)
     return round(end_s * 1000)
 
 

@@ -16,7 +16,7 @@ from detectors.policy import PolicyError
 from detectors.row_quality.data_quality import Reason, clean, quality_draft
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
-from streams.detection.reference_wait import REFERENCES, ReferenceWait
+from streams.detection.reference_wait import ReferenceWait
 from streams.detection.site_context_cache import forget_site_contexts
 from streams.engine.model import Entry
 from streams.handlers.scored_row import ScoredRowHandler
@@ -85,7 +85,7 @@ class ReferenceRowHandler:
         learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row, row=row))
         if reasons and not change.snapshot:
             yield self._finding(tables, entry, row, reasons)
-        if change.table in REFERENCES and tenant_id in tables.wait_queues:
+        if self._wait.is_awaited(tables, change):
             released = self._wait.release(tables, tenant_id, change.commit_us // 1000)
             yield from self._scored_rows.judge_released(tables, released)
 

@@ -58,7 +58,7 @@ class TimerHandler:
         not wait for all of them and the group session does not expire.
         """
         tables, left = turn.tables, self._timers_per_tick_max
-        for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
+        for tenant_id in sorted({*self._limiter.tenants_due(tables, until_ms), *tables.timers.tenants_due(until_ms)}):
             for due_ms, outcomes in self._due(tables, tenant_id, until_ms, left):
                 yield from outcomes
                 left -= 1

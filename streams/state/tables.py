@@ -79,6 +79,7 @@ class TenantTables:
         "areas",
         "baselines",
         "bursting",
+        "bursts",
         "cached_sites",
         "detector_states",
         "log_time",
@@ -121,6 +122,8 @@ class TenantTables:
                 self.shared[each.name] = state[SHARED_PREFIX + each.name]
         self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
         """The tenants with an unreported burst."""
+        self.bursts: list[tuple[int, TenantKey]] = [(0, tenant_id) for tenant_id in sorted(self.bursting)]
+        """A heap: these tenants by a time before which their burst is not over, see `streams.rate_limit.limiter`."""
         self.policy_rows: dict[TenantKey, PolicyRows] = {}
         """The policy rows of each tenant by where they apply."""
         for (tenant_id, row_id), policy in self.policies.data.items():
