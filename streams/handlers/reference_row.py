@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from contracts.envelope import Change
 from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
@@ -21,6 +22,7 @@ from streams.detection.site_context_cache import forget_site_contexts
 from streams.engine.model import Entry
 from streams.handlers.scored_row import ScoredRowHandler
 from streams.outcomes import FindingRaised, Outcome
+from streams.rate_limit.reference_limit import ReferenceLimit
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
 from streams.state.policy_rows import SAME_MAX, PolicyRows
 from streams.state.tables import TenantTables
@@ -45,6 +47,7 @@ class ReferenceRowHandler:
         runner: its site contexts say which values are impossible; its timers depend on shifts and policies.
         reference_wait: the waiting events, which a row may release.
         scored_rows: judges the released events.
+        limit: which rows get all their work.
         shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
         policies_per_tenant_max: how many policies a tenant can have; further rows become dead letters.
     """
@@ -55,12 +58,14 @@ class ReferenceRowHandler:
         reference_wait: ReferenceWait,
         scored_rows: ScoredRowHandler,
         *,
+        limit: ReferenceLimit,
         shifts_per_person_max: int,
         policies_per_tenant_max: int,
     ) -> None:
         self._site_contexts = runner.site_contexts
         self._wait = reference_wait
         self._scored_rows = scored_rows
+        self._limit = limit
         self._learners: dict[str, Learner] = {
             "tenant": learn_tenant,
             "site": learn_site,
@@ -77,17 +82,34 @@ class ReferenceRowHandler:
     def handle(self, tables: TenantTables, entry: Entry) -> Iterable[Outcome]:
         """Store a row without its impossible values, then judge the events that have waited for it."""
         change: Change = entry.change
-        tenant_id, row, reasons = change.row.tenant_id, change.row, cast(Sequence[Reason], ())
-        quality = self._site_contexts.at(tables, tenant_id, None).quality
-        if quality is not None and change.op != "d":
-            row, reasons = clean(change.table, row, change.commit_us, quality, change.before)
+        tenant_id = change.row.tenant_id
+        geofence = known(change.row.geofence) if isinstance(change.row, Site) else None
+        within = self._limit.admit(tables, tenant_id, change.commit_us // 1000, geofence)
+        row, reasons = self._cleaned(tables, change, with_geofence=within)
         learn = self._learners[change.table]
-        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row, row=row))
-        if reasons and not change.snapshot:
+        learn(tables, change if row is change.row else replace(change, after=row, row=row))
+        if reasons and within and not change.snapshot:
             yield self._finding(tables, entry, row, reasons)
         if self._wait.is_awaited(tables, change):
             released = self._wait.release(tables, tenant_id, change.commit_us // 1000)
             yield from self._scored_rows.judge_released(tables, released)
+
+    def _cleaned(self, tables: TenantTables, change: Change, *, with_geofence: bool) -> tuple[Any, Sequence[Reason]]:
+        """The row without its impossible values, and the reasons.
+
+        Args:
+            tables: the tables of the row's partition.
+            change: the row change.
+            with_geofence: whether to look at a geofence; otherwise its area is built when the site is next named.
+        """
+        row: Any = change.row
+        quality = self._site_contexts.at(tables, row.tenant_id, None).quality
+        if quality is None or change.op == "d":
+            return row, ()
+        if with_geofence or not isinstance(row, Site):
+            return clean(change.table, row, change.commit_us, quality, change.before)
+        without, reasons = clean(change.table, replace(row, geofence=None), change.commit_us, quality, change.before)
+        return replace(without, geofence=row.geofence), reasons
 
     def _finding(self, tables: TenantTables, entry: Entry, row: Any, reasons: Sequence[Reason]) -> FindingRaised:
         change: Change = entry.change

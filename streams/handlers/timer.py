@@ -14,7 +14,9 @@ from streams.detection.reference_wait import ReferenceWait
 from streams.handlers.scored_row import ScoredRowHandler
 from streams.metrics import WorkerMetrics
 from streams.outcomes import Outcome
+from streams.rate_limit.dead_letter_limit import DeadLetterLimit
 from streams.rate_limit.limiter import Limiter
+from streams.state.quota import QUOTA
 from streams.state.rearm import REARM
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
@@ -30,6 +32,7 @@ class TimerHandler:
         timers: the detectors' timers.
         reference_wait: the waiting events.
         scored_rows: judges the events whose wait is over.
+        dead_letter_limit: has reports of failed records.
         timers_per_tick_max: how many timers fire in one micro-batch.
         metrics: the worker's metrics, which show the delay of timers.
     """
@@ -41,9 +44,11 @@ class TimerHandler:
         reference_wait: ReferenceWait,
         scored_rows: ScoredRowHandler,
         *,
+        dead_letter_limit: DeadLetterLimit,
         timers_per_tick_max: int,
         metrics: WorkerMetrics,
     ) -> None:
+        self._dead_letter_limit = dead_letter_limit
         self._limiter = limiter
         self._timers = timers
         self._wait = reference_wait
@@ -100,6 +105,9 @@ class TimerHandler:
             if timer.table == WAITING:
                 tables.timers.take(tenant_id)
                 yield from self._scored_rows.judge_released(tables, self._wait.release(tables, tenant_id, timer.due_ms))
+            elif timer.table == QUOTA:
+                tables.timers.take(tenant_id)
+                yield self._dead_letter_limit.report(tables, tenant_id)
             elif timer.table == REARM:
                 self._timers.rearm_some(tables, tenant_id)
             else:

@@ -16,6 +16,7 @@ from streams.engine.state.partition_state import PartitionState, Table, TableSpe
 from streams.state.detector_state import OWN_PREFIX, SHARED_PREFIX, EntityKey, GroupState, detector_groups
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
 from streams.state.policy_rows import PolicyRows
+from streams.state.quota import QUOTA, Quota
 from streams.state.rearm import REARM, Rearm
 from streams.state.site_context import SiteContext
 from streams.state.timers import Timer, Timers
@@ -55,7 +56,8 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         entities("person", PersonState),
         entities("shift", list[Shift]),  # the shifts of a person
         entities("policy", PolicyState),
-        TableSpec(REARM, TenantKey, Rearm),  # of tenants only: few
+        TableSpec(REARM, TenantKey, Rearm),  # of tenants only, as the next one: few
+        TableSpec(QUOTA, TenantKey, Quota),
         TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the limit of waiting events bounds it
         msgspec.structs.replace(
             entities("missed", int),  # by tenant, reference and its id: when it was reported, Unix milliseconds
@@ -87,6 +89,7 @@ class TenantTables:
         "persons",
         "policies",
         "policy_rows",
+        "quotas",
         "rearm_keys",
         "rearms",
         "shared",
@@ -107,6 +110,7 @@ class TenantTables:
         self.shifts: Table[EntityKey, list[Shift]] = state["shift"]
         self.policies: Table[EntityKey, PolicyState] = state["policy"]
         self.waiting: Table[EntityKey, WaitingEvent] = state[WAITING]
+        self.quotas: Table[TenantKey, Quota] = state[QUOTA]
         self.rearms: Table[TenantKey, Rearm] = state[REARM]
         self.missed: Table[tuple[int, str, int], int] = state["missed"]
         self.detector_states: dict[str, Table[EntityKey, GroupState]] = {
@@ -145,6 +149,9 @@ class TenantTables:
         if timer.table == REARM:
             rearm = self.rearms.data.get(tenant_id)
             return rearm is not None and rearm.due_ms == timer.due_ms
+        if timer.table == QUOTA:
+            quota = self.quotas.data.get(tenant_id)
+            return quota is not None and quota.due_ms == timer.due_ms
         if timer.table == WAITING:
             event = self.waiting.data.get((tenant_id, timer.entity_id))
             return event is not None and event.due_ms == timer.due_ms
@@ -158,6 +165,9 @@ class TenantTables:
                     yield tenant_id, Timer(states.due_ms, name, entity_id)
         for (tenant_id, number), event in self.waiting.data.items():
             yield tenant_id, Timer(event.due_ms, WAITING, number)
+        for tenant_id, quota in self.quotas.data.items():
+            if quota.due_ms is not None:
+                yield tenant_id, Timer(quota.due_ms, QUOTA, 0)
         for tenant_id, rearm in self.rearms.data.items():
             yield tenant_id, Timer(rearm.due_ms, REARM, 0)
 

@@ -53,7 +53,7 @@ def test_the_bounds_can_be_used_with_any_rows(policies: dict[str, dict[str, Any]
     sut = Worker(
         detectors=watched(DETECTORS, defects),  # type: ignore[arg-type]  # they are detectors
         limit=1_000_000,
-        run_max=1_000_000,
+        failures_min=1_000_000,
         policies=policies,
     )
     sut.run(rows)
