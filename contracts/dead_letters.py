@@ -2,12 +2,17 @@
 
 An original value that is too large is left out: the dead letter has no value then, its header `value_left_out` says how
 many bytes the original has, and the source headers say where it is.
+
+Of a tenant with too many failed records, one dead letter stands for those beyond its limit: its header `records_left_out`
+says how many, and its value is JSON: `tenant_id`, `count`, and `offsets`, which for each source topic has the ranges
+of their offsets in the partition of the header `source_partition`, both ends inclusive.
 """
 
 from contracts.feed import Header, record_id
 
 REASON_CHARACTERS_MAX = 300
 VALUE_LEFT_OUT_HEADER = "value_left_out"
+RECORDS_LEFT_OUT_HEADER = "records_left_out"
 
 
 def dead_letter_headers(

@@ -6,20 +6,35 @@ text where a number belongs, is an error and changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 P = TypeVar("P", bound="Policy")
 
-NonNegative: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
-Positive: TypeAlias = Annotated[float, msgspec.Meta(gt=0)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=366 * 86_400)]
+"""A span; like all spans at most a leap year, so that no time that is computed with it leaves the calendar."""
+PositiveSeconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
+Minutes: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=366 * 1_440)]
+PositiveMinutes: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=366 * 1_440)]
+PositiveHours: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=366 * 24)]
+PositiveDays: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=366)]
+Metres: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=20_100_000)]
+"""A distance, at most half way around the earth."""
+PositiveMetres: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=20_100_000)]
+PositiveSpeed: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+"""Metres per second."""
+Factor: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
+PositiveFactor: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+"""A ratio, a number of standard deviations, an expected count."""
+COUNT_MAX: Final = 10_000
+"""The upper bound of every policy field that counts something."""
 Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """Also of fraud scores: 0 says nothing of fraud, 1 is fraud."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every detector's policy has. Each field has a default, and its unit in its name."""
+    """What every detector's policy has. Each field has a default, a lower and an upper bound, and its unit in its name."""
 
     enabled: bool = True
     """False: the detector is not run."""

@@ -3,7 +3,7 @@
 An outcome is complete: names and sites are looked up when it is created, so that writing it needs no table.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -90,6 +90,15 @@ class RecordFailed(NamedTuple):
         return cls(entry, detector, str(error), type(error).__name__)
 
 
+class RecordsLeftOut(NamedTuple):
+    """Failed records of a tenant beyond its limit of dead letters: one dead letter stands for all of them."""
+
+    tenant_id: int
+    records: int
+    offsets: Mapping[int, Sequence[tuple[int, int]]]
+    """By index of their topic, ranges of offsets, both ends inclusive."""
+
+
 class TimerFailed(NamedTuple):
     """A detector raised when its timer fired; there is no dead letter, because its row was judged long ago."""
 
@@ -100,6 +109,6 @@ class TimerFailed(NamedTuple):
 
 FeedOutcome: TypeAlias = FindingRaised | AbsenceFound | TicketStatusChanged | BurstEnded
 """Outcomes that become a message of the operators' feed."""
-Outcome: TypeAlias = FeedOutcome | EventClean | RecordFailed | TimerFailed
+Outcome: TypeAlias = FeedOutcome | EventClean | RecordFailed | RecordsLeftOut | TimerFailed
 Outcomes: TypeAlias = Iterable[Outcome]
 NONE: tuple[Outcome, ...] = ()

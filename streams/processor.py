@@ -16,7 +16,7 @@ from typing import Protocol
 from contracts.envelope import Change
 from streams.engine.model import Entry, UnreadableRecord
 from streams.engine.partition.micro_batch import MicroBatch
-from streams.feed.breaker import DeadLetterBreaker, keys_in_log_order
+from streams.feed.breaker import DeadLetterBreaker
 from streams.feed.writer import FeedWriter
 from streams.handlers.scored_row import SCORED_TABLES
 from streams.handlers.timer import TimerHandler
@@ -80,7 +80,7 @@ class BatchProcessor:
                 self._apply(turn, entry, change)
             except Exception as error:  # noqa: BLE001 - the boundary around a record: the others are processed
                 self._feed.write(turn, (RecordFailed.by(entry, change.table, error),))
-        self._breaker.note(len(batch.entries), keys_in_log_order(batch.entries, turn.failed))
+        self._breaker.note(map(_record_key, batch.entries), turn.failed.values())
         if batch.tick_ms is not None:
             self._feed.write(turn, self._timers.tick(turn, batch.tick_ms))
         batch.wake_at_ms = self._timers.next_ms(tables)
@@ -103,6 +103,7 @@ class BatchProcessor:
         self._feed.write(turn, handler.handle(tables, entry))
 
 
+_record_key = attrgetter("record.key")
 _source_index = attrgetter("source_index")
 
 

@@ -15,7 +15,7 @@ class Turn:
     def __init__(self, batch: MicroBatch, tables: TenantTables) -> None:
         self.batch = batch
         self.tables = tables
-        self.failed: set[int] = set()
-        """The `id`s of the entries that became dead letters."""
+        self.failed: dict[int, bytes | None] = {}
+        """The key of each failed record, by the `id` of its entry."""
         self.oldest_us = 0
         """The commit time of the oldest scored row, microseconds since 1970; 0 if none was scored."""

@@ -32,7 +32,9 @@ from streams.handlers.timer import TimerHandler
 from streams.intake.cdc_rows import CdcRowReader
 from streams.metrics import WorkerMetrics
 from streams.processor import BatchProcessor, Handler
+from streams.rate_limit.dead_letter_limit import DeadLetterLimit
 from streams.rate_limit.limiter import Limiter
+from streams.rate_limit.reference_limit import ReferenceLimit
 from streams.state.tables import TenantTables, table_specs
 
 
@@ -103,10 +105,22 @@ def make_processor(
     )
     scored_rows = ScoredRowHandler(runner, limiter, wait, metrics)
     reference_rows = ReferenceRowHandler(
-        runner, wait, scored_rows, shifts_per_person_max=worker.state.shifts_per_person_max
+        runner,
+        wait,
+        scored_rows,
+        limit=ReferenceLimit(worker.rate_limit.reference_rows_per_second_max),
+        shifts_per_person_max=worker.state.shifts_per_person_max,
+        policies_per_tenant_max=worker.state.policies_per_tenant_max,
     )
+    dead_letters = DeadLetterLimit(worker.feed.dead_letters_per_tenant_max, worker.feed.dead_letters_interval_s * 1000)
     timers = TimerHandler(
-        limiter, runner.timers, wait, scored_rows, timers_per_tick_max=worker.timers.per_tick_max, metrics=metrics
+        limiter,
+        runner.timers,
+        wait,
+        scored_rows,
+        dead_letter_limit=dead_letters,
+        timers_per_tick_max=worker.timers.per_tick_max,
+        metrics=metrics,
     )
     handlers: dict[str, Handler] = {
         **dict.fromkeys(SCORED_TABLES, scored_rows),
@@ -115,7 +129,7 @@ def make_processor(
     topics = OutputTopics(
         TopicNames(settings.kafka.topic_prefix), engine_topics(settings).source_topics, CAPTURED_TABLES
     )
-    feed = FeedWriter(topics, epoch, clock, metrics, worker.feed)
+    feed = FeedWriter(topics, epoch, clock, metrics, worker.feed, dead_letters)
     return BatchProcessor(CAPTURED_TABLES, handlers, timers, feed, breaker, metrics)
 
 
@@ -144,8 +158,8 @@ def make_detector_runner(worker: WorkerSettings, detectors: Sequence[Detector] |
 def make_breaker(worker: WorkerSettings) -> DeadLetterBreaker:
     """The live worker's breaker. A replay uses `DeadLetterBreaker.never`: what the live run tolerated must not stop it."""
     return DeadLetterBreaker(
-        run_max=worker.breaker.consecutive_max,
         share_max=worker.breaker.share_max,
+        tenant_failures_min=worker.breaker.tenant_failures_min,
         window_records=worker.breaker.window_records,
         tenants_min=worker.breaker.tenants_min,
     )

@@ -14,6 +14,9 @@ class RateLimitSettings(Section):
 
     max_events_per_second: Positive = 100
     """Default limit per tenant; `tenant.max_events_per_second` overrides it."""
+    reference_rows_per_second_max: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """Reference rows of a tenant (sites, persons, shifts, policies) in a second of log time that get all their work; of
+    further ones the state is stored, but wrong values are not reported. 1,000 characters of a geofence count as a row."""
     window_ms: Positive = 1_000
     burst_report_interval_s: Positive = 60
     """A burst that does not end is reported this often."""
@@ -55,7 +58,9 @@ class TimerSettings(Section):
 class StateSettings(Section):
     """How much reference data a worker keeps."""
 
-    shifts_per_person_max: Positive = 200
+    shifts_per_person_max: Annotated[int, Field(ge=1, le=10_000)] = 200
+    policies_per_tenant_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Rows of the table `policy` of one tenant; further ones become dead letters."""
     entities_per_tenant_max: Positive = 100_000
     """Sites of one tenant that the worker keeps; the same number of persons, and of persons' shifts. Beyond it, the
     least recently used are forgotten, counted and logged."""
@@ -72,21 +77,25 @@ class FeedSettings(Section):
     """A change whose message would be larger becomes a dead letter."""
     dead_letter_bytes_max: Positive = 4_500_000
     """A larger original is left out of its dead letter, which says where it is and how large."""
+    dead_letters_per_tenant_max: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Dead letters of one tenant in each interval; further failed records of it are reported together, in one dead letter
+    that says where they are."""
+    dead_letters_interval_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     processed_events_max: Positive = 5_000
     """Clean events in one record of the processed topic."""
 
 
 class BreakerSettings(Section):
-    """When dead letters stop the worker, so that a defect does not drain the topics."""
+    """When dead letters stop the worker, so that a defect does not drain the topics: where most active tenants fail."""
 
-    consecutive_max: Positive = 100
-    """Records that may fail in a row; one more stops the worker."""
     share_max: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Share of the latest records that may fail."""
-    window_records: Positive = 1_000
-    """How many records the share is taken of."""
-    tenants_min: Positive = 2
-    """Failures stop the worker only where they hit this many tenants: one tenant's rows must not stop the others."""
+    """Share of a tenant's latest records that may fail; with more, the tenant counts as failing."""
+    tenant_failures_min: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """A tenant with fewer failed records does not count as failing."""
+    window_records: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """How many of the latest records, of all tenants, are looked at; before there are this many, nothing is judged."""
+    tenants_min: Annotated[int, Field(ge=1, le=10_000)] = 3
+    """The worker stops only where this many tenants fail, and more than half of the active ones."""
 
 
 class MetricsSettings(Section):

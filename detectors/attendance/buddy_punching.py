@@ -11,7 +11,7 @@ from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import COUNT_MAX, Policy, PositiveDays, Seconds, Share
 from detectors.shared.facts import CHECKS
 from detectors.shared.times import unix_s
 
@@ -24,20 +24,20 @@ _time = attrgetter("at_s")
 class BuddyPunchingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of buddy punching."""
 
-    between_s_max: NonNegative = 10.0
+    between_s_max: Seconds = 10.0
     """Two persons on one phone within this time: passing a phone on, looking at it and signing in takes longer."""
     shared_persons_min: Annotated[int, msgspec.Meta(ge=2, le=_USES_MAX)] = 4
     """A device that this many persons have used recently is a terminal, where people queue."""
-    shared_days: Positive = 14.0
+    shared_days: PositiveDays = 14.0
     """What "recently" means, and how long a device counts as a terminal after it was last found to be one."""
-    shared_between_s_max: NonNegative = 2.0
+    shared_between_s_max: Seconds = 2.0
     """As between_s_max, on a terminal, where only persons count whom its face check did not recognise."""
     shared_face_checks_min: Share = 0.8
     """Share of a terminal's other users whom its face check recognised; below it a face that it did not recognise
     proves nothing."""
-    new_device_s: NonNegative = 43_200.0
+    new_device_s: Seconds = 43_200.0
     """For this long after its first use nobody knows whether a device is a phone or a terminal."""
-    new_device_persons_min: Annotated[int, msgspec.Meta(ge=2)] = 3
+    new_device_persons_min: Annotated[int, msgspec.Meta(ge=2, le=COUNT_MAX)] = 3
     """Until then it takes this many persons within between_s_max, where the face check recognised all of them."""
     face_check_clears: bool = False
     """True: two persons whom the face check both recognised are no finding. False by default, because a photograph can

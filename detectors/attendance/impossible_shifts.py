@@ -11,7 +11,7 @@ from detectors.attendance.helpers.checks import is_unchanged, shift_at
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import Metres, Policy, PositiveHours, PositiveSpeed, Seconds, Share
 from detectors.shared.facts import CHECK_IN, CHECKS, Shift, SiteFacts
 from detectors.shared.geo import distance_m
 from detectors.shared.times import iso_utc, unix_s
@@ -24,21 +24,21 @@ _time = attrgetter("at_s")
 class ImpossibleShiftsPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of IMPOSSIBLE_SHIFTS."""
 
-    speed_mps_max: Positive = 36.0
+    speed_mps_max: PositiveSpeed = 36.0
     """Fastest way between two sites: 130 km/h, by car on a motorway without a stop. Raise it where people fly."""
-    distance_m_min: NonNegative = 300.0
+    distance_m_min: Metres = 300.0
     """Sites whose edges are nearer to each other than this count as one: people may use either's gate."""
-    site_radius_m: NonNegative = 500.0
+    site_radius_m: Metres = 500.0
     """Extent of a site that states no radius."""
-    clock_s_max: NonNegative = 60.0
+    clock_s_max: Seconds = 60.0
     """How far the clocks of two devices may be apart."""
-    presence_s_max: NonNegative = 14_400.0
+    presence_s_max: Seconds = 14_400.0
     """Somebody who checked in without a known shift is assumed to stay for so long, then to have forgotten to check out."""
-    stay_hours_max: Positive = 20.0
+    stay_hours_max: PositiveHours = 20.0
     """A check-out that comes later after a check-in does not belong to it: a check between the two was forgotten."""
-    leave_early_s_max: NonNegative = 3_600.0
+    leave_early_s_max: Seconds = 3_600.0
     """How long before the end of a shift a person may have left for the next one elsewhere, forgetting to check out."""
-    check_in_early_s_max: NonNegative = 3_600.0
+    check_in_early_s_max: Seconds = 3_600.0
     """A check-in up to this long before a shift belongs to it."""
     fraud_score_max: Share = 0.95
     """One of the two checks was not made by this person."""

@@ -10,7 +10,7 @@ from detectors.attendance.helpers.checks import is_unchanged, shift_at
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Share
+from detectors.policy import Policy, Seconds, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
 from detectors.shared.times import iso_utc, unix_s
 
@@ -22,9 +22,9 @@ _time = itemgetter(1)
 class LateCheckInPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LATE_CHECK_IN."""
 
-    grace_s_max: NonNegative = 900.0
+    grace_s_max: Seconds = 900.0
     """How long after the start of a shift its check-in may come: a quarter of an hour, the usual unit of time sheets."""
-    check_in_early_s_max: NonNegative = 3_600.0
+    check_in_early_s_max: Seconds = 3_600.0
     """A check up to this long before a shift belongs to it."""
     fraud_score_max: Share = 0.1
     """Being late is rarely fraud."""

@@ -9,7 +9,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.checks import is_unchanged, shift_at
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Entity, Event, FindingDrafts, PlannedDetector
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import Policy, PositiveHours, Seconds, Share
 from detectors.shared.facts import CHECK_OUT, CHECKS, Shift
 from detectors.shared.times import iso_utc, unix_s
 
@@ -20,17 +20,17 @@ _HOUR_MS = 3_600_000
 class MissingCheckOutPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of MISSING_CHECK_OUT."""
 
-    grace_s_max: NonNegative = 7_200.0
+    grace_s_max: Seconds = 7_200.0
     """How long after the end of the shift the check-out may come: time to finish, and for the phone to find a network."""
-    presence_hours_max: Positive = 14.0
+    presence_hours_max: PositiveHours = 14.0
     """After a check-in without a known shift: the longest day that EU directive 2003/88/EC allows, and an hour."""
-    check_in_early_s_max: NonNegative = 3_600.0
+    check_in_early_s_max: Seconds = 3_600.0
     """A check-in up to this long before a shift belongs to it."""
-    next_shift_s_max: NonNegative = 3_600.0
+    next_shift_s_max: Seconds = 3_600.0
     """A shift at the same site that begins within this time after the last one continues it: a double shift."""
-    upload_s_max: NonNegative = 10.0
+    upload_s_max: Seconds = 10.0
     """After a check-in that is uploaded late, by a phone that had no network, the check-out may follow for so long."""
-    age_hours_max: Positive = 24.0
+    age_hours_max: PositiveHours = 24.0
     """A check-out that was missing for this long already when its check-in arrives is not reported: it is an old row."""
     fraud_score: Share = 0.2
     """Mostly the check-out was forgotten; sometimes the person left early."""
@@ -149,13 +149,11 @@ def _end_ms(shifts: Sequence[Shift], site_id: int | None, at_s: float, policy: M
     if shift is None:
         return None
     end_s = shift.end_s
-    for _ in shifts:  # a chain has at most as many links as there are shifts
-        last_start_s, was_s = end_s + policy.next_shift_s_max, end_s
-        for each in shifts:
-            if each.end_s > end_s and shift.start_s <= each.start_s <= last_start_s and each.site_id == site_id:
-                end_s = each.end_s
-        if end_s <= was_s:
+    here = [(each.start_s, each.end_s) for each in shifts if each.site_id == site_id and each.start_s >= shift.start_s]
+    for next_start_s, next_end_s in sorted(here):
+        if next_start_s > end_s + policy.next_shift_s_max:
             break
+        end_s = max(end_s, next_end_s)
     return round(end_s * 1000)
 
 

@@ -12,7 +12,7 @@ from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import Policy, PositiveHours, Seconds, Share
 from detectors.shared.facts import CHECK_IN, CHECKS
 from detectors.shared.times import unix_s, zone
 
@@ -27,16 +27,16 @@ _time = attrgetter("at_s")
 class OvertimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of OVERTIME_VIOLATION."""
 
-    day_hours_max: Positive = 13.0
+    day_hours_max: PositiveHours = 13.0
     """Work in a day: what the 11 hours of rest in EU directive 2003/88/EC, article 3, leave of 24 hours."""
-    week_hours_max: Positive = 60.0
+    week_hours_max: PositiveHours = 60.0
     """Work from Monday to Sunday: the most in any single week under EU directive 2002/15/EC, article 4; the 48 hours of
     2003/88/EC are an average over months."""
-    presence_hours_max: Positive = 20.0
+    presence_hours_max: PositiveHours = 20.0
     """A check-out that comes later after a check-in does not belong to it: nothing is counted."""
-    rounding_s: NonNegative = 1_800.0
+    rounding_s: Seconds = 1_800.0
     """Up to this much time before a shift's start and after its end is not counted, as on most time sheets."""
-    pause_s_max: NonNegative = 10_800.0
+    pause_s_max: Seconds = 10_800.0
     """Work that continues after a pause of up to this belongs to the day on which it began: a break in a night shift."""
     fraud_score_max: Share = 0.3
     """The hours may be inflated."""

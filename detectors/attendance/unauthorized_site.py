@@ -6,7 +6,7 @@ from detectors.attendance.helpers.checks import is_unchanged
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Share
+from detectors.policy import Policy, Seconds, Share
 from detectors.shared.facts import CHECK_IN
 from detectors.shared.times import unix_s
 
@@ -17,9 +17,9 @@ _HOUR_S = 3_600.0
 class UnauthorizedSitePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNAUTHORIZED_SITE."""
 
-    check_in_early_s_max: NonNegative = 3_600.0
+    check_in_early_s_max: Seconds = 3_600.0
     """How long before a shift its site may be entered."""
-    check_in_late_s_max: NonNegative = 3_600.0
+    check_in_late_s_max: Seconds = 3_600.0
     """How long after the end of a shift its site may still be entered (a forgotten bag, an extension)."""
     fraud_score_max: Share = 0.5
     """Often two persons swapped shifts and nobody entered it; with other evidence it counts."""

@@ -5,7 +5,7 @@ from contracts.rows import Attendance
 from detectors.attendance.helpers.fraud_score import saturating_score
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Share
+from detectors.policy import Factor, Metres, Policy, Share
 from detectors.shared.facts import CHECK_IN
 
 _KM_M = 1_000.0
@@ -14,13 +14,13 @@ _KM_M = 1_000.0
 class UnexpectedLocationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_LOCATION."""
 
-    margin_m: NonNegative = 100.0
+    margin_m: Metres = 100.0
     """How far outside the site's area a check-in may be beyond its accuracy: the car park, a gate across the street."""
-    accuracy_factor: NonNegative = 2.0
+    accuracy_factor: Factor = 2.0
     """Phones state the radius that contains 68 % of fixes; twice that contains more than 95 % of normal errors."""
-    accuracy_default_m: NonNegative = 50.0
+    accuracy_default_m: Metres = 50.0
     """Of a position that states no accuracy."""
-    accuracy_m_max: NonNegative = 1_000.0
+    accuracy_m_max: Metres = 1_000.0
     """A position less accurate than this is no evidence and is not judged."""
     fraud_score_max: Share = 0.8
     """Checking in from home is a plain case of fraud."""

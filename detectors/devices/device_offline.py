@@ -6,7 +6,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Device
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Positive
+from detectors.policy import Factor, Minutes, Policy, PositiveMinutes
 
 OFFLINE = "OFFLINE"
 INTERVAL_WEIGHT = 0.125
@@ -16,12 +16,12 @@ INTERVAL_WEIGHT = 0.125
 class DeviceOfflinePolicy(Policy, frozen=True, kw_only=True):
     """How long a device may be silent: the longer of the two."""
 
-    silent_minutes_max: Positive = 15.0
+    silent_minutes_max: PositiveMinutes = 15.0
     """Minutes of silence, however often the device reports."""
-    silent_intervals_max: NonNegative = 3.0
+    silent_intervals_max: Factor = 3.0
     """As a multiple of the device's usual interval between two times that it is seen: a device that reports once an hour
     is not offline after 15 minutes. 0: only the minutes count."""
-    interval_minutes_max: NonNegative = 120.0
+    interval_minutes_max: Minutes = 120.0
     """A longer interval was an outage and is not learned from."""
 
 

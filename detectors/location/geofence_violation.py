@@ -9,27 +9,27 @@ from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import CheckHistory, shift_on_duty, with_check
-from detectors.policy import NonNegative, Policy
+from detectors.policy import COUNT_MAX, Metres, Policy, Seconds
 
 
 class GeofenceViolationPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of GEOFENCE_VIOLATION."""
 
-    margin_m: NonNegative = 30.0
+    margin_m: Metres = 30.0
     """How far outside a fix may be beyond its own accuracy: fences are drawn by hand, and gates lie on them."""
-    unknown_accuracy_m: NonNegative = 30.0
+    unknown_accuracy_m: Metres = 30.0
     """Assumed where a fix does not state its accuracy."""
-    outside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 3
+    outside_fixes_min: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 3
     """Fixes outside without one inside between them; a single one may be a signal reflected by a facade."""
-    outside_s_min: NonNegative = 20.0
+    outside_s_min: Seconds = 20.0
     """From the first of them to the last: one reflection can last for seconds."""
-    outside_gap_s_max: NonNegative = 3_600.0
+    outside_gap_s_max: Seconds = 3_600.0
     """Fixes further apart in time than this are not counted together."""
-    inside_fixes_min: Annotated[int, msgspec.Meta(ge=1)] = 2
+    inside_fixes_min: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 2
     """Fixes inside that end a violation that was reported."""
-    arrive_s: NonNegative = 1_800.0
+    arrive_s: Seconds = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: NonNegative = 600.0
+    leave_s: Seconds = 600.0
     """Time before a shift's end from which a person may leave the site."""
 
 

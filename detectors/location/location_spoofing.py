@@ -9,10 +9,10 @@ from contracts.rows import Attendance, Location
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.tracks import NEAR_DEGREES_PER_M, ROUNDED_DECIMALS, RepeatedSteps, is_rounded, with_fix
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import COUNT_MAX, Metres, Policy, PositiveMetres, PositiveSeconds, PositiveSpeed, Share
 from detectors.shared.geo import distance_m
 
-_Count = Annotated[int, msgspec.Meta(ge=2)]
+_Count = Annotated[int, msgspec.Meta(ge=2, le=COUNT_MAX)]
 
 _TIME_STEP_S_MIN = 1.0
 """The times of fixes are accurate to about a second: a jump in less counts as a jump in one second."""
@@ -21,25 +21,25 @@ _TIME_STEP_S_MIN = 1.0
 class LocationSpoofingPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of LOCATION_SPOOFING."""
 
-    speed_mps_max: Positive = 70.0
+    speed_mps_max: PositiveSpeed = 70.0
     """250 km/h: faster than any vehicle of people on duty."""
-    jump_m_min: Positive = 1_000.0
+    jump_m_min: PositiveMetres = 1_000.0
     """Facades and tunnels cause shorter jumps."""
     frozen_fixes_min: _Count = 8
     """Fixes that are identical to the last digit; phones at rest repeat one or two."""
-    frozen_s_min: Positive = 1_200.0
+    frozen_s_min: PositiveSeconds = 1_200.0
     """From the first of them to the last. Some phones repeat a fix while they lie still: raise it where they do."""
-    perfect_accuracy_m_max: NonNegative = 1.0
+    perfect_accuracy_m_max: Metres = 1.0
     """No phone is more accurate than this; 0 switches the reason off, for a source that writes 0 for unknown."""
     perfect_fixes_min: _Count = 5
     line_steps_min: _Count = 8
     """Steps that each repeat the one before to within `line_m_max`."""
-    line_step_s_min: Positive = 5.0
+    line_step_s_min: PositiveSeconds = 5.0
     """Fixes that follow sooner are left out: a receiver smooths what it reports every second."""
-    line_step_m_min: Positive = 5.0
-    line_m_max: Positive = 0.5
+    line_step_m_min: PositiveMetres = 5.0
+    line_m_max: PositiveMetres = 0.5
     """How far a fix may be from where the step before it, repeated, ends."""
-    episode_s: Positive = 3_600.0
+    episode_s: PositiveSeconds = 3_600.0
     """The same reason is reported again after this time without it."""
     mock_fraud_score: Share = 0.9
     jump_fraud_score: Share = 0.8

@@ -10,32 +10,32 @@ from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
 from detectors.location.helpers.duty import CheckHistory, shift_on_duty, with_check
 from detectors.location.helpers.tracks import NEAR_DEGREES_PER_M
-from detectors.policy import NonNegative, Policy, Positive
+from detectors.policy import COUNT_MAX, Metres, Policy, PositiveMetres, PositiveSpeed, Seconds
 from detectors.shared.geo import distance_m
 
 
 class UnexpectedMovementPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNEXPECTED_MOVEMENT."""
 
-    speed_mps_min: Positive = 6.0
+    speed_mps_min: PositiveSpeed = 6.0
     """22 km/h: faster than anybody walks a round, runs for long, or goes by cart in a yard."""
-    speed_mps_max: Positive = 70.0
+    speed_mps_max: PositiveSpeed = 70.0
     """Anything faster is not a movement but a false position, which LOCATION_SPOOFING reports."""
-    steps_min: Annotated[int, msgspec.Meta(ge=1)] = 2
+    steps_min: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 2
     """Consecutive steps from fix to fix that are each so fast."""
-    moving_s_min: NonNegative = 60.0
+    moving_s_min: Seconds = 60.0
     """Duration of all of them together."""
-    displaced_m_min: Positive = 300.0
+    displaced_m_min: PositiveMetres = 300.0
     """Distance from the fix before the first of them: a position that jumps away and back again is no journey."""
-    still_s_min: NonNegative = 14_400.0
+    still_s_min: Seconds = 14_400.0
     """A journey ends back where it began, or after this time without a fast step; then the next one is reported."""
-    gap_s_max: NonNegative = 1_800.0
+    gap_s_max: Seconds = 1_800.0
     """Fixes further apart in time do not show how fast anybody was."""
-    unknown_accuracy_m: NonNegative = 30.0
+    unknown_accuracy_m: Metres = 30.0
     """Assumed where a fix does not state its accuracy."""
-    arrive_s: NonNegative = 1_800.0
+    arrive_s: Seconds = 1_800.0
     """Time from a shift's start in which a person whose attendance is unknown may be on the way."""
-    leave_s: NonNegative = 600.0
+    leave_s: Seconds = 600.0
     """Time before a shift's end from which the way home may begin."""
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.rows import Attendance
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy, Positive
+from detectors.policy import Policy, PositiveSeconds
 from detectors.row_quality.helpers.reason import Reason, quality_draft
 from detectors.shared.facts import CHECK_IN, CHECKS
 
@@ -21,9 +21,9 @@ _time = itemgetter(0)
 class AttendanceOrderPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of a check-out before its check-in."""
 
-    before_s_max: Positive = 12 * 3_600.0
+    before_s_max: PositiveSeconds = 12 * 3_600.0
     """How long before the check-in; a check-out that lies further back is one of another day."""
-    visit_s_max: Positive = 24 * 3_600.0
+    visit_s_max: PositiveSeconds = 24 * 3_600.0
     """A check-in up to this long before the check-out may be its own."""
 
 

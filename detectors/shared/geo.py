@@ -1,12 +1,14 @@
 """Distances on the earth, and the area of a site: a circle or a polygon. Never decides who may be where."""
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import chain, pairwise
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import shapely
-from shapely.geometry.base import BaseGeometry
 
 EARTH_RADIUS_M: Final = 6_371_008.8
 """Mean radius (2a + b) / 3 of the WGS 84 ellipsoid (Moritz 2000, Geodetic Reference System 1980, table 2)."""
@@ -14,11 +16,23 @@ EARTH_RADIUS_M: Final = 6_371_008.8
 LATITUDE_MAX: Final = 90.0
 LONGITUDE_MAX: Final = 180.0
 
+GEOJSON_BYTES_MAX: Final = 65_536
+"""Of the text of one geofence. No policy raises this and the three bounds below: they bound the time that one takes, which
+is that of all tenants of the partition."""
+POINTS_MAX: Final = 1_000
+"""Of all rings of one geofence."""
+RINGS_MAX: Final = 100
+"""Outlines and holes of one geofence."""
+OVERLAPS_MAX: Final = 60_000
+"""How many pairs of edges of one geofence may lie side by side: where GEOS has to look for crossings."""
+
 _M_PER_DEGREE = math.radians(EARTH_RADIUS_M)
 _POLAR_LATITUDE = 85.0
 _CIRCLE_SURE = 0.9
 """Within this share of a circle's radius the flat distance is good enough: at most 9 % off at 100 km and 85 degrees."""
 _RING_POINTS_MIN = 4
+_SLENDER, _SIMPLE_POINTS = 10, 200
+"""The search for the largest inner circle is fast in a polygon of this many points that fills this part of its box."""
 
 DistanceM: TypeAlias = Callable[[float, float], float]
 
@@ -122,20 +136,23 @@ class _FeatureCollection(msgspec.Struct, tag_field="type", tag="FeatureCollectio
 _decoder = msgspec.json.Decoder(_Polygon | _MultiPolygon | _Feature | _FeatureCollection)
 
 
+@lru_cache(maxsize=64)
 def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
     """The area of a GeoJSON Polygon or MultiPolygon (RFC 7946), or of features with such geometries.
 
     Computed in metres on a plane: the equirectangular projection around the middle, whose error within `reach_m_max`
     of 100 km is below 2 % up to 60 degrees of latitude, and below 0.1 % for a site of some kilometres. Polygons that
-    cross the antimeridian may be cut there, as the RFC says, or not. Parts that overlap or touch become one area.
+    cross the antimeridian may be cut there, as the RFC says, or not. Parts may overlap or touch. The latest results are
+    kept, because the area is needed right after its row has been checked.
 
     Args:
         geojson: the text.
-        points_max: of all rings.
+        points_max: of all rings; at most `POINTS_MAX` counts.
         reach_m_max: largest extent from the middle, metres.
 
     Raises:
-        AreaError: the text is no GeoJSON, or the polygon is invalid (OGC Simple Features): not closed, crossing itself.
+        AreaError: the text is no GeoJSON, or the polygon is invalid (OGC Simple Features): not closed, crossing itself;
+            or it is beyond one of the bounds of this module.
 
     >>> text = '{"type":"Polygon","coordinates":[[[11,48],[11.01,48],[11.01,48.01],[11,48.01],[11,48]]]}'
     >>> block = polygon(text, points_max=100, reach_m_max=1e5)
@@ -159,16 +176,18 @@ def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
     def plane(point_longitude: float, point_latitude: float) -> tuple[float, float]:
         return _east(point_longitude - longitude) * m_per_longitude, (point_latitude - latitude) * _M_PER_DEGREE
 
-    shape: Any = _shape(parts, lambda point: plane(point[0], point[1]))
-    if max(map(abs, shape.bounds)) > reach_m_max:
+    on_plane = [[[plane(point[0], point[1]) for point in ring] for ring in part] for part in parts]
+    if max(map(abs, chain.from_iterable(chain.from_iterable(chain.from_iterable(on_plane))))) > reach_m_max:
         raise AreaError(f"it reaches further than {reach_m_max:g} m")
-    shapely.prepare(shape)
+    shapes: Any = [_shape(part) for part in on_plane]
+    shapely.prepare(shapes)
 
     def exact(point_latitude: float, point_longitude: float) -> float:
         east_m, north_m = plane(point_longitude, point_latitude)
-        if shapely.intersects_xy(shape, east_m, north_m):
+        if any(shapely.intersects_xy(shapes, east_m, north_m)):
             return 0.0
-        nearest: Any = shapely.shortest_line(shape, shapely.Point(east_m, north_m)).coords[0]
+        lines: Any = shapely.shortest_line(shapes, shapely.Point(east_m, north_m))
+        nearest: Any = min(lines, key=lambda line: line.length).coords[0]
         return distance_m(
             latitude + nearest[1] / _M_PER_DEGREE,
             longitude + nearest[0] / m_per_longitude,
@@ -176,13 +195,24 @@ def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
             point_longitude,
         )
 
-    inner: Any = shapely.maximum_inscribed_circle(shape, tolerance=math.sqrt(shape.area) / 20)
-    (east_m, north_m), _ = inner.coords
+    east_m, north_m, inner_m = _inner_circle(max(shapes, key=lambda each: each.area))
     inner_latitude = latitude + north_m / _M_PER_DEGREE
-    return Area(inner_latitude, _east(longitude + east_m / m_per_longitude), latitude, inner.length * 0.999, exact)
+    return Area(inner_latitude, _east(longitude + east_m / m_per_longitude), latitude, inner_m * 0.999, exact)
+
+
+def _inner_circle(shape: Any) -> tuple[float, float, float]:
+    """The centre and radius of a circle in a polygon: the largest one where that is found quickly."""
+    west, south, east, north = shape.bounds
+    if shape.area * _SLENDER > (east - west) * (north - south) and shapely.get_num_coordinates(shape) <= _SIMPLE_POINTS:
+        line: Any = shapely.maximum_inscribed_circle(shape, tolerance=math.sqrt(shape.area) / 20)
+        return (*line.coords[0], line.length)
+    centre: Any = shape.centroid if shape.contains(shape.centroid) else shape.representative_point()
+    return centre.x, centre.y, centre.distance(shape.boundary)
 
 
 def _parts(geojson: str) -> list[list[_Ring]]:
+    if len(geojson) > GEOJSON_BYTES_MAX or len(geojson.encode()) > GEOJSON_BYTES_MAX:
+        raise AreaError(f"its text has more than {GEOJSON_BYTES_MAX} bytes")
     try:
         found = _decoder.decode(geojson)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
@@ -200,8 +230,10 @@ def _check(parts: list[list[_Ring]], points_max: int) -> None:
     if not parts or not all(parts):
         raise AreaError("it is empty")
     rings = [ring for part in parts for ring in part]
-    if sum(map(len, rings)) > points_max:
-        raise AreaError(f"it has more than {points_max} points")
+    if len(rings) > RINGS_MAX:
+        raise AreaError(f"it has more than {RINGS_MAX} outlines and holes")
+    if sum(map(len, rings)) > min(points_max, POINTS_MAX):
+        raise AreaError(f"it has more than {min(points_max, POINTS_MAX)} points")
     for ring in rings:
         if len(ring) < _RING_POINTS_MIN:
             raise AreaError("a ring has fewer than 4 points")
@@ -212,16 +244,26 @@ def _check(parts: list[list[_Ring]], points_max: int) -> None:
             raise AreaError("a ring is not closed")
 
 
-def _shape(parts: list[list[_Ring]], project: Callable[[list[float]], tuple[float, float]]) -> BaseGeometry:
-    made = []
-    for part in parts:
-        shell, *holes = ([project(point) for point in ring] for ring in part)
-        each = shapely.Polygon(shell, holes)
-        if not each.is_valid:
-            # GEOS adds the coordinates in brackets, which must not get into a log.
-            raise AreaError(f"not valid: {shapely.is_valid_reason(each).split('[')[0].lower()}")
-        made.append(each)
-    return made[0] if len(made) == 1 else shapely.union_all(made)
+def _shape(part: Sequence[Sequence[tuple[float, float]]]) -> Any:
+    """The polygon of an outline and its holes, in metres.
+
+    Overlapping parts are not united: how often their edges cross has no bound, and a point is in the area where any of
+    the parts has it.
+    """
+    if min(_overlaps(part, 0), _overlaps(part, 1)) > OVERLAPS_MAX:
+        raise AreaError("too many of its edges lie side by side")
+    made = shapely.Polygon(part[0], part[1:])
+    if not made.is_valid:
+        # GEOS adds the coordinates in brackets, which must not get into a log.
+        raise AreaError(f"not valid: {shapely.is_valid_reason(made).split('[')[0].lower()}")
+    return made
+
+
+def _overlaps(rings: Iterable[Sequence[tuple[float, float]]], axis: int) -> int:
+    """How many ordered pairs of edges have an overlapping range of one coordinate: at least as many as may cross."""
+    ranges = [sorted((start[axis], end[axis])) for ring in rings for start, end in pairwise(ring)]
+    lows, highs = sorted(low for low, _ in ranges), sorted(high for _, high in ranges)
+    return sum(bisect_right(lows, high) - bisect_left(highs, low) for low, high in ranges)
 
 
 def _east(degrees: float) -> float:

@@ -8,7 +8,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import COUNT_MAX, Policy
 
 COMPLETED = "COMPLETED"
 
@@ -16,7 +16,7 @@ COMPLETED = "COMPLETED"
 class CheckpointsSkippedPolicy(Policy, frozen=True, kw_only=True):
     """How many checkpoints may be left out. Both thresholds must be exceeded."""
 
-    skipped_checkpoints_max: Annotated[int, msgspec.Meta(ge=0)] = 0
+    skipped_checkpoints_max: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)] = 0
     """This many may be left out."""
     skipped_share_max: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     """This share of the expected checkpoints may be left out."""

@@ -1,12 +1,14 @@
 """TICKET_ESCALATED: a ticket's escalation level has risen."""
 
+from typing import Annotated
+
 import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import Policy
+from detectors.policy import COUNT_MAX, Policy
 
 ENDED = frozenset({"RESOLVED", "CLOSED", "CANCELLED"})
 
@@ -14,7 +16,7 @@ ENDED = frozenset({"RESOLVED", "CLOSED", "CANCELLED"})
 class TicketEscalatedPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of TICKET_ESCALATED."""
 
-    level_min: int = 1
+    level_min: Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)] = 1
     """The lowest level that is reported."""
 
 

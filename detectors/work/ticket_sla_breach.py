@@ -6,7 +6,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Ticket
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
-from detectors.policy import Policy, Positive
+from detectors.policy import Policy, PositiveHours
 
 ENDED = frozenset({"CLOSED", "CANCELLED"})
 RESOLVED = "RESOLVED"
@@ -16,13 +16,13 @@ ON_HOLD = "ON_HOLD"
 class TicketSlaBreachPolicy(Policy, frozen=True, kw_only=True):
     """Hours of work from a ticket's creation to its end, by priority."""
 
-    critical_hours_max: Positive = 1.0
+    critical_hours_max: PositiveHours = 1.0
     """Of a ticket of priority CRITICAL."""
-    high_hours_max: Positive = 4.0
+    high_hours_max: PositiveHours = 4.0
     """Of a ticket of priority HIGH."""
-    medium_hours_max: Positive = 8.0
+    medium_hours_max: PositiveHours = 8.0
     """Of a ticket of priority MEDIUM."""
-    low_hours_max: Positive = 24.0
+    low_hours_max: PositiveHours = 24.0
     """Of a ticket of priority LOW."""
     hold_stops_clock: bool = True
     """The time that a ticket waits ON_HOLD for somebody else does not count."""

@@ -9,7 +9,7 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, Detector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy, Positive
+from detectors.policy import COUNT_MAX, Minutes, Policy, PositiveFactor, PositiveHours, PositiveSeconds
 from detectors.work.helpers.durations import (
     KindDurations,
     expectation,
@@ -25,19 +25,19 @@ COMPLETED = "COMPLETED"
 class UnusualCompletionTimePolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of UNUSUAL_COMPLETION_TIME."""
 
-    z_min: Positive = 3.5
+    z_min: PositiveFactor = 3.5
     """Score from which a job is reported; the usual bound for robust scores (Iglewicz and Hoaglin 1993)."""
     jobs_min: Annotated[int, msgspec.Meta(ge=5, le=100)] = 20
     """Learning period of a kind of job. A change applies to kinds that are still learned."""
-    sigma_log_min: Positive = 0.1
+    sigma_log_min: PositiveFactor = 0.1
     """Lower bound of the standard deviation of log duration: 0.1 is about 10 %."""
-    difference_minutes_min: NonNegative = 2.0
+    difference_minutes_min: Minutes = 2.0
     """A smaller difference is not reported, whatever the score."""
-    duration_seconds_min: Positive = 1.0
+    duration_seconds_min: PositiveSeconds = 1.0
     """A shorter job is neither judged nor learned from: nobody really did it."""
-    duration_hours_max: Positive = 72.0
+    duration_hours_max: PositiveHours = 72.0
     """Neither is a longer one: somebody forgot to end it."""
-    run_max: Annotated[int, msgspec.Meta(ge=3)] = 8
+    run_max: Annotated[int, msgspec.Meta(ge=3, le=COUNT_MAX)] = 8
     """This many jobs in a row at a site that are all unusual on the same side are what is usual there now."""
     sites_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
     """Sites that are kept apart for a kind of job."""

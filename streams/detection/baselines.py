@@ -7,7 +7,7 @@ from typing import Any
 
 from detectors.interface import BaselineDetector, FindingDrafts, Learned, SpanEnd
 from streams.engine.state.partition_state import Table
-from streams.state.detector_state import WHOLE_TENANT, EntityKey
+from streams.state.detector_state import WHOLE_TENANT, EntityKey, pack
 from streams.state.site_context import SiteContext
 from streams.state.tables import TenantTables
 
@@ -31,6 +31,7 @@ def conclude(
     ]
     learned = Learned(*(None if each is None else each[0].get(each[1]) for each in held))
     state, after, drafts = detector.conclude(state, learned, SpanEnd(key[1], at_ms, site), policy)
+    pack(after)  # raises for what cannot be stored, before anything is
     for each, old, new in zip(held, learned, after, strict=True):
         if each is not None and new is not old:
             each[0].put(each[1], new)

@@ -10,7 +10,7 @@ again. So a stream of events that name a site that does not exist costs next to 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from contracts.envelope import Change
 from streams.engine.model import Entry
@@ -78,6 +78,15 @@ class ReferenceWait:
         """End the waits of a row's persons and return their events: the row cannot wait and must not overtake them."""
         persons = frozenset(getattr(row, "person_id", None) for row in (change.before, change.after))
         return list(self.release(tables, change.row.tenant_id, change.commit_us // 1000, persons))
+
+    def is_awaited(self, tables: TenantTables, change: Change) -> bool:
+        """Whether a row of reference data may end the wait of an event of its tenant."""
+        queue, row = tables.wait_queues.get(change.row.tenant_id), cast(Any, change.after)
+        if queue is None or row is None:
+            return False
+        if change.table == ASSIGNMENT:  # a person with shifts is known
+            return queue.lacks(ASSIGNMENT, row.person_id) or queue.lacks(PERSON, row.person_id)
+        return change.table in REFERENCES and queue.lacks(change.table, row.id)
 
     def unknown(self, tables: TenantTables, change: Change) -> tuple[str, ...]:
         """The references of a row that its tenant does not have, in the order of the tables in `REFERENCES`."""

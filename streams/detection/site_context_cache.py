@@ -5,9 +5,8 @@ site, its tenant or one of the tenant's policies changes.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
-
-import msgspec
 
 from detectors.interface import Detector
 from detectors.policy import Policy, PolicyError, overridden
@@ -16,12 +15,15 @@ from detectors.row_quality.data_quality import DataQuality, DataQualityPolicy
 from detectors.shared.facts import SiteFacts
 from detectors.shared.geo import Area, AreaError, circle, polygon
 from streams.state.detector_state import DetectorGroup
-from streams.state.entities import PolicyState, SiteState
+from streams.state.entities import SiteState
+from streams.state.policy_rows import PolicyRows
 from streams.state.site_context import Plans, SiteContext, Step
 from streams.state.tables import TenantTables
 
 _PLANS_MAX = 1_000
 """The number of different sets of policies that are cached."""
+_AREAS_MAX = 5_000
+"""The number of areas of one tenant that are cached; one of a geofence with 1,000 points takes about 100 KB."""
 
 
 class SiteContextCache:
@@ -70,13 +72,14 @@ class SiteContextCache:
         context = tables.site_contexts.get(key)
         if context is None:
             context = tables.site_contexts[key] = self._make(tables, *key)
+            tables.cached_sites.setdefault(tenant_id, set()).add(key[1])
         return context
 
     def _make(self, tables: TenantTables, tenant_id: int, site_id: int | None) -> SiteContext:
         site = None if site_id is None else tables.sites.get((tenant_id, site_id))
         tenant = tables.tenants.get(tenant_id)
         client_id = site.client_id if site else None
-        policies = self._policies(tables.policy_rows.get(tenant_id, {}), client_id, site_id)
+        policies = self._policies(tables.policy_rows.get(tenant_id), client_id, site_id)
         quality: Any = policies.get(DataQuality.name)
         facts = None
         if site is not None and site_id is not None:
@@ -113,20 +116,21 @@ class SiteContextCache:
             plans = self._made[key] = made
         return plans
 
-    def _policies(
-        self, rows: Mapping[int, PolicyState], client_id: int | None, site_id: int | None
-    ) -> dict[str, Policy]:
-        """Each detector's policy: the defaults, overridden by the tenant's rows, then the client's, then the site's."""
-        layers: dict[str, list[tuple[int, int, Mapping[str, Any]]]] = {}
-        for row_id, row in rows.items():
-            if row.client_id not in {None, client_id} or row.site_id not in {None, site_id}:
-                continue
-            width = 2 if row.site_id is not None else 1 if row.client_id is not None else 0
-            layers.setdefault(row.detector, []).append((width, row_id, msgspec.json.decode(row.settings)))
+    def _policies(self, rows: PolicyRows | None, client_id: int | None, site_id: int | None) -> dict[str, Policy]:
+        """Each detector's policy: the defaults, overridden by the tenant's rows, then the client's, then the site's.
+
+        A row that an earlier release accepted and whose values are now out of bounds has no effect.
+        """
         made = dict(self._defaults)
-        for detector, its in layers.items():
-            if detector in made:
-                made[detector] = overridden(made[detector], [layer for _, _, layer in sorted(its, key=lambda e: e[:2])])
+        for detector, layers in ({} if rows is None else rows.at(client_id, site_id)).items():
+            if detector not in made:
+                continue
+            try:
+                made[detector] = overridden(made[detector], layers)
+            except PolicyError:
+                for layer in layers:
+                    with suppress(PolicyError):
+                        made[detector] = overridden(made[detector], [layer])
         return made
 
 
@@ -138,9 +142,13 @@ def _step(detector: Detector, policy: Policy, timed: str) -> Step:
 def _area(tables: TenantTables, key: tuple[int, int], site: SiteState, limits: DataQualityPolicy) -> Area | None:
     """The site's area, which is built again only if the site or these limits change."""
     made_for = (limits.geofence_points_max, limits.site_reach_m_max)
-    held = tables.areas.get(key)
+    areas = tables.areas.setdefault(key[0], {})
+    held = areas.get(key[1])
     if held is None or held[0] != made_for:
-        held = tables.areas[key] = (made_for, _build_area(site, *made_for))
+        if len(areas) >= _AREAS_MAX:  # the cache of one tenant; what is needed again is built again
+            forget_site_contexts(tables, key[0])
+            areas.clear()
+        held = areas[key[1]] = (made_for, _build_area(site, *made_for))
     return held[1]
 
 
@@ -159,7 +167,7 @@ def forget_site_contexts(tables: TenantTables, tenant_id: int, site_id: int | No
     """Drop the contexts of a tenant, or of one of its sites; they are created again when they are next needed."""
     if site_id is not None:
         tables.site_contexts.pop((tenant_id, site_id), None)
-        tables.areas.pop((tenant_id, site_id), None)
+        tables.areas.get(tenant_id, {}).pop(site_id, None)
         return
-    for key in [key for key in tables.site_contexts if key[0] == tenant_id]:
-        del tables.site_contexts[key]
+    for cached in tables.cached_sites.pop(tenant_id, ()):
+        tables.site_contexts.pop((tenant_id, cached), None)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from common.settings.worker import FeedSettings
-from contracts.dead_letters import VALUE_LEFT_OUT_HEADER, dead_letter_headers
+from contracts.dead_letters import RECORDS_LEFT_OUT_HEADER, VALUE_LEFT_OUT_HEADER, dead_letter_headers
 from contracts.feed import ProcessedBatch, ProcessedEvent, cloudevent_headers, encode_record
 from contracts.topics import TopicNames, tenant_key
 from streams.feed.records import RECORDS, Number
@@ -26,9 +26,11 @@ from streams.outcomes import (
     FindingRaised,
     Outcomes,
     RecordFailed,
+    RecordsLeftOut,
     TicketStatusChanged,
     TimerFailed,
 )
+from streams.rate_limit.dead_letter_limit import DeadLetterLimit, tenant_of
 from streams.state.entities import TenantState
 from streams.turn import Turn
 
@@ -55,6 +57,7 @@ class FeedWriter:
     Args:
         epoch: the identity of the feed's log.
         clock: returns the time in seconds since 1970.
+        dead_letter_limit: which failed records get a dead letter of their own.
     """
 
     def __init__(
@@ -64,12 +67,14 @@ class FeedWriter:
         clock: Callable[[], float],
         metrics: WorkerMetrics,
         limits: FeedSettings,
+        dead_letter_limit: DeadLetterLimit,
     ) -> None:
         self._topics = topics
         self._epoch = epoch
         self._clock = clock
         self._metrics = metrics
         self._limits = limits
+        self._dead_letter_limit = dead_letter_limit
         self._clean: dict[int, list[EventClean]] = {}
 
     def write(self, turn: Turn, outcomes: Outcomes) -> None:
@@ -85,6 +90,8 @@ class FeedWriter:
                 clean.append(outcome)
             elif type(outcome) is RecordFailed:
                 self._write_dead_letter(turn, outcome)
+            elif type(outcome) is RecordsLeftOut:
+                self._write_left_out(turn, outcome)
             elif type(outcome) is TimerFailed:
                 self._count_failed_timer(outcome.tenant_id, outcome.detector, outcome.exception_class)
             else:
@@ -163,8 +170,14 @@ class FeedWriter:
     def _write_dead_letter(self, turn: Turn, failure: RecordFailed) -> None:
         """Append the original record to the dead letters, with its reason and an id that the log also has."""
         entry, batch = failure.entry, turn.batch
-        turn.failed.add(id(entry))
+        turn.failed[id(entry)] = entry.record.key
         self._metrics.dead_letters.labels(self._topics.tables[entry.source_index]).inc()
+        tenant_id = tenant_of(entry.record.key)
+        if not self._dead_letter_limit.admit(turn.tables, tenant_id, entry.record.timestamp):
+            report = self._dead_letter_limit.leave_out(turn.tables, tenant_id, entry.source_index, entry.offset)
+            if report is not None:
+                self._write_left_out(turn, report)
+            return
         topic = self._topics.sources[entry.source_index]
         headers = dead_letter_headers(
             topic=topic,
@@ -188,6 +201,24 @@ class FeedWriter:
             detector=failure.detector,
             error=failure.exception_class,
         )
+
+    def _write_left_out(self, turn: Turn, outcome: RecordsLeftOut) -> None:
+        """Append one dead letter that says where the failed records are that have none of their own."""
+        topics = self._topics.sources
+        offsets = {topics[source_index]: ranges for source_index, ranges in outcome.offsets.items()}
+        first_index, ((first_offset, _), *_) = next(iter(outcome.offsets.items()))
+        headers = dead_letter_headers(
+            topic=topics[first_index],
+            partition=turn.batch.partition,
+            offset=first_offset,
+            reason=f"{outcome.records} failed records beyond the tenant's limit of dead letters; the value says where they are",
+            detector="dead_letter_limit",
+            exception_class="TooManyDeadLetters",
+        )
+        headers.append((RECORDS_LEFT_OUT_HEADER, b"%d" % outcome.records))
+        value = msgspec.json.encode({"tenant_id": outcome.tenant_id, "count": outcome.records, "offsets": offsets})
+        turn.batch.emit(self._topics.names.dead_letters, tenant_key(outcome.tenant_id), value, headers)
+        log.warning("dead letters left out", tenant_id=outcome.tenant_id, count=outcome.records, topics=list(offsets))
 
     def _count_failed_timer(self, tenant_id: int, detector: str, exception_class: str) -> None:
         self._metrics.timers_failed.inc()

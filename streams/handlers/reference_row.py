@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from contracts.envelope import Change
 from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
@@ -16,13 +17,18 @@ from detectors.policy import PolicyError
 from detectors.row_quality.data_quality import Reason, clean, quality_draft
 from detectors.shared.facts import Shift
 from streams.detection.detector_runner import DetectorRunner
-from streams.detection.reference_wait import REFERENCES, ReferenceWait
+from streams.detection.reference_wait import ReferenceWait
 from streams.detection.site_context_cache import forget_site_contexts
 from streams.engine.model import Entry
 from streams.handlers.scored_row import ScoredRowHandler
 from streams.outcomes import FindingRaised, Outcome
+from streams.rate_limit.reference_limit import ReferenceLimit
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
+from streams.state.policy_rows import SAME_MAX, PolicyRows
 from streams.state.tables import TenantTables
+
+_SETTINGS_CHARACTERS_MAX = 10_000
+"""Of a policy row: several times what all fields of a detector take."""
 
 
 class Learner(Protocol):
@@ -39,7 +45,9 @@ class ReferenceRowHandler:
     Args:
         runner: its site contexts say which values are impossible; its timers depend on shifts and policies.
         reference_wait: the waiting events, which a row may release.
+        limit: which rows get all their work.
         shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
+        policies_per_tenant_max: how many policies a tenant can have; further rows become dead letters.
     """
 
     def __init__(
@@ -48,17 +56,20 @@ class ReferenceRowHandler:
         reference_wait: ReferenceWait,
         scored_rows: ScoredRowHandler,
         *,
+        limit: ReferenceLimit,
         shifts_per_person_max: int,
+        policies_per_tenant_max: int,
     ) -> None:
         self._site_contexts = runner.site_contexts
         self._wait = reference_wait
         self._scored_rows = scored_rows
+        self._limit = limit
         self._learners: dict[str, Learner] = {
             "tenant": learn_tenant,
             "site": learn_site,
             "person": learn_person,
             "assignment": ShiftLearner(runner, shifts_per_person_max),
-            "policy": PolicyLearner(runner),
+            "policy": PolicyLearner(runner, policies_per_tenant_max),
         }
 
     @property
@@ -69,17 +80,34 @@ class ReferenceRowHandler:
     def handle(self, tables: TenantTables, entry: Entry) -> Iterable[Outcome]:
         """Store a row without its impossible values, then judge the events that have waited for it."""
         change: Change = entry.change
-        tenant_id, row, reasons = change.row.tenant_id, change.row, cast(Sequence[Reason], ())
-        quality = self._site_contexts.at(tables, tenant_id, None).quality
-        if quality is not None and change.op != "d":
-            row, reasons = clean(change.table, row, change.commit_us, quality, change.before)
+        tenant_id = change.row.tenant_id
+        geofence = known(change.row.geofence) if isinstance(change.row, Site) else None
+        within = self._limit.admit(tables, tenant_id, change.commit_us // 1000, geofence)
+        row, reasons = self._cleaned(tables, change, with_geofence=within)
         learn = self._learners[change.table]
-        learn(tables, change if row is change.row else msgspec.structs.replace(change, after=row, row=row))
-        if reasons and not change.snapshot:
+        learn(tables, change if row is change.row else replace(change, after=row, row=row))
+        if reasons and within and not change.snapshot:
             yield self._finding(tables, entry, row, reasons)
-        if change.table in REFERENCES and tenant_id in tables.wait_queues:
+        if self._wait.is_awaited(tables, change):
             released = self._wait.release(tables, tenant_id, change.commit_us // 1000)
             yield from self._scored_rows.judge_released(tables, released)
+
+    def _cleaned(self, tables: TenantTables, change: Change, *, with_geofence: bool) -> tuple[Any, Sequence[Reason]]:
+        """The row without its impossible values, and the reasons.
+
+        Args:
+            tables: the tables of the row's partition.
+            change: the row change.
+            with_geofence: whether to look at a geofence; otherwise its area is built when the site is next named.
+        """
+        row: Any = change.row
+        quality = self._site_contexts.at(tables, row.tenant_id, None).quality
+        if quality is None or change.op == "d":
+            return row, ()
+        if with_geofence or not isinstance(row, Site):
+            return clean(change.table, row, change.commit_us, quality, change.before)
+        without, reasons = clean(change.table, replace(row, geofence=None), change.commit_us, quality, change.before)
+        return replace(without, geofence=row.geofence), reasons
 
     def _finding(self, tables: TenantTables, entry: Entry, row: Any, reasons: Sequence[Reason]) -> FindingRaised:
         change: Change = entry.change
@@ -191,35 +219,46 @@ class PolicyLearner:
 
     Args:
         runner: the detectors that use the policies.
+        rows_max: how many policies a tenant can have.
     """
 
-    def __init__(self, runner: DetectorRunner) -> None:
+    def __init__(self, runner: DetectorRunner, rows_max: int) -> None:
         self._site_contexts = runner.site_contexts
         self._timers = runner.timers
+        self._rows_max = rows_max
 
     def __call__(self, tables: TenantTables, change: Change) -> None:
         """Store a policy row; it applies from the tenant's next row on, and to timers that are already set.
 
         Raises:
-            PolicyError: its settings do not fit the detector; the previous policy still applies.
+            PolicyError: its settings do not fit the detector, or the tenant has too many; the previous policy still
+                applies.
         """
         row = cast(Policy, change.row)
         key = (row.tenant_id, row.id)
         held = tables.policies.get(key)
         made = None if change.op == "d" else self._read(row)
+        rows = tables.policy_rows.setdefault(row.tenant_id, PolicyRows())
         if made is None:
             tables.policies.delete(key)
-            tables.policy_rows.get(row.tenant_id, {}).pop(row.id, None)
+            rows.remove(row.id)
+        elif not rows.has_room(row.id, made, self._rows_max):
+            raise PolicyError(
+                f"the tenant has {self._rows_max} policies (worker.state.policies_per_tenant_max), or {SAME_MAX} of this "
+                "detector for the same client and site"
+            )
         else:
             tables.policies.put(key, made)
-            tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
+            rows.put(row.id, made)
         forget_site_contexts(tables, row.tenant_id)
-        for detector in {each.detector for each in (held, made) if each is not None}:
-            self._timers.rearm_tenant(tables, row.tenant_id, detector)
+        changed = {each.detector for each in (held, made) if each is not None}
+        self._timers.rearm_tenant(tables, row.tenant_id, changed, change.commit_us // 1000)
 
     def _read(self, row: Policy) -> PolicyState:
         if row.detector is None or row.settings is None:
             raise PolicyError("a policy needs a detector and its settings")
+        if len(row.settings) > _SETTINGS_CHARACTERS_MAX:
+            raise PolicyError(f"the settings have more than {_SETTINGS_CHARACTERS_MAX} characters")
         try:
             settings = msgspec.json.decode(row.settings, type=dict[str, Any])
         except msgspec.DecodeError as error:

@@ -14,7 +14,10 @@ from streams.detection.reference_wait import ReferenceWait
 from streams.handlers.scored_row import ScoredRowHandler
 from streams.metrics import WorkerMetrics
 from streams.outcomes import Outcome
+from streams.rate_limit.dead_letter_limit import DeadLetterLimit
 from streams.rate_limit.limiter import Limiter
+from streams.state.quota import QUOTA
+from streams.state.rearm import REARM
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
 from streams.state.wait_queue import TABLE as WAITING
@@ -25,6 +28,7 @@ class TimerHandler:
     """Fires what is due.
 
     Args:
+        dead_letter_limit: has reports of failed records.
         timers_per_tick_max: how many timers fire in one micro-batch.
     """
 
@@ -35,9 +39,11 @@ class TimerHandler:
         reference_wait: ReferenceWait,
         scored_rows: ScoredRowHandler,
         *,
+        dead_letter_limit: DeadLetterLimit,
         timers_per_tick_max: int,
         metrics: WorkerMetrics,
     ) -> None:
+        self._dead_letter_limit = dead_letter_limit
         self._limiter = limiter
         self._timers = timers
         self._wait = reference_wait
@@ -52,7 +58,7 @@ class TimerHandler:
         not wait for all of them and the group session does not expire.
         """
         tables, left = turn.tables, self._timers_per_tick_max
-        for tenant_id in sorted({*tables.bursting, *tables.timers.tenants_due(until_ms)}):
+        for tenant_id in sorted({*self._limiter.tenants_due(tables, until_ms), *tables.timers.tenants_due(until_ms)}):
             for due_ms, outcomes in self._due(tables, tenant_id, until_ms, left):
                 yield from outcomes
                 left -= 1
@@ -94,6 +100,11 @@ class TimerHandler:
             if timer.table == WAITING:
                 tables.timers.take(tenant_id)
                 yield from self._scored_rows.judge_released(tables, self._wait.release(tables, tenant_id, timer.due_ms))
+            elif timer.table == QUOTA:
+                tables.timers.take(tenant_id)
+                yield self._dead_letter_limit.report(tables, tenant_id)
+            elif timer.table == REARM:
+                self._timers.rearm_some(tables, tenant_id)
             else:
                 outcome = self._timers.fire(tables, tenant_id, timer)
                 if outcome is not None:

@@ -3,6 +3,8 @@
 The arithmetic is in `streams.rate_limit.window`; this module knows the tenants' limits and stores their windows.
 """
 
+import heapq
+
 from streams.metrics import WorkerMetrics
 from streams.outcomes import BurstEnded
 from streams.rate_limit.window import BurstReport, admit, advance, report_due_ms
@@ -48,7 +50,9 @@ class Limiter:
         tenant.rate, scored, report = admit(rate, commit_ms, limit, self._window_ms, self._report_interval_ms)
         burst = None if report is None else self._ended(tables, tenant_id, tenant, report)
         if not scored:
-            tables.bursting.add(tenant_id)
+            if tenant_id not in tables.bursting:
+                tables.bursting.add(tenant_id)
+                heapq.heappush(tables.bursts, (report_due_ms(tenant.rate, self._window_ms) or 0, tenant_id))
             self._metrics.count_rate_limited(tenant_id)
         tables.tenants.put(tenant_id, tenant)
         return scored, burst
@@ -74,12 +78,26 @@ class Limiter:
 
     def next_report_ms(self, tables: TenantTables) -> int | None:
         """When the first open burst of any tenant is over, Unix milliseconds; None if there is none."""
-        due = [
-            report_due_ms(tenant.rate, self._window_ms)
-            for tenant_id in tables.bursting
-            if (tenant := tables.tenants.get(tenant_id)) is not None
-        ]
-        return min((each for each in due if each is not None), default=None)
+        bursts = tables.bursts
+        while bursts:
+            queued_ms, tenant_id = bursts[0]
+            due_ms = self.due_ms(tables, tenant_id)
+            if due_ms == queued_ms:
+                return due_ms
+            if due_ms is None:
+                heapq.heappop(bursts)
+            else:  # further events were dropped since
+                heapq.heapreplace(bursts, (due_ms, tenant_id))
+        return None
+
+    def tenants_due(self, tables: TenantTables, until_ms: int) -> list[int]:
+        """The tenants whose burst is over by then; costs no look at the others."""
+        due: list[tuple[int, int]] = []
+        while (first_ms := self.next_report_ms(tables)) is not None and first_ms <= until_ms:
+            due.append(heapq.heappop(tables.bursts))
+        for each in due:
+            heapq.heappush(tables.bursts, each)
+        return [tenant_id for _, tenant_id in due]
 
     def _limit(self, tenant: TenantState) -> int:
         """The number of events scored in each window; at least one, so that a low limit does not stop scoring."""

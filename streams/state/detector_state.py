@@ -19,6 +19,9 @@ from detectors.registry import DETECTORS
 EntityKey = tuple[int, int]
 """(tenant id, entity id)."""
 
+pack = msgspec.msgpack.Encoder().encode
+"""Encodes a state as the changelog does; raises where that is not possible, such as for a number beyond 64 bits."""
+
 PREFIX = "memory_"
 OWN_PREFIX = "baseline_"
 SHARED_PREFIX = "shared_"
@@ -43,6 +46,21 @@ class GroupState(msgspec.Struct, omit_defaults=True):
     due_ms: int | None = None
     """When the group's timer fires, Unix milliseconds of log time."""
     origin: Origin | None = None
+
+
+def replace_state(states: GroupState, name: str, after: Any) -> None:
+    """Store a detector's new state.
+
+    Raises:
+        Exception: it cannot be encoded; the old state still holds.
+    """
+    before = getattr(states, name)
+    setattr(states, name, after)
+    try:
+        pack(after)
+    except Exception:
+        setattr(states, name, before)
+        raise
 
 
 class DetectorGroup:

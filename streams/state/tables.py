@@ -15,6 +15,9 @@ from detectors.shared.geo import Area
 from streams.engine.state.partition_state import PartitionState, Table, TableSpec
 from streams.state.detector_state import OWN_PREFIX, SHARED_PREFIX, EntityKey, GroupState, detector_groups
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
+from streams.state.policy_rows import PolicyRows
+from streams.state.quota import QUOTA, Quota
+from streams.state.rearm import REARM, Rearm
 from streams.state.site_context import SiteContext
 from streams.state.timers import Timer, Timers
 from streams.state.wait_queue import TABLE as WAITING
@@ -53,6 +56,8 @@ def table_specs(worker: WorkerSettings) -> tuple[TableSpec, ...]:
         entities("person", PersonState),
         entities("shift", list[Shift]),  # the shifts of a person
         entities("policy", PolicyState),
+        TableSpec(REARM, TenantKey, Rearm),  # of tenants only, as the next one: few
+        TableSpec(QUOTA, TenantKey, Quota),
         TableSpec(WAITING, EntityKey, WaitingEvent),  # tenant and number; the limit of waiting events bounds it
         msgspec.structs.replace(
             entities("missed", int),  # by tenant, reference and its id: when it was reported, Unix milliseconds
@@ -76,12 +81,17 @@ class TenantTables:
         "areas",
         "baselines",
         "bursting",
+        "bursts",
+        "cached_sites",
         "detector_states",
         "log_time",
         "missed",
         "persons",
         "policies",
         "policy_rows",
+        "quotas",
+        "rearm_keys",
+        "rearms",
         "shared",
         "shifts",
         "site_contexts",
@@ -100,6 +110,8 @@ class TenantTables:
         self.shifts: Table[EntityKey, list[Shift]] = state["shift"]
         self.policies: Table[EntityKey, PolicyState] = state["policy"]
         self.waiting: Table[EntityKey, WaitingEvent] = state[WAITING]
+        self.quotas: Table[TenantKey, Quota] = state[QUOTA]
+        self.rearms: Table[TenantKey, Rearm] = state[REARM]
         self.missed: Table[tuple[int, str, int], int] = state["missed"]
         self.detector_states: dict[str, Table[EntityKey, GroupState]] = {
             group.name: state[group.name] for group in detector_groups() if group.remembers
@@ -114,20 +126,32 @@ class TenantTables:
                 self.shared[each.name] = state[SHARED_PREFIX + each.name]
         self.bursting: set[TenantKey] = {tenant for tenant, stored in self.tenants.data.items() if stored.rate.dropped}
         """The tenants with an unreported burst."""
-        self.policy_rows: dict[TenantKey, dict[int, PolicyState]] = {}
-        """The policy rows of each tenant by their id."""
+        self.bursts: list[tuple[int, TenantKey]] = [(0, tenant_id) for tenant_id in sorted(self.bursting)]
+        """A heap: these tenants by a time before which their burst is not over, see `streams.rate_limit.limiter`."""
+        self.policy_rows: dict[TenantKey, PolicyRows] = {}
+        """The policy rows of each tenant by where they apply."""
         for (tenant_id, row_id), policy in self.policies.data.items():
-            self.policy_rows.setdefault(tenant_id, {})[row_id] = policy
+            self.policy_rows.setdefault(tenant_id, PolicyRows()).put(row_id, policy)
         self.site_contexts: dict[tuple[TenantKey, int | None], SiteContext] = {}
         """The cached contexts by tenant and site (None: no known site), see `streams.detection.site_context_cache`."""
+        self.cached_sites: dict[TenantKey, set[int | None]] = {}
+        """The sites of each tenant that may have a context in the cache."""
         self.wait_queues: dict[TenantKey, WaitQueue] = _lines(self.waiting.data)
         """The events that wait for references, by tenant; only of tenants that have any."""
-        self.areas: dict[tuple[TenantKey, int], tuple[tuple[int, float], Area | None]] = {}
-        """Each site's area and the limits with which it was built, see `streams.detection.site_context_cache`."""
+        self.rearm_keys: dict[TenantKey, tuple[str, list[EntityKey]]] = {}
+        """The table and the keys that a walk over a tenant's timers has yet to look at, the next one last."""
+        self.areas: dict[TenantKey, dict[int, tuple[tuple[int, float], Area | None]]] = {}
+        """By tenant each site's area and the limits with which it was built, see `streams.detection.site_context_cache`."""
         self.timers = Timers(self._holds, self._armed())
         """The timers."""
 
     def _holds(self, tenant_id: int, timer: Timer) -> bool:
+        if timer.table == REARM:
+            rearm = self.rearms.data.get(tenant_id)
+            return rearm is not None and rearm.due_ms == timer.due_ms
+        if timer.table == QUOTA:
+            quota = self.quotas.data.get(tenant_id)
+            return quota is not None and quota.due_ms == timer.due_ms
         if timer.table == WAITING:
             event = self.waiting.data.get((tenant_id, timer.entity_id))
             return event is not None and event.due_ms == timer.due_ms
@@ -141,6 +165,11 @@ class TenantTables:
                     yield tenant_id, Timer(states.due_ms, name, entity_id)
         for (tenant_id, number), event in self.waiting.data.items():
             yield tenant_id, Timer(event.due_ms, WAITING, number)
+        for tenant_id, quota in self.quotas.data.items():
+            if quota.due_ms is not None:
+                yield tenant_id, Timer(quota.due_ms, QUOTA, 0)
+        for tenant_id, rearm in self.rearms.data.items():
+            yield tenant_id, Timer(rearm.due_ms, REARM, 0)
 
 
 def _lines(waiting: Mapping[EntityKey, WaitingEvent]) -> dict[TenantKey, WaitQueue]:

@@ -70,7 +70,14 @@ class Timers:
 
     def tenants_due(self, until_ms: int) -> list[int]:
         """The tenants that may have a timer due by then, ascending."""
-        return sorted(tenant for tenant in self._by_tenant if self.due_by(tenant, until_ms))
+        due: set[int] = set()
+        while self._tops and self._tops[0][0] <= until_ms:
+            tenant_id = heapq.heappop(self._tops)[1]
+            if self.due_by(tenant_id, until_ms):
+                due.add(tenant_id)
+        for tenant_id in due:
+            heapq.heappush(self._tops, (self._by_tenant[tenant_id][0].due_ms, tenant_id))
+        return sorted(due)
 
     def _pop(self, tenant_id: int, heap: list[Timer]) -> None:
         heapq.heappop(heap)

@@ -43,11 +43,13 @@ class WaitingEvent(msgspec.Struct, frozen=True, array_like=True):
 class WaitQueue:
     """The waiting events of a tenant, numbered in the order in which they arrived."""
 
-    __slots__ = ("_persons", "events")
+    __slots__ = ("_needs", "_persons", "events")
 
     def __init__(self, events: Iterable[tuple[int, WaitingEvent]] = ()) -> None:
         self.events: dict[int, WaitingEvent] = {}
         self._persons: Counter[int | None] = Counter()
+        self._needs: Counter[tuple[str, int | None]] = Counter()
+        """How many events lack each row, by the names of `streams.detection.reference_wait` and its id."""
         for number, event in sorted(events):
             self.add(number, event)
 
@@ -55,14 +57,32 @@ class WaitQueue:
         """Append an event."""
         self.events[number] = event
         self._persons[event.person_id] += 1
+        self._needs.update(_needs_of(event))
 
     def remove(self, number: int) -> None:
         """Remove an event at any position."""
-        self._persons[self.events.pop(number).person_id] -= 1
+        event = self.events.pop(number)
+        _subtract(self._persons, event.person_id)
+        for need in _needs_of(event):
+            _subtract(self._needs, need)
 
     def has(self, person_id: int | None) -> bool:
         """Whether an event of this person is waiting."""
         return person_id is not None and self._persons[person_id] > 0
+
+    def lacks(self, name: str, row_id: int | None) -> bool:
+        """Whether an event lacked this row when it arrived."""
+        return self._needs[name, row_id] > 0
+
+
+def _needs_of(event: WaitingEvent) -> list[tuple[str, int | None]]:
+    return [(name, event.site_id if name == "site" else event.person_id) for name in event.needs]
+
+
+def _subtract(counts: Counter[Any], key: Any) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
 
 
 def waiting_event(entry: Entry, needs: Iterable[str], due_ms: int) -> WaitingEvent:

@@ -47,7 +47,7 @@ def fuzz(rows_wanted: int) -> Counter[str]:
         if counts["rows"] >= rows_wanted:
             return
         defects: list[str] = []
-        sut = Worker(detectors=watched(DETECTORS, defects), limit=1_000_000, run_max=1_000_000)  # type: ignore[arg-type]
+        sut = Worker(detectors=watched(DETECTORS, defects), limit=1_000_000, failures_min=1_000_000)  # type: ignore[arg-type]
         sut.run(rows)
         sut.run([], tick_ms=_END_MS)
         assert not defects, "\n".join(defects)

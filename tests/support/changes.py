@@ -87,7 +87,7 @@ class Worker:
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: PartitionState | None = None
     timers_per_tick_max: int = 2_000
-    run_max: int = 100
+    failures_min: int = 100
     tenants_min: int = 1
     worker: dict[str, Any] = field(default_factory=dict)
     reference_wait_ms: int = 0
@@ -105,7 +105,7 @@ class Worker:
         settings = load_settings(environ={})
         settings = settings.model_copy(update={"worker": changed(settings.worker, overrides | self.worker)})
         breaker = DeadLetterBreaker(
-            run_max=self.run_max, share_max=1.0, window_records=1_000, tenants_min=self.tenants_min
+            share_max=0.5, window_records=1, tenants_min=self.tenants_min, tenant_failures_min=self.failures_min
         )
         self.memory = MemoryWorker(self.detectors, settings, breaker=breaker, clock=lambda: NOW_US / 1e6, epoch="epoch")
         if self.state is not None:

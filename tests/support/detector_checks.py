@@ -22,7 +22,7 @@ END_MS = NOW_US // 1000 + 1_000 * 3_600_000
 
 def worker(detectors: Sequence[Any]) -> Worker:
     """A worker that runs these detectors on every row."""
-    return Worker(detectors=detectors, limit=1_000_000, run_max=1_000_000)
+    return Worker(detectors=detectors, limit=1_000_000, failures_min=1_000_000)
 
 
 def dead(sut: Worker) -> list[bytes | None]:

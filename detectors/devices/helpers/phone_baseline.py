@@ -7,7 +7,7 @@ import msgspec
 
 from contracts.findings import Category, FindingType, Severity
 from detectors.finding_draft import FindingDraft
-from detectors.policy import NonNegative, Policy, Positive, Share
+from detectors.policy import COUNT_MAX, Minutes, Policy, PositiveFactor, Share
 from detectors.shared.baseline import (
     MEDIAN_VARIANCE,
     PageHinkley,
@@ -37,39 +37,39 @@ POOL_HOURS = 8
 class PhoneEventsPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of ANOMALY_PHONE_EVENTS_BELOW and _ABOVE."""
 
-    z_min: Positive = 4.0
+    z_min: PositiveFactor = 4.0
     """Score from which an hour is reported, with severity LOW."""
-    z_medium_min: Positive = 6.0
+    z_medium_min: PositiveFactor = 6.0
     """Score from which the severity is MEDIUM."""
-    z_high_min: Positive = 9.0
+    z_high_min: PositiveFactor = 9.0
     """Score from which the severity is HIGH."""
     weeks_min: Annotated[int, msgspec.Meta(ge=1, le=5)] = 2
     """Learning period of a device, and the number of counts that an hour of the week needs."""
-    expected_events_min: Positive = 4.0
+    expected_events_min: PositiveFactor = 4.0
     """An hour in which fewer events are usual is never BELOW."""
     share_below_max: Share = 0.25
     """BELOW is at most this share of what is expected, whatever the score: a break or a late start takes half of an
     hour's events."""
     share_low_max: Share = 0.5
     """This share is enough where the hour before was low too: no break lasts so long."""
-    share_above_min: Annotated[float, msgspec.Meta(ge=1)] = 2.0
+    share_above_min: Annotated[float, msgspec.Meta(ge=1, le=COUNT_MAX)] = 2.0
     """ABOVE is at least this multiple of what is expected."""
-    sigma_min: Positive = 0.5
+    sigma_min: PositiveFactor = 0.5
     """Lower bound of the standard deviation of a transformed count; a Poisson count has 1, a phone that reports at fixed
     intervals nearly 0."""
-    late_upload_minutes: NonNegative = 60.0
+    late_upload_minutes: Minutes = 60.0
     """How long after its end an hour is judged."""
     late_upload_hours_max: Annotated[int, msgspec.Meta(ge=0, le=12)] = 3
     """How much longer to wait for an hour's uploads while nothing at all arrives from the phone."""
-    silent_days_max: Annotated[int, msgspec.Meta(ge=1)] = 28
+    silent_days_max: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 28
     """A phone that is silent for longer is no longer in use."""
-    site_others_min: Annotated[int, msgspec.Meta(ge=1)] = 1
+    site_others_min: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 1
     """Other phones that a site needs to show whether one phone is low or all of them are."""
-    tenant_others_min: Annotated[int, msgspec.Meta(ge=1)] = 3
+    tenant_others_min: Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)] = 3
     """The same for a tenant, which counts where the site has too few."""
     widespread_share_min: Share = 0.5
     """Share of the other phones that must be low for BELOW not to be reported."""
-    drift_threshold: Positive = 100.0
+    drift_threshold: PositiveFactor = 100.0
     """Page-Hinkley threshold, in scores times hours."""
 
 

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from detectors.policy import NonNegative, Policy
+from detectors.policy import Policy, Seconds
 from detectors.row_quality.helpers.reason import Reason
-from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX
+from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, POINTS_MAX
 
 YEAR_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing in these tables happened before."""
@@ -22,9 +22,9 @@ _TEXT_CHARACTERS_MAX = 40
 class DataQualityPolicy(Policy, frozen=True, kw_only=True):
     """Thresholds of DATA_QUALITY."""
 
-    future_s_max: NonNegative = 600.0
+    future_s_max: Seconds = 600.0
     """How far in the future, by its row's commit, something that has happened may be: clocks of phones are wrong."""
-    geofence_points_max: Annotated[int, msgspec.Meta(ge=4)] = 20_000
+    geofence_points_max: Annotated[int, msgspec.Meta(ge=4, le=POINTS_MAX)] = POINTS_MAX
     """Of a site's polygon."""
     site_reach_m_max: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 50_000.0
     """Largest radius of a site, and largest extent of its polygon from its middle."""

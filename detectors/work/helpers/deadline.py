@@ -9,13 +9,13 @@ from contracts.findings import Category, FindingType, Severity
 from contracts.rows import Jobneed, WorkOrder
 from detectors.finding_draft import FindingDraft
 from detectors.interface import NOTHING, AbsenceDetector, Entity, Event, FindingDrafts
-from detectors.policy import NonNegative, Policy
+from detectors.policy import Minutes, Policy
 
 
 class DeadlinePolicy(Policy, frozen=True, kw_only=True):
     """When a deadline counts as missed."""
 
-    grace_minutes: NonNegative = 0.0
+    grace_minutes: Minutes = 0.0
     """After the deadline; for phones that report late."""
 
 

@@ -8,6 +8,8 @@ RecordBatch: the position first, then every changed key. Where that is too large
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import structlog
+
 from common.settings.engine import EngineSettings
 from streams.engine.formats import GENERATION_HEADER
 from streams.engine.log.changelog import encode_position
@@ -17,10 +19,11 @@ from streams.engine.spec import EngineTopics
 from streams.engine.state.chunked_snapshot import (
     BATCH_OVERHEAD_BYTES,
     RECORD_OVERHEAD_BYTES,
-    ValueTooLargeError,
     split_into_chunks,
 )
 from streams.engine.state.table import ChangelogRecord
+
+log = structlog.get_logger(__name__)
 
 
 class Snapshot(NamedTuple):
@@ -70,9 +73,6 @@ class Snapshots:
         the output topics already have. Partitions that are due by their interval alone are taken one at a time:
         otherwise a round in which all of them are due would be slow. With `force`, because there is nothing else to do,
         every partition that has changed is taken.
-
-        Raises:
-            ValueTooLargeError: one key's value alone is larger than the settings allow.
         """
         changed = [each for each in partitions if each.unsaved and not each.fenced and not each.replay]
         if force or not changed:
@@ -107,14 +107,23 @@ class Snapshots:
             return Snapshot(partition, size_bytes, [], whole, [], _tombstones(partition, obsolete))
         return self._in_chunks(partition, size_bytes, whole, obsolete)
 
+    def _fits(self, key: bytes, value: bytes | None) -> bool:
+        """Whether a record fits into a RecordBatch. One that does not is left out: the others must not wait for it."""
+        length = len(key) + len(value or b"")
+        if length + RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES <= self._batch_bytes_max:
+            return True
+        log.error(
+            "a value is too large to be stored, the changelog keeps the one before it",
+            key=_shown(key),
+            bytes=length,
+            bytes_max=self._batch_bytes_max,
+        )
+        return False
+
     def _in_chunks(
         self, partition: Partition, size_bytes: int, records: list[ChangelogRecord], obsolete: list[bytes]
     ) -> Snapshot:
-        for key, value in records:
-            length = len(key) + len(value or b"")
-            if length + RECORD_OVERHEAD_BYTES + BATCH_OVERHEAD_BYTES > self._batch_bytes_max:
-                raise ValueTooLargeError(key, length, self._batch_bytes_max)
-        position, *changes = records
+        position, *changes = [each for each in records if self._fits(*each)]
         partition.chunked_snapshots += 1
         chunks, commit = split_into_chunks(
             partition.generation, partition.chunked_snapshots, changes, self._chunk_bytes_max
@@ -123,6 +132,11 @@ class Snapshots:
         headers = _generation_headers(partition)
         rewritten = [OutputRecord(key, value, headers if value is None else ()) for key, value in changes]
         return Snapshot(partition, size_bytes, chunks, [position, commit], rewritten, _tombstones(partition, obsolete))
+
+
+def _shown(key: bytes) -> str:
+    """The beginning of a key, for a log line."""
+    return key[:100].decode("utf-8", "replace")
 
 
 def _tombstones(partition: Partition, keys: list[bytes]) -> list[OutputRecord]:

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from streams.engine.state.table import ChangelogRecord, Stored, Table, TableSpec
+from streams.engine.state.table import NOT_ENCODABLE, ChangelogRecord, Stored, Table, TableSpec
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -93,6 +93,10 @@ class LastUse(Generic[K]):
     def top(self) -> tuple[int, K] | None:
         """The top entry: no key was last used before its time. Its own key may have been used later, see `settle`."""
         return self._heap[0] if self._heap else None
+
+    def keys(self) -> list[K]:
+        """The keys that are there, sorted."""
+        return sorted({key for _, key in self._heap if self._used_us(key) is not None})
 
     def least_recent(self) -> K:
         """The least recently used key; of several the smallest. There must be one."""
@@ -261,13 +265,28 @@ class BoundedTable(Table[K, V]):
         for key, noted_us in dirty.items():
             if noted_us > used_us.get(key, _NEVER_US):
                 used_us[key] = noted_us
-        return [
-            (
-                prefix + encode_key(key),
-                None if (value := get(key)) is None else encode((generation, value, used_us[key])),
-            )
-            for key in dirty
-        ]
+        try:
+            return [
+                (
+                    prefix + encode_key(key),
+                    None if (value := get(key)) is None else encode((generation, value, used_us[key])),
+                )
+                for key in dirty
+            ]
+        except NOT_ENCODABLE:
+            return self._encodable(dirty, lambda key: (generation, self.data[key], used_us[key]))
+
+    def keys_of(self, group: Any) -> list[K]:
+        """The keys of one group, sorted; costs no look at those of others."""
+        self._build_orders()
+        order = self._orders.get(group)
+        return [] if order is None else order.keys()
+
+    def count_of(self, group: Any) -> int:
+        """The number of keys of one group."""
+        self._build_orders()
+        order = self._orders.get(group)
+        return 0 if order is None else order.count
 
     def _forget(self, key: K) -> None:
         if self._used_us.pop(key, None) is not None:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from common.errors import WatchfloorError
 from streams.engine.model import OutputRecord
 from streams.engine.state.table import ChangelogRecord
 
@@ -35,17 +34,6 @@ BATCH_OVERHEAD_BYTES = 64
 
 _decode_chunk = msgspec.msgpack.Decoder(tuple[int, list[bytes | None]]).decode
 _decode_commit = msgspec.msgpack.Decoder(tuple[int, int]).decode
-
-
-class ValueTooLargeError(WatchfloorError):
-    """One key's value alone does not fit into a RecordBatch."""
-
-    def __init__(self, key: bytes, size_bytes: int, limit_bytes: int) -> None:
-        shown = key[:100].decode("utf-8", "replace")
-        super().__init__(
-            f"the state of {shown} takes {size_bytes} bytes, more than a RecordBatch may hold ({limit_bytes})",
-            "raise worker.changelog.batch_bytes_max and the changelog's max.message.bytes",
-        )
 
 
 def split_into_chunks(

@@ -1,15 +1,18 @@
 """One table of one partition: a plain dictionary that remembers which keys changed.
 
 A table belongs to one partition of one worker at a time. Reads and writes are dictionary operations; the
-changed keys are encoded once, when the engine takes a snapshot for the changelog. Tables with bounds are in
-`streams.engine.state.bounded_table`.
+changed keys are encoded once, when the engine takes a snapshot for the changelog. A value that cannot be encoded is a
+defect of the application, and is left out then. Tables with bounds are in `streams.engine.state.bounded_table`.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import structlog
+
+log = structlog.get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -21,6 +24,10 @@ SEPARATOR = b":"
 """Between a table's name and a key."""
 RESERVED_PREFIX = b"@"
 """Keys that begin with it belong to no table: position, fences, chunks of a snapshot."""
+NOT_ENCODABLE = (msgspec.MsgspecError, ArithmeticError, ValueError, TypeError, RecursionError)
+"""What the codecs raise for a value that they cannot encode, such as a number beyond 64 bits."""
+_LEFT_OUT_LOGGED_MAX = 10
+"""Keys that cannot be encoded, of one snapshot, that get a line in the log."""
 _SIZES_MIN = 1_000
 """Records whose sizes count at least; with fewer keys than these older sizes count for longer."""
 
@@ -129,10 +136,31 @@ class Table(Generic[K, V]):
     def _encode_changes(self, generation: int) -> list[ChangelogRecord]:
         dirty, self.dirty = self.dirty, set()
         prefix, encode_key, encode, get = self._prefix, msgspec.json.encode, msgspec.msgpack.encode, self.data.get
-        return [
-            (prefix + encode_key(key), None if (value := get(key)) is None else encode((generation, value)))
-            for key in dirty
-        ]
+        try:
+            return [
+                (prefix + encode_key(key), None if (value := get(key)) is None else encode((generation, value)))
+                for key in dirty
+            ]
+        except NOT_ENCODABLE:
+            return self._encodable(dirty, lambda key: (generation, self.data[key]))
+
+    def _encodable(self, keys: Iterable[K], content_of: Callable[[K], Any]) -> list[ChangelogRecord]:
+        """The records of these keys, without those that cannot be encoded: the others must not wait for them."""
+        records: list[ChangelogRecord] = []
+        left_out: list[str] = []
+        for key in keys:
+            try:
+                value = msgspec.msgpack.encode(content_of(key)) if key in self.data else None
+                records.append((self._prefix + msgspec.json.encode(key), value))
+            except NOT_ENCODABLE:
+                left_out.append(repr(key)[:100])
+        log.error(
+            "values cannot be stored, the changelog keeps the ones before them",
+            table=self.spec.name,
+            count=len(left_out),
+            keys=left_out[:_LEFT_OUT_LOGGED_MAX],
+        )
+        return records
 
     def _forget(self, key: K) -> None:
         self.data.pop(key, None)

@@ -58,7 +58,7 @@ def test_release_detectors_their_order_and_their_thresholds_count() -> None:
     [
         {"worker.metrics.port": 1},
         {"worker.data_dir": "/elsewhere"},
-        {"worker.breaker.consecutive_max": 3},
+        {"worker.breaker.tenant_failures_min": 3},
         {"worker.changelog.interval_ms": 3},
         {"worker.guarantee": "transactions"},
         {"kafka.partitions": 3},

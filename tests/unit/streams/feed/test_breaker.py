@@ -5,70 +5,78 @@ from hypothesis import strategies as st
 from streams.feed.breaker import BreakerOpenError, DeadLetterBreaker
 
 
-class Counting(DeadLetterBreaker):
-    """A fuse whose failures are of one tenant each unless a test says otherwise."""
+def fuse(tenants_min: int = 3, window_records: int = 100) -> DeadLetterBreaker:
+    return DeadLetterBreaker(
+        share_max=0.2, window_records=window_records, tenants_min=tenants_min, tenant_failures_min=5
+    )
 
-    def count(self, records: int, failed: list[int], key: bytes | None = b"1") -> None:
-        self.note(records, dict.fromkeys(failed, key))
+
+def key(tenant: int) -> bytes:
+    return b'{"tenant_id":%d}' % tenant
 
 
-def fuse(run_max: int = 3, share_max: float = 0.5, window_records: int = 10, tenants_min: int = 1) -> Counting:
-    return Counting(run_max=run_max, share_max=share_max, window_records=window_records, tenants_min=tenants_min)
+def count(sut: DeadLetterBreaker, good: dict[int, int], bad: dict[int, int]) -> None:
+    """One micro-batch: how many records of each tenant are good, and how many fail."""
+    failed = [key(tenant) for tenant, number in bad.items() for _ in range(number)]
+    sut.note([*failed, *(key(tenant) for tenant, number in good.items() for _ in range(number))], failed)
 
 
 def test_a_poison_record_now_and_then_is_borne() -> None:
-    of = fuse()
+    sut = fuse()
     for _ in range(100):
-        of.count(5, [2])
+        count(sut, dict.fromkeys(range(1, 6), 10), dict.fromkeys(range(1, 6), 1))
 
 
-def test_a_run_blows_it_also_across_micro_batches() -> None:
-    of = fuse()
-    of.count(4, [2, 3])
-    of.count(1, [0])
-    with pytest.raises(BreakerOpenError, match="more than 3 records in a row"):
-        of.count(2, [0])
+def test_a_poisonous_tenant_does_not_stop_the_others_whatever_single_records_of_theirs_fail() -> None:
+    sut = fuse(tenants_min=2)
+    for _ in range(50):
+        count(sut, {}, {1: 300})
+        count(sut, {3: 1, 4: 1}, {2: 1})
 
 
-def test_a_good_record_ends_a_run() -> None:
-    of = fuse()
-    of.count(4, [1, 2, 3])
-    of.count(4, [1, 2, 3])
+def test_two_poisonous_tenants_do_not_stop_five() -> None:
+    sut = fuse(tenants_min=2)
+    for _ in range(50):
+        count(sut, {3: 20, 4: 20, 5: 20}, {1: 300, 2: 300})
 
 
-def test_a_share_blows_it_once_there_are_enough_records() -> None:
-    of = fuse(run_max=100)
-    of.count(9, list(range(9)))
-    with pytest.raises(BreakerOpenError, match="10 of the latest 10"):
-        of.count(1, [0])
+def test_it_opens_where_most_tenants_fail() -> None:
+    sut = fuse()
+    with pytest.raises(BreakerOpenError, match="of 4 tenants"):
+        for _ in range(50):
+            count(sut, {5: 3}, dict.fromkeys(range(1, 5), 3))
+
+
+def test_it_opens_where_very_many_tenants_fail_with_a_record_each() -> None:
+    sut = fuse()
+    with pytest.raises(BreakerOpenError, match="of 100 tenants"):
+        count(sut, {}, dict.fromkeys(range(1, 101), 1))
+
+
+def test_it_does_not_judge_the_first_few_records() -> None:
+    count(fuse(), {}, dict.fromkeys(range(1, 10), 11))
 
 
 def test_old_failures_are_forgotten() -> None:
-    of = fuse(run_max=100)
-    of.count(8, [0, 1, 2, 3, 4, 5, 6])
-    of.count(9, [])
-    of.count(10, [0, 1, 2, 3, 4])
+    sut = fuse(window_records=1_000)
+    count(sut, {}, dict.fromkeys(range(1, 5), 200))
+    for _ in range(4):
+        count(sut, dict.fromkeys(range(1, 5), 300), {})
+    count(sut, {}, dict.fromkeys(range(1, 5), 6))
 
 
-def test_one_tenants_rows_do_not_stop_the_others() -> None:
-    of = fuse(tenants_min=2)
-    for _ in range(100):
-        of.count(10, list(range(10)), b"1")
-    with pytest.raises(BreakerOpenError, match="of 2 tenants"):
-        of.count(1, [0], b"2")
+def test_it_counts_nothing_while_no_record_fails() -> None:
+    def never() -> list[bytes]:
+        raise AssertionError
+
+    fuse().note((each for each in never()) if False else iter(()), [])
 
 
-@given(st.lists(st.booleans(), max_size=200), st.lists(st.integers(1, 7), max_size=60), st.integers(1, 5))
-def test_the_run_is_the_same_however_the_log_is_cut(failures: list[bool], sizes: list[int], run_max: int) -> None:
-    longest = max((len(run) for run in "".join("x" if failed else " " for failed in failures).split()), default=0)
-    of, at = fuse(run_max=run_max, share_max=1.0), 0
-    blown = False
-    for size in [*sizes, len(failures)]:
-        part = failures[at : at + size]
-        at += len(part)
-        try:
-            of.count(len(part), [index for index, failed in enumerate(part) if failed])
-        except BreakerOpenError:
-            blown = True
-            break
-    assert blown == (longest > run_max)
+@given(
+    st.lists(st.dictionaries(st.integers(1, 9), st.integers(0, 60), max_size=9), max_size=20),
+    st.lists(st.dictionaries(st.sampled_from((1, 2)), st.integers(0, 900), max_size=2), max_size=20),
+)
+def test_two_tenants_can_never_open_it(good: list[dict[int, int]], bad: list[dict[int, int]]) -> None:
+    sut = fuse(tenants_min=3)
+    for its_good, its_bad in zip(good, bad, strict=False):
+        count(sut, its_good, its_bad)

@@ -126,7 +126,7 @@ _sources = st.fixed_dictionaries({}, optional=dict.fromkeys(("ts_us", "sequence"
 )
 def test_nothing_that_stands_in_a_topic_stops_the_worker(value: bytes, source_index: int) -> None:
     read = reader().entry(source_index, Record(value=value))
-    worker = Worker(run_max=10)
+    worker = Worker(failures_min=10)
     if read.change is not None and not isinstance(read.change, UnreadableRecord):
         worker.run([read.change])
         for _ in worker.state.take_changes(1):

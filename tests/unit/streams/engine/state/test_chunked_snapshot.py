@@ -5,7 +5,6 @@ import contextlib
 import random
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.memory_log import CrashError, MemoryLog
@@ -29,7 +28,6 @@ from streams.engine.state.chunked_snapshot import (
     CHUNK_PREFIX,
     COMMIT_KEY,
     SnapshotChunks,
-    ValueTooLargeError,
     split_into_chunks,
 )
 from streams.engine.state.partition_state import PartitionState
@@ -153,10 +151,12 @@ def test_a_snapshot_is_due_before_its_keys_are_too_large_for_one_record_batch() 
     assert not any((record.key or b"").startswith(CHUNK_PREFIX) for record in log.topics["state", 0])
 
 
-def test_a_value_too_large_for_any_record_batch_stops_the_worker_with_its_name() -> None:
-    life = Life(log_with([(7, "x" * 150)]), random.Random(1), bytes_max=160)
-    with pytest.raises(ValueTooLargeError, match=r"text:7 takes \d+ bytes"):
-        asyncio.run(life.run(rounds=20))
+def test_a_value_too_large_for_any_record_batch_is_left_out_and_the_others_are_stored() -> None:
+    log = log_with([(7, "x" * 150), (8, "y")])
+    asyncio.run(Life(log, random.Random(1), bytes_max=160).run(rounds=200))
+    stored = {record.key for record in log.topics["state", 0]}
+    assert b"text:8" in stored
+    assert b"text:7" not in stored
 
 
 def test_an_owner_fenced_off_in_the_middle_does_not_delete_its_chunks() -> None:

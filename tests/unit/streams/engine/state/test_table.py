@@ -1,5 +1,7 @@
 """A table is what its changelog says, and nothing is loaded into one that is not there."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,19 @@ def test_a_table_survives_its_changelog(operations: list[tuple[int, int | None]]
     for changed, stored in state.take_changes(3):
         restored.load(changed, stored)
     assert restored["count"].data == state["count"].data
+    assert state.dirty_count == 0
+
+
+@pytest.mark.parametrize("bound", [None, 10])
+def test_a_value_that_cannot_be_encoded_is_left_out_and_the_others_are_stored(bound: int | None) -> None:
+    specs = (TableSpec("any", tuple[int, int], Any, keys_per_group_max=bound),)
+    state, restored = PartitionState(specs), PartitionState(specs)
+    for key, value in ((1, "one"), (2, 10**30), (3, object()), (4, "four")):
+        state["any"].put((1, key), value)
+    state["any"].delete((1, 4))
+    for key, stored in state.take_changes(3):
+        restored.load(key, stored)
+    assert restored["any"].data == {(1, 1): "one"}
     assert state.dirty_count == 0
 
 

@@ -1,0 +1,23 @@
+"""What a tenant has used of the limits that do not count its events: dead letters and work for reference rows."""
+
+import msgspec
+
+QUOTA = "quota"
+"""The table, by tenant; also the table of the timers that report what was left out of the dead letters."""
+
+
+class Quota(msgspec.Struct, array_like=True):
+    """Windows are counted from 1970 in units of their length. Changed in place, then put."""
+
+    letters_window: int = 0
+    letters: int = 0
+    """The number of dead letters in the window."""
+    due_ms: int | None = None
+    """When the records that were left out are reported, Unix milliseconds; None: there are none."""
+    left_out: int = 0
+    """The number of failed records without a dead letter of their own that have not been reported."""
+    offsets: dict[int, list[tuple[int, int]]] = {}
+    """Where they are: by index of their topic, ranges of offsets, both ends inclusive."""
+    reference_window: int = 0
+    reference_work: int = 0
+    """The work for reference rows in the window, see `streams.rate_limit.reference_limit`."""
