@@ -14,6 +14,7 @@ from common.version import __version__
 from contracts.topics import TopicNames
 from gateway.access.admission import ConnectionCounts
 from gateway.access.jwks import JwksKeys
+from gateway.access.known_names import KnownNames
 from gateway.access.revocation import RevocationView
 from gateway.access.signed_in import SignedIn
 from gateway.access.tokens import TokenVerifier
@@ -99,7 +100,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     metrics = GatewayMetrics()
     verifier = TokenVerifier(auth, JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None)
 
-    hub = Hub(frame, History(limits.history.messages_max, limits.history.bytes_max), metrics, time.time)
+    history = History(limits.history.messages_max, limits.history.bytes_max)
+    hub = Hub(frame, history, metrics, time.time, KnownNames(limits.masking.names_per_tenant_max))
     deliveries = _deliveries(clients, limits, hub, metrics, name)
     catch_up = CatchUp(
         hub,

@@ -69,6 +69,14 @@ class SessionSettings(Section):
     heartbeat_interval_s: Positive = 25
 
 
+class MaskingSettings(Section):
+    """Personal data that viewers without `noc:view_pii` do not read."""
+
+    names_per_tenant_max: Annotated[int, Field(gt=0, le=100_000)] = 5_000
+    """Names of persons that the feed has shown, which are hidden in free text. Beyond it the one that it has not shown
+    for longest is forgotten."""
+
+
 class SlowSettings(Section):
     """Clients that are too slow."""
 
@@ -214,6 +222,7 @@ class GatewaySettings(Section):
     handshake: HandshakeSettings = HandshakeSettings()
     connections: ConnectionSettings = ConnectionSettings()
     session: SessionSettings = SessionSettings()
+    masking: MaskingSettings = MaskingSettings()
     slow: SlowSettings = SlowSettings()
     history: HistorySettings = HistorySettings()
     resume: ResumeSettings = ResumeSettings()

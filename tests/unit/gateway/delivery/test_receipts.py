@@ -15,6 +15,7 @@ from support.hub_world import FakeSink, World
 from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage
 from contracts.receipts import Reach, ReceiptBatch, RecipientCounts, SeenMark
+from gateway.access.known_names import KnownNames
 from gateway.access.scope import Scope
 from gateway.delivery.receipts import Receipts, Recipient
 from gateway.delivery.seen_findings import SeenFindings
@@ -30,7 +31,7 @@ class KeptNotices(Hub):
     """A hub that keeps the notices, and where a test says how far everybody has come."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(lambda payload: payload, History(10, 1_000), GatewayMetrics(), now)
+        super().__init__(lambda payload: payload, History(10, 1_000), GatewayMetrics(), now, KnownNames(10))
         self.start_log("first")
         self.seq = 0
         self.notices: list[tuple[int | None, NoticeMessage]] = []
