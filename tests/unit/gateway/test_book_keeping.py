@@ -1,3 +1,5 @@
+"""Also of gateway/lifetime.py."""
+
 import asyncio
 
 import pytest
