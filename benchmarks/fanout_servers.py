@@ -74,6 +74,7 @@ class Running:
     def __init__(self, server: Server, broker: str, prefix: str, directory: Path, tools: Path | None) -> None:
         self.server = server
         self._port = choose([], set())
+        self._admin_port = choose([], {self._port})
         self.address = server.address.format(port=self._port)
         self._log = directory / f"{prefix}.log"
         command = self._command(broker, prefix, directory, tools)
@@ -86,7 +87,7 @@ class Running:
         topic = TopicNames(prefix).anomalies
         if self.server is WATCHFLOOR:
             config = directory / f"{prefix}.toml"
-            config.write_text(_config(broker, prefix, self._port), "utf-8")
+            config.write_text(_config(broker, prefix, self._port, self._admin_port), "utf-8")
             return (sys.executable, "-m", "watchfloor", "--config", str(config), "gateway")
         if self.server.needs_go:
             return (str((tools or Path()) / self.server.name), broker, topic, str(self._port))
@@ -125,7 +126,7 @@ class Running:
         """Its Prometheus metrics; empty for servers without any."""
         if self.server is not WATCHFLOOR:
             return ""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._admin_port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
 
     def stop(self) -> None:
@@ -145,7 +146,7 @@ class Running:
             return False
 
 
-def _config(broker: str, prefix: str, port: int) -> str:
+def _config(broker: str, prefix: str, port: int, admin_port: int) -> str:
     """The gateway's configuration: the defaults, with this machine's addresses."""
     secret = AUTH.hs256_secret.get_secret_value() if AUTH.hs256_secret else ""
     return f"""
@@ -155,6 +156,7 @@ topic_prefix = "{prefix}"
 partitions = {PARTITIONS}
 [gateway]
 port = {port}
+admin.port = {admin_port}
 [auth]
 hs256_secret = "{secret}"
 """

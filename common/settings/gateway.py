@@ -9,11 +9,11 @@ from common.settings.model import NotNegative, Port, Positive, Section
 
 
 class AdminSettings(Section):
-    """Health, readiness and metrics on a port of their own."""
+    """Health, readiness and metrics on a port of their own. The public port has no metrics."""
 
     host: str = "127.0.0.1"
-    port: Port | None = None
-    """Each of several gateways on one port needs its own. With it, the public port has no metrics."""
+    port: Port = 9201
+    """Each of several gateways on one machine needs its own."""
 
 
 class TlsSettings(Section):
@@ -213,6 +213,9 @@ class GatewaySettings(Section):
     reuse_port: bool = False
     """Several gateways listen on one port (SO_REUSEPORT, Linux): all of them must say so. The port is opened when the
     gateway is ready, since the kernel gives it its share of the connections from then on."""
+    allow_insecure: bool = False
+    """Start on an address that is not loopback also with a shared secret (HS256) or without TLS, for example behind a
+    balancer on a private network that ends TLS."""
     allowed_origins: list[str] = Field(default_factory=list)
     """Exact origins, such as `https://noc.example.com`. The gateway's own loopback address is added when it binds there."""
     trusted_proxies: list[str] = Field(default_factory=list)

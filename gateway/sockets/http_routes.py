@@ -53,7 +53,6 @@ class HttpRoutes:
         health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
         metrics: the text of `/metrics`.
         directory: of the page; what lies in folders below it is served too.
-        open_metrics: whether the public port shows the metrics too.
     """
 
     def __init__(
@@ -62,10 +61,7 @@ class HttpRoutes:
         metrics: Callable[[], bytes],
         health: Callable[[], tuple[bool, bytes]],
         directory: Path = STATIC_DIR,
-        *,
-        open_metrics: bool = True,
     ) -> None:
-        self._open_metrics = open_metrics
         self._readiness = readiness
         self._metrics = metrics
         self._health = health
@@ -82,7 +78,7 @@ class HttpRoutes:
         Args:
             method: of the request; only GET and HEAD are answered.
             path: without the query.
-            admin: whether it came to the admin port, which has the metrics always and the page never.
+            admin: whether it came to the admin port, which has the metrics and no page.
         """
         if method not in {"GET", "HEAD"}:
             return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
@@ -94,7 +90,7 @@ class HttpRoutes:
             return text(HTTPStatus.OK, "ok")
         if path == "/readyz":
             return self._ready()
-        if path == "/metrics" and (admin or self._open_metrics):
+        if path == "/metrics" and admin:
             return HttpReply(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
         if path in _HEALTH_PATHS:
             well, body = self._health()
