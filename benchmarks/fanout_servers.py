@@ -77,6 +77,7 @@ class Running:
     def __init__(self, bench: Bench, server: Server, prefix: str) -> None:
         self._bench, self._server, self._prefix = bench, server, prefix
         self._port = choose([], set())
+        self._admin_port = choose([], {self._port})
         self._log = bench.directory / f"{prefix}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -87,7 +88,7 @@ class Running:
         bench, server = self._bench, self._server
         if server is WATCHFLOOR:
             config = bench.directory / f"{self._prefix}.toml"
-            config.write_text(_config(bench.broker.address, self._prefix, self._port), "utf-8")
+            config.write_text(_config(bench.broker.address, self._prefix, self._port, self._admin_port), "utf-8")
             return (sys.executable, "-m", "watchfloor", "--config", str(config), "gateway")
         source = bench.broker.address, TopicNames(self._prefix).anomalies
         if server.needs_go:
@@ -137,7 +138,7 @@ class Running:
         stop(self._process, STOP_S_MAX)
 
 
-def _config(broker: str, prefix: str, port: int) -> str:
+def _config(broker: str, prefix: str, port: int, admin_port: int) -> str:
     """The gateway's configuration: the defaults, with this machine's addresses."""
     secret = AUTH.hs256_secret.get_secret_value() if AUTH.hs256_secret else ""
     return f"""
@@ -147,6 +148,7 @@ topic_prefix = "{prefix}"
 partitions = {PARTITIONS}
 [gateway]
 port = {port}
+admin.port = {admin_port}
 [auth]
 hs256_secret = "{secret}"
 """

@@ -45,6 +45,8 @@ class SeenMark(msgspec.Struct, frozen=True, kw_only=True):
     """Of the finding: `anomaly_id` on the dashboard."""
     at: str
     """ISO 8601 UTC."""
+    may_act: bool = False
+    """Whether the user could acknowledge it (`noc:ack_alerts`): a CRITICAL message counts as seen only then."""
 
 
 class ReceiptBatch(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="receipts", omit_defaults=True):

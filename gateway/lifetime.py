@@ -4,9 +4,12 @@ Owns the order of starting and stopping. Puts nothing together: that is `gateway
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
+from gateway.book_keeping import keep_books
 from gateway.gc_tuning import GcTuning
 from gateway.wiring import GatewayParts
 
@@ -30,10 +33,14 @@ async def run_parts(parts: GatewayParts, gc_tuning: GcTuning) -> None:
             for reader in (parts.feed_reader, *parts.view_readers):
                 tasks.create_task(reader.run())
             tasks.create_task(parts.services.catch_up.run())
-            tasks.create_task(parts.deliveries.run())
-            tasks.create_task(parts.health.run())
-            tasks.create_task(_sweep(parts))
-            tasks.create_task(_probe_delay(parts))
+            books: dict[str, Callable[[], Awaitable[None]]] = {
+                **parts.deliveries.tasks,
+                "health": parts.health.run,
+                "sweep": partial(_sweep, parts),
+                "delay": partial(_probe_delay, parts),
+            }
+            for name, run in books.items():
+                tasks.create_task(keep_books(name, run, parts.metrics))
     finally:
         await parts.feed_reader.close()
         await parts.deliveries.close()

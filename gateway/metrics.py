@@ -95,6 +95,11 @@ class GatewayMetrics:
             "watchfloor_gateway_receipt_records", "Records of receipts, by what became of them.", ["result"]
         )
         self.audit = counter("watchfloor_gateway_audit_records", "Audit records, by what became of them.", ["result"])
+        self.book_keeping_failures = counter(
+            "watchfloor_gateway_book_keeping_failures",
+            "Errors in what only records and measures; it began again.",
+            ["task"],
+        )
         self.publish_waiting = gauge(
             "watchfloor_gateway_publish_waiting_records",
             "Records of the gateway's own that no broker has taken yet.",

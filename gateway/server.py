@@ -34,6 +34,7 @@ from gateway.session.effects import Action, Audit
 from gateway.session.replies import iso
 from gateway.sockets.connection_shell import ConnectionShell
 from gateway.sockets.gateway_connection import Connections, GatewayConnection, socket_address
+from gateway.sockets.gateway_protocol import secured
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
@@ -57,6 +58,8 @@ def run_gateway(settings: Settings) -> None:
     """
     # At debug the library logs handshake headers, and a token may be among them.
     logging.getLogger("websockets").setLevel(logging.WARNING)
+    # Each question to another component would be a line.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # What it retries is logged by the feed's handler, once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     parts = wire_gateway(settings, text_frame, KafkaClients(settings.kafka))
@@ -118,9 +121,8 @@ class GatewayServer:
             await self._drain()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            if admin is not None:  # last: until here it shows how the draining goes
-                admin.close()
-                await admin.wait_closed()
+            admin.close()  # last: until here it shows how the draining goes
+            await admin.wait_closed()
         for ended in (serving, running):
             if not ended.cancelled():
                 ended.result()  # raises what ended it
@@ -176,7 +178,7 @@ class GatewayServer:
         return self._connect_rates.take(address, time.monotonic())
 
     def _new_connection(self, protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
-        return GatewayConnection(protocol, server, self._connections, **options)
+        return GatewayConnection(secured(protocol, tls=self._tls is not None), server, self._connections, **options)
 
     def _refuse(self, connection: ServerConnection, refusal: Refusal) -> Response:
         self._parts.metrics.refused.labels(refusal.kind).inc()

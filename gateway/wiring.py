@@ -13,7 +13,9 @@ from common.settings.load import Settings
 from common.version import __version__
 from contracts.topics import TopicNames
 from gateway.access.admission import ConnectionCounts
+from gateway.access.exposure import refuse_exposed
 from gateway.access.jwks import JwksKeys
+from gateway.access.known_names import KnownNames
 from gateway.access.revocation import RevocationView
 from gateway.access.signed_in import SignedIn
 from gateway.access.tokens import TokenVerifier
@@ -87,14 +89,16 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     """Put a gateway together.
 
     Raises:
-        SettingsError: there is no way to verify tokens.
+        SettingsError: there is no way to verify tokens, or the settings are unsafe and do not insist.
     """
+    refuse_exposed(settings)
     limits, auth = settings.gateway, settings.auth
     name = f"{socket.gethostname()}-{os.getpid()}"  # of this process, in what it records
     metrics = GatewayMetrics()
-    verifier = TokenVerifier(auth, JwksKeys(auth.jwks_url, auth.jwks_cache_s) if auth.jwks_url else None)
+    verifier = TokenVerifier(auth, JwksKeys(auth, auth.jwks_url) if auth.jwks_url else None)
 
-    hub = Hub(frame, History(limits.history.messages_max, limits.history.bytes_max), metrics, time.time)
+    history = History(limits.history.messages_max, limits.history.bytes_max)
+    hub = Hub(frame, history, metrics, time.time, KnownNames(limits.masking.names_per_tenant_max))
     deliveries = _deliveries(clients, limits, hub, metrics, name)
     catch_up = CatchUp(
         hub,
@@ -150,7 +154,7 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         deliveries=deliveries.writer,
         health=health,
         readiness=readiness,
-        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply, open_metrics=limits.admin.port is None),
+        routes=HttpRoutes(readiness.readiness, metrics.text, health.reply),
         metrics=metrics,
     )
 

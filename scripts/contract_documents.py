@@ -62,7 +62,6 @@ HTTP_PATHS: dict[str, Json] = {
         "200": "every component's state, lag and age",
         "503": "the same, and one of them is unhealthy",
     },
-    "/metrics": {"200": "Prometheus metrics"},
 }
 REFUSALS = {
     "400": "a token in the address, or no HTTP request at all",

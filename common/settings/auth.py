@@ -1,8 +1,8 @@
 """The settings of signing in."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from common.settings.model import NotNegative, Positive, Section
 
@@ -14,7 +14,10 @@ class AuthSettings(Section):
     hs256_secret: SecretStr | None = None
     """Development only; at least 32 bytes."""
     jwks_url: str | None = None
+    """Of the identity provider's key set; https, or http on loopback. RSA keys have at least 2,048 bits."""
     jwks_cache_s: Positive = 300
+    jwks_emptied_s_max: Annotated[int, Field(gt=0, le=24 * 3600)] = 600
+    """How long the last keys stay in use while the provider answers with a set that has no usable key."""
     issuer: str = "watchfloor"
     audience: str = "watchfloor"
     clock_skew_s: NotNegative = 5

@@ -9,11 +9,11 @@ from common.settings.model import NotNegative, Port, Positive, Section
 
 
 class AdminSettings(Section):
-    """Health, readiness and metrics on a port of their own."""
+    """Health, readiness and metrics on a port of their own. The public port has no metrics."""
 
     host: str = "127.0.0.1"
-    port: Port | None = None
-    """Each of several gateways on one port needs its own. With it, the public port has no metrics."""
+    port: Port = 9201
+    """Each of several gateways on one machine needs its own."""
 
 
 class TlsSettings(Section):
@@ -67,6 +67,14 @@ class SessionSettings(Section):
     filters_max: Positive = 100
     """Sites and clients to which one connection may narrow its subscription."""
     heartbeat_interval_s: Positive = 25
+
+
+class MaskingSettings(Section):
+    """Personal data that viewers without `noc:view_pii` do not read."""
+
+    names_per_tenant_max: Annotated[int, Field(gt=0, le=100_000)] = 5_000
+    """Names of persons that the feed has shown, which are hidden in free text. Beyond it the one that it has not shown
+    for longest is forgotten."""
 
 
 class SlowSettings(Section):
@@ -205,6 +213,9 @@ class GatewaySettings(Section):
     reuse_port: bool = False
     """Several gateways listen on one port (SO_REUSEPORT, Linux): all of them must say so. The port is opened when the
     gateway is ready, since the kernel gives it its share of the connections from then on."""
+    allow_insecure: bool = False
+    """Start on an address that is not loopback also with a shared secret (HS256) or without TLS, for example behind a
+    balancer on a private network that ends TLS."""
     allowed_origins: list[str] = Field(default_factory=list)
     """Exact origins, such as `https://noc.example.com`. The gateway's own loopback address is added when it binds there."""
     trusted_proxies: list[str] = Field(default_factory=list)
@@ -214,6 +225,7 @@ class GatewaySettings(Section):
     handshake: HandshakeSettings = HandshakeSettings()
     connections: ConnectionSettings = ConnectionSettings()
     session: SessionSettings = SessionSettings()
+    masking: MaskingSettings = MaskingSettings()
     slow: SlowSettings = SlowSettings()
     history: HistorySettings = HistorySettings()
     resume: ResumeSettings = ResumeSettings()

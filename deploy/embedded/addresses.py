@@ -25,6 +25,8 @@ class Addresses:
     gateway: int
     metrics: tuple[int, ...]
     """One for each worker."""
+    admin: int
+    """Of the gateway."""
     postgres: int | None
     kafka: int | None
     controller: int | None
@@ -57,7 +59,7 @@ def choose_addresses(options: StackOptions, base: Settings, saved: SavedState) -
     connect = None if options.connect_url else port("connect", "--connect-port", options.connect_port)
     controller = None if options.kafka else port("controller")
     metrics += [port(f"metrics-{number}") for number in range(2, options.workers + 1)]
-    return Addresses(gateway, tuple(metrics), postgres, kafka, controller, connect)
+    return Addresses(gateway, tuple(metrics), port("gateway-admin"), postgres, kafka, controller, connect)
 
 
 def settings_overrides(
@@ -90,6 +92,7 @@ def settings_overrides(
         "auth": auth,
         "gateway": {
             "port": addresses.gateway,
+            "admin": {"port": addresses.admin},
             "health": {
                 "worker_urls": [f"http://{LOOPBACK}:{port}" for port in addresses.metrics],
                 "connect_url": connect["url"],

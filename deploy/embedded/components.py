@@ -74,7 +74,7 @@ def endpoints_of(settings: Settings, children: Sequence[Child]) -> dict[str, Any
         "websocket": f"ws://{gateway}",
         "metrics": {
             "worker": f"http://{LOOPBACK}:{settings.worker.metrics.port}/metrics",
-            "gateway": f"http://{gateway}/metrics",
+            "gateway": f"http://{LOOPBACK}:{settings.gateway.admin.port}/metrics",
         },
         "pids": pids,
     }

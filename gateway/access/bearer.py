@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
+from unicodedata import category
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +22,7 @@ from contracts.messages import CloseCode
 from contracts.revocations import SUBJECT_CHARACTERS_MAX
 
 _SHARED_MAX = 256
+_CAPABILITIES_MAX = 100
 _EXPIRES_MAX = 253_370_764_800.0
 """The year 9999 in seconds since 1970: what lies behind it is no date."""
 
@@ -76,6 +78,10 @@ class Bearer:
         return capability in self.capabilities
 
 
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 # What the database's bigint holds and a key can be. `True` is no number here, nor is 1.0.
 _Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -91,7 +97,7 @@ class _Claims(msgspec.Struct):
     nbf: float | None = None
     jti: _Name | None = None
     tenant_id: _Id | None = None
-    capabilities: list[str] = []
+    capabilities: Annotated[list[_Name], Meta(max_length=_CAPABILITIES_MAX)] = []
     clients: list[_Id] | None = None
     sites: list[_Id] | None = None
 
@@ -107,6 +113,10 @@ def bearer_of(payload: Mapping[str, Any], auth: AuthSettings) -> Bearer:
         claims = msgspec.convert(payload, _Claims)
     except msgspec.ValidationError as error:
         raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "a claim of the token has a wrong type") from error
+    if not all(map(is_plain, (claims.sub, claims.jti or "", *claims.capabilities))):
+        raise AccessRefusedError(
+            CloseCode.NOT_AUTHENTICATED, "a claim of the token has a character that is not allowed"
+        )
     if claims.exp - claims.iat > auth.token_lifetime_s_max:
         # A revocation is remembered for as long as a token may live, so one that lives longer would outlive it.
         raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, "the token lives longer than this gateway allows")
@@ -127,6 +137,19 @@ def bearer_of(payload: Mapping[str, Any], auth: AuthSettings) -> Bearer:
         expires_at=claims.exp + auth.clock_skew_s,
         issued_at=claims.iat,
         token_id=claims.jti,
+    )
+
+
+def is_plain(text: str) -> bool:
+    r"""Whether a text can be encoded, and shown without changing what is written around it.
+
+    Surrogates, control characters, line separators and directional overrides are none of a name's.
+
+    >>> is_plain("Zoë O'Hara"), is_plain("ops\n"), is_plain("\ud800"), is_plain("\u202espo")
+    (True, False, False, False)
+    """
+    return (text.isascii() and text.isprintable()) or not any(
+        letter in _DIRECTIONS or category(letter) in _UNPRINTABLE for letter in text
     )
 
 

@@ -1,44 +1,55 @@
 """What a bearer without `noc:view_pii` reads instead of personal data (R5.4).
 
-Owns the field rules. Never decides who the bearer is.
+Owns which fields of a message can hold it. What is hidden in a text is decided by `gateway.access.free_text`. Never
+decides who the bearer is.
 """
 
+import re
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from contracts.feed import AnomalyDetected, FeedRecord
-from contracts.findings import Finding
+from contracts.feed import AnomalyDetected, FeedRecord, TicketUpdated
+from contracts.findings import Category, Finding
 from contracts.messages import MessageSeen, NoticeMessage, SeenBy
+from contracts.projections import DESCRIPTION_CHARACTERS_MAX
+from gateway.access.free_text import HIDDEN, mask_email, mask_phone, mask_text, mask_user, scrub
+from gateway.access.known_names import TenantNames
 
 PHONE_FIELDS = frozenset({"phone", "mobile", "mobno"})
 EMAIL_FIELDS = frozenset({"email"})
 TEXT_FIELDS = frozenset({"address", "peoplename", "person_name", "assigned_to_name", "resolved_by_name"})
 PII_FIELDS = PHONE_FIELDS | EMAIL_FIELDS | TEXT_FIELDS
 
-_HIDDEN = "***"
-_SHOWN = 3  # characters of a text that stay: the first two and the last
-_PHONE_DIGITS_SHOWN = 4
-_NATIONAL_DIGITS = 10
-_COUNTRY_DIGITS_MAX = 3
+_TICKET_NO = re.compile(r"[A-Za-z]{0,12}[-_/#]?([0-9]{1,6}|(?<!^)[0-9]{1,4}[-_/][0-9]{1,6})")
+"""A ticket number as systems write them, which no phone number looks like."""
+_TYPED_NUMBER_MIN = 1e6
 
 
-def masked_record(record: FeedRecord) -> FeedRecord:
-    """The record without readable personal data; titles are filled from it, so they hide it too."""
+def masked_record(record: FeedRecord, names: TenantNames) -> FeedRecord:
+    """The record without readable personal data; the placeholders of its titles are filled from it.
+
+    Names of sites stay.
+
+    Args:
+        record: of the feed.
+        names: of the tenant's persons, as far as the feed has shown them.
+    """
     name = record.person_name
     if name is not None:
         record = msgspec.structs.replace(record, person_name=mask_text(name))
     if isinstance(record, AnomalyDetected):
-        record = msgspec.structs.replace(record, findings=[_masked_finding(finding) for finding in record.findings])
-    return record
+        findings = [_masked_finding(finding, record, names) for finding in record.findings]
+        return msgspec.structs.replace(record, findings=findings)
+    return _masked_ticket(record, names) if isinstance(record, TicketUpdated) else record
 
 
 def masked_notice(notice: NoticeMessage) -> NoticeMessage:
-    """The notice without readable personal data: a user name that is an e-mail address counts as such."""
+    """The notice without readable personal data: the users that it names."""
     if not isinstance(notice, MessageSeen):
         return notice
-    seen_by = [SeenBy(mask_email(seen.user) if "@" in seen.user else seen.user, seen.at) for seen in notice.seen_by]
-    return msgspec.structs.replace(notice, seen_by=seen_by)
+    return msgspec.structs.replace(notice, seen_by=[SeenBy(mask_user(seen.user), seen.at) for seen in notice.seen_by])
 
 
 def mask_nested(value: Any) -> Any:
@@ -60,7 +71,7 @@ def mask_field(name: str, value: Any) -> Any:
     if value is None:
         return None
     if not isinstance(value, str):
-        return _HIDDEN
+        return HIDDEN
     field = name.lower()
     if field in EMAIL_FIELDS:
         return mask_email(value)
@@ -69,44 +80,43 @@ def mask_field(name: str, value: Any) -> Any:
     return mask_text(value)
 
 
-def mask_text(value: str) -> str:
-    """The first two characters and the last.
-
-    >>> mask_text("valerie")
-    'va***e'
-    >>> mask_text("Bo")
-    '***'
-    """
-    return f"{value[:2]}{_HIDDEN}{value[-1]}" if len(value) > _SHOWN else _HIDDEN
-
-
-def mask_email(value: str) -> str:
-    """The first character and the domain.
-
-    >>> mask_email("jane@example.com")
-    'j***@example.com'
-    """
-    name, at, domain = value.partition("@")
-    return f"{name[:1]}{_HIDDEN}@{domain}" if at and name else mask_text(value)
+def _masked_finding(finding: Finding, record: FeedRecord, names: TenantNames) -> Finding:
+    hide = partial(scrub, names=names, numbers=partial(_numbers, record, finding))
+    evidence = {name: hide(value) if isinstance(value, str) else value for name, value in finding.evidence.items()}
+    if finding.category is Category.DATA_QUALITY:  # a phone number may have been typed where a number belongs
+        evidence |= {
+            name: HIDDEN for name, value in evidence.items() if name.startswith("observed") and _is_long(value)
+        }
+    return msgspec.structs.replace(
+        finding, title=hide(finding.title), description=hide(finding.description), evidence=mask_nested(evidence)
+    )
 
 
-def mask_phone(value: str) -> str:
-    """The country code and the last four digits.
-
-    >>> mask_phone("+1-555-867-1234"), mask_phone("+15558671234")
-    ('+1-***-***-1234', '+1-***-***-1234')
-    >>> mask_phone("5558671234")
-    '***-***-1234'
-    """
-    digits = "".join(character for character in value if character.isdigit())
-    if len(digits) <= _PHONE_DIGITS_SHOWN + 2:
-        return _HIDDEN
-    # National numbers have ten digits nearly everywhere: what stands before them is the country.
-    country = digits[:-_NATIONAL_DIGITS][:_COUNTRY_DIGITS_MAX] if value.startswith("+") else ""
-    prefix = f"+{country}-" if country else ""
-    return f"{prefix}{_HIDDEN}-{_HIDDEN}-{digits[-_PHONE_DIGITS_SHOWN:]}"
+def _masked_ticket(ticket: TicketUpdated, names: TenantNames) -> TicketUpdated:
+    hide = partial(scrub, names=names, numbers=partial(_numbers, ticket))
+    number, description = ticket.ticket_no or "", ticket.description
+    if len(description) >= DESCRIPTION_CHARACTERS_MAX:  # it was cut there: half a name is no name that is known
+        description = f"{description.rpartition(' ')[0]} {HIDDEN}"
+    return msgspec.structs.replace(
+        ticket,
+        ticket_no=ticket.ticket_no if _TICKET_NO.fullmatch(number) else hide(number) or ticket.ticket_no,
+        old_status=hide(ticket.old_status),
+        new_status=hide(ticket.new_status),
+        priority=None if ticket.priority is None else hide(ticket.priority),
+        description=hide(description),
+    )
 
 
-def _masked_finding(finding: Finding) -> Finding:
-    evidence = mask_nested(finding.evidence)
-    return finding if evidence == finding.evidence else msgspec.structs.replace(finding, evidence=evidence)
+def _is_long(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) >= _TYPED_NUMBER_MIN
+
+
+def _numbers(record: FeedRecord, finding: Finding | None = None) -> set[str]:
+    """The identifiers of a record, which are no phone numbers however long they are."""
+    found: list[Any] = [record.site_id, record.client_id, record.person_id, record.source.key]
+    if isinstance(record, TicketUpdated):
+        number = _TICKET_NO.fullmatch(record.ticket_no or "")
+        found += record.ticket_id, record.assigned_to, number and number[1]
+    if finding is not None:
+        found += [value for name, value in finding.evidence.items() if name.endswith("_id")]
+    return set(map(str, found))

@@ -5,7 +5,7 @@ What is in them is decided by `gateway.delivery.receipts`, `audit` and `seen_fin
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import chain
 
 from contracts.receipts import ReceiptBatch
@@ -42,12 +42,10 @@ class DeliveryWriter:
         self._due: Iterator[ReceiptBatch] = iter(())
         """What is being written: a stop in between writes the rest."""
 
-    async def run(self) -> None:
-        """Write until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publisher.run())
-            tasks.create_task(self._write())
-            tasks.create_task(self._note_positions())
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What writes until it is cancelled, by name."""
+        return {"publisher": self._publisher.run, "receipts": self._write, "positions": self._note_positions}
 
     async def close(self) -> None:
         """Write what is left; in bounded time."""

@@ -48,8 +48,8 @@ class _Pending:
     """Seq to how often it was written to a single connection: those with filters are written one by one."""
     changed: set[Recipient] = field(default_factory=set)
     left: list[Reach] = field(default_factory=list)
-    seen: dict[tuple[str, str], str] = field(default_factory=dict)
-    """User and id to time."""
+    seen: dict[tuple[str, str], SeenMark] = field(default_factory=dict)
+    """By user and id."""
 
     def __bool__(self) -> bool:
         return bool(len(self.runs) or self.singles or self.changed or self.left or self.seen)
@@ -148,8 +148,8 @@ class Receipts:
             recipient.received = seq
             self._pending_of(recipient.subscriber.tenant_id).changed.add(recipient)
 
-    def seen(self, recipient: Recipient, ids: Iterable[str], now: float) -> None:
-        """A person has looked at messages.
+    def seen(self, recipient: Recipient, ids: Iterable[str], now: float, *, may_act: bool) -> None:
+        """A person has looked at messages; notices about CRITICAL ones end only where that person `may_act` on them.
 
         Ids that the token does not show are passed over silently, and so are those that this gateway does not know:
         the sender learns nothing about findings of others.
@@ -162,12 +162,12 @@ class Receipts:
                 self._metrics.seen.labels("ignored").inc()
                 continue
             pending = self._pending_of(tenant_id)
-            if (user, identifier) in pending.seen:
+            if (user, identifier) in pending.seen and pending.seen[user, identifier].may_act >= may_act:
                 continue
             self._metrics.seen.labels("taken").inc()
-            pending.seen[user, identifier] = at
+            mark = pending.seen[user, identifier] = SeenMark(user=user, id=identifier, at=at, may_act=may_act)
             self._publish_when_full(tenant_id, pending)
-            self._findings.mark(tenant_id, SeenMark(user=user, id=identifier, at=at))
+            self._findings.mark(tenant_id, mark)
 
     # --- the records -----------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class Receipts:
             pending.runs.add(seq, seq, recipients)
         runs = pending.runs.runs()
         self._findings.count(tenant_id, runs)
-        seen = [SeenMark(user=user, id=identifier, at=at) for (user, identifier), at in pending.seen.items()]
+        seen = list(pending.seen.values())
         at = iso(self._hub.clock())
         reaches = chain(pending.left, map(self._reach, pending.changed))
         part = list(islice(reaches, _CONNECTIONS_MAX))

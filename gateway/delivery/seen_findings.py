@@ -68,7 +68,12 @@ class SeenFindings:
         return found is not None and scope.shows(found.client_id, found.site_id)
 
     def mark(self, tenant_id: int, mark: SeenMark) -> None:
-        """Somebody has looked at a finding; of a CRITICAL one all are notified who may see it."""
+        """Somebody has looked at a finding; of a CRITICAL one all are notified who may see it.
+
+        Nothing follows where that somebody can do no more than look: a program would keep everybody from being notified.
+        """
+        if not mark.may_act:
+            return
         notice = self._unseen.seen(tenant_id, mark.id, mark.user, mark.at, self._hub.clock())
         if notice is not None:
             self._notify(notice, "seen")
@@ -76,6 +81,8 @@ class SeenFindings:
     def take_marks(self, batch: ReceiptBatch) -> None:
         """A record of another gateway: what was looked at there counts here."""
         for mark in batch.seen:
+            if not mark.may_act:
+                continue
             key = (batch.tenant_id, mark.id)
             if key in self._known:
                 self.mark(batch.tenant_id, mark)

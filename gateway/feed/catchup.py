@@ -203,6 +203,7 @@ class CatchUp:
         # The bytes are compared too: the log may have become another one since.
         if entry is None or entry.stored.value is not stored.value:
             entry = feed_entry_again(stored)
+            entry.names = self._hub.names.of(tenant_id)
             self._remember(key, entry)
         return entry
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import UNSET
 
 from contracts.messages import CloseCode, Heartbeat, NoticeMessage, encode_message
+from gateway.access.known_names import KnownNames
 from gateway.access.masking import masked_notice
 from gateway.access.scope import Scope
 from gateway.feed.history import History
@@ -24,11 +25,20 @@ class Hub:
     Args:
         history: is filled with what the groups have reached.
         clock: seconds since 1970.
+        names: of persons, learned from the groups' records.
     """
 
-    def __init__(self, frame: Frame, history: History, metrics: GatewayMetrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        history: History,
+        metrics: GatewayMetrics,
+        clock: Callable[[], float],
+        names: KnownNames,
+    ) -> None:
         self.frame = frame
         self.history = history
+        self.names = names
         self.clock = clock
         self.epoch = ""
         """The identity of the log that all positions belong to; empty before it was read."""
@@ -120,13 +130,17 @@ class Hub:
                     self.dismiss(subscriber, CloseCode.RESTARTING, "the log behind the feed is a new one")
         self._groups.clear()
         self.history.clear()
+        self.names.clear()
         self.epoch = epoch
 
     def advance(self, tenant_id: int, batch: Sequence[FeedEntry]) -> Group:
         """Take note of the tenant's next records; returns its group."""
-        group = self.group(tenant_id)
+        group, names = self.group(tenant_id), self.names.of(tenant_id)
         for entry in batch:
             self.history.add(tenant_id, entry.stored)
+            entry.names = names
+            if entry.record.person_name:
+                names.learn(entry.record.person_name)
         group.position = batch[-1].record.seq
         return group
 

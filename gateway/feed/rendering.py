@@ -13,6 +13,7 @@ from contracts.feed import FeedRecord, RateLimited
 from contracts.feed_messages import SequencedMessage
 from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, stream_messages
+from gateway.access.known_names import TenantNames
 from gateway.access.masking import masked_record
 from gateway.access.scope import Scope
 from gateway.feed.history import StoredRecord
@@ -51,6 +52,9 @@ class FeedEntry:
     """Of the source row, seconds since 1970."""
     lost_from: int | None = None
     """The log lost the records from this seq on to the one before it."""
+    names: TenantNames | None = None
+    """The tenant's known names; set before it is rendered for viewers who may not read them."""
+    _names_version: int = 0
     _heads: dict[Variant, list[bytes]] = field(default_factory=dict)
     _frames: dict[tuple[Variant, int], bytes] = field(default_factory=dict)
 
@@ -70,6 +74,8 @@ class FeedEntry:
 
     def frames(self, variant: Variant, prev_seq: int, frame: Frame) -> bytes:
         """The record's frames for a subscriber of `variant` whose last message was `prev_seq`."""
+        if variant.masked and self.names is not None and self.names.version != self._names_version:
+            self._forget_rendered(self.names.version)
         key = (variant, prev_seq)
         found = self._frames.get(key)
         if found is None:
@@ -77,6 +83,12 @@ class FeedEntry:
             found = b"".join(frame(head + tail) for head in self._rendered(variant))
             self._frames[key] = found
         return found
+
+    def _forget_rendered(self, names_version: int) -> None:
+        """More names are known than when it was rendered, and it may hold one of them."""
+        self._names_version = names_version
+        self._heads.clear()
+        self._frames.clear()
 
     def _rendered(self, variant: Variant) -> list[bytes]:
         heads = self._heads.get(variant)
@@ -86,7 +98,11 @@ class FeedEntry:
         return heads
 
     def _project(self, variant: Variant) -> list[SequencedMessage]:
-        record = masked_record(self.record) if variant.masked else self.record
+        record = self.record
+        if variant.masked:
+            if self.names is None:
+                raise ValueError("a record is masked by the names of its tenant")
+            record = masked_record(record, self.names)
         project = dashboard_messages if variant.endpoint is Endpoint.DASHBOARD else stream_messages
         return project(record, self.timestamp, self.latency_ms)
 

@@ -111,7 +111,10 @@ class Publisher:
 
     def publish(self, outlet: Outlet[R], record: R) -> None:
         """Write a record, as far as its outlet has room."""
-        outlet.add(record)
+        try:
+            outlet.add(record)
+        except Exception as error:  # noqa: BLE001 - whatever cannot be encoded costs itself, not who wanted it recorded
+            outlet.lost(record, f"it cannot be encoded ({type(error).__name__})")
         self._hand_over()
 
     async def run(self) -> None:

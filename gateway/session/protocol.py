@@ -136,9 +136,9 @@ class Session:
         self.deadline = bearer.expires_at
         resume, self._resume = self._resume, None
         return [
+            Audit(Action.SIGN_IN, allowed=True, reason=allowed_actions(bearer)),  # first: nobody is let in unrecorded
             self._replies.established(bearer, now, self._request_id),
             Subscribe(bearer, self._scope, resume, self._request_id),
-            Audit(Action.SIGN_IN, allowed=True, reason=allowed_actions(bearer)),
         ]
 
     def refused(self, code: CloseCode, reason: str, now: float) -> list[Effect]:
@@ -279,10 +279,10 @@ class Session:
         changed = scope != self._scope or before.capabilities != bearer.capabilities
         self._scope = scope
         return [
+            Audit(Action.REFRESH, allowed=True, reason=allowed_actions(bearer)),
             self._replies.refreshed(bearer, now, request_id),
             # Announced, so that the client knows where the new view begins: the next `prev_seq` would look like a loss.
             *([Subscribe(bearer, scope, request_id=request_id, announce=True)] if changed else []),
-            Audit(Action.REFRESH, allowed=True, reason=allowed_actions(bearer)),
         ]
 
     def _close(self, code: CloseCode, reason: str | None = None) -> Close:

@@ -173,7 +173,8 @@ class ConnectionShell:
         if isinstance(effect, effects.NoteReceived):
             receipts.received(recipient, effect.seq)
         else:
-            receipts.seen(recipient, effect.ids, self._services.hub.clock())
+            may_act = self.bearer is not None and self.bearer.may(Capability.ACK_ALERTS)
+            receipts.seen(recipient, effect.ids, self._services.hub.clock(), may_act=may_act)
 
     async def _verify(self, token: str) -> list[Effect]:
         services = self._services

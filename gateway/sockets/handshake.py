@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from contracts.messages import BEARER_PREFIX, SUBPROTOCOL
 from gateway.access.admission import Refusal
 from gateway.feed.rendering import Endpoint
+from gateway.sockets.request_target import path_of
 from watchfloor_client.addresses import is_loopback
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -26,10 +27,7 @@ _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
 
 def endpoint_of(target: str) -> Endpoint | None:
     """The endpoint of a request target, None where it has none; the last slash may be missing."""
-    try:
-        path = urlsplit(target).path
-    except ValueError:
-        return None
+    path = path_of(target) or ""
     return ENDPOINTS.get(path if path.endswith("/") else f"{path}/")
 
 

@@ -50,7 +50,6 @@ class HttpRoutes:
 
     Args:
         health: whether the chain is well enough for a 200, and the JSON of `/api/noc/health/`.
-        open_metrics: whether the public port shows the metrics too.
     """
 
     def __init__(
@@ -58,10 +57,7 @@ class HttpRoutes:
         readiness: Callable[[], Readiness],
         metrics: Callable[[], bytes],
         health: Callable[[], tuple[bool, bytes]],
-        *,
-        open_metrics: bool = True,
     ) -> None:
-        self._open_metrics = open_metrics
         self._readiness = readiness
         self._metrics = metrics
         self._health = health
@@ -73,7 +69,7 @@ class HttpRoutes:
         self._files["/"] = self._files["/index.html"]
 
     def reply(self, method: str, path: str, *, admin: bool = False) -> HttpReply:
-        """The reply to a path without its query. The admin port has the metrics always and the page never."""
+        """The reply to a path without its query. The admin port has the metrics and no page."""
         if method not in {"GET", "HEAD"}:
             return text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here", {"Allow": "GET, HEAD"})
         found = self._find(path, admin=admin)
@@ -84,7 +80,7 @@ class HttpRoutes:
             return text(HTTPStatus.OK, "ok")
         if path == "/readyz":
             return self._ready()
-        if path == "/metrics" and (admin or self._open_metrics):
+        if path == "/metrics" and admin:
             return HttpReply(HTTPStatus.OK, _METRICS_TYPE, self._metrics(), {"Cache-Control": "no-store"})
         if path in _HEALTH_PATHS:
             well, body = self._health()

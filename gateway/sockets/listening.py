@@ -8,16 +8,18 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from common.errors import WatchfloorError
 from common.settings.gateway import GatewaySettings, TlsSettings
+from gateway.sockets.gateway_protocol import secured
 from gateway.sockets.http_routes import SECURITY_HEADERS, HttpReply, HttpRoutes, text
+from gateway.sockets.request_target import path_of
 
 # A message between the limit and this many times the limit is answered with an error and 4413; what is
 # larger still is not read at all, and the library closes with 1009.
@@ -74,14 +76,12 @@ async def listen(
         ) from error
 
 
-async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | None:
-    """Open the admin port; None where the settings name none. It replies over HTTP only.
+async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server:
+    """Open the admin port. It replies over HTTP only.
 
     Raises:
         WatchfloorError: the address cannot be had.
     """
-    if limits.admin.port is None:
-        return None
 
     def reply(_connection: ServerConnection, request: Request) -> Response:
         return http_response(routes, request, admin=True)
@@ -92,6 +92,7 @@ async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | 
             limits.admin.host,
             limits.admin.port,
             process_request=reply,
+            create_connection=_admin_connection,  # type: ignore[arg-type]  # documented as a factory
             server_header=None,
             open_timeout=limits.session.authenticate_timeout_s,
         )
@@ -99,16 +100,15 @@ async def listen_admin(limits: GatewaySettings, routes: HttpRoutes) -> Server | 
         raise WatchfloorError(
             f"the gateway cannot listen at its admin address {limits.admin.host}:{limits.admin.port} "
             f"({error.strerror or error})",
-            "choose a free one with --admin-port; each process on a shared port needs its own",
+            "choose a free one with --admin-port; each gateway of a machine needs its own",
         ) from error
 
 
 def http_response(routes: HttpRoutes, request: Request, *, admin: bool = False) -> Response:
     """The response to a request that opens no WebSocket."""
-    try:
-        path = urlsplit(request.path).path
-    except ValueError:
-        return response(text(HTTPStatus.BAD_REQUEST, "this is not an address"))
+    path = path_of(request.path)
+    if path is None:
+        return response(text(HTTPStatus.BAD_REQUEST, "this is not an address, or one that can be read in two ways"))
     return response(routes.reply(request.method, path, admin=admin))
 
 
@@ -142,6 +142,10 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext | None:
     except OSError as error:
         raise WatchfloorError(f"the gateway's certificate cannot be read ({error})", "check both files") from error
     return context
+
+
+def _admin_connection(protocol: ServerProtocol, server: Server, **options: Any) -> ServerConnection:
+    return ServerConnection(secured(protocol, tls=False), server, **options)
 
 
 async def _no_websocket(_connection: Any) -> None:

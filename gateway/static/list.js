@@ -51,7 +51,7 @@ export class MessageList {
 
   // One sentence for a screen reader.
   say(text) {
-    this.#announcer.textContent = text;
+    this.#announcer.textContent = plain(text);
   }
 
   clear() {
@@ -98,7 +98,7 @@ export class MessageList {
     item.hidden = this.#hidden.has(row.level);
     if (row.level === "NOTE") {
       item.className = "between";
-      item.textContent = row.title;
+      item.textContent = plain(row.title);
       return item;
     }
     const time = element("time", "time", row.at ? clock.format(row.at) : "–");
@@ -145,7 +145,7 @@ export class MessageList {
   #say() {
     const worst = this.#unannounced.find((row) => row.level === "CRITICAL") ?? this.#unannounced.at(-1);
     const others = this.#unannounced.length - 1;
-    this.#announcer.textContent = `${worst.badge}: ${worst.title}` + (others > 0 ? `, and ${others} more` : "");
+    this.#announcer.textContent = plain(`${worst.badge}: ${worst.title}`) + (others > 0 ? `, and ${others} more` : "");
     this.#unannounced = [];
   }
 }
@@ -169,6 +169,6 @@ function evidence(facts) {
 function element(name, className = "", text = "") {
   const made = document.createElement(name);
   if (className) made.className = className;
-  if (text) made.textContent = text;
+  if (text) made.textContent = plain(text);
   return made;
 }

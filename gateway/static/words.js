@@ -49,3 +49,8 @@ function timeOfDay(text) {
   const parsed = new Date(text);
   return Number.isNaN(parsed.getTime()) ? "" : clock.format(parsed);
 }
+
+// Marks that turn the direction of what follows: a name that holds one would change how the text around it reads.
+export function plain(text) {
+  return String(text).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+}

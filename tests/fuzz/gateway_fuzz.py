@@ -110,7 +110,7 @@ class GatewayFuzz:
             asyncio.run(clients())
 
     def _read(self) -> int:
-        text = httpx.get(f"{self._gateway.http}/metrics", timeout=10).text
+        text = httpx.get(self._gateway.metrics, timeout=10).text
         lines = [line for line in text.splitlines() if line.startswith("watchfloor_gateway_client_messages_total")]
         assert lines or not self.seen.connections, "the gateway does not count what it reads"
         self.seen.read = int(sum(float(line.rsplit(" ", 1)[1]) for line in lines))

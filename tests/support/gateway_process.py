@@ -130,6 +130,7 @@ class GatewayProcess:
         self.port = int(limits["port"])
         # Of several on one port each has its own for the questions that a test asks.
         self.own_port = int(limits.get("admin.port", self.port))
+        self.admin_port = int(limits.setdefault("admin.port", free_port()))
         self.log = directory / "gateway.log"
         self.config = directory / "watchfloor.toml"
         self.config.write_text(
@@ -159,6 +160,11 @@ class GatewayProcess:
     def http(self) -> str:
         return f"http://127.0.0.1:{self.own_port}"
 
+    @property
+    def metrics(self) -> str:
+        """The address of its metrics."""
+        return f"http://127.0.0.1:{self.admin_port}/metrics"
+
     def start(self) -> None:
         arguments = [sys.executable, "-m", "watchfloor", "--config", str(self.config), "gateway"]
         with self.log.open("ab") as log:
@@ -185,7 +191,7 @@ class GatewayProcess:
 
     def metric(self, sample: str) -> float:
         """The value of a sample; of one that is named without labels the sum over them."""
-        lines = httpx.get(f"{self.http}/metrics", timeout=5).text.splitlines()
+        lines = httpx.get(self.metrics, timeout=5).text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{sample} ", f"{sample}{{")))
 
     def token(

@@ -11,6 +11,7 @@ from support.feed_samples import NOW, instant
 from common.settings.gateway import GatewaySettings
 from contracts.feed import FeedRecord, encode_record
 from contracts.messages import CloseCode
+from gateway.access.known_names import KnownNames
 from gateway.access.scope import Scope
 from gateway.feed.catchup import CatchUp
 from gateway.feed.fan_out import DeliveryListener, FanOut
@@ -99,7 +100,8 @@ class World:
         self.metrics = GatewayMetrics()
         self.counts = WriteCounts()
         history = History(self.limits.history.messages_max, self.limits.history.bytes_max)
-        self.hub = Hub(self._frame, history, self.metrics, lambda: self.now)
+        names = KnownNames(self.limits.masking.names_per_tenant_max)
+        self.hub = Hub(self._frame, history, self.metrics, lambda: self.now, names)
         self.hub.start_log(EPOCH)
         self.notify_of_deliveries(self.counts)
         self._last: dict[int, int] = defaultdict(int)

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import WatchfloorError
 from gateway.access.bearer import Capability
+from gateway.access.exposure import exposed
 from gateway.access.tokens import mint_token
 from watchfloor.doctor.checks import Report, Target
 from watchfloor.local_stack import gateway_addresses, reachable_host
@@ -50,7 +51,8 @@ async def probe_worker(target: Target, report: Report) -> None:
 
 
 async def probe_gateway(target: Target, report: Report) -> None:
-    """Check that the gateway answers, that it has caught up, and that a token opens a WebSocket."""
+    """Check that the gateway is safe where it listens, answers, has caught up, and that a token opens a WebSocket."""
+    _exposure(target, report)
     base = (target.endpoints.gateway if target.endpoints else gateway_addresses(target.settings)[0]).rstrip("/")
     healthy, text = await _get(f"{base}/healthz", target.timeout_s)
     if healthy != _HTTP_OK:
@@ -64,6 +66,18 @@ async def probe_gateway(target: Target, report: Report) -> None:
     else:
         report.problem("ready", "not caught up with the feed", "check Kafka, then read the gateway's log")
     await _sign_in(target, report)
+
+
+def _exposure(target: Target, report: Report) -> None:
+    found = " and ".join(exposed(target.settings))
+    host = target.settings.gateway.host
+    if not found:
+        report.ok("safe to reach", f"listens at {host}")
+    elif target.settings.gateway.allow_insecure:
+        report.ok("safe to reach", f"no: at {host} {found}; gateway.allow_insecure insists")
+    else:
+        advice = "correct that, listen on loopback, or insist with gateway.allow_insecure = true"
+        report.problem("safe to reach", f"it does not start: at {host} {found}", advice)
 
 
 async def _sign_in(target: Target, report: Report) -> None:

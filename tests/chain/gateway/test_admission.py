@@ -128,7 +128,7 @@ def test_http_answers(gateway: GatewayProcess) -> None:
     assert page.headers["referrer-policy"] == "no-referrer"
     assert httpx.get(f"{gateway.http}/healthz").text == "ok\n"
     assert httpx.get(f"{gateway.http}/readyz").json() == {"ready": True, "reason": "caught up"}
-    assert "watchfloor_gateway_connections" in httpx.get(f"{gateway.http}/metrics").text
+    assert "watchfloor_gateway_connections" in httpx.get(gateway.metrics).text
     assert httpx.get(f"{gateway.http}/no-such-thing").status_code == 404
     assert httpx.get(f"{gateway.http}/ws/noc/").status_code == 426
 

@@ -12,6 +12,7 @@ from support.feed_samples import anomaly, limited
 from contracts.feed import encode_record
 from contracts.messages import ConnectionEstablished, Resumed, encode_message
 from contracts.projections import dashboard_messages
+from gateway.access.known_names import TenantNames
 from gateway.access.masking import masked_record
 
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ def message(answer: Any) -> Json:
 
 
 def of_record(seq: int, previous: int) -> list[Json]:
-    record = masked_record(RECORDS[seq - 1])
+    record = masked_record(RECORDS[seq - 1], TenantNames(9))
     return [message(each) | {"prev_seq": previous} for each in dashboard_messages(record, NOW, 1.0)]
 
 

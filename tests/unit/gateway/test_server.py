@@ -312,6 +312,14 @@ def test_a_revocation_ends_connections_and_keeps_their_tokens_out(free_port: int
     asyncio.run(story())
 
 
+async def _raw(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
+
+
 def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: int) -> None:
     async def story() -> None:
         with socket.socket() as probe:
@@ -319,7 +327,6 @@ def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: i
             admin_port = int(probe.getsockname()[1])
         async with listening(free_port, 10, **{"admin.port": admin_port}) as gateway, httpx.AsyncClient() as http:
             admin = await listen_admin(gateway._limits, gateway._parts.routes)
-            assert admin is not None
             public, own = (f"http://127.0.0.1:{port}" for port in (free_port, admin_port))
             seen = {
                 (where, path): (await http.get(f"{base}{path}")).status_code
@@ -340,6 +347,14 @@ def test_the_admin_port_has_the_metrics_and_the_public_port_has_not(free_port: i
             }
             with pytest.raises(InvalidStatus, match="404"):
                 await connect(f"ws://127.0.0.1:{admin_port}/ws/noc/")
+            wrong = (b"GET //x/metrics HTTP/1.1\r\n\r\n", b"GET http://x/metrics HTTP/1.1\r\n\r\n", b"PUT /metrics HTTP/1.1\r\n\r\n", b"GET /ws/noc/ HTTP/1.1\r\n\r\n")  # fmt: skip
+            for port in (free_port, admin_port):
+                for request in wrong:
+                    answer = await _raw(port, request)
+                    assert answer.startswith(b"HTTP/1.1 4"), (request, answer)
+                    assert b"X-Content-Type-Options: nosniff" in answer, (request, answer)
+                    assert b"Strict-Transport-Security" not in answer
+                    assert b"metric" not in answer.partition(b"\r\n\r\n")[2]
             admin.close()
             await admin.wait_closed()
 

@@ -20,7 +20,15 @@ def base(**sections: dict[str, Any]) -> Settings:
 
 
 def addresses(**changes: Any) -> Addresses:
-    values: dict[str, Any] = {"gateway": 1, "metrics": (2,), "postgres": 3, "kafka": 4, "controller": 5, "connect": 6}
+    values: dict[str, Any] = {
+        "gateway": 1,
+        "metrics": (2,),
+        "admin": 7,
+        "postgres": 3,
+        "kafka": 4,
+        "controller": 5,
+        "connect": 6,
+    }
     return Addresses(**(values | changes))
 
 

@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.feed_samples import NOW, anomaly, instant, ticket
 
+from contracts.feed import AnomalyDetected, FeedRecord, TicketUpdated
+from contracts.findings import Category
 from contracts.messages import encode_message
 from contracts.projections import dashboard_messages, filled, stream_messages
+from gateway.access.known_names import TenantNames
 from gateway.access.masking import PII_FIELDS, mask_field, mask_nested, masked_record
 
 
@@ -62,8 +65,8 @@ def test_no_personal_value_survives_at_any_depth(value: object) -> None:
 
 def test_a_masked_record_shows_no_name_anywhere() -> None:
     finding = msgspec.structs.replace(anomaly(1, 1).findings[0], evidence={"phone": "+15558671234", "n": 3})
-    record = masked_record(anomaly(1, 1, person_name="Valerie Ondo"))
-    record = masked_record(msgspec.structs.replace(record, findings=[finding]))
+    record = masked_record(anomaly(1, 1, person_name="Valerie Ondo"), TenantNames(9))
+    record = masked_record(msgspec.structs.replace(record, findings=[finding]), TenantNames(9))
     for message in (*dashboard_messages(record, instant(), 1.0), *stream_messages(record, instant(), 1.0)):
         text = encode_message(message)
         assert b"Valerie" not in text
@@ -103,3 +106,64 @@ def test_the_stream_message_has_every_field_of_the_contract() -> None:
     assert set(wanted.split()) <= set(got)
     wanted = "id finding_type category severity title description evidence created_at"
     assert set(wanted.split()) <= set(got["findings"][1])
+
+
+PLANTED = ("valerie.ondo@example.com", "+49 30 5550 1234", "Jakob Reim")
+_somewhere = st.sampled_from(["{}", "call {} now", "({})", "x: {}, y", "{}\n"])
+_ticket_fields = st.sampled_from(["description", "priority", "old_status", "new_status", "ticket_no"])
+_finding_fields = st.sampled_from(["title", "observed", "reason"])
+
+
+def known() -> TenantNames:
+    names = TenantNames(9)
+    names.learn("Jakob Reim")
+    return names
+
+
+def texts_of(record: FeedRecord) -> str:
+    messages = (*dashboard_messages(record, instant(), 1.0), *stream_messages(record, instant(), 1.0))
+    return " ".join(json.dumps(json.loads(encode_message(message)), ensure_ascii=False) for message in messages)
+
+
+def with_text(field: str, text: str) -> FeedRecord:
+    if field in TicketUpdated.__struct_fields__:
+        return msgspec.structs.replace(ticket(1, 1), **{field: text})
+    finding = anomaly(1, 1).findings[0]
+    changes = {field: text} if field == "title" else {"evidence": {**finding.evidence, field: text}}
+    return msgspec.structs.replace(anomaly(1, 1), findings=[msgspec.structs.replace(finding, **changes)])
+
+
+@given(_ticket_fields | _finding_fields, _somewhere, st.sampled_from(PLANTED))
+def test_nothing_personal_that_was_typed_anywhere_reaches_a_masked_viewer(
+    field: str, around: str, planted: str
+) -> None:
+    record = with_text(field, around.format(planted))
+    assert planted in texts_of(record)
+    hidden = texts_of(masked_record(record, known()))
+    assert planted not in hidden
+    assert "***" in hidden
+
+
+def test_a_text_that_was_cut_shows_no_half_of_a_name() -> None:
+    record = ticket(1, 1, description=f"{'x ' * 95}a Jakob Reim"[:200])
+    assert "Jako" not in texts_of(masked_record(record, known()))
+
+
+def test_a_phone_number_in_a_column_of_numbers_is_hidden() -> None:
+    finding = msgspec.structs.replace(
+        anomaly(1, 1).findings[0],
+        category=Category.DATA_QUALITY,
+        evidence={"observed": 15558671234.0, "observed_2": 130.0, "threshold": 100.0, "n": 2},
+    )
+    record = masked_record(msgspec.structs.replace(anomaly(1, 1), findings=[finding]), known())
+    assert isinstance(record, AnomalyDetected)
+    assert record.findings[0].evidence == {"observed": "***", "observed_2": 130.0, "threshold": 100.0, "n": 2}
+
+
+@pytest.mark.parametrize("number", ["T-2026", "48123", "TCK-2026-000123", "INC001234", "4/17"])
+def test_ordinary_ticket_numbers_and_names_of_sites_stay(number: str) -> None:
+    text = f"Ticket {number} of person 17"
+    record = msgspec.structs.replace(ticket(1, 1, site_name="Jakob Reim Tower", description=text), ticket_no=number)
+    masked = masked_record(record, known())
+    assert isinstance(masked, TicketUpdated)
+    assert (masked.ticket_no, masked.site_name, masked.description) == (number, "Jakob Reim Tower", text)

@@ -13,7 +13,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.feed_samples import AUTH, SECRET
 
@@ -329,3 +329,75 @@ def test_those_who_may_do_the_same_share_one_set() -> None:
 
     assert first.capabilities is second.capabilities
     assert first.capabilities == {"noc:view", "noc:view_pii"}
+
+
+_odd = st.sampled_from(
+    ["\ud800", "a\udfff", "\u202eops", "op\u2066s", "ops\u200f", "ops\n", "\x00", "\x7f", "a\u2028b", "x" * 257, ""]
+)
+_names = st.sampled_from(["sub", "jti"])
+
+
+@given(_names, _odd)
+def test_names_that_cannot_be_written_or_shown_are_refused(name: str, value: str) -> None:
+    assert refusal(signed(**{name: value})).code is CloseCode.NOT_AUTHENTICATED
+    assert refusal(signed(capabilities=["noc:view", value])).code is CloseCode.NOT_AUTHENTICATED
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(), max_size=5)
+    | _odd,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    st.sampled_from(
+        [
+            "sub",
+            "jti",
+            "tenant_id",
+            "capabilities",
+            "clients",
+            "sites",
+            "iat",
+            "exp",
+            "nbf",
+            "aud",
+            "iss",
+            "name",
+            "sid",
+        ]
+    ),
+    _json | st.sampled_from([10**400, -(10**400), 2**63, 1e308]),
+)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+def test_whatever_a_claim_holds_the_answer_is_a_bearer_or_a_refusal(name: str, value: Any) -> None:
+    try:
+        who = verify(signed(**{name: value}))
+    except AccessRefusedError:
+        return
+    for text in (who.subject, who.token_id or "", *who.capabilities):
+        text.encode()
+
+
+def with_claim(claim: str) -> str:
+    return f"{json.dumps(claims(**{json.loads(f'[{claim.partition(chr(58))[0]}]')[0]: ...}))[:-1]}, {claim}}}"
+
+
+@pytest.mark.parametrize(
+    "claim", ['"name": "\\ud800"', '"x": {"y": ["\\udc00"]}', '"\\ud800": 1', '"sid": "\\ud800\\ud800"']
+)
+def test_a_lone_surrogate_in_any_claim_is_refused(claim: str) -> None:
+    assert refusal(signed_text(with_claim(claim))).reason == "the token is not valid (its JSON)"
+
+
+@pytest.mark.parametrize(
+    "claim", ['"iat": 1e400', '"iat": -1e400', '"exp": 1e400', '"nbf": 1e400', '"iat": 1' + "0" * 5000]
+)
+def test_a_number_beyond_all_numbers_is_refused(claim: str) -> None:
+    assert refusal(signed_text(with_claim(claim))).code is CloseCode.NOT_AUTHENTICATED

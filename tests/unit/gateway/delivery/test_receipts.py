@@ -15,6 +15,7 @@ from support.hub_world import FakeSink, World
 from common.settings.gateway import CriticalSettings
 from contracts.messages import CriticalUnseen, MessageSeen, NoticeMessage
 from contracts.receipts import Reach, ReceiptBatch, RecipientCounts, SeenMark
+from gateway.access.known_names import KnownNames
 from gateway.access.scope import Scope
 from gateway.delivery.receipts import Receipts, Recipient
 from gateway.delivery.seen_findings import SeenFindings
@@ -30,7 +31,7 @@ class KeptNotices(Hub):
     """A hub that keeps the notices, and where a test says how far everybody has come."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(lambda payload: payload, History(10, 1_000), GatewayMetrics(), now)
+        super().__init__(lambda payload: payload, History(10, 1_000), GatewayMetrics(), now, KnownNames(10))
         self.start_log("first")
         self.seq = 0
         self.notices: list[tuple[int | None, NoticeMessage]] = []
@@ -190,8 +191,8 @@ def test_many_connections_are_several_records_and_the_runs_count_once(desk: Desk
 def test_seen_is_written_down_once_and_everybody_hears_of_a_critical_one(desk: Desk) -> None:
     high, critical = desk.show(1, 1)
     who = desk.recipient()
-    desk.receipts.seen(who, [high, critical, critical], NOW)
-    desk.receipts.seen(who, [critical], NOW + 1)
+    desk.receipts.seen(who, [high, critical, critical], NOW, may_act=True)
+    desk.receipts.seen(who, [critical], NOW + 1, may_act=True)
     assert [(mark.user, mark.id) for record in desk.records() for mark in record.seen] == [
         ("ops", high),
         ("ops", critical),
@@ -206,13 +207,13 @@ def test_seen_is_written_down_once_and_everybody_hears_of_a_critical_one(desk: D
 )
 def test_what_the_token_does_not_show_cannot_be_marked(desk: Desk, scope: Scope) -> None:
     _, critical = desk.show(1, 1)
-    desk.receipts.seen(desk.recipient(scope=scope), [critical], NOW)
+    desk.receipts.seen(desk.recipient(scope=scope), [critical], NOW, may_act=True)
     assert (desk.records(), desk.notices, desk.ignored()) == ([], [], 1)
 
 
 def test_another_tenant_s_and_unknown_ids_cannot_be_marked(desk: Desk) -> None:
     _, critical = desk.show(1, 1)
-    desk.receipts.seen(desk.recipient(tenant=2), [critical, "nothing"], NOW)
+    desk.receipts.seen(desk.recipient(tenant=2), [critical, "nothing"], NOW, may_act=True)
     assert (desk.records(), desk.notices, desk.ignored()) == ([], [], 2)
 
 
@@ -220,7 +221,7 @@ def test_the_same_id_at_two_tenants_is_two_findings(desk: Desk) -> None:
     ids = desk.show(1, 1)
     assert desk.show(2, 1, site_id=77) == ids
     for tenant in (1, 2):
-        desk.receipts.seen(desk.recipient(tenant), [ids[1]], NOW)
+        desk.receipts.seen(desk.recipient(tenant), [ids[1]], NOW, may_act=True)
     assert sorted(tenant for tenant, _ in desk.notices if tenant) == [1, 2]
     assert sorted(record.tenant_id for record in desk.records()) == [1, 2]
 
@@ -237,7 +238,7 @@ def test_connections_are_looked_at_a_part_a_second(desk: Desk) -> None:
 
 def test_a_filter_does_not_keep_somebody_from_marking_what_the_token_shows(desk: Desk) -> None:
     _, critical = desk.show(1, 1)
-    desk.receipts.seen(desk.recipient(scope=Scope(wanted_sites=frozenset({99}))), [critical], NOW)
+    desk.receipts.seen(desk.recipient(scope=Scope(wanted_sites=frozenset({99}))), [critical], NOW, may_act=True)
     assert len(desk.notices) == 1
 
 
@@ -246,7 +247,7 @@ def test_only_the_newest_ids_are_known() -> None:
     first = desk.show(1, 1)
     for seq in (2, 3):
         desk.show(1, seq)
-    desk.receipts.seen(desk.recipient(), first, NOW)
+    desk.receipts.seen(desk.recipient(), first, NOW, may_act=True)
     assert (desk.records(), desk.ignored()) == ([], 2)
 
 
@@ -262,8 +263,30 @@ def test_nobody_has_looked_is_told_after_a_minute_with_the_recipients(desk: Desk
     assert (notice.id, notice.recipients) == (critical, 7)
 
 
-def marks_of(tenant: int, identifier: str, user: str = "other") -> ReceiptBatch:
-    mark = SeenMark(user=user, id=identifier, at="2026-01-01T00:00:00Z")
+def test_who_can_only_look_does_not_end_the_notices_of_the_others(desk: Desk) -> None:
+    _, critical = desk.show(1, 1)
+    desk.receipts.seen(desk.recipient(), [critical], NOW, may_act=False)
+    desk.findings.take_marks(marks_of(1, critical, "a program", may_act=False))
+    assert desk.notices == []
+    desk.findings.notify_unseen(NOW + 60)
+    ((_, notice),) = desk.notices
+    assert isinstance(notice, CriticalUnseen)
+    desk.receipts.seen(desk.recipient(), [critical], NOW + 61, may_act=True)
+    assert isinstance(desk.notices[-1][1], MessageSeen)
+    assert [mark.may_act for record in desk.records() for mark in record.seen] == [True]
+
+
+def test_marks_that_end_no_notice_take_no_room_from_those_that_do(desk: Desk) -> None:
+    critical = anomaly(1, 1, 2).findings[1].id
+    for number in range(50):
+        desk.findings.take_marks(marks_of(1, critical, f"program {number}", may_act=False))
+    desk.findings.take_marks(marks_of(1, critical))
+    desk.show(1, 1)
+    assert isinstance(desk.notices[0][1], MessageSeen)
+
+
+def marks_of(tenant: int, identifier: str, user: str = "other", *, may_act: bool = True) -> ReceiptBatch:
+    mark = SeenMark(user=user, id=identifier, at="2026-01-01T00:00:00Z", may_act=may_act)
     return ReceiptBatch(tenant_id=tenant, gateway="there", at=mark.at, epoch="first", seen=[mark])
 
 
@@ -293,7 +316,7 @@ def test_what_was_read_back_is_watched_from_when_it_was_written(desk: Desk) -> N
     assert desk.notices == []
     desk.findings.notify_unseen(NOW + 120)
     assert len(desk.notices) == 1
-    desk.receipts.seen(desk.recipient(), [record.findings[1].id], NOW + 121)
+    desk.receipts.seen(desk.recipient(), [record.findings[1].id], NOW + 121, may_act=True)
     assert len(desk.notices) == 2
 
 
@@ -315,7 +338,7 @@ def test_what_was_gathered_of_a_log_is_written_before_the_next_one(desk: Desk) -
 
 def test_messages_without_findings_are_no_concern(desk: Desk) -> None:
     desk.receipts.published([desk.world.entry(ticket(1, 1))])
-    desk.receipts.seen(desk.recipient(), ["ticket"], NOW)
+    desk.receipts.seen(desk.recipient(), ["ticket"], NOW, may_act=True)
     assert desk.records() == []
 
 
@@ -323,7 +346,7 @@ def test_marks_without_end_have_a_bound() -> None:
     desk = Desk(ranges_max=10, ids_max=10_000)
     ids = [identifier for seq in range(1, 101) for identifier in desk.show(1, seq)]
     who = desk.recipient()
-    desk.receipts.seen(who, ids, NOW)
+    desk.receipts.seen(who, ids, NOW, may_act=True)
     assert all(len(record.seen) <= 10 for record in desk.published)
     assert [mark.id for record in desk.records() for mark in record.seen] == ids
     for number in range(5_000):

@@ -52,6 +52,48 @@ def test_names_are_masked_for_who_may_not_see_them_also_in_titles() -> None:
     assert b"Valerie" not in masked.data + masked_stream.data
 
 
+def test_free_text_holds_no_name_that_the_feed_has_shown_live_and_on_resume() -> None:
+    world = World(**{"history.rendered_messages_max": 1})
+    _, plain = world.join(1)
+    _, masked = world.join(1, masked=True)
+    world.publish(anomaly(1, 1, person_name="Jakob Reim"))
+    world.publish(ticket(1, 2, description="Jakob Reim called from +1 555 867 1234"))
+    assert plain.messages()[1]["description"] == "Jakob Reim called from +1 555 867 1234"
+    assert masked.messages()[1]["description"] == "*** called from +1-***-***-1234"
+    again, sink = world.subscriber(1, masked=True)
+    world.catch_up.start(again, 0)
+    world.serve(again, sink)
+    assert [message.get("description") for message in sink.messages()][1] == "*** called from +1-***-***-1234"
+    _, other = world.join(2, masked=True)
+    world.publish(ticket(2, 1, description="Jakob Reim called"))  # nobody of that tenant
+    assert other.messages()[0]["description"] == "Jakob Reim called"
+
+
+def test_a_text_is_rendered_again_for_who_reads_it_after_its_name_was_learned() -> None:
+    world = World()
+    _, masked = world.join(1, masked=True)
+    world.publish(ticket(1, 1, description="Jakob Reim called"))
+    assert masked.messages()[0]["description"] == "Jakob Reim called"  # nobody knew by then
+    world.publish(anomaly(1, 2, person_name="Jakob Reim"))
+    for _ in range(2):
+        again, sink = world.subscriber(1, masked=True)
+        world.catch_up.start(again, 0)
+        world.serve(again, sink)
+        assert sink.messages()[0]["description"] == "*** called"
+    before = world.encodings
+    world.catch_up.start(again, 0)
+    world.serve(again, sink)
+    assert world.encodings == before
+
+
+def test_names_of_the_log_s_tail_are_known_at_the_start() -> None:
+    world = World()
+    world.fan_out.remember([world.entry(anomaly(1, 1, person_name="Jakob Reim"))])
+    _, masked = world.join(1, masked=True)
+    world.publish(ticket(1, 2, description="Jakob Reim called"))
+    assert masked.messages()[0]["description"] == "*** called"
+
+
 def test_a_filtering_subscriber_has_a_chain_of_its_own() -> None:
     world = World()
     _, sink = world.join(1, scope=Scope().with_site(4))

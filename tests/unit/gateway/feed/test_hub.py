@@ -61,16 +61,15 @@ def test_a_notice_reaches_who_may_see_it_and_whose_socket_has_room() -> None:
     assert [len(sink.messages()) for sink in (mine, theirs, narrow, full)] == [2, 1, 1, 0]
 
 
-def test_who_has_seen_a_message_is_no_address_for_who_may_not_read_addresses() -> None:
+def test_who_has_seen_a_message_is_masked_by_its_kind_for_who_may_not_read_names() -> None:
     world = World()
     _, plain = world.join(1)
     _, masked = world.join(1, masked=True)
-    seen = MessageSeen(
-        timestamp=instant(), seq=1, id="f", seen_by=[SeenBy("jane@example.com", "t"), SeenBy("ops-7", "t")]
-    )
-    world.hub.notify(1, seen)
-    assert [by["user"] for by in plain.messages()[0]["seen_by"]] == ["jane@example.com", "ops-7"]
-    assert [by["user"] for by in masked.messages()[0]["seen_by"]] == ["j***@example.com", "ops-7"]
+    users = ["jane@example.com", "+1 555 867 1234", "tel:5558671234", "Valerie Ondo", "valerie.ondo"]
+    world.hub.notify(1, MessageSeen(timestamp=instant(), seq=1, id="f", seen_by=[SeenBy(user, "t") for user in users]))
+    assert [by["user"] for by in plain.messages()[0]["seen_by"]] == users
+    hidden = ["j***@example.com", "+1-***-***-1234", "***-***-1234", "Va***o", "va***o"]
+    assert [by["user"] for by in masked.messages()[0]["seen_by"]] == hidden
 
 
 def test_who_left_gets_nothing_more() -> None:

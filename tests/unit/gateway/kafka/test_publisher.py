@@ -5,6 +5,7 @@ Also of gateway/delivery/outlets.py.
 
 import asyncio
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError
 from structlog.testing import capture_logs
@@ -171,3 +172,16 @@ def test_a_single_record_always_has_room() -> None:
     outlet.add(batch(seq=2))
     assert (len(outlet.queue), outlet.queued_bytes > 10) == (1, True)
     assert (outlet.pop(), outlet.queued_bytes) == (batch(seq=2), 0)
+
+
+@pytest.mark.parametrize("wrong", ["\ud800", object()], ids=["surrogate", "object"])
+def test_what_cannot_be_encoded_costs_itself_only(wrong: object) -> None:
+    broker = FakeProducer()
+    writer = Writer(broker)
+    with capture_logs() as logs:
+        writer.write(msgspec.structs.replace(audit_record(), subject=wrong, peer=wrong))
+        writer.write(msgspec.structs.replace(batch(), epoch=wrong))
+    writer.write(audit_record(1))
+    assert [decode_audit(taken["value"]).reason for taken in broker.taken] == ["number 1"]
+    assert (writer.count("audit", "log_only"), writer.count("receipt", "dropped")) == (1, 1)
+    assert all(entry["why"].startswith("it cannot be encoded") for entry in logs)

@@ -92,10 +92,9 @@ def test_the_first_message_signs_in_and_tells_where_the_feed_stands() -> None:
         "heartbeat_interval_s": 25,
         "expires_at": "2025-10-09T08:54:20.000Z",
     }
-    assert effects[1:] == [
-        Subscribe(bearer(expires_at=NOW + 60), Scope(), None, "a"),
-        Audit(Action.SIGN_IN, allowed=True, reason="noc:view"),
-    ]
+    # In the audit trail first, then in.
+    assert effects[0] == Audit(Action.SIGN_IN, allowed=True, reason="noc:view")
+    assert effects[2:] == [Subscribe(bearer(expires_at=NOW + 60), Scope(), None, "a")]
 
 
 def test_a_position_and_filters_may_come_with_the_sign_in() -> None:
@@ -103,7 +102,7 @@ def test_a_position_and_filters_may_come_with_the_sign_in() -> None:
     made.receive(
         '{"type":"authenticate","token":"t","request_id":7,"resume":{"epoch":"e","seq":12},"site_ids":[3]}', NOW
     )
-    subscribe = made.admitted(bearer(), NOW)[1]
+    subscribe = made.admitted(bearer(), NOW)[2]
     assert isinstance(subscribe, Subscribe)
     assert (subscribe.resume, subscribe.request_id) == (ResumePosition("e", 12), 7)
     assert subscribe.scope == Scope(wanted_sites=frozenset({3}))

@@ -94,7 +94,7 @@ def test_a_visit_from_the_first_message_to_the_last() -> None:
         await scene.says(type="received", seq=1)  # not signed in: refused, and closed
         assert scene.sink.closed is CloseCode.NOT_AUTHENTICATED
 
-        scene = Scene(good=bearer(1, sites={3}))
+        scene = Scene(good=bearer(1, sites={3}, capabilities=("noc:view", "noc:ack_alerts")))
         await scene.shell.open(None)
         await scene.says(type="authenticate", token="good")
         record = anomaly(1, 1, 2)
@@ -106,7 +106,7 @@ def test_a_visit_from_the_first_message_to_the_last() -> None:
         assert [(run.first, run.last, run.recipients) for run in batch.runs] == [(1, 1, 1)]
         (reach,) = batch.connections
         assert (reach.user, reach.connection, reach.written, reach.received) == ("ops", "c1", 2, 2)
-        assert [(mark.user, mark.id) for mark in batch.seen] == [("ops", record.findings[1].id)]
+        assert [(mark.user, mark.id, mark.may_act) for mark in batch.seen] == [("ops", record.findings[1].id, True)]
         assert scene.actions() == [("sign_in", True, 1, "ops"), ("subscribe", False, 1, "ops")]
         assert {(entry.connection, entry.peer, entry.endpoint) for entry in scene.trail} == {
             ("c1", "10.0.0.1", "dashboard")

@@ -68,7 +68,7 @@ def test_the_chain_s_health_is_503_where_it_is_not_well(path: str) -> None:
 
 
 def test_metrics_and_methods() -> None:
-    assert files().reply("GET", "/metrics").body == b"metric 1\n"
+    assert files().reply("GET", "/metrics", admin=True).body == b"metric 1\n"
     assert files().reply("HEAD", "/").body == b""
     assert files().reply("POST", "/").status is HTTPStatus.METHOD_NOT_ALLOWED
 

@@ -37,6 +37,21 @@ def test_a_process_that_is_gone_is_named(tmp_path: Path) -> None:
     assert (result.state, result.detail) == (State.PROBLEM, "not running: worker")
 
 
+@pytest.mark.parametrize(
+    ("gateway", "state", "words"),
+    [
+        ({}, State.OK, "listens at 127.0.0.1"),
+        ({"host": "10.0.0.1"}, State.PROBLEM, "shared secret"),
+        ({"host": "10.0.0.1", "allow_insecure": True}, State.OK, "gateway.allow_insecure insists"),
+    ],
+)
+def test_a_gateway_that_is_not_safe_where_it_listens_is_told(gateway: dict[str, Any], state: State, words: str) -> None:
+    report = Report("gateway")
+    processes._exposure(Target(Settings(gateway=gateway)), report)
+    (result,) = report.results
+    assert (result.state, words in result.detail) == (state, True)
+
+
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine(tmp_path, {})[-1].state is State.OK
     monkeypatch.setattr(processes, "_free_mib", lambda _: 17)
