@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from chain.capture.captured_records import Records
 from psycopg import sql
+from support.captured_records import Records
 
 from common.settings.connect import ConnectSettings
 from common.settings.load import Settings

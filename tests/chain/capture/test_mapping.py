@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import psycopg
 import pytest
-from chain.capture.captured_records import Records
 from confluent_kafka.admin import AdminClient
+from support.captured_records import Records
 
 from common.settings.load import Settings
 from common.settings.source import TableMapping

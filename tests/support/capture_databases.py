@@ -1,0 +1,56 @@
+"""A database that is prepared for capture, as its owner and as Watchfloor see it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from common.settings.source import SourceSettings
+from connect.check import capture_dsn, connect_to, read_state
+from connect.problems import Problem, problems
+from connect.source_state import SourceState
+
+Database = psycopg.Connection[Any]
+FAILS_BECAUSE_OF_CAPTURE = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)
+
+
+@contextmanager
+def owners_session(source: SourceSettings) -> Iterator[Database]:
+    """A session of the administrator, each statement its own transaction."""
+    assert source.admin_dsn is not None
+    with psycopg.connect(source.admin_dsn.get_secret_value(), autocommit=True) as session:
+        yield session
+
+
+def state_of(source: SourceSettings) -> SourceState:
+    """What the catalogs say to the capture role."""
+    with connect_to(capture_dsn(source), source) as session:
+        return read_state(session, source)
+
+
+def problems_of(source: SourceSettings) -> list[Problem]:
+    """What the doctor says."""
+    return list(problems(source, state_of(source)))
+
+
+def beat(source: SourceSettings) -> None:
+    """What Debezium does from time to time."""
+    with connect_to(capture_dsn(source), source) as session:
+        session.execute(
+            "INSERT INTO watchfloor.heartbeat AS h (id, beat_at) VALUES (1, now())"
+            " ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at"
+        )
+
+
+def writes_fail(session: Database, table: str, row: LiteralString = "(id, tenant_id) VALUES (1, 1)") -> list[str]:
+    """Which of INSERT, UPDATE and DELETE of an application fail on a table; nothing stays written."""
+    failed = []
+    for statement in (f"INSERT INTO {{}} {row}", "UPDATE {} SET tenant_id = 2", "DELETE FROM {}"):
+        try:
+            with session.transaction(force_rollback=True):
+                session.execute(sql.SQL(statement).format(sql.Identifier(table)))
+        except FAILS_BECAUSE_OF_CAPTURE as error:
+            failed.append(f"{statement}: {error.diag.message_primary} {error.diag.message_detail}")
+    return failed
