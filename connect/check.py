@@ -14,16 +14,10 @@ from psycopg import Connection, conninfo
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
 from connect.problems import Problem, problems, refuses
-from connect.source_state import GAPS, SourceState, source_state, state_query
+from connect.source_state import GAPS, SourceState, source_state, state_query, with_gaps
 
 # The error message already names the address.
 _PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")
-NO_GAPS_KNOWN = (
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.InvalidSchemaName,
-    psycopg.errors.InsufficientPrivilege,
-)
-"""What `GAPS` is answered where the database was prepared by hand or by an earlier release."""
 
 
 class SignInError(WatchfloorError):
@@ -89,12 +83,12 @@ def raise_first(found: Iterable[Problem]) -> None:
 
 def read_state(connection: Connection[Any], source: SourceSettings) -> SourceState:
     """What the catalogs say. The connection is in autocommit mode."""
-    (document,) = connection.execute(state_query(source, connection.info.server_version)).fetchall()
-    try:
-        gaps = connection.execute(GAPS, [source.publication]).fetchone()
-    except NO_GAPS_KNOWN:
-        gaps = None
-    return source_state(document[0], gaps[0] if gaps else ())
+    ((document,),) = connection.execute(state_query(source, connection.info.server_version)).fetchall()
+    state = source_state(document)
+    if state.keeps_gaps:
+        ((gaps,),) = connection.execute(GAPS, [source.publication]).fetchall()
+        state = with_gaps(state, gaps)
+    return state
 
 
 def _reason(message: str) -> str:

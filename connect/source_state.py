@@ -106,6 +106,9 @@ _DOCUMENT = """
 SELECT pg_catalog.json_build_object(
   'wal_level', pg_catalog.current_setting('wal_level'),
   'may_replicate', (SELECT rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user),
+  'keeps_gaps', EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = 'capture_gap'
+    AND c.relnamespace = pg_catalog.to_regnamespace('watchfloor')
+    AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')),
   'publication', EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = {publication}),
   'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'exists', r.root IS NOT NULL,
@@ -114,9 +117,9 @@ SELECT pg_catalog.json_build_object(
       WHERE a.attrelid = r.root AND a.attnum > 0 AND NOT a.attisdropped),
     'published', EXISTS (SELECT FROM pg_catalog.pg_publication p WHERE p.pubname = {publication} AND (p.puballtables OR
       EXISTS (SELECT FROM pg_catalog.pg_publication_rel e WHERE e.prpubid = p.oid AND e.prrelid = r.root){by_schema})),
-    'may_read', r.root IS NOT NULL AND pg_catalog.has_schema_privilege(r.schema_name, 'USAGE')
-      AND pg_catalog.has_table_privilege(r.root, 'SELECT'),
-    'may_write', r.root IS NOT NULL AND pg_catalog.has_table_privilege(r.root, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+    'may_read', coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(pg_catalog.quote_ident(r.schema_name)),
+      'USAGE') AND pg_catalog.has_table_privilege(r.root, 'SELECT'), false),
+    'may_write', coalesce(pg_catalog.has_table_privilege(r.root, 'INSERT, UPDATE, DELETE, TRUNCATE'), false),
     'parts', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('relation', s.relation,
         'identity', s.identity, 'names_tenant', s.names_tenant, 'breaks', s.breaks, 'best', s.best,
         'best_index', s.best_index, 'full_breaks', s.full_breaks, 'fits', s.fits) ORDER BY s.relation), '[]')
@@ -130,7 +133,7 @@ GAPS = (
     "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('table', table_name, 'reason', reason,"
     " 'since', since, 'until', until) ORDER BY since), '[]') FROM watchfloor.capture_gap WHERE publication = %s"
 )
-"""The spans in which rows were not captured; the table exists where `connect apply` has installed it."""
+"""The spans in which rows were not captured, if `SourceState.keeps_gaps`."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -191,6 +194,8 @@ class SourceState(msgspec.Struct, frozen=True):
 
     wal_level: str
     may_replicate: bool
+    keeps_gaps: bool
+    """Whether `GAPS` can be asked for: not where the database was prepared by hand or by an earlier release."""
     publication: bool
     """Whether it exists."""
     tables: list[TableState]
@@ -224,6 +229,11 @@ def state_query(source: SourceSettings, server_version: int) -> sql.Composed:
     )
 
 
-def source_state(document: Any, gaps: Any = ()) -> SourceState:
-    """The answer of the database to `state_query`, and to `GAPS`."""
-    return msgspec.convert({**document, "gaps": list(gaps)}, SourceState)
+def source_state(document: Any) -> SourceState:
+    """The answer of the database to `state_query`."""
+    return msgspec.convert(document, SourceState)
+
+
+def with_gaps(state: SourceState, gaps: Any) -> SourceState:
+    """The same with the answer to `GAPS`."""
+    return msgspec.structs.replace(state, gaps=msgspec.convert(gaps, list[Gap]))

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
 
+import httpx
 import psycopg
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from common.settings.load import Settings
 from common.settings.source import SourceSettings
 from connect.check import capture_dsn, connect_to, read_state
 from connect.problems import Problem, problems
+from connect.slot import drop_slot
 from connect.source_state import SourceState
+from streams.topics import ensure_topics
 
 Database = psycopg.Connection[Any]
 FAILS_BECAUSE_OF_CAPTURE = (psycopg.errors.InvalidColumnReference, psycopg.errors.ObjectNotInPrerequisiteState)
@@ -20,8 +25,25 @@ FAILS_BECAUSE_OF_CAPTURE = (psycopg.errors.InvalidColumnReference, psycopg.error
 def owners_session(source: SourceSettings) -> Iterator[Database]:
     """A session of the administrator, each statement its own transaction."""
     assert source.admin_dsn is not None
-    with psycopg.connect(source.admin_dsn.get_secret_value(), autocommit=True) as session:
+    dsn = source.admin_dsn.get_secret_value()
+    # The stack's administrator has the name of a schema, where new tables would go.
+    with psycopg.connect(dsn, autocommit=True, options="-c search_path=public") as session:
         yield session
+
+
+@contextmanager
+def own_connector(settings: Settings) -> Iterator[None]:
+    """The topics for a connector of a test's own; it, its slot and its topics are removed at the end."""
+    ensure_topics(settings.kafka)
+    yield
+    url = f"{settings.connect.url}/connectors/{settings.connect.connector}"
+    httpx.put(f"{url}/stop", timeout=10)
+    drop_slot(settings.source)
+    httpx.delete(url, timeout=10)
+    admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    topics = [name for name in admin.list_topics(timeout=10).topics if settings.kafka.topic_prefix in name]
+    for deleted in admin.delete_topics(topics).values():
+        deleted.result()
 
 
 def state_of(source: SourceSettings) -> SourceState:

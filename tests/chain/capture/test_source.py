@@ -118,6 +118,8 @@ def test_a_database_that_does_not_exist_is_named(source: SourceSettings) -> None
 
 
 def test_a_server_without_logical_decoding_is_told_what_to_set() -> None:
-    [problem] = server_problems(SourceState("replica", may_replicate=True, publication=True, tables=[], slot=None))
+    [problem] = server_problems(
+        SourceState("replica", may_replicate=True, keeps_gaps=False, publication=True, tables=[], slot=None)
+    )
     assert "wal_level=replica" in problem.text
     assert "ALTER SYSTEM SET wal_level = logical" in problem.advice
