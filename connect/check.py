@@ -14,7 +14,7 @@ from psycopg import Connection, conninfo
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
 from connect.problems import Problem, problems, refuses
-from connect.source_state import GAPS, SourceState, source_state, state_query, with_gaps
+from connect.source_state import GAPS, WITHOUT_JIT, SourceState, source_state, state_query, with_gaps
 
 # The error message already names the address.
 _PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")
@@ -83,6 +83,7 @@ def raise_first(found: Iterable[Problem]) -> None:
 
 def read_state(connection: Connection[Any], source: SourceSettings) -> SourceState:
     """What the catalogs say. The connection is in autocommit mode."""
+    connection.execute(WITHOUT_JIT)
     ((document,),) = connection.execute(state_query(source, connection.info.server_version)).fetchall()
     state = source_state(document)
     if state.keeps_gaps:

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS watchfloor.capture_gap (publication name NOT NULL, ta
 
 _KEEP = """
 CREATE OR REPLACE FUNCTION watchfloor.keep_writes_working(only_locked boolean) RETURNS void LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $watchfloor$
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $watchfloor$
 DECLARE
   part record;
   entry record;

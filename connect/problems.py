@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from common.settings.source import SourceSettings
 from connect.mapping import CapturedTable, captured_tables
-from connect.source_state import Gap, Part, SourceState, TableState
+from connect.source_state import Gap, Part, SlotState, SourceState, TableState
 
 _NAMES_MAX = 3
 _INTEGERS = frozenset({"int2", "int4", "int8"})
@@ -82,6 +82,22 @@ def _gap_problems(gaps: Sequence[Gap]) -> Iterator[Problem]:
             f"changes of {names} were not captured from {since} until {until} ({reason})",
             "run watchfloor connect apply --new-snapshot, which reads all rows again; deletes in between remain unknown",
             since=since,
+        )
+
+
+def slot_problems(name: str, slot: SlotState | None) -> Iterator[Problem]:
+    """Whether PostgreSQL keeps the log for the connector. There is no slot until the connector has run once."""
+    if slot is None:
+        yield Problem(
+            Effect.LOSES,
+            f"replication slot {name} is missing",
+            "run watchfloor connect apply; where it says that the position is gone, with --new-snapshot",
+        )
+    elif slot.lost:
+        yield Problem(
+            Effect.LOSES,
+            f"slot {name} has lost log that was not read",
+            "run watchfloor connect apply --new-snapshot, which reads all rows again",
         )
 
 

@@ -25,6 +25,7 @@ HEARTBEAT_TABLE = ("watchfloor", "heartbeat")
 """Schema and name. Debezium updates one row of it from time to time, so that its position in the log advances
 and PostgreSQL can free the log even while no captured table changes."""
 
+_KEEP_WRITES_WORKING = sql.SQL("SELECT watchfloor.keep_writes_working(false)").format()
 _SQL_SERVER_VERSION = 150_000  # the oldest for which `connect sql` writes its statements
 _ADVISORY_LOCK = 0x57617463  # "Watc": two launchers on one database create its objects one after the other
 
@@ -77,7 +78,7 @@ def schema_sql(source: SourceSettings) -> str:
         *_grants(source, tables),
         *_guard(source, tables, _SQL_SERVER_VERSION),
         # Where FULL would make writes fail, another identity takes its place.
-        sql.SQL("SELECT watchfloor.keep_writes_working(false)"),
+        _KEEP_WRITES_WORKING,
         # Without a superuser these two fail, and the heartbeat's trigger does alone.
         *event_trigger_statements(),
     ]
@@ -88,6 +89,9 @@ def _apply(connection: Connection[Any], source: SourceSettings, tables: Sequence
     for statement in _statements(source, tables):
         connection.execute(statement)
     _check(connection, source, tables)
+    known = connection.execute("SELECT to_regprocedure('watchfloor.keep_writes_working(boolean)')").fetchone()
+    if known and known[0]:  # it notes what was not captured until now
+        connection.execute(_KEEP_WRITES_WORKING)
     members = _members(connection, source.publication)
     wanted = {(table.schema, table.name) for table in tables} | {HEARTBEAT_TABLE}
     if members is not None and HEARTBEAT_TABLE in members and members <= wanted:  # nobody else reads from it
@@ -105,6 +109,7 @@ def _apply(connection: Connection[Any], source: SourceSettings, tables: Sequence
     _ensure_role(connection, source)
     for statement in [*_grants(source, tables), *_guard(source, tables, connection.info.server_version)]:
         connection.execute(statement)
+    connection.execute(_KEEP_WRITES_WORKING)
     for statement in event_trigger_statements():
         try:
             connection.execute(statement)

@@ -129,6 +129,8 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_replication_slots WHERE slot_name = {slot}))
 """
 
+WITHOUT_JIT = "SET jit = off"
+"""To run before: compiling the statement would take ten times as long as the statement itself."""
 GAPS = (
     "SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object('table', table_name, 'reason', reason,"
     " 'since', since, 'until', until) ORDER BY since), '[]') FROM watchfloor.capture_gap WHERE publication = %s"

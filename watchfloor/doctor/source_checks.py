@@ -7,7 +7,7 @@ import psycopg
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
 from connect.check import capture_dsn, connect_to, read_state
-from connect.problems import Effect, problems
+from connect.problems import Effect, problems, slot_problems
 from connect.source_state import SlotState
 from watchfloor.doctor.checks import Report, Target
 
@@ -50,17 +50,12 @@ def _probe(source: SourceSettings, report: Report) -> None:
 
 
 def _judge_slot(name: str, slot: SlotState | None, report: Report) -> None:
-    if slot is None:
-        report.problem("slot", f"replication slot {name} is missing", "run `watchfloor connect apply`")
+    for problem in slot_problems(name, slot):
+        report.problem("slot", problem.text, problem.advice)
+    if slot is None or slot.lost:
         return
     backlog = f"{slot.backlog_bytes / 1024:.0f} KiB not yet captured"
-    if slot.lost:
-        report.problem(
-            "slot",
-            f"slot {name} has lost log that was not read",
-            "run `watchfloor connect apply --new-snapshot`, which reads all rows again",
-        )
-    elif not slot.active:
+    if not slot.active:
         report.problem(
             "slot",
             f"nobody reads slot {name}, {backlog}",
