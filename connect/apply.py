@@ -16,7 +16,7 @@ from common.errors import WatchfloorError
 from common.settings.connect import ConnectSettings
 from common.settings.load import Settings
 from connect.connector import connector_config
-from connect.slot import drop_slot
+from connect.slot import drop_slot, forget_gaps
 
 _POSITION_GONE: Final = "no longer available on the server"
 _REASON_CHARACTERS_MAX: Final = 300
@@ -177,6 +177,7 @@ def _register(client: httpx.Client, settings: Settings, deadline: float, *, new_
             _until_accepted(lambda: client.post("/connectors", json=created), deadline)
         _until_accepted(lambda: client.delete(f"{path}/offsets"), deadline)
         drop_slot(settings.source)
+        forget_gaps(settings.source)
     _until_accepted(lambda: client.put(f"{path}/config", json=config), deadline)
     _until_accepted(lambda: client.put(f"{path}/resume"), deadline)
 

@@ -1,4 +1,4 @@
-"""Prepares a PostgreSQL database for capture: tables, publication, heartbeat, capture role.
+"""Prepares a PostgreSQL database for capture: tables, publication, heartbeat, capture role, guard.
 
 Creates the canonical tables; of a customer's tables that `source.tables` maps, it changes only the replica
 identity. Everything is idempotent. Locks on captured tables are short, and waiting for one is given up after
@@ -6,23 +6,17 @@ identity. Everything is idempotent. Locks on captured tables are short, and wait
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import Connection, sql
 
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
-from connect.check import (
-    capture_dsn,
-    check_server,
-    check_source,
-    check_tables,
-    connect_to,
-    published_tables,
-    without_full_identity,
-)
+from connect.check import capture_dsn, check_source, connect_to, raise_first, read_state
+from connect.guard import event_trigger_statements, function_statements, guard_statements
 from connect.mapping import CapturedTable, captured_tables
+from connect.problems import Effect, identity_clause, identity_problems, server_problems, table_problems
 from contracts.schema import Column
 
 __all__ = ["HEARTBEAT_TABLE", "apply_schema", "check_source", "schema_sql"]
@@ -31,6 +25,8 @@ HEARTBEAT_TABLE = ("watchfloor", "heartbeat")
 """Schema and name. Debezium updates one row of it from time to time, so that its position in the log advances
 and PostgreSQL can free the log even while no captured table changes."""
 
+_KEEP_WRITES_WORKING = sql.SQL("SELECT watchfloor.keep_writes_working(false)").format()
+_SQL_SERVER_VERSION = 150_000  # the oldest for which `connect sql` writes its statements
 _ADVISORY_LOCK = 0x57617463  # "Watc": two launchers on one database create its objects one after the other
 
 
@@ -52,8 +48,7 @@ def apply_schema(source: SourceSettings) -> None:
             "set it, or have the database's owner run the output of watchfloor connect sql",
         )
     with connect_to(source.admin_dsn.get_secret_value(), source) as connection:
-        check_server(connection)
-        check_tables(connection, tables, missing_allowed=not source.tables)
+        _check(connection, source, tables, missing_allowed=not source.tables)
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{source.lock_timeout_ms}ms",))
         connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would print a notice for each table
         connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
@@ -74,32 +69,95 @@ def apply_schema(source: SourceSettings) -> None:
 def schema_sql(source: SourceSettings) -> str:
     """The statements of `apply_schema`, without a password, for a database administrator to read and run."""
     tables = captured_tables(source)
-    statements = [*_statements(source, tables), _create_publication(source, tables), _create_role(source)]
-    statements += [_full_identity(table.schema, table.name) for table in tables]
-    statements += _grants(source, tables)
+    statements = [
+        *_statements(source, tables),
+        *(_identity(table.schema, table.name, "REPLICA IDENTITY FULL") for table in tables),
+        _create_publication(source, tables),
+        _publish_generated(source),
+        _create_role(source),
+        *_grants(source, tables),
+        *_guard(source, tables, _SQL_SERVER_VERSION),
+        # Where FULL would make writes fail, another identity takes its place.
+        _KEEP_WRITES_WORKING,
+        # Without a superuser these two fail, and the heartbeat's trigger does alone.
+        *event_trigger_statements(),
+    ]
     return "".join(f"{statement.as_string()};\n" for statement in statements)
 
 
 def _apply(connection: Connection[Any], source: SourceSettings, tables: Sequence[CapturedTable]) -> None:
     for statement in _statements(source, tables):
         connection.execute(statement)
-    check_tables(connection, tables)
-    for table in tables:
-        for schema, name in without_full_identity(connection, table):
-            connection.execute(_full_identity(schema, name))
-    published = published_tables(connection, source.publication)
+    _check(connection, source, tables)
+    known = connection.execute("SELECT to_regprocedure('watchfloor.keep_writes_working(boolean)')").fetchone()
+    if known and known[0]:  # it notes what was not captured until now
+        connection.execute(_KEEP_WRITES_WORKING)
+    members = _members(connection, source.publication)
     wanted = {(table.schema, table.name) for table in tables} | {HEARTBEAT_TABLE}
-    if published is None:
+    if members is not None and HEARTBEAT_TABLE in members and members <= wanted:  # nobody else reads from it
+        connection.execute(_publish_generated(source))
+    _set_identities(connection, source, tables)
+    if members is None:
         connection.execute(_create_publication(source, tables))
-    elif missing := wanted - published:
+        connection.execute(_publish_generated(source))
+    elif missing := wanted - members:
         # Tables are only added: the publication may be the customer's own, and others may read from it.
-        members = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(missing))
+        added = sql.SQL(", ").join(sql.Identifier(*each) for each in sorted(missing))
         connection.execute(
-            sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(source.publication), members)
+            sql.SQL("ALTER PUBLICATION {} ADD TABLE {}").format(sql.Identifier(source.publication), added)
         )
     _ensure_role(connection, source)
-    for grant in _grants(source, tables):
-        connection.execute(grant)
+    for statement in [*_grants(source, tables), *_guard(source, tables, connection.info.server_version)]:
+        connection.execute(statement)
+    connection.execute(_KEEP_WRITES_WORKING)
+    for statement in event_trigger_statements():
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            return  # the trigger of the heartbeat does it, a little later
+
+
+def _check(
+    connection: Connection[Any],
+    source: SourceSettings,
+    tables: Sequence[CapturedTable],
+    *,
+    missing_allowed: bool = False,
+) -> None:
+    state = read_state(connection, source)
+    raise_first(server_problems(state))
+    for table, found in zip(tables, state.tables, strict=True):
+        if found.exists or not missing_allowed:
+            raise_first(table_problems(table, found))
+
+
+def _set_identities(connection: Connection[Any], source: SourceSettings, tables: Sequence[CapturedTable]) -> None:
+    """Give every table the most complete replica identity with which its writes work, before it is published."""
+    for table, found in zip(tables, read_state(connection, source).tables, strict=True):
+        raise_first(each for each in identity_problems(table, found, source.publication) if each.effect is Effect.LOSES)
+        for part in found.parts:
+            if part.breaks or not part.fits:
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} {}").format(sql.SQL(part.relation), sql.SQL(identity_clause(part)))
+                )
+
+
+def _members(connection: Connection[Any], publication: str) -> set[tuple[str, str]] | None:
+    """(schema, name) of the tables of a publication; None if it does not exist."""
+    if not connection.execute("SELECT 1 FROM pg_publication WHERE pubname = %s", (publication,)).fetchone():
+        return None
+    rows = connection.execute(
+        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s", (publication,)
+    ).fetchall()
+    return set(rows)
+
+
+def _guard(source: SourceSettings, tables: Sequence[CapturedTable], version: int) -> Iterator[sql.Composed]:
+    yield from guard_statements(source.publication, source.user, tables)
+    yield from function_statements(version)
+    role = sql.Identifier(source.user)
+    yield sql.SQL("GRANT SELECT ON watchfloor.captured, watchfloor.capture_gap TO {}").format(role)
+    yield sql.SQL("GRANT EXECUTE ON FUNCTION watchfloor.forget_gaps(name) TO {}").format(role)
 
 
 def _statements(source: SourceSettings, tables: Sequence[CapturedTable]) -> Iterator[sql.SQL | sql.Composed]:
@@ -140,9 +198,9 @@ def _column(column: Column) -> sql.Composed:
     return sql.SQL(" ").join(parts)
 
 
-def _full_identity(schema: str, name: str) -> sql.Composed:
+def _identity(schema: str, name: str, clause: LiteralString) -> sql.Composed:
     # The old row is needed for the tenant of a delete, the old values of an update, and unchanged long texts.
-    return sql.SQL("ALTER TABLE {} REPLICA IDENTITY FULL").format(sql.Identifier(schema, name))
+    return sql.SQL("ALTER TABLE {} " + clause).format(sql.Identifier(schema, name))
 
 
 def _create_publication(source: SourceSettings, tables: Sequence[CapturedTable]) -> sql.Composed:
@@ -156,6 +214,14 @@ def _create_publication(source: SourceSettings, tables: Sequence[CapturedTable])
             [*(sql.Identifier(table.schema, table.name) for table in tables), sql.Identifier(*HEARTBEAT_TABLE)]
         ),
     )
+
+
+def _publish_generated(source: SourceSettings) -> sql.Composed:
+    # With REPLICA IDENTITY FULL, PostgreSQL 18 refuses writes to a table whose generated columns are not published.
+    return sql.SQL(
+        "DO $$ BEGIN IF current_setting('server_version_num')::int >= 180000 THEN"
+        " ALTER PUBLICATION {} SET (publish_generated_columns = stored); END IF; END $$"
+    ).format(sql.Identifier(source.publication))
 
 
 def _create_role(source: SourceSettings) -> sql.Composed:

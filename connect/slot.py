@@ -1,4 +1,4 @@
-"""The replication slot, in which PostgreSQL records how far the connector has read its log."""
+"""The replication slot, in which PostgreSQL records how far the connector has read its log, and what it has missed."""
 
 import time
 from typing import Final
@@ -7,7 +7,7 @@ import psycopg
 
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
-from connect.check import capture_dsn, connect_to
+from connect.check import capture_dsn, connect_to, read_state
 
 _POLL_S: Final = 0.1
 
@@ -35,3 +35,14 @@ def drop_slot(source: SourceSettings) -> None:
                 time.sleep(_POLL_S)
             else:
                 return
+
+
+def forget_gaps(source: SourceSettings) -> None:
+    """Forget what was not captured until now: a new snapshot is about to read all rows.
+
+    Raises:
+        WatchfloorError: the database does not answer.
+    """
+    with connect_to(capture_dsn(source), source) as connection:
+        if read_state(connection, source).keeps_gaps:
+            connection.execute("SELECT watchfloor.forget_gaps(%s)", (source.publication,))

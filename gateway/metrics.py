@@ -121,6 +121,12 @@ class GatewayMetrics:
             "1 for the state that a component is in: healthy, degraded, unhealthy or unknown.",
             ["component", "state"],
         )
+        self.capture = gauge(
+            "watchfloor_gateway_capture_problems",
+            "1 where watchfloor doctor finds such a problem of the watched database: rows are lost, or were lost, writes"
+            " of the application fail, deletes are not processed, or it is not prepared.",
+            ["effect"],
+        )
         self.feed_behind = gauge(
             "watchfloor_gateway_feed_behind_seconds",
             "How far the feed is behind the database, as clients are told; 0 while it is live.",

@@ -28,12 +28,14 @@ class Symptoms:
     worker_lag_seconds: float | None = None
     connect_runs: bool | None = None
     database_answers: bool | None = None
+    database_captured: bool | None = None
+    """No change that is written now is lost."""
 
     def interrupted(self) -> list[str]:
         """Components through which nothing comes, the one that explains the others first."""
         found = {
             "kafka": self.kafka_answers,
-            "database": self.database_answers,
+            "database": False if self.database_captured is False else self.database_answers,
             "connect": self.connect_runs,
             "worker": self.worker_serves,
             "gateway": self.gateway_reads,

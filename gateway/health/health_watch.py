@@ -15,6 +15,7 @@ import structlog
 from common.credentials import connect_sign_in
 from common.settings.load import Settings
 from common.version import __version__
+from connect.problems import Effect
 from contracts.messages import FeedStatus
 from gateway.feed.hub import Hub
 from gateway.health.feed_watch import FeedWatch, Symptoms
@@ -78,6 +79,7 @@ class HealthWatch:
         self._workers: WorkerReading | None = None
         self._connect: ConnectReading | None = None
         self._database: DatabaseReading | None = None
+        self._losing_since: str | None = None
         self._connect_restarts = 0
         self._checked_at: float | None = None
 
@@ -152,6 +154,10 @@ class HealthWatch:
         async def database() -> None:
             if source.password.get_secret_value():
                 self._database = await ask_database(source, timeout_s)
+                if not self._database.answers or self._database.loses is None:
+                    return  # not known is not over
+                began = iso(time.time()) if self._database.loses else None
+                self._losing_since = began and (self._losing_since or began)
 
         await asyncio.gather(workers(), connect(), database())
         self._checked_at = time.time()
@@ -167,6 +173,9 @@ class HealthWatch:
         for name, component in self._components(feed, now).items():
             for state in State:
                 self._metrics.component.labels(name, state).set(component.state is state)
+        if self._database is not None and self._database.capture is not None:
+            for effect in Effect:
+                self._metrics.capture.labels(effect).set(effect in self._database.capture)
         status = self._watch.observe(self._symptoms(feed), now)
         if status is not None:
             log = _log.info if self._watch.live else _log.warning
@@ -181,7 +190,7 @@ class HealthWatch:
 
     def _components(self, feed: FeedReading, now: float) -> dict[str, Component]:
         return {
-            "database": database_component(self._database),
+            "database": database_component(self._database, self._losing_since),
             "kafka": kafka_component(feed),
             "connect": connect_component(self._connect, self._database, self._connect_restarts),
             "worker": worker_component(
@@ -202,6 +211,7 @@ class HealthWatch:
             worker_lag_seconds=None if workers is None else workers.lag_seconds,
             connect_runs=None if connect is None else connect.running,
             database_answers=None if database is None else database.answers,
+            database_captured=None if database is None or database.loses is None else not database.loses,
         )
 
 

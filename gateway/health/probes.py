@@ -1,4 +1,4 @@
-"""Asks the other components how they are: the workers' probes, Connect's REST interface, a `SELECT 1`.
+"""Asks the other components how they are: the workers' probes, Connect's REST interface, the database's catalogs.
 
 Each probe is bounded in time and size and never fails: it returns that there was no answer. Only reads, and
 keeps nothing of the answers but numbers and states.
@@ -6,14 +6,18 @@ keeps nothing of the answers but numbers and states.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import msgspec
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 
+from common.errors import SettingsError
 from common.settings.source import SourceSettings
+from connect.check import capture_dsn
+from connect.problems import Effect, problems, slot_problems
+from connect.source_state import GAPS, WITHOUT_JIT, source_state, state_query, with_gaps
 from gateway.health.report import ConnectReading, DatabaseReading, WorkerReading
 
 _BODY_BYTES_MAX: Final = 2 << 20
@@ -26,10 +30,6 @@ _COUNTERS: Final = {
     "watchfloor_worker_dead_letters_total": "dead_letters",
     "watchfloor_worker_batches_total": "micro_batches",
 }
-_SLOT: Final = (
-    "SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint"
-    " FROM pg_replication_slots WHERE slot_name = %s"
-)
 
 
 class _Status(msgspec.Struct):
@@ -83,35 +83,42 @@ async def ask_connect(
 
 
 async def ask_database(source: SourceSettings, timeout_s: float) -> DatabaseReading:
-    """Sign in as the capture role and look at the replication slot."""
+    """Sign in as the capture role and look at the slot and at what the doctor looks at, over one connection."""
     try:
         async with asyncio.timeout(timeout_s):
             connection = await psycopg.AsyncConnection.connect(
-                host=source.host,
-                port=source.port,
-                dbname=source.database,
-                user=source.user,
-                password=source.password.get_secret_value(),
-                sslmode=source.sslmode,
-                sslrootcert=str(source.ssl_ca_file) if source.ssl_ca_file else None,
-                application_name="watchfloor-health",
-                autocommit=True,
+                capture_dsn(source), application_name="watchfloor-health", autocommit=True
             )
             async with connection:
-                return await _slot(connection, source.slot)
+                return await _capture(connection, source)
     except (psycopg.Error, OSError, TimeoutError):
         return DatabaseReading(answers=False)
 
 
-async def _slot(connection: "psycopg.AsyncConnection[tuple[object, ...]]", slot: str) -> DatabaseReading:
-    await connection.execute("SELECT 1")
+async def _capture(connection: "psycopg.AsyncConnection[tuple[Any, ...]]", source: SourceSettings) -> DatabaseReading:
+    await connection.execute(WITHOUT_JIT)
     try:
-        row = await (await connection.execute(_SLOT, (slot,))).fetchone()
-    except psycopg.Error:
+        query = state_query(source, connection.info.server_version)
+        ((document,),) = await (await connection.execute(query)).fetchall()
+        state = source_state(document)
+        if state.keeps_gaps:
+            ((gaps,),) = await (await connection.execute(GAPS, (source.publication,))).fetchall()
+            state = with_gaps(state, gaps)
+    except (psycopg.Error, SettingsError):
         return DatabaseReading(answers=True)  # the role may not look; the database is there
-    if row is None:
-        return DatabaseReading(answers=True)
-    return DatabaseReading(answers=True, slot_active=bool(row[0]), backlog_bytes=int(str(row[1])))
+    found: dict[Effect, tuple[str, ...]] = {}
+    lost_since = None
+    for problem in (*slot_problems(source.slot, state.slot), *problems(source, state)):
+        of_all = problem.table is None or found.get(problem.effect) == ()
+        found[problem.effect] = () if of_all else (*found.get(problem.effect, ()), str(problem.table))
+        lost_since = min(filter(None, (lost_since, problem.since)), default=None)
+    return DatabaseReading(
+        answers=True,
+        slot_active=state.slot.active if state.slot else None,
+        backlog_bytes=state.slot.backlog_bytes if state.slot else None,
+        capture={effect: tuple(dict.fromkeys(tables)) for effect, tables in found.items()},
+        lost_since=lost_since,
+    )
 
 
 async def _ask_worker(client: httpx.AsyncClient, url: str, timeout_s: float) -> tuple[bool, Mapping[str, float]] | None:

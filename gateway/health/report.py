@@ -10,6 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from connect.problems import Effect
+
 
 class State(StrEnum):
     """How a component is."""
@@ -31,6 +33,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     lag_seconds: float | None = None
     last_message_age_s: float | None = None
     """Since it last brought a message; on a quiet night this grows without harm."""
+    rows_lost_since: str | None = None
+    """Since when changes of the watched database were not captured, for good; null where none are known to be lost."""
     restarts_seen: int | None = None
     """How often it was found running again after it was not, since this gateway started."""
 
@@ -111,6 +115,16 @@ class DatabaseReading:
     """Whether somebody reads the replication slot; None where it is missing or cannot be read."""
     backlog_bytes: int | None = None
     """Of the log that Debezium has not confirmed."""
+    capture: Mapping[Effect, tuple[str, ...]] | None = None
+    """What `watchfloor doctor` finds wrong with the capture, with the canonical tables that it concerns (none: all).
+    None where it is not known."""
+    lost_since: str | None = None
+    """Since when rows were lost, where the database knows."""
+
+    @property
+    def loses(self) -> bool | None:
+        """Whether rows that are written now are lost; None where it is not known."""
+        return None if self.capture is None else Effect.LOSES in self.capture
 
 
 def gateway_component(feed: FeedReading, now: float) -> Component:
@@ -191,13 +205,37 @@ def connect_component(
     return Component(state=state, detail=detail, restarts_seen=restarts_seen)
 
 
-def database_component(reading: DatabaseReading | None) -> Component:
-    """The watched database."""
+_CAPTURE = {
+    Effect.LOSES: (State.UNHEALTHY, "changes of {} are lost"),
+    Effect.BREAKS_WRITES: (State.UNHEALTHY, "the application's writes to {} fail because of the capture"),
+    Effect.UNPREPARED: (State.DEGRADED, "not prepared for the capture of {}"),
+    Effect.LOST: (State.DEGRADED, "changes of {} were lost until a new snapshot is taken"),
+    Effect.PARTIAL: (State.DEGRADED, "deletes of {} are not processed"),
+}
+"""The worst first."""
+
+
+def database_component(reading: DatabaseReading | None, losing_since: str | None = None) -> Component:
+    """The watched database, and whether all of its changes are captured.
+
+    Args:
+        reading: None where the gateway has no password.
+        losing_since: when this gateway first saw that rows are lost.
+    """
     if reading is None:
         return Component(state=State.UNKNOWN, detail="the gateway has no password of the capture role")
     if not reading.answers:
         return Component(state=State.UNHEALTHY, detail="PostgreSQL does not answer, or refuses the capture role")
-    return Component(state=State.HEALTHY, detail="PostgreSQL answers")
+    found = reading.capture or {}
+    for effect, (state, words) in _CAPTURE.items():
+        if effect in found:
+            return Component(
+                state=state,
+                detail=f"{words.format(', '.join(found[effect]) or 'all tables')}: run watchfloor doctor",
+                rows_lost_since=reading.lost_since or losing_since,
+            )
+    detail = "PostgreSQL answers" if reading.capture is not None else "PostgreSQL answers; its capture is not known"
+    return Component(state=State.HEALTHY, detail=detail)
 
 
 def overall(components: Mapping[str, Component]) -> State:

@@ -3,14 +3,18 @@
 import psycopg
 
 from common.errors import WatchfloorError
-from connect.check import capture_dsn, check_source, connect_to
+from connect.check import capture_dsn, connect_to, read_state
+from connect.problems import Effect, problems, slot_problems
+from connect.source_state import SlotState
 from watchfloor.doctor.checks import Report, Target, in_thread
 
 _BACKLOG_BYTES_MAX = 256 << 20
-_SLOT = (
-    "SELECT active, wal_status, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint"
-    " FROM pg_replication_slots WHERE slot_name = %s"
-)
+_CHECKS = {
+    Effect.BREAKS_WRITES: "writes of the application",
+    Effect.LOSES: "captures all changes",
+    Effect.LOST: "has captured all changes",
+    Effect.PARTIAL: "captures whole changes",
+}
 
 
 @in_thread
@@ -27,37 +31,32 @@ def probe_source(target: Target, report: Report) -> None:
         version = connection.info.parameter_status("server_version") or "unknown version"
         report.ok("reachable", f"{source.host}:{source.port}, PostgreSQL {version.split()[0]}")
         try:
-            check_source(source)
-            report.ok("prepared for capture", f"wal_level=logical, publication {source.publication}")
-        except WatchfloorError as failure:
-            report.failed("prepared for capture", failure)
-        try:
-            row = connection.execute(_SLOT, [source.slot]).fetchone()
+            state = read_state(connection, source)
         except psycopg.Error as error:
-            report.problem("slot", f"cannot be read ({type(error).__name__})", "read PostgreSQL's log")
+            report.problem("prepared for capture", f"cannot be read ({type(error).__name__})", "read PostgreSQL's log")
+            report.unknown("the catalogs cannot be read", "slot")
             return
-    _judge_slot(source.slot, row, report)
+    found = list(problems(source, state))
+    for problem in found:
+        report.problem(_CHECKS.get(problem.effect, "prepared for capture"), problem.text, problem.advice)
+    if not found:
+        report.ok("prepared for capture", f"wal_level=logical, publication {source.publication}")
+    _judge_slot(source.slot, state.slot, report)
 
 
-def _judge_slot(name: str, row: tuple[bool, str, int] | None, report: Report) -> None:
-    if row is None:
-        report.problem("slot", f"replication slot {name} is missing", "run `watchfloor connect apply`")
+def _judge_slot(name: str, slot: SlotState | None, report: Report) -> None:
+    for problem in slot_problems(name, slot):
+        report.problem("slot", problem.text, problem.advice)
+    if slot is None or slot.lost:
         return
-    active, wal_status, backlog_bytes = row
-    backlog = f"{backlog_bytes / 1024:.0f} KiB not yet captured"
-    if wal_status == "lost":
-        report.problem(
-            "slot",
-            f"slot {name} has lost log that was not read",
-            "run `watchfloor connect apply --new-snapshot`, which reads all rows again",
-        )
-    elif not active:
+    backlog = f"{slot.backlog_bytes / 1024:.0f} KiB not yet captured"
+    if not slot.active:
         report.problem(
             "slot",
             f"nobody reads slot {name}, {backlog}",
             "check the connector (below); until it runs, PostgreSQL keeps its log",
         )
-    elif backlog_bytes > _BACKLOG_BYTES_MAX:
+    elif slot.backlog_bytes > _BACKLOG_BYTES_MAX:
         report.problem("slot", f"slot {name} is behind: {backlog}", "check Connect's CPU and its log")
     else:
         report.ok("slot", f"{name} is active, {backlog}")

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from chain.capture.captured_records import Records
 from psycopg import sql
+from support.captured_records import Records
 
 from connect.apply import connector_state
 from contracts.rows import Site, Ticket

@@ -2,23 +2,18 @@
 
 from collections.abc import Iterator
 
-import httpx
 import psycopg
 import pytest
-from chain.capture.captured_records import Records
-from confluent_kafka.admin import AdminClient
+from support.capture_databases import own_connector
+from support.captured_records import Records
 
-from common.credentials import connect_sign_in
-from common.kafka import librdkafka_config
 from common.settings.load import Settings
 from common.settings.source import TableMapping
 from connect.apply import apply_connector
 from connect.schema import apply_schema, check_source
-from connect.slot import drop_slot
 from contracts.envelope import ChangeDecoder
 from contracts.rows import Attendance, Tenant
 from contracts.topics import partition_of
-from streams.topics import ensure_topics
 
 MAPPING = {
     # Swapped on purpose: their client is our tenant, their tenant is our client.
@@ -48,17 +43,8 @@ def mapped(scratch: Settings) -> Iterator[Settings]:
         connection.execute(TABLES)
     apply_schema(settings.source)
     check_source(settings.source)
-    ensure_topics(settings.kafka)
-    yield settings
-    url = f"{settings.connect.url}/connectors/{settings.connect.connector}"
-    sign_in = connect_sign_in(settings.connect)
-    httpx.put(f"{url}/stop", timeout=10, auth=sign_in)
-    drop_slot(settings.source)
-    httpx.delete(url, timeout=10, auth=sign_in)
-    admin = AdminClient(librdkafka_config(settings.kafka))
-    topics = [name for name in admin.list_topics(timeout=10).topics if settings.kafka.topic_prefix in name]
-    for deleted in admin.delete_topics(topics).values():
-        deleted.result()
+    with own_connector(settings):
+        yield settings
 
 
 def test_mapped_tables_arrive_under_canonical_names_and_keys(mapped: Settings) -> None:

@@ -9,8 +9,9 @@ from pydantic import SecretStr
 from common.errors import WatchfloorError
 from common.settings.load import Settings
 from common.settings.source import SourceSettings, TableMapping
-from connect.check import check_server
+from connect.problems import server_problems
 from connect.schema import apply_schema, check_source, schema_sql
+from connect.source_state import SourceState
 
 
 def run(source: SourceSettings, *statements: str) -> None:
@@ -38,7 +39,7 @@ def test_a_prepared_database_passes_and_preparing_it_again_changes_nothing(sourc
 
 def test_the_printed_sql_does_the_same(scratch: Settings) -> None:
     role = scratch.source.user
-    run(scratch.source, *schema_sql(scratch.source).split(";\n")[:-1], f"ALTER ROLE {role} PASSWORD 's3cret'")
+    run(scratch.source, schema_sql(scratch.source), f"ALTER ROLE {role} PASSWORD 's3cret'")
     check_source(scratch.source)
 
 
@@ -62,6 +63,7 @@ def test_a_tenant_gets_its_own_id_as_key(source: SourceSettings) -> None:
         ("ALTER TABLE ticket DROP COLUMN tenant_id", "public.ticket has no column tenant_id"),
         ("ALTER TABLE ticket ALTER COLUMN tenant_id TYPE text", "column tenant_id .* is text, not bigint"),
         ("ALTER TABLE ticket REPLICA IDENTITY DEFAULT", "does not log its old rows"),
+        ("ALTER TABLE ticket REPLICA IDENTITY NOTHING", "UPDATE and DELETE of captured table public.ticket fail"),
         ("ALTER PUBLICATION {name} DROP TABLE ticket", "public.ticket is not in publication"),
         ("DROP PUBLICATION {name}", "publication .* is missing"),
         ("ALTER ROLE {name} NOREPLICATION", "may not read the replication log"),
@@ -70,7 +72,7 @@ def test_a_tenant_gets_its_own_id_as_key(source: SourceSettings) -> None:
     ],
 )
 def test_each_fault_is_named(source: SourceSettings, statement: str, words: str) -> None:
-    run(source, statement.format(name=source.user))
+    run(source, "DROP EVENT TRIGGER watchfloor_keep_writes_working", statement.format(name=source.user))
     with pytest.raises(WatchfloorError, match=words) as caught:
         check_source(source)
     assert "\n" not in str(caught.value)
@@ -116,12 +118,8 @@ def test_a_database_that_does_not_exist_is_named(source: SourceSettings) -> None
 
 
 def test_a_server_without_logical_decoding_is_told_what_to_set() -> None:
-    class Server:
-        def execute(self, *_: object) -> "Server":
-            return self
-
-        def fetchone(self) -> tuple[str]:
-            return ("replica",)
-
-    with pytest.raises(WatchfloorError, match=r"wal_level=replica.*ALTER SYSTEM SET wal_level = logical"):
-        check_server(Server())  # type: ignore[arg-type]
+    [problem] = server_problems(
+        SourceState("replica", may_replicate=True, keeps_gaps=False, publication=True, tables=[], slot=None)
+    )
+    assert "wal_level=replica" in problem.text
+    assert "ALTER SYSTEM SET wal_level = logical" in problem.advice

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from common.settings.load import Settings
+from connect.problems import Effect
 from contracts.messages import FeedState, FeedStatus
 from gateway.health.health_watch import HealthWatch
 from gateway.health.report import (
@@ -108,6 +109,38 @@ def test_database_kafka_and_gateway() -> None:
     assert gateway_component(feed(admits=False, reason="stopping"), NOW).state is State.UNHEALTHY
     assert gateway_component(feed(answering=False), NOW).state is State.DEGRADED
     assert gateway_component(feed(last_record_at=None), NOW).last_message_age_s is None
+
+
+@pytest.mark.parametrize(
+    ("capture", "state", "word"),
+    [
+        (None, State.HEALTHY, "is not known"),
+        ({}, State.HEALTHY, "PostgreSQL answers"),
+        ({Effect.LOSES: ("ticket", "site"), Effect.PARTIAL: ("site",)}, State.UNHEALTHY, "of ticket, site are lost"),
+        ({Effect.LOSES: ()}, State.UNHEALTHY, "all tables are lost"),
+        ({Effect.BREAKS_WRITES: ("ticket",)}, State.UNHEALTHY, "writes to ticket fail"),
+        ({Effect.LOST: ()}, State.DEGRADED, "were lost"),
+        ({Effect.PARTIAL: ("site",)}, State.DEGRADED, "deletes of site"),
+        ({Effect.UNPREPARED: ("site",)}, State.DEGRADED, "not prepared"),
+    ],
+)
+def test_the_database_is_as_well_as_its_capture(
+    capture: dict[Effect, tuple[str, ...]] | None, state: State, word: str
+) -> None:
+    component = database_component(DatabaseReading(answers=True, capture=capture))
+    assert component.state is state
+    assert word in component.detail
+
+
+def test_since_when_rows_are_lost_is_what_the_database_knows_or_when_it_was_seen() -> None:
+    loses = {Effect.LOSES: ("ticket",)}
+    assert database_component(DatabaseReading(True, capture=loses), "seen").rows_lost_since == "seen"
+    assert (
+        database_component(DatabaseReading(True, capture=loses, lost_since="known"), "seen").rows_lost_since == "known"
+    )
+    silent = database_component(DatabaseReading(answers=False), "seen")
+    assert (silent.state, silent.rows_lost_since) == (State.UNHEALTHY, None)
+    assert DatabaseReading(answers=False).loses is None
 
 
 @pytest.mark.parametrize(

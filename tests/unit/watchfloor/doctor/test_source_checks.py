@@ -2,6 +2,7 @@
 
 import pytest
 
+from connect.source_state import SlotState
 from watchfloor.doctor.checks import Report, State
 from watchfloor.doctor.source_checks import _judge_slot
 
@@ -20,7 +21,7 @@ def test_a_slot_is_judged_by_its_reader_and_its_backlog(
     row: tuple[bool, str, int] | None, state: State, said: str
 ) -> None:
     report = Report("postgres")
-    _judge_slot("watchfloor", row, report)
+    _judge_slot("watchfloor", SlotState(*row) if row else None, report)
     [result] = report.results
     assert result.state is state
     assert said in result.detail
