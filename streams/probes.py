@@ -66,7 +66,7 @@ class Probes:
         if path == "/healthz":
             status, body = "200 OK", b"alive\n"
         elif path == "/readyz":
-            status, body = ("200 OK", b"ready\n") if self._ready() else ("503 Service Unavailable", b"recovering\n")
+            status, body = ("200 OK", b"ready\n") if self._ready() else ("503 Service Unavailable", b"not ready\n")
         else:
             status, body = "404 Not Found", b"try /metrics, /healthz or /readyz\n"
         start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])

@@ -28,6 +28,9 @@ class FetchSettings(Section):
     """Of one topic partition in that answer, and in the buffer of records that are not processed yet."""
     idle_wait_ms: Positive = 200
     """How long a broker may hold a fetch back while there is nothing to read."""
+    broker_silence_s_max: Annotated[float, Field(ge=1, le=600)] = 10
+    """Without an answer from the brokers for this long about any topic of an owned partition the worker is not ready,
+    and that partition's lag in seconds grows."""
 
 
 class MergeSettings(Section):

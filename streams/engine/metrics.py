@@ -39,7 +39,13 @@ class EngineMetrics:
         self.lag_records = gauge("watchfloor_worker_lag_records", "Source records not yet processed.", ["partition"])
         self.lag_seconds = gauge(
             "watchfloor_worker_lag_seconds",
-            "Age of the newest processed record where records wait; 0 where none do.",
+            "Age of the newest processed record where records wait, or how long the brokers have not answered, beyond "
+            "`worker.fetch.broker_silence_s_max`; otherwise 0.",
+            ["partition"],
+        )
+        self.delay_seconds = gauge(
+            "watchfloor_worker_delay_seconds",
+            "The longest time from a commit in the database to the end of its micro-batch, in the last second.",
             ["partition"],
         )
         self.state_keys = gauge("watchfloor_worker_state_keys", "Keys held in memory.", ["table"])

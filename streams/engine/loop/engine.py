@@ -66,8 +66,8 @@ class Engine(Service):
 
     @property
     def ready(self) -> bool:
-        """Whether every assigned partition is recovered and processed."""
-        return self.failure is None and self._engine_loop.ownership.settled
+        """Whether every assigned partition is recovered and processed, and the brokers answer."""
+        return self.failure is None and self._engine_loop.ready
 
     def update_gauges(self) -> None:
         """Set the gauges that describe the engine's state; call it about once a second."""

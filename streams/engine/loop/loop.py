@@ -59,11 +59,11 @@ class EngineLoop:
         self._settings = settings
         self._metrics = metrics
         self._process_seconds = metrics.stage_seconds.labels("process")
-        self._gauges = StateGauges(metrics, clock)
         self._clock = clock
         self._writer = LogWriter(spec.topics, clients, metrics)
         self._snapshots = Snapshots(spec.topics, settings, clock)
         self._source_reader = SourceReader(spec, clients.fetcher, settings, metrics, clock)
+        self._gauges = StateGauges(metrics, self._source_reader.silence_s, clock)
         recovery = Recovery(
             spec,
             clients,
@@ -118,6 +118,12 @@ class EngineLoop:
             await self._writer.write(snapshots, batches)  # at low rates: let records gather at the broker meanwhile
         self._unwritten = False
 
+    @property
+    def ready(self) -> bool:
+        """Whether every assigned partition is recovered, and the brokers answer; may be asked from another thread."""
+        silent = self._source_reader.silence_s().keys()
+        return self.ownership.settled and not silent & self.ownership.partitions.keys()
+
     def update_gauges(self) -> None:
         """Set the gauges that describe a state rather than an event; call it about once a second."""
         self._gauges.update(self.ownership.partitions.values())
@@ -161,7 +167,10 @@ class EngineLoop:
             started_s = self._clock()
             await self._process_batch(batch)
             partition.finish(batch)
-            self._count(batch, self._clock() - started_s)
+            ended_s = self._clock()
+            if batch.log_ms:
+                partition.delay_ms_max = max(partition.delay_ms_max, ended_s * 1e3 - batch.log_ms)
+            self._count(batch, ended_s - started_s)
             done.append((partition, batch))
         self._last_small_round_s = now_s if done and self._is_small(done) else 0.0
         return done

@@ -93,6 +93,17 @@ class SourceReader:
         if offsets:
             self._ahead = offsets, asyncio.create_task(self._fetcher.fetch(offsets, 0))
 
+    def silence_s(self) -> dict[int, float]:
+        """By partition, for how long the brokers have not answered about one of its topics, where that is too long.
+
+        May be called from another thread. A topic with a full buffer is not asked, so its silence means nothing.
+        """
+        oldest_ms: dict[int, int] = {}
+        for (_, number), asked_ms in list(self._asked_ms.items()):
+            oldest_ms[number] = min(asked_ms, oldest_ms.get(number, asked_ms))
+        now_s, limit_s = self._clock(), self._settings.fetch.broker_silence_s_max
+        return {number: now_s - ms / 1e3 for number, ms in oldest_ms.items() if now_s - ms / 1e3 > limit_s}
+
     def close(self) -> None:
         """Cancel a fetch that is in flight."""
         if self._ahead is not None:
@@ -123,8 +134,7 @@ class SourceReader:
         """Where to read on, and note that these topic partitions are being asked now."""
         offsets = self._offsets(partitions, bytes_max)
         now_ms = int(self._clock() * 1e3)
-        for topic_partition in offsets:
-            self._asked_ms.setdefault(topic_partition, now_ms)
+        self._asked_ms = {each: self._asked_ms.get(each, now_ms) for each in offsets}
         return offsets
 
     def _offsets(self, partitions: Iterable[Partition], bytes_max: int) -> dict[TopicPartition, int]:

@@ -26,11 +26,15 @@ class StateGauges:
     """Sets the gauges that describe a state rather than an event.
 
     Args:
+        silence_s: by partition, how long the brokers have not answered where that is too long.
         clock: Unix seconds.
     """
 
-    def __init__(self, metrics: EngineMetrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, metrics: EngineMetrics, silence_s: Callable[[], dict[int, float]], clock: Callable[[], float]
+    ) -> None:
         self._metrics = metrics
+        self._silence_s = silence_s
         self._clock = clock
         self._day = 0
         self._reported: set[tuple[str, Any]] = set()
@@ -39,12 +43,16 @@ class StateGauges:
     def update(self, partitions: Iterable[Partition]) -> None:
         """Look at the partitions, which may not be in the middle of a micro-batch."""
         metrics, now_s = self._metrics, self._clock()
+        silence_s = self._silence_s()
         keys, size_bytes, owned = Counter[str](), Counter[str](), 0
         for partition in partitions:
             owned += 1
             lag, number = partition.lag_records, partition.number
             metrics.lag_records.labels(number).set(lag)
-            metrics.lag_seconds.labels(number).set(max(0.0, now_s - partition.newest_ms / 1e3) if lag else 0.0)
+            behind_s = max(0.0, now_s - partition.newest_ms / 1e3) if lag else 0.0
+            metrics.lag_seconds.labels(number).set(max(behind_s, silence_s.get(number, 0.0)))
+            metrics.delay_seconds.labels(number).set(partition.delay_ms_max / 1e3)
+            partition.delay_ms_max = 0.0
             for name, table in partition.state.tables.items():
                 keys[name] += len(table)
                 size_bytes[name] += table.encoded_bytes

@@ -46,6 +46,8 @@ class Partition:
         """End offsets as of the last fetch, by source; -1 before the first."""
         self.asked_ms = [0] * len(self.topics)
         """When the last fetch that was answered was sent, Unix milliseconds, by source; 0 before the first."""
+        self.delay_ms_max = 0.0
+        """The longest time from the commit of the last row of a micro-batch to its end, since somebody set it to 0."""
         self.buffers: list[deque[Entry]] = [deque() for _ in self.topics]
         self._merged = [index for index, source in enumerate(sources) if source.ordered_by == "commit_lsn"]
         self._arriving = [index for index, source in enumerate(sources) if source.ordered_by == "arrival"]

@@ -44,7 +44,8 @@ class Observed:
     def __init__(self) -> None:
         self.metrics = WorkerMetrics(CollectorRegistry())
         self.now_s = 10 * DAY_S
-        self.observer = StateGauges(self.metrics, lambda: self.now_s)
+        self.silence_s: dict[int, float] = {}
+        self.observer = StateGauges(self.metrics, lambda: self.silence_s, lambda: self.now_s)
         self.partitions = [
             Partition(number, TOPICS.sources, PartitionState(SPECS), lambda _: "") for number in range(2)
         ]
@@ -101,6 +102,25 @@ def test_what_expires_is_counted_and_nothing_to_worry_about() -> None:
     assert observed.value("evicted_total", table="seen", reason="expired") == 1
     observed.observe()
     assert observed.value("evicted_total", table="seen", reason="expired") == 1
+
+
+def test_the_lag_in_seconds_is_at_least_the_silence_of_the_brokers() -> None:
+    observed = Observed()
+    observed.silence_s = {1: 30.0}
+    observed.observe()
+    assert (observed.value("lag_seconds", partition="0"), observed.value("lag_seconds", partition="1")) == (0, 30)
+    observed.silence_s = {}
+    observed.observe()
+    assert observed.value("lag_seconds", partition="1") == 0
+
+
+def test_the_delay_is_the_longest_since_the_gauges_were_set_before() -> None:
+    observed = Observed()
+    observed.partitions[0].delay_ms_max = 1_500.0
+    observed.observe()
+    assert (observed.value("delay_seconds", partition="0"), observed.value("delay_seconds", partition="1")) == (1.5, 0)
+    observed.observe()
+    assert observed.value("delay_seconds", partition="0") == 0
 
 
 class SlowFetcher(MemoryFetcher):
