@@ -27,7 +27,7 @@ from gateway.delivery.seen_findings import SeenFindings
 from gateway.delivery.seen_marks import SeenMarks
 from gateway.delivery.unseen_critical import UnseenCritical
 from gateway.feed.backfill import Backfill
-from gateway.feed.catchup import CatchUp
+from gateway.feed.catchup import CatchUp, RenderedEntries
 from gateway.feed.fan_out import FanOut
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.feed_handler import FeedHandler
@@ -97,7 +97,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     metrics = GatewayMetrics()
     verifier = TokenVerifier(auth, JwksKeys(auth, auth.jwks_url) if auth.jwks_url else None)
 
-    history = History(limits.history.messages_max, limits.history.bytes_max)
+    kept = limits.history
+    history = History(kept.messages_max, kept.tenant_bytes_max, kept.bytes_max)
     hub = Hub(frame, history, metrics, time.time, KnownNames(limits.masking.names_per_tenant_max))
     deliveries = _deliveries(clients, limits, hub, metrics, name)
     catch_up = CatchUp(
@@ -105,13 +106,13 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         deliveries.receipts,
         metrics,
         slow=limits.slow,
-        slice_messages=limits.resume.slice_messages,
-        rendered_max=limits.history.rendered_messages_max,
+        slices=limits.resume,
+        rendered=RenderedEntries(kept.rendered_messages_max, kept.rendered_bytes_max),
     )
     fan_out = FanOut(hub, catch_up, deliveries.receipts, metrics)
     feed = FeedHandler(settings.kafka, limits.reader.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
     feed_reader = LogReader(clients, limits.reader, feed, fetch_wait_ms_max=limits.reader.fetch_wait_ms_max)
-    backfill = Backfill(clients, limits.resume, limits.reader.broker_silence_s_max)
+    backfill = Backfill(clients, history, limits.resume, limits.reader.broker_silence_s_max)
 
     signed_in = SignedIn(ConnectionCounts(limits.connections), metrics)
     revocations = RevocationView(settings, signed_in, metrics)

@@ -91,11 +91,16 @@ class HistorySettings(Section):
     """The recent messages that are kept in memory for clients that come back or are slow."""
 
     messages_max: Positive = 10_000
-    """Per tenant. A client that is further behind is closed with 4409."""
-    bytes_max: Positive = 128 * 1024 * 1024
-    """Of all tenants."""
+    """Per tenant. A live client that falls further behind is closed with 4409."""
+    tenant_bytes_max: Annotated[int, Field(ge=1_048_576)] = 32 * 1024 * 1024
+    """Per tenant."""
+    bytes_max: Annotated[int, Field(ge=1_048_576)] = 128 * 1024 * 1024
+    """Of all tenants. Beyond it the tenants with the most bytes give up their oldest messages; a tenant with less than its
+    share (15/16 of this, divided by the number of tenants) gives up none."""
     rendered_messages_max: Positive = 4_096
     """The newest messages are kept as frames too, so that they are rendered once when many clients return."""
+    rendered_bytes_max: Positive = 16 * 1024 * 1024
+    """Of the records of these messages; their frames take two to five times as much."""
 
 
 class ResumeSettings(Section):
@@ -105,10 +110,17 @@ class ResumeSettings(Section):
     """A gap of more messages is not sent again."""
     scan_records_max: Positive = 500_000
     """Records of the log that are read for one gap."""
-    reads_max: Positive = 8
-    """Clients at once for which the log is read."""
+    reads_max: Annotated[int, Field(ge=1, le=64)] = 4
+    """Reads of the log at once. Tenants take turns, and within a tenant its users."""
     slice_messages: Positive = 200
     """Sent to one client before the next one's turn."""
+    slice_bytes_max: Positive = 128 * 1024
+    """The same in bytes of the log, but at least one message."""
+    user_bytes_burst_max: Positive = 128 * 1024 * 1024
+    """Given again to one user (tenant and subject) at this process, over all its connections, before the rate counts. A
+    resume beyond it closes the connection with 4429 and the seconds to wait."""
+    user_bytes_per_s_max: Positive = 4 * 1024 * 1024
+    """How fast that allowance comes back."""
     ahead_wait_s: Positive = 5
     """How long a client whose position is ahead of this gateway is held, until this one has read that far."""
 

@@ -1,12 +1,19 @@
 """The feed's newest records in memory: what a returning client is given again, and a slow one reads on from.
 
-Owns the bounds: messages per tenant and bytes of all. Holds record values as they were read, not decoded and not
-rendered, so that what is read later is masked and filtered by what the subscriber may see then.
+Owns the bounds: messages and bytes of a tenant, and bytes of all. Holds record values as they were read, not decoded and
+not rendered, so that what is read later is masked and filtered by what the subscriber may see then.
 """
 
+from array import array
 from collections import deque
+from dataclasses import dataclass, field
 
 import msgspec
+
+RECORD_BYTES = 200
+"""What a record takes beside its value."""
+_KEPT_SIXTEENTHS = 15
+"""Of `bytes_max`, when it is exceeded: so that the tenants are compared once in many records."""
 
 
 class StoredRecord(msgspec.Struct, frozen=True, gc=False):
@@ -22,22 +29,31 @@ class StoredRecord(msgspec.Struct, frozen=True, gc=False):
     value: bytes
 
 
+@dataclass(slots=True)
+class _Tenant:
+    records: deque[StoredRecord] = field(default_factory=deque)
+    bytes: int = 0
+
+
 class History:
     """The newest records of each tenant.
 
+    Where there are too many bytes, the tenants with the most give up their oldest records until all of them have the
+    same. So a tenant that has at most fifteen sixteenths of `bytes_max`, divided by the number of tenants, loses
+    nothing, however much the others write.
+
     Args:
         messages_max: kept per tenant.
-        bytes_max: of all values together; the oldest record of all is dropped first.
+        tenant_bytes_max: kept per tenant.
+        bytes_max: of all tenants together.
     """
 
-    def __init__(self, messages_max: int, bytes_max: int) -> None:
+    def __init__(self, messages_max: int, tenant_bytes_max: int, bytes_max: int) -> None:
         self._messages_max = messages_max
+        self._tenant_bytes_max = tenant_bytes_max
         self._bytes_max = bytes_max
-        self._records: dict[int, deque[StoredRecord]] = {}
-        # In the order in which they came; entries whose record was dropped already are passed over.
-        self._order: deque[tuple[int, int]] = deque()
+        self._tenants: dict[int, _Tenant] = {}
         self.bytes = 0
-        self.messages = 0
 
     def add(self, tenant_id: int, stored: StoredRecord) -> None:
         """Keep a record; its seq is above the tenant's last.
@@ -45,59 +61,79 @@ class History:
         A record that does not follow the one before it comes after a hole in the log: nobody can be given the
         whole gap from before the hole, so what is older is dropped.
         """
-        while (before := self._records.get(tenant_id)) and before[-1].seq != stored.seq - 1:
-            self._forget_first(tenant_id, before)
-        records = self._records.setdefault(tenant_id, deque())
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None:
+            tenant = self._tenants[tenant_id] = _Tenant()
+        records = tenant.records
+        while records and records[-1].seq != stored.seq - 1:
+            self._forget_first(tenant)
         records.append(stored)
-        self._order.append((tenant_id, stored.seq))
-        self.bytes += len(stored.value)
-        self.messages += 1
-        if len(records) > self._messages_max:
-            self._forget_first(tenant_id, records)
-        while self.bytes > self._bytes_max and self._order:
-            self._forget_oldest()
-        if len(self._order) > 2 * self.messages + 1:
-            self._order = deque(each for each in self._order if self._has(*each))
+        size = len(stored.value) + RECORD_BYTES
+        tenant.bytes += size
+        self.bytes += size
+        while len(records) > self._messages_max or tenant.bytes > self._tenant_bytes_max:
+            self._forget_first(tenant)
+        if self.bytes > self._bytes_max:
+            self._make_room()
+        elif not records:
+            del self._tenants[tenant_id]
 
     def reaches(self, tenant_id: int, seq: int) -> bool:
         """Whether every record after `seq` is here; also where there is none after it."""
-        records = self._records.get(tenant_id)
-        return records is not None and records[0].seq <= seq + 1
+        oldest = self.oldest(tenant_id)
+        return oldest is not None and oldest.seq <= seq + 1
 
-    def newest(self, tenant_id: int) -> StoredRecord | None:
-        """The last record of a tenant that is here."""
-        records = self._records.get(tenant_id)
-        return records[-1] if records else None
+    def oldest(self, tenant_id: int) -> StoredRecord | None:
+        """The first record of a tenant that is here."""
+        tenant = self._tenants.get(tenant_id)
+        return tenant.records[0] if tenant else None
 
-    def after(self, tenant_id: int, seq: int, messages_max: int) -> list[StoredRecord] | None:
-        """The next records of a tenant after `seq`, or None where the history does not reach back that far."""
-        records = self._records.get(tenant_id)
-        if not records or not self.reaches(tenant_id, seq):
+    def offsets(self, tenant_id: int) -> "array[int]":
+        """Where in the log the records of a tenant are that are here."""
+        tenant = self._tenants.get(tenant_id)
+        return array("q", (stored.offset for stored in tenant.records) if tenant else ())
+
+    def record_bytes(self, tenant_id: int) -> int:
+        """The average size of a tenant's records; 0 where none is here."""
+        tenant = self._tenants.get(tenant_id)
+        return tenant.bytes // len(tenant.records) if tenant else 0
+
+    def after(self, tenant_id: int, seq: int, messages_max: int, bytes_max: int) -> list[StoredRecord] | None:
+        """The next records of a tenant after `seq`, or None where the history does not reach back that far.
+
+        They are at most `messages_max`, of at most `bytes_max` together, but at least one.
+        """
+        if not self.reaches(tenant_id, seq):
             return None
-        # The numbers are dense, so the index of a record is known from its number.
-        first = seq + 1 - records[0].seq
-        # A deque finds an index near either end quickly, and most readers are near the newest end.
-        return [records[index] for index in range(first, min(first + messages_max, len(records)))]
+        records = self._tenants[tenant_id].records
+        # The numbers are dense, so the index of a record is known from its number. A deque finds an index near either
+        # end quickly, and most readers are near the newest end.
+        found: list[StoredRecord] = []
+        first, size = seq + 1 - records[0].seq, 0
+        for index in range(first, min(first + messages_max, len(records))):
+            stored = records[index]
+            size += len(stored.value)
+            if found and size > bytes_max:
+                break
+            found.append(stored)
+        return found
 
     def clear(self) -> None:
         """Forget everything: the log is another one."""
-        self._records.clear()
-        self._order.clear()
+        self._tenants.clear()
         self.bytes = 0
-        self.messages = 0
 
-    def _forget_oldest(self) -> None:
-        tenant_id, seq = self._order.popleft()
-        records = self._records.get(tenant_id)
-        if records and records[0].seq == seq:
-            self._forget_first(tenant_id, records)
+    def _make_room(self) -> None:
+        left = self._bytes_max * _KEPT_SIXTEENTHS // 16
+        ascending = sorted(self._tenants.values(), key=lambda tenant: tenant.bytes)
+        for index, tenant in enumerate(ascending):
+            share = left // (len(ascending) - index)
+            while tenant.bytes > share:
+                self._forget_first(tenant)
+            left -= tenant.bytes
+        self._tenants = {number: tenant for number, tenant in self._tenants.items() if tenant.records}
 
-    def _has(self, tenant_id: int, seq: int) -> bool:
-        records = self._records.get(tenant_id)
-        return records is not None and records[0].seq <= seq
-
-    def _forget_first(self, tenant_id: int, records: deque[StoredRecord]) -> None:
-        self.bytes -= len(records.popleft().value)
-        self.messages -= 1
-        if not records:
-            del self._records[tenant_id]
+    def _forget_first(self, tenant: _Tenant) -> None:
+        size = len(tenant.records.popleft().value) + RECORD_BYTES
+        tenant.bytes -= size
+        self.bytes -= size

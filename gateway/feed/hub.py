@@ -54,6 +54,10 @@ class Hub:
         group = self._groups.get(tenant_id)
         return group.position if group else 0
 
+    def remembers(self, tenant_id: int, seq: int) -> bool:
+        """Whether everything of the tenant after `seq` is in memory; also where nothing is after it."""
+        return seq >= self.position(tenant_id) or self.history.reaches(tenant_id, seq)
+
     def events_processed(self, tenant_id: int) -> int:
         """Source events of the tenant since this gateway started."""
         group = self._groups.get(tenant_id)

@@ -22,6 +22,8 @@ Frame = Callable[[bytes], bytes]
 """A payload as one complete text frame of the server."""
 
 _TAIL = len(b"0}")
+_FRAMES_MAX = 16
+"""Of one record that are kept: each subscription with filters of its own may have another `prev_seq`."""
 
 
 class Endpoint(StrEnum):
@@ -81,7 +83,8 @@ class FeedEntry:
         if found is None:
             tail = b"%d}" % prev_seq
             found = b"".join(frame(head + tail) for head in self._rendered(variant))
-            self._frames[key] = found
+            if len(self._frames) < _FRAMES_MAX:
+                self._frames[key] = found
         return found
 
     def _forget_rendered(self, names_version: int) -> None:

@@ -46,13 +46,12 @@ class Mode(Enum):
 
 @dataclass(slots=True)
 class Backlog:
-    """What a subscriber missed that is older than the history."""
+    """What a subscriber missed that is older than the history: one page of the log at a time, as it takes them."""
 
-    records: Sequence[StoredRecord]
-    next_index: int = 0
-    """Of the first record that was not written yet."""
-    written: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when all of it was written."""
+    page: Sequence[StoredRecord] = ()
+    """What follows its cursor; given up while its socket is full."""
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while it has room and waits for the next page, and when it needs none any more."""
 
 
 @dataclass(slots=True, eq=False)

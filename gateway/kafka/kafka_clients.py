@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from common.kafka import aiokafka_config, librdkafka_config, unreachable
@@ -41,21 +41,6 @@ class KafkaClients:
             isolation_level="read_committed",
             fetch_max_wait_ms=fetch_wait_ms_max,
             request_timeout_ms=request_timeout_ms,
-        )
-
-    def search_consumer(self) -> Consumer:
-        """A blocking consumer for looking something up in one partition; it reports the end of a partition."""
-        return Consumer(
-            librdkafka_config(self.kafka)
-            | {
-                "group.id": "unused: partitions are assigned and nothing is committed",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "queued.max.messages.kbytes": 4_096,
-                "fetch.queue.backoff.ms": 10,
-            }
         )
 
     def producer(self, records_max: int) -> Producer:

@@ -22,7 +22,7 @@ from gateway.delivery.receipts import Receipts, Recipient
 from gateway.feed.catchup import CatchUp
 from gateway.feed.hub import Hub
 from gateway.feed.rendering import Endpoint, Variant
-from gateway.feed.resume import Resumer, ResumeRequest
+from gateway.feed.resume import Resumer, ResumeRequest, refused_resume
 from gateway.feed.subscriber import Mode, Sink, Subscriber
 from gateway.metrics import GatewayMetrics
 from gateway.session import effects
@@ -228,6 +228,10 @@ class ConnectionShell:
             return
         if self._resuming is not None:
             self._resuming.cancel()
+        if wait_s := self._services.resumer.wait_s(self._subscriber, position):
+            for effect in refused_resume(wait_s, request_id, self._services.hub.clock()):
+                self._apply(effect)
+            return
         request = ResumeRequest(self._subscriber, position, request_id, self._send)
         self._resuming = self._services.resumer.begin(request)
 

@@ -191,9 +191,6 @@ class FakeCluster(KafkaClients):
         assert fetch_wait_ms_max < request_timeout_ms
         return FakeConsumer(self)
 
-    def search_consumer(self) -> Any:
-        raise AssertionError("nothing is looked up in these tests")
-
     def producer(self, records_max: int) -> Any:
         assert records_max
         return self._producer

@@ -13,7 +13,7 @@ from contracts.feed import FeedRecord, encode_record
 from contracts.messages import CloseCode
 from gateway.access.known_names import KnownNames
 from gateway.access.scope import Scope
-from gateway.feed.catchup import CatchUp
+from gateway.feed.catchup import CatchUp, RenderedEntries
 from gateway.feed.fan_out import DeliveryListener, FanOut
 from gateway.feed.history import History, StoredRecord
 from gateway.feed.hub import Hub
@@ -99,7 +99,8 @@ class World:
         self.encodings = 0
         self.metrics = GatewayMetrics()
         self.counts = WriteCounts()
-        history = History(self.limits.history.messages_max, self.limits.history.bytes_max)
+        kept = self.limits.history
+        history = History(kept.messages_max, kept.tenant_bytes_max, kept.bytes_max)
         names = KnownNames(self.limits.masking.names_per_tenant_max)
         self.hub = Hub(self._frame, history, self.metrics, lambda: self.now, names)
         self.hub.start_log(EPOCH)
@@ -113,8 +114,8 @@ class World:
             listener,
             self.metrics,
             slow=self.limits.slow,
-            slice_messages=self.limits.resume.slice_messages,
-            rendered_max=self.limits.history.rendered_messages_max,
+            slices=self.limits.resume,
+            rendered=RenderedEntries(self.limits.history.rendered_messages_max, self.limits.history.rendered_bytes_max),
         )
         self.fan_out = FanOut(self.hub, self.catch_up, listener, self.metrics)
 

@@ -6,11 +6,13 @@ Tokens are real and verified; sinks stop taking when a test says so; the log is 
 import asyncio
 import itertools
 import json
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from aiokafka import TopicPartition
 from support.changed_settings import changed
 from support.expected_messages import STREAM, Transcript, View
 from support.fake_kafka import FakeCluster
@@ -20,12 +22,13 @@ from support.waiting import loop_turns, until_async
 from common.settings.gateway import GatewaySettings
 from common.settings.load import Settings
 from contracts.feed import FeedRecord, ProcessedEvent, encode_record
-from contracts.messages import CloseCode
+from contracts.messages import CloseCode, UnrecoverableReason
 from contracts.topics import partition_of
 from gateway.access.tokens import mint_token
-from gateway.feed.backfill import Span, UnrecoverableError
+from gateway.feed.backfill import Located, Span
 from gateway.feed.feed_decoder import FeedDecoder
 from gateway.feed.history import StoredRecord
+from gateway.feed.log_turns import UnrecoverableError
 from gateway.feed.rendering import Endpoint
 from gateway.feed.resume import Resumer
 from gateway.metrics import GatewayMetrics
@@ -37,6 +40,8 @@ EPOCH = "the epoch of this log"
 END = b"\x00"
 HISTORY = 12
 _TURNS = 12
+_PAGE = 5
+"""Records that are read from the log at once."""
 
 
 class ClientSink:
@@ -126,11 +131,21 @@ class _Log:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def read(self, span: Span) -> list[StoredRecord]:
+    async def locate(self, span: Span) -> Located:
         await asyncio.sleep(0)
-        found = [each for each in self._world.stored[span.tenant_id] if span.first <= each.seq <= span.last]
-        if len(found) != span.last - span.first + 1:
-            raise UnrecoverableError("too_old")  # type: ignore[arg-type]  # never: the list is whole
+        found = self._find(span.tenant_id, span.first, span.last)
+        return Located(
+            span.tenant_id, TopicPartition("feed", 0), span.first, array("q", (each.offset for each in found))
+        )
+
+    async def page(self, located: Located, seq: int, _user: str) -> list[StoredRecord]:
+        await asyncio.sleep(0)
+        return self._find(located.tenant_id, seq, min(located.last, seq + _PAGE - 1))
+
+    def _find(self, tenant: int, first: int, last: int) -> list[StoredRecord]:
+        found = [each for each in self._world.stored[tenant] if first <= each.seq <= last]
+        if len(found) != last - first + 1:
+            raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
         return found
 
     def clear(self) -> None:

@@ -31,7 +31,7 @@ class KeptNotices(Hub):
     """A hub that keeps the notices, and where a test says how far everybody has come."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__(lambda payload: payload, History(10, 1_000), GatewayMetrics(), now, KnownNames(10))
+        super().__init__(lambda payload: payload, History(10, 10_000, 10_000), GatewayMetrics(), now, KnownNames(10))
         self.start_log("first")
         self.seq = 0
         self.notices: list[tuple[int | None, NoticeMessage]] = []

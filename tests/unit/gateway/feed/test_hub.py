@@ -91,4 +91,4 @@ def test_a_new_log_sends_everybody_away_and_forgets_positions() -> None:
     world.fan_out.start_log("another")
     assert sink.closed is CloseCode.RESTARTING
     assert (world.hub.position(1), world.hub.epoch, world.counts.logs_ended) == (0, "another", 1)
-    assert world.hub.history.newest(1) is None
+    assert world.hub.history.oldest(1) is None

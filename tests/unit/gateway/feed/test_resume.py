@@ -4,9 +4,11 @@ Also of gateway/feed/backfill.py.
 """
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from aiokafka import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.feed_samples import NOW, anomaly
@@ -17,11 +19,15 @@ from contracts.feed import encode_record
 from contracts.messages import Resumed, UnrecoverableReason
 from contracts.requests import ResumePosition
 from gateway.access.scope import Scope
-from gateway.feed.backfill import Span, UnrecoverableError
+from gateway.feed.backfill import Located, Span
 from gateway.feed.history import StoredRecord
+from gateway.feed.log_turns import UnrecoverableError
 from gateway.feed.rendering import Endpoint
 from gateway.feed.resume import Resumer, ResumeRequest
 from gateway.feed.subscriber import Mode, Subscriber
+
+PAGE = 4
+"""Records that the log gives at once."""
 
 
 class Log:
@@ -32,8 +38,11 @@ class Log:
         self.reads: list[Span] = []
         self.meanwhile: Callable[[], None] = lambda: None
         self.away = False
+        self.fails_from = 1 << 60
+        """Records from this seq on cannot be read."""
+        self.pages = 0
 
-    async def read(self, span: Span) -> list[StoredRecord]:
+    async def locate(self, span: Span) -> Located:
         self.reads.append(span)
         await asyncio.sleep(0)
         self.meanwhile()
@@ -41,15 +50,24 @@ class Log:
             raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
         if span.first < self.first:
             raise UnrecoverableError(UnrecoverableReason.TOO_OLD)
+        offsets = array("q", range(span.first, span.last + 1))
+        return Located(span.tenant_id, TopicPartition("feed", 0), span.first, offsets)
+
+    async def page(self, located: Located, seq: int, user: str) -> list[StoredRecord]:
+        assert user == "ops"
+        await asyncio.sleep(0)
+        if self.fails_from <= seq:
+            raise UnrecoverableError(UnrecoverableReason.UNAVAILABLE)
+        self.pages += 1
         return [
             StoredRecord(
-                seq, seq - 1, seq, int(NOW * 1000), encode_record(anomaly(span.tenant_id, seq, site_id=3 + seq % 2))
+                seq, seq - 1, seq, int(NOW * 1000), encode_record(anomaly(located.tenant_id, seq, site_id=3 + seq % 2))
             )
-            for seq in range(span.first, span.last + 1)
+            for seq in range(seq, min(seq + PAGE, located.last + 1))
         ]
 
     def clear(self) -> None:
-        self.reads.append(Span(0, 0, 0, None))
+        self.reads.append(Span(0, 0, 0))
 
 
 class Desk:
@@ -108,7 +126,7 @@ def test_a_gap_in_memory_comes_whole_and_then_the_live_feed() -> None:
         desk.publish(11)
         assert sink.seqs() == [(seq, seq - 1) for seq in range(7, 12)]
         assert subscriber.mode is Mode.LIVE
-        assert desk.log.reads == [Span(0, 0, 0, None)]
+        assert desk.log.reads == [Span(0, 0, 0)]
 
     run(story)
 
