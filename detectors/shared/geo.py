@@ -169,12 +169,8 @@ def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
         if shapely.intersects_xy(shape, east_m, north_m):
             return 0.0
         nearest: Any = shapely.shortest_line(shape, shapely.Point(east_m, north_m)).coords[0]
-        return distance_m(
-            latitude + nearest[1] / _M_PER_DEGREE,
-            longitude + nearest[0] / m_per_longitude,
-            point_latitude,
-            point_longitude,
-        )
+        near_latitude, near_longitude = latitude + nearest[1] / _M_PER_DEGREE, longitude + nearest[0] / m_per_longitude
+        return distance_m(near_latitude, near_longitude, point_latitude, point_longitude)
 
     inner: Any = shapely.maximum_inscribed_circle(shape, tolerance=math.sqrt(shape.area) / 20)
     (east_m, north_m), _ = inner.coords

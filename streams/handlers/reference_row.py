@@ -5,8 +5,8 @@ Returns: findings about impossible values, and the outcomes of the events that h
 On failure: if an exception is raised, the record becomes a dead letter and the tables keep the previous row.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -23,14 +23,6 @@ from streams.handlers.scored_row import ScoredRowHandler
 from streams.outcomes import FindingRaised, Outcome
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
 from streams.state.tables import TenantTables
-
-
-class Learner(Protocol):
-    """Stores a row of reference data."""
-
-    def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Update the tables with the row."""
-        ...
 
 
 class ReferenceRowHandler:
@@ -51,14 +43,16 @@ class ReferenceRowHandler:
         shifts_per_person_max: int,
     ) -> None:
         self._site_contexts = runner.site_contexts
+        self._timers = runner.timers
         self._wait = reference_wait
         self._scored_rows = scored_rows
-        self._learners: dict[str, Learner] = {
+        self._shifts_per_person_max = shifts_per_person_max
+        self._learners: dict[str, Callable[[TenantTables, Change], None]] = {
             "tenant": learn_tenant,
             "site": learn_site,
             "person": learn_person,
-            "assignment": ShiftLearner(runner, shifts_per_person_max),
-            "policy": PolicyLearner(runner),
+            "assignment": self._learn_shift,
+            "policy": self._learn_policy,
         }
 
     @property
@@ -91,6 +85,58 @@ class ReferenceRowHandler:
         name = person.name if person else None
         return FindingRaised(entry, change, context, site_id, person_id, name, [quality_draft(reasons)])
 
+    def _learn_shift(self, tables: TenantTables, change: Change) -> None:
+        """Add, move or remove an assignment; a row without person, site or times is not a shift."""
+        before, after = cast(Assignment | None, change.before), cast(Assignment | None, change.after)
+        if before is not None and before.person_id is not None:
+            key = (before.tenant_id, before.person_id)
+            if left := _shifts_but(tables, key, before.id):
+                tables.shifts.put(key, left)
+            else:
+                tables.shifts.delete(key)
+        shift = None if after is None or change.op == "d" else _shift(after)
+        if shift is not None and after is not None and after.person_id is not None:
+            key = (after.tenant_id, after.person_id)
+            held = [*_shifts_but(tables, key, shift.assignment_id), shift]
+            if len(held) > self._shifts_per_person_max:
+                held = sorted(held, key=lambda each: each.end_s)[-self._shifts_per_person_max :]
+            tables.shifts.put(key, held)
+        for person_id in {each.person_id for each in (before, after) if each is not None}:
+            if person_id is not None:
+                self._timers.replan(tables, change.row.tenant_id, person_id)
+
+    def _learn_policy(self, tables: TenantTables, change: Change) -> None:
+        """Store a policy row; it applies from the tenant's next row on, and to timers that are already set.
+
+        It is a row of the log like any other, so a replay reads it at the same position and uses what applied then.
+
+        Raises:
+            PolicyError: its settings do not fit the detector; the previous policy still applies.
+        """
+        row = cast(Policy, change.row)
+        key = (row.tenant_id, row.id)
+        held = tables.policies.get(key)
+        made = None if change.op == "d" else self._read_policy(row)
+        if made is None:
+            tables.policies.delete(key)
+            tables.policy_rows.get(row.tenant_id, {}).pop(row.id, None)
+        else:
+            tables.policies.put(key, made)
+            tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
+        forget_site_contexts(tables, row.tenant_id)
+        for detector in {each.detector for each in (held, made) if each is not None}:
+            self._timers.rearm_tenant(tables, row.tenant_id, detector)
+
+    def _read_policy(self, row: Policy) -> PolicyState:
+        if row.detector is None or row.settings is None:
+            raise PolicyError("a policy needs a detector and its settings")
+        try:
+            settings = msgspec.json.decode(row.settings, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise PolicyError(f"the settings are not a JSON object: {error}") from None
+        self._site_contexts.check(row.detector, settings)
+        return PolicyState(row.client_id, row.site_id, row.detector, row.settings)
+
 
 def learn_tenant(tables: TenantTables, change: Change) -> None:
     """Store a tenant's limit and time zone; a deleted tenant gets the defaults and keeps its seq."""
@@ -111,18 +157,8 @@ def learn_site(tables: TenantTables, change: Change) -> None:
     if change.op == "d":
         tables.sites.delete(key)
     else:
-        tables.sites.put(
-            key,
-            SiteState(
-                row.name,
-                row.client_id,
-                row.latitude,
-                row.longitude,
-                row.geofence_radius_m,
-                known(row.geofence),
-                row.timezone,
-            ),
-        )
+        area = (row.latitude, row.longitude, row.geofence_radius_m, known(row.geofence))
+        tables.sites.put(key, SiteState(row.name, row.client_id, *area, row.timezone))
 
 
 def learn_person(tables: TenantTables, change: Change) -> None:
@@ -135,94 +171,12 @@ def learn_person(tables: TenantTables, change: Change) -> None:
         tables.persons.put(key, PersonState(row.name))
 
 
-class ShiftLearner:
-    """Stores the shifts of each person.
-
-    Args:
-        runner: its timers depend on shifts.
-        shifts_per_person_max: how many shifts of a person are kept; beyond that the ones that end first are dropped.
-    """
-
-    def __init__(self, runner: DetectorRunner, shifts_per_person_max: int) -> None:
-        self._timers = runner.timers
-        self._shifts_per_person_max = shifts_per_person_max
-
-    def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Add, move or remove an assignment; a row without person, site or times is not a shift."""
-        before, after = cast(Assignment | None, change.before), cast(Assignment | None, change.after)
-        if before is not None and before.person_id is not None:
-            self._remove(tables, (before.tenant_id, before.person_id), before.id)
-        shift = None if after is None or change.op == "d" else _shift(after)
-        if shift is not None and after is not None and after.person_id is not None:
-            self._add(tables, (after.tenant_id, after.person_id), shift)
-        for person_id in {each.person_id for each in (before, after) if each is not None}:
-            if person_id is not None:
-                self._timers.replan(tables, change.row.tenant_id, person_id)
-
-    def _remove(self, tables: TenantTables, key: tuple[int, int], assignment_id: int) -> None:
-        held = tables.shifts.get(key)
-        if held is None:
-            return
-        left = [shift for shift in held if shift.assignment_id != assignment_id]
-        if left:
-            tables.shifts.put(key, left)
-        else:
-            tables.shifts.delete(key)
-
-    def _add(self, tables: TenantTables, key: tuple[int, int], shift: Shift) -> None:
-        held = [old for old in tables.shifts.get(key) or [] if old.assignment_id != shift.assignment_id]
-        held.append(shift)
-        if len(held) > self._shifts_per_person_max:
-            held.sort(key=lambda each: each.end_s)
-            held = held[-self._shifts_per_person_max :]
-        tables.shifts.put(key, held)
+def _shifts_but(tables: TenantTables, key: tuple[int, int], assignment_id: int) -> list[Shift]:
+    """A person's shifts without that of an assignment."""
+    return [shift for shift in tables.shifts.get(key) or [] if shift.assignment_id != assignment_id]
 
 
 def _shift(row: Assignment) -> Shift | None:
     if row.site_id is None or row.shift_start is None or row.shift_end is None:
         return None
     return Shift(row.id, row.site_id, row.shift_start.timestamp(), row.shift_end.timestamp())
-
-
-class PolicyLearner:
-    """Stores the policies of tenants, clients and sites.
-
-    They are rows of the log like any other, so a replay reads them at the same position and uses what applied then.
-
-    Args:
-        runner: the detectors that use the policies.
-    """
-
-    def __init__(self, runner: DetectorRunner) -> None:
-        self._site_contexts = runner.site_contexts
-        self._timers = runner.timers
-
-    def __call__(self, tables: TenantTables, change: Change) -> None:
-        """Store a policy row; it applies from the tenant's next row on, and to timers that are already set.
-
-        Raises:
-            PolicyError: its settings do not fit the detector; the previous policy still applies.
-        """
-        row = cast(Policy, change.row)
-        key = (row.tenant_id, row.id)
-        held = tables.policies.get(key)
-        made = None if change.op == "d" else self._read(row)
-        if made is None:
-            tables.policies.delete(key)
-            tables.policy_rows.get(row.tenant_id, {}).pop(row.id, None)
-        else:
-            tables.policies.put(key, made)
-            tables.policy_rows.setdefault(row.tenant_id, {})[row.id] = made
-        forget_site_contexts(tables, row.tenant_id)
-        for detector in {each.detector for each in (held, made) if each is not None}:
-            self._timers.rearm_tenant(tables, row.tenant_id, detector)
-
-    def _read(self, row: Policy) -> PolicyState:
-        if row.detector is None or row.settings is None:
-            raise PolicyError("a policy needs a detector and its settings")
-        try:
-            settings = msgspec.json.decode(row.settings, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise PolicyError(f"the settings are not a JSON object: {error}") from None
-        self._site_contexts.check(row.detector, settings)
-        return PolicyState(row.client_id, row.site_id, row.detector, row.settings)
