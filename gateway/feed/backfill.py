@@ -189,10 +189,6 @@ class _Search:
             known = self._found.get(seq)
             stored = StoredRecord(seq, seq - 1, message.offset(), message.timestamp()[1], value)
             # A step goes over older records than the steps before it, each from its lower end up.
-            if (
-                known is None
-                or generation > known.generation
-                or (generation == known.generation and stored.offset < known.stored.offset)
-            ):
+            if known is None or (generation, -stored.offset) > (known.generation, -known.stored.offset):
                 self._found[seq] = _Candidate(generation, stored)
         return seq
