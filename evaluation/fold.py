@@ -133,19 +133,10 @@ class _Fold:
             if number is not None:
                 entities.add(f"{kind}:{number}")
         at_s = datetime.fromisoformat(message.time).timestamp()
-        timed = "@" in message.event_id
+        timed, about = "@" in message.event_id, frozenset(entities)
+        reported_s = now_s if timed else at_s
         for finding in message.findings:
-            yield Found(
-                finding,
-                message.tenant_id,
-                message.site_id,
-                table,
-                row_id,
-                frozenset(entities),
-                at_s,
-                now_s if timed else at_s,
-                timed,
-            )
+            yield Found(finding, message.tenant_id, message.site_id, table, row_id, about, at_s, reported_s, timed)
 
 
 def _device(change: RowChange) -> int | None:

@@ -27,8 +27,6 @@ class Tally:
     """None stands for a dead letter."""
     misses: list[Label] = field(default_factory=list)
     false: list[Found] = field(default_factory=list)
-    spared: int = 0
-    """Findings of labels that are not required."""
 
     @property
     def labels(self) -> int:
@@ -82,9 +80,7 @@ def match(outcome: Outcome, labels: Iterable[Label], *, from_s: float = 0.0) -> 
         if left is not None:
             del wanted[id(left)]
             tally.hits.append((left, found))
-        elif any(not label.required for label in near):
-            tally.spared += 1
-        else:
+        elif all(label.required for label in near):
             tally.false.append(found)
     _match_dead_letters(outcome.dead_letters, index, wanted, tallies)
     for label in wanted.values():

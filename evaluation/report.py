@@ -105,17 +105,9 @@ def judge(outcome: Outcome, labels: Iterable[Label], meta: Meta) -> Report:
 def table(report: Report) -> Table:
     """For people."""
     made = Table(title=f"{report.outcome.rows:,} row changes")
-    for column in (
-        "finding type",
-        "labels",
-        "found",
-        "recall",
-        "precision",
-        "false",
-        "a site and day",
-        "delay p50/p99 s",
-    ):
-        made.add_column(column, justify="left" if column == "finding type" else "right", no_wrap=True)
+    made.add_column("finding type", no_wrap=True)
+    for column in ("labels", "found", "recall", "precision", "false", "a site and day", "delay p50/p99 s"):
+        made.add_column(column, justify="right", no_wrap=True)
     made.add_column("met")
     for line in report.lines:
         tally = line.tally

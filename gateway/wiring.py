@@ -74,17 +74,6 @@ class GatewayParts:
         return ConnectionShell(self.services, session, sink, endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class _Deliveries:
-    """What is recorded of deliveries, and where it is written."""
-
-    receipts: Receipts
-    audit: AuditTrail
-    publisher: Publisher
-    writer: DeliveryWriter
-    marks: SeenMarks
-
-
 def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> GatewayParts:
     """Put a gateway together.
 
@@ -100,16 +89,16 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     kept = limits.history
     history = History(kept.messages_max, kept.tenant_bytes_max, kept.bytes_max)
     hub = Hub(frame, history, metrics, time.time, KnownNames(limits.masking.names_per_tenant_max))
-    deliveries = _deliveries(clients, limits, hub, metrics, name)
+    receipts, audit, publisher, deliveries, marks = _deliveries(clients, limits, hub, metrics, name)
     catch_up = CatchUp(
         hub,
-        deliveries.receipts,
+        receipts,
         metrics,
         slow=limits.slow,
         slices=limits.resume,
         rendered=RenderedEntries(kept.rendered_messages_max, kept.rendered_bytes_max),
     )
-    fan_out = FanOut(hub, catch_up, deliveries.receipts, metrics)
+    fan_out = FanOut(hub, catch_up, receipts, metrics)
     feed = FeedHandler(settings.kafka, limits.reader.tail_records_max, fan_out, FeedDecoder(metrics), metrics)
     feed_reader = LogReader(clients, limits.reader, feed, fetch_wait_ms_max=limits.reader.fetch_wait_ms_max)
     backfill = Backfill(clients, history, limits.resume, limits.reader.broker_silence_s_max)
@@ -127,7 +116,7 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         name,
         metrics,
         feed=readiness.feed_reading,
-        depths=partial(queue_depths, hub, deliveries.publisher),
+        depths=partial(queue_depths, hub, publisher),
         notify=partial(hub.notify, None),
     )
     return GatewayParts(
@@ -139,8 +128,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
             revocations=revocations,
             signed_in=signed_in,
             metrics=metrics,
-            receipts=deliveries.receipts,
-            audit=deliveries.audit,
+            receipts=receipts,
+            audit=audit,
             first_notice=health.notice,
         ),
         session=limits.session,
@@ -149,10 +138,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         feed=feed,
         feed_reader=feed_reader,
         tenant_limits=tenant_limits,
-        view_readers=tuple(
-            LogReader(clients, limits.reader, handler) for handler in (*views.values(), deliveries.marks)
-        ),
-        deliveries=deliveries.writer,
+        view_readers=tuple(LogReader(clients, limits.reader, handler) for handler in (*views.values(), marks)),
+        deliveries=deliveries,
         health=health,
         readiness=readiness,
         routes=HttpRoutes(readiness.readiness, metrics.text, health.reply),
@@ -162,7 +149,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
 
 def _deliveries(
     clients: KafkaClients, limits: GatewaySettings, hub: Hub, metrics: GatewayMetrics, name: str
-) -> _Deliveries:
+) -> tuple[Receipts, AuditTrail, Publisher, DeliveryWriter, SeenMarks]:
+    """What is recorded of deliveries, and what writes and reads it."""
     names, interval_s = TopicNames(clients.kafka.topic_prefix), limits.receipts.interval_ms / 1000
     receipts_outlet = ReceiptsOutlet(names, limits.receipts.queue_bytes_max, metrics)
     audit_outlet = AuditOutlet(names, limits.audit.queue_records_max, metrics)
@@ -184,13 +172,9 @@ def _deliveries(
         window_s=limits.audit.window_s,
         kinds_max=limits.audit.repeats_max,
     )
-    return _Deliveries(
-        receipts=receipts,
-        audit=audit,
-        publisher=publisher,
-        writer=DeliveryWriter(receipts, findings, audit, publisher, publish_receipts, interval_s),
-        marks=SeenMarks(names, limits.critical, interval_s, name, findings.take_marks),
-    )
+    writer = DeliveryWriter(receipts, findings, audit, publisher, publish_receipts, interval_s)
+    marks = SeenMarks(names, limits.critical, interval_s, name, findings.take_marks)
+    return receipts, audit, publisher, writer, marks
 
 
 def _new_id() -> str:

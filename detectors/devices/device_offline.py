@@ -81,11 +81,9 @@ class DeviceOffline(AbsenceDetector):
         if not offline or reported:
             after = WatchedDevice(last_ms, interval_ms, offline, reported)
             return state if after == state else after, NOTHING
-        return WatchedDevice(last_ms, interval_ms, offline=True, reported=True), (
-            _draft(
-                "status", "reports that it is offline", None if last_ms is None else now_ms - last_ms, None, interval_ms
-            ),
-        )
+        silent_ms = None if last_ms is None else now_ms - last_ms
+        draft = _draft("status", "reports that it is offline", silent_ms, None, interval_ms)
+        return WatchedDevice(last_ms, interval_ms, offline=True, reported=True), (draft,)
 
     def due_ms(self, state: WatchedDevice, policy: DeviceOfflinePolicy) -> int | None:
         """When the device will have been silent for too long; None where that was reported."""

@@ -172,11 +172,8 @@ def _state_of(checks: CheckHistory, outside: OutsideRun | None) -> GeofenceState
 
 def _same(before: Location | Attendance | None, row: Location) -> bool:
     """Whether an update leaves the fix as it was."""
-    return isinstance(before, Location) and (before.latitude, before.longitude, before.recorded_at) == (
-        row.latitude,
-        row.longitude,
-        row.recorded_at,
-    )
+    fix = (row.latitude, row.longitude, row.recorded_at)
+    return isinstance(before, Location) and (before.latitude, before.longitude, before.recorded_at) == fix
 
 
 def _draft(

@@ -188,12 +188,8 @@ def polygon(geojson: str, *, points_max: int, reach_m_max: float) -> Area:
             return 0.0
         lines: Any = shapely.shortest_line(shapes, shapely.Point(east_m, north_m))
         nearest: Any = min(lines, key=lambda line: line.length).coords[0]
-        return distance_m(
-            latitude + nearest[1] / _M_PER_DEGREE,
-            longitude + nearest[0] / m_per_longitude,
-            point_latitude,
-            point_longitude,
-        )
+        near_latitude, near_longitude = latitude + nearest[1] / _M_PER_DEGREE, longitude + nearest[0] / m_per_longitude
+        return distance_m(near_latitude, near_longitude, point_latitude, point_longitude)
 
     east_m, north_m, inner_m = _inner_circle(max(shapes, key=lambda each: each.area))
     inner_latitude = latitude + north_m / _M_PER_DEGREE

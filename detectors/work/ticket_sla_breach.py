@@ -102,10 +102,8 @@ class TicketSlaBreach(AbsenceDetector):
             elif state.paused == RESOLVED:
                 resolved_ms += max(0, at_ms - since_ms)
             since_ms = at_ms if paused else 0
-        return (
-            OpenTicket(priority, state.created_ms, state.reported, held_ms, resolved_ms, paused or "", since_ms),
-            NOTHING,
-        )
+        after = OpenTicket(priority, state.created_ms, state.reported, held_ms, resolved_ms, paused or "", since_ms)
+        return after, NOTHING
 
     def due_ms(self, state: OpenTicket, policy: TicketSlaBreachPolicy) -> int | None:
         """The end of the time that the ticket's priority allows; None while its clock stands still."""

@@ -111,21 +111,17 @@ class UnseenCritical:
                 continue
             critical.notices += 1
             again.append(critical)
-            notices.append(
-                Notice(
-                    critical,
-                    CriticalUnseen(
-                        timestamp=iso(now),
-                        seq=critical.seq,
-                        id=critical.id,
-                        site_id=critical.site_id,
-                        client_id=critical.client_id,
-                        since=iso(critical.since),
-                        unseen_seconds=round(now - critical.since, 3),
-                        recipients=critical.recipients,
-                    ),
-                )
+            message = CriticalUnseen(
+                timestamp=iso(now),
+                seq=critical.seq,
+                id=critical.id,
+                site_id=critical.site_id,
+                client_id=critical.client_id,
+                since=iso(critical.since),
+                unseen_seconds=round(now - critical.since, 3),
+                recipients=critical.recipients,
             )
+            notices.append(Notice(critical, message))
         for critical in again:
             # After a loop that stood still one notice is sent for all that fell due in between.
             self._skip_until(critical, now)

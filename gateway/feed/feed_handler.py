@@ -121,12 +121,8 @@ class FeedHandler(RecordHandler):
 
     def _feed_entries(self, partition: int, records: Iterable[ConsumerRecord]) -> list[FeedEntry]:
         decode = self._decoder.anomaly
-        found: list[FeedEntry] = []
-        for record in records:
-            entry = decode(partition, record.offset, record.headers, record.value or b"", record.timestamp)
-            if entry is not None:
-                found.append(entry)
-        return found
+        found = (decode(partition, each.offset, each.headers, each.value or b"", each.timestamp) for each in records)
+        return [entry for entry in found if entry is not None]
 
     def _publish_processed(self, partition: int, records: Iterable[ConsumerRecord]) -> None:
         for record in records:

@@ -169,10 +169,8 @@ def worker_component(
     if reading.partitions < partitions:
         state, detail = State.UNHEALTHY, f"{reading.partitions} of {partitions} partitions are processed"
     elif reading.ready < reading.asked:
-        state, detail = (
-            State.DEGRADED,
-            f"all partitions are processed; {_of(reading.ready, reading.asked, 'are ready')}",
-        )
+        ready = _of(reading.ready, reading.asked, "are ready")
+        state, detail = State.DEGRADED, f"all partitions are processed; {ready}"
     elif reading.lag_seconds >= behind_s:
         state, detail = State.DEGRADED, "behind the captured topics"
     else:

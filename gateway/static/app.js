@@ -8,6 +8,7 @@ import {duration, feedStatusText, gapText, seenByText, unseenNote, unseenText} f
 const TOKEN_KEY = "watchfloor.token";
 const TICK_MS = 1000;
 const STALE_AFTER_MS = 40_000;
+const STATE_TEXTS = {connecting: "Connecting…", waiting: "Disconnected", refused: "Refused", "signed-out": "Signed out"};
 const RECEIPTS_INTERVAL_S = 2; // 60 messages a minute at most; the gateway takes 100
 
 const $ = (id) => document.getElementById(id);
@@ -128,18 +129,8 @@ function silentForMs() {
 }
 
 function stateText() {
-  switch (status.state) {
-    case "live":
-      return silentForMs() > STALE_AFTER_MS ? "Connected, but silent" : "Live";
-    case "connecting":
-      return "Connecting…";
-    case "waiting":
-      return "Disconnected";
-    case "refused":
-      return "Refused";
-    default:
-      return "Signed out";
-  }
+  if (status.state === "live") return silentForMs() > STALE_AFTER_MS ? "Connected, but silent" : "Live";
+  return STATE_TEXTS[status.state];
 }
 
 function bannerText() {

@@ -82,9 +82,8 @@ class Receiver:
         """The fix of a true position; times must not go back."""
         rng = self._rng
         if not self._is_clear:
-            if (
-                rng.random() < _COARSE_SHARE
-            ):  # no satellite in view: the radio mast's position, which may be a kilometre off
+            if rng.random() < _COARSE_SHARE:
+                # No satellite in view: the radio mast's position, which may be a kilometre off.
                 accuracy = rng.uniform(400, 1_800)
                 east, north = offset(rng, accuracy * rng.uniform(0.1, 1.0))
                 return Fix(at_s, east_m + east, north_m + north, accuracy, 0.0)

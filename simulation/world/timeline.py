@@ -99,17 +99,8 @@ class Timeline:
         self, finding_type: str, tenant_id: int, about: Sequence[str], at_s: float, note: str, **more: Any
     ) -> None:
         """Add a label; see `records.Label`. By default a finding is expected with its row."""
-        more = {"before_s": _BEFORE_S, "after_s": _AFTER_S, **more}
-        self.labels.append(
-            Label(
-                finding_type=finding_type,
-                tenant_id=tenant_id,
-                entities=list(about),
-                at_s=round(at_s, 3),
-                note=note,
-                **more,
-            )
-        )
+        more = {"before_s": _BEFORE_S, "after_s": _AFTER_S, "at_s": round(at_s, 3), "note": note, **more}
+        self.labels.append(Label(finding_type=finding_type, tenant_id=tenant_id, entities=list(about), **more))
 
     def label_overdue(self, finding_type: str, tenant_id: int, about: str, due_s: float) -> None:
         """Add the label of something that is not done by its deadline."""

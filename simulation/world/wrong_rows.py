@@ -36,6 +36,7 @@ def write_wrong_row(
     }
     job: Row = {"person_id": person.id, "job_type": "TASK", "title": "Check the boiler", "status": "ASSIGNED"}
     done: Row = {"status": "COMPLETED", "started_at": moment(at_s), "completed_at": moment(at_s - HOUR_S)}
+    scanned: Row = {"checkpoints_expected": 5, "checkpoints_scanned": -3}
     wrong: dict[str, tuple[str, Row]] = {
         "a latitude of 95": ("location", fix | {"latitude": 95.0}),
         "the position 0, 0": ("location", fix | {"latitude": 0.0, "longitude": 0.0}),
@@ -45,10 +46,7 @@ def write_wrong_row(
         "a fix from the day after tomorrow": ("location", fix | {"recorded_at": moment(at_s + 2 * DAY_S)}),
         "a latitude in words": ("location", fix | {"latitude": "north"}),
         "completed before it was started": ("jobneed", job | done),
-        "fewer checkpoints than none scanned": (
-            "jobneed",
-            job | {"checkpoints_expected": 5, "checkpoints_scanned": -3},
-        ),
+        "fewer checkpoints than none scanned": ("jobneed", job | scanned),
         "a status of its own": ("ticket", {"status": "FOO", "priority": "LOW"}),
         "a battery at 940 percent": ("device", {"battery_percent": 940.0, "status": "ONLINE"}),
         "a deadline in words": ("work_order", {"status": "OPEN", "due_at": "soon"}),

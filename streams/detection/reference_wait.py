@@ -16,7 +16,7 @@ from contracts.envelope import Change
 from streams.engine.model import Entry
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
-from streams.state.wait_queue import TABLE, WaitingEvent, WaitQueue, entry_of, waiting_event
+from streams.state.wait_queue import TABLE, WaitQueue, entry_of, waiting_event
 
 SITE, PERSON, ASSIGNMENT = "site", "person", "assignment"
 REFERENCES = frozenset({SITE, PERSON, ASSIGNMENT})
@@ -65,7 +65,11 @@ class ReferenceWait:
         if learn_only:
             return (self.end_waits(tables, change) if busy else (), NOTHING_UNKNOWN)
         missing = self.unknown(tables, change) if change.op == "c" and self.wait_ms else ()
-        awaited = [name for name in missing if not self._is_missed_by(tables, change, name)]
+        awaited = [
+            name
+            for name in missing
+            if not self._is_missed(tables, change.row.tenant_id, name, change.row, change.commit_us // 1000)
+        ]
         if not busy and not awaited:
             return ((), (missing, ()))
         if self._below_limit(tables, change.row.tenant_id):
@@ -92,13 +96,7 @@ class ReferenceWait:
         """The references of a row that its tenant does not have, in the order of the tables in `REFERENCES`."""
         row: Any = change.row
         names = (SITE, PERSON, ASSIGNMENT) if change.table == "attendance" else (SITE, PERSON)
-        site_id, person_id = row.site_id, row.person_id
-        return tuple(name for name in names if not _known(tables, row.tenant_id, name, site_id, person_id))
-
-    def _is_missed_by(self, tables: TenantTables, change: Change, name: str) -> bool:
-        """Whether a reference of the row is known not to arrive."""
-        row: Any = change.row
-        return self._is_missed(tables, row.tenant_id, name, row.site_id, row.person_id, change.commit_us // 1000)
+        return tuple(name for name in names if not _known(tables, row.tenant_id, name, row))
 
     def is_busy(self, tables: TenantTables, change: Change) -> bool:
         """Whether an event of the person that the row names, or named before, is waiting."""
@@ -139,8 +137,8 @@ class ReferenceWait:
         blocked: set[int] = set()
         for number, event in list(queue.events.items()):
             over = event.due_ms <= now_ms or (persons is not None and event.person_id in persons)
-            missing = tuple(name for name in event.needs if not self._here(tables, tenant_id, name, event))
-            awaited = tuple(name for name in missing if not self._gone(tables, tenant_id, name, event, now_ms))
+            missing = tuple(name for name in event.needs if not _known(tables, tenant_id, name, event))
+            awaited = tuple(name for name in missing if not self._is_missed(tables, tenant_id, name, event, now_ms))
             if event.person_id in blocked or (awaited and not over):
                 if event.person_id is not None:
                     blocked.add(event.person_id)
@@ -150,44 +148,31 @@ class ReferenceWait:
                 del tables.wait_queues[tenant_id]
             tables.waiting.delete((tenant_id, number))
             for name in awaited:
-                tables.missed.put(_missed_key(tenant_id, name, event.site_id, event.person_id), now_ms)
+                tables.missed.put(_missed_key(tenant_id, name, event), now_ms)
             yield Released(entry_of(event), missing, awaited)
 
     def _miss(self, tables: TenantTables, change: Change, name: str) -> bool:
         """Remember that a reference of the row did not arrive; return whether to report it."""
-        if self._is_missed_by(tables, change, name):
+        row, now_ms = change.row, change.commit_us // 1000
+        if self._is_missed(tables, row.tenant_id, name, row, now_ms):
             return False
-        row: Any = change.row
-        tables.missed.put(_missed_key(row.tenant_id, name, row.site_id, row.person_id), change.commit_us // 1000)
+        tables.missed.put(_missed_key(row.tenant_id, name, row), now_ms)
         return True
 
-    def _here(self, tables: TenantTables, tenant_id: int, name: str, event: WaitingEvent) -> bool:
-        return _known(tables, tenant_id, name, event.site_id, event.person_id)
-
-    def _gone(self, tables: TenantTables, tenant_id: int, name: str, event: WaitingEvent, now_ms: int) -> bool:
-        return self._is_missed(tables, tenant_id, name, event.site_id, event.person_id, now_ms)
-
-    def _is_missed(
-        self,
-        tables: TenantTables,
-        tenant_id: int,
-        name: str,
-        site_id: int | None,
-        person_id: int | None,
-        now_ms: int,
-    ) -> bool:
-        reported_ms = tables.missed.get(_missed_key(tenant_id, name, site_id, person_id))
+    def _is_missed(self, tables: TenantTables, tenant_id: int, name: str, about: Any, now_ms: int) -> bool:
+        """Whether a reference of a row or a waiting event is known not to arrive."""
+        reported_ms = tables.missed.get(_missed_key(tenant_id, name, about))
         return reported_ms is not None and now_ms < reported_ms + self._report_interval_ms
 
 
-def _missed_key(tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> tuple[int, str, int]:
-    return (tenant_id, name, (site_id if name == SITE else person_id) or 0)
+def _missed_key(tenant_id: int, name: str, about: Any) -> tuple[int, str, int]:
+    return (tenant_id, name, (about.site_id if name == SITE else about.person_id) or 0)
 
 
-def _known(tables: TenantTables, tenant_id: int, name: str, site_id: int | None, person_id: int | None) -> bool:
-    """Whether the tenant has the row, or the event names none. A person with shifts counts as known."""
+def _known(tables: TenantTables, tenant_id: int, name: str, about: Any) -> bool:
+    """Whether the tenant has what a row or an event names, or it names none. A person with shifts counts as known."""
     if name == SITE:
-        return site_id is None or tables.sites.get((tenant_id, site_id)) is not None
-    if person_id is None or tables.shifts.get((tenant_id, person_id)):
+        return about.site_id is None or tables.sites.get((tenant_id, about.site_id)) is not None
+    if about.person_id is None or tables.shifts.get((tenant_id, about.person_id)):
         return True
-    return name == PERSON and tables.persons.get((tenant_id, person_id)) is not None
+    return name == PERSON and tables.persons.get((tenant_id, about.person_id)) is not None

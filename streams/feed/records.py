@@ -130,14 +130,8 @@ RECORDS: Mapping[type, Callable[[Any, Number], FeedRecord]] = {
 
 
 def _source_of(change: Change) -> SourcePosition:
-    claimed_us = change.claimed_commit_us
-    return SourcePosition(
-        change.table,
-        str(change.row.id),
-        change.lsn,
-        iso_us(change.commit_us),
-        None if claimed_us is None else iso_us(claimed_us),
-    )
+    claimed = None if change.claimed_commit_us is None else iso_us(change.claimed_commit_us)
+    return SourcePosition(change.table, str(change.row.id), change.lsn, iso_us(change.commit_us), claimed)
 
 
 def _findings(

@@ -29,11 +29,8 @@ def admit(
     """
     state, report = advance(state, commit_ms, window_ms, report_interval_ms)
     if state.admitted < limit:
-        return (
-            RateState(state.window, state.admitted + 1, state.dropped, state.burst_window, state.last_drop_window),
-            True,
-            report,
-        )
+        counted = RateState(state.window, state.admitted + 1, state.dropped, state.burst_window, state.last_drop_window)
+        return counted, True, report
     burst_window = state.burst_window if state.dropped else state.window
     return RateState(state.window, state.admitted, state.dropped + 1, burst_window, state.window), False, report
 

@@ -2,20 +2,12 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from aiokafka.structs import TopicPartition
 
 from streams.engine.formats import JournalEntry, JournalFence, Provenance, check_format, decode_journal
 from streams.engine.kafka.fetcher import Fetcher
 from streams.engine.spec import EngineSpec
-
-
-class JournalledBatch(NamedTuple):
-    """A journal entry that counts, and who processed it."""
-
-    entry: JournalEntry
-    written_by: Provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +75,10 @@ async def summarize(spec: EngineSpec, fetcher: Fetcher, number: int) -> JournalS
     return JournalSummary(first_batch, batches, late, arrived, tick_ms, others)
 
 
-async def journal_of(fetcher: Fetcher, topic_partition: TopicPartition) -> AsyncIterator[JournalledBatch]:
-    """The journal's entries that count, each micro-batch once.
+async def journal_of(
+    fetcher: Fetcher, topic_partition: TopicPartition
+) -> AsyncIterator[tuple[JournalEntry, Provenance]]:
+    """The journal's entries that count, each micro-batch once, and who processed it.
 
     What an older generation wrote after a fence does not count. A micro-batch that was run again after a crash is in the
     journal twice, with the same content.
@@ -100,4 +94,4 @@ async def journal_of(fetcher: Fetcher, topic_partition: TopicPartition) -> Async
             fence = entry if entry.generation >= fence.generation else fence
         elif entry.generation >= fence.generation and entry.batch > last:
             last = entry.batch
-            yield JournalledBatch(entry, fence.written_by if entry.generation == fence.generation else Provenance())
+            yield entry, fence.written_by if entry.generation == fence.generation else Provenance()

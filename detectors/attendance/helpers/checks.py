@@ -30,5 +30,15 @@ def shift_at(shifts: Sequence[Shift], site_id: int | None, at_s: float, early_s:
     >>> shift_at([early, late], 5, 50.0, 20.0), shift_at([early, late], 4, 200.0, 20.0)
     (None, None)
     """
-    able = [each for each in shifts if each.site_id == site_id and each.start_s - early_s <= at_s < each.end_s]
-    return min(able, key=lambda each: (each.start_s <= at_s, abs(each.start_s - at_s)), default=None)
+    found: Shift | None = None
+    for shift in shifts:
+        if shift.site_id != site_id or not shift.start_s - early_s <= at_s < shift.end_s:
+            continue
+        if found is None:
+            found = shift
+        elif shift.start_s > at_s:
+            if found.start_s <= at_s or shift.start_s < found.start_s:
+                found = shift
+        elif found.start_s < shift.start_s:  # both are under way
+            found = shift
+    return found

@@ -74,13 +74,8 @@ class Engine(Service):
         self._engine_loop.update_gauges()
 
     async def _on_assigned(self, _app: faust.App, assigned: set[TopicPartition], **_: object) -> None:
-        self._engine_loop.ownership.assign(
-            {
-                topic_partition.partition
-                for topic_partition in assigned
-                if topic_partition.topic == self._topics.membership
-            }
-        )
+        numbers = {each.partition for each in assigned if each.topic == self._topics.membership}
+        self._engine_loop.ownership.assign(numbers)
 
     async def _on_revoked(self, _app: faust.App, _revoked: set[TopicPartition], **_: object) -> None:
         await self._engine_loop.ownership.suspend()

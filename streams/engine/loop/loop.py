@@ -157,11 +157,8 @@ class EngineLoop:
         now_s = self._clock()
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
-            batch = partition.next_batch(
-                wait=self._merge_timeout.may_wait(
-                    partition.number, partition.merge_buffers, partition.merge_lagging, now_s
-                )
-            )
+            buffers, lagging = partition.merge_buffers, partition.merge_lagging
+            batch = partition.next_batch(wait=self._merge_timeout.may_wait(partition.number, buffers, lagging, now_s))
             if batch is None:
                 continue
             started_s = self._clock()

@@ -1,7 +1,6 @@
 """How far each topic has come in commit order; tells repeats and late records by it. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from streams.engine.formats import PartitionPosition
 from streams.engine.model import Entry
@@ -9,18 +8,6 @@ from streams.engine.partition.merge import CommitOrder
 from streams.engine.spec import RecordIdentity
 
 _NOT_BEGUN: CommitOrder = (-1, -1)
-
-
-class Screened(NamedTuple):
-    """What is left of a micro-batch's entries, and what was found on the way."""
-
-    entries: list[Entry]
-    repeats: int
-    """Entries that were dropped, because a restarted connector had sent them again."""
-    late: int
-    """Entries that come after a later one of another topic was processed."""
-    new_history: bool
-    """Whether a snapshot showed that LSNs have begun anew: another database stands behind the topics."""
 
 
 class SourceProgress:
@@ -73,10 +60,13 @@ class CommitProgress:
         self.last_order = position.last_order
         self.by_topic = dict(position.progress)
 
-    def screen(self, entries: list[Entry]) -> Screened:
+    def screen(self, entries: list[Entry]) -> tuple[list[Entry], int, int, bool]:
         """Drop what a restarted connector sent again, count what came late, note the commit order reached.
 
         Entries with LSN 0 (unreadable records, rows of a snapshot) are never repeats.
+
+        Returns:
+            The entries that are left, the numbers of repeats and of late ones, and whether there is a new history.
         """
         kept: list[Entry] = []
         append = kept.append
@@ -113,7 +103,7 @@ class CommitProgress:
         for topic, reached in zip(self._topics, sources, strict=True):
             if reached.order != _NOT_BEGUN:
                 self.by_topic[topic] = (*reached.order, reached.known(self._identity))
-        return Screened(kept, repeats, late, new_history)
+        return kept, repeats, late, new_history
 
     def _progress_of(self, topic: str) -> SourceProgress:
         commit_lsn, lsn, identities = self.by_topic.get(topic, (*_NOT_BEGUN, []))

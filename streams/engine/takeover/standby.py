@@ -82,9 +82,7 @@ class Standby:
         if not asked:
             return self._interval_s
         try:
-            fetched = await self.fetcher.fetch(
-                {topic_partition: copy.changelog.read_to for topic_partition, copy in asked.items()}, 0
-            )
+            fetched = await self.fetcher.fetch({each: copy.changelog.read_to for each, copy in asked.items()}, 0)
         except KafkaError as error:
             log.warning("the standby cannot read", error=type(error).__name__)
             return self._interval_s
