@@ -34,7 +34,7 @@ run_stage() {
             [ $# -gt 0 ] || set -- -n auto --dist loadfile
             tests "$@" tests/unit tests/fuzz $code ;;
         clients) python scripts/check_python_client.py ;; # the wheel alone, on every Python that is there
-        chain) tests "$@" tests/chain ;;
+        chain) tests "$@" tests/chain tests/hostile ;;
         browser)
             if command -v chromium >/dev/null; then tests "$@" tests/browser
             else printf 'watchfloor: browser tests left out: no chromium (Debian: apt-get install chromium)\n' >&2
