@@ -95,6 +95,11 @@ class GatewayMetrics:
             "watchfloor_gateway_receipt_records", "Records of receipts, by what became of them.", ["result"]
         )
         self.audit = counter("watchfloor_gateway_audit_records", "Audit records, by what became of them.", ["result"])
+        self.revocations_written = counter(
+            "watchfloor_gateway_revocation_records",
+            "Revocations of sessions that were signed out here, by what became of them.",
+            ["result"],
+        )
         self.book_keeping_failures = counter(
             "watchfloor_gateway_book_keeping_failures",
             "Errors in what only records and measures; it began again.",

@@ -38,6 +38,8 @@ from gateway.sockets.gateway_protocol import secured
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
+from gateway.sockets.request_target import path_of
+from gateway.sockets.sign_in_routes import PATHS
 from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
 from gateway.wiring import GatewayParts, wire_gateway
@@ -152,9 +154,11 @@ class GatewayServer:
         )
         _log.info("listening", host=self._limits.host, port=self._limits.port, tls=self._tls is not None)
 
-    def _response(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _response(self, connection: ServerConnection, request: Request) -> Response | None:
         """An HTTP response, or None where a WebSocket may be opened."""
-        if endpoint_of(request.path) is None:
+        if request.method == "POST" and path_of(request.path) in PATHS:
+            return await self._sign_in_response(connection, request)
+        if endpoint_of(request.path) is None or request.method != "GET":
             return http_response(self._parts.routes, request)
         refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
         refusal = refusal or self._refusal(connection, request)
@@ -163,6 +167,15 @@ class GatewayServer:
         # Counted here and not when the handshake is done: many handshakes at once would all find room.
         self._connections.accepted.add(connection)
         return None
+
+    async def _sign_in_response(self, connection: ServerConnection, request: Request) -> Response:
+        refusal = check(request.path, request.headers.get_all("Origin"), self._origins)
+        refusal = refusal or self._refusal(connection, request)
+        if refusal is not None:
+            return self._refuse(connection, refusal)
+        peer = getattr(connection, "address", None) or socket_address(connection)
+        authorization = " ".join(request.headers.get_all("Authorization"))
+        return response(await self._parts.sign_in_routes.reply(request.path.partition("?")[0], authorization, peer))
 
     def _refusal(self, connection: ServerConnection, request: Request) -> Refusal | None:
         address = client_address(

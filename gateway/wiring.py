@@ -17,11 +17,12 @@ from gateway.access.exposure import refuse_exposed
 from gateway.access.jwks import JwksKeys
 from gateway.access.known_names import KnownNames
 from gateway.access.revocation import RevocationView
+from gateway.access.sign_in_codes import SignInCodes
 from gateway.access.signed_in import SignedIn
 from gateway.access.tokens import TokenVerifier
 from gateway.delivery.audit import AuditTrail
 from gateway.delivery.delivery_writer import DeliveryWriter
-from gateway.delivery.outlets import AuditOutlet, ReceiptsOutlet
+from gateway.delivery.outlets import AuditOutlet, ReceiptsOutlet, RevocationsOutlet
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.seen_findings import SeenFindings
 from gateway.delivery.seen_marks import SeenMarks
@@ -46,6 +47,7 @@ from gateway.session.protocol import Session
 from gateway.session.replies import Facts
 from gateway.sockets.connection_shell import ConnectionShell, ConnectionSink, Services
 from gateway.sockets.http_routes import HttpRoutes
+from gateway.sockets.sign_in_routes import SignInRoutes
 from gateway.views.tenant_limits import TenantLimitsView
 
 
@@ -66,6 +68,7 @@ class GatewayParts:
     health: HealthWatch
     readiness: ReadinessCheck
     routes: HttpRoutes
+    sign_in_routes: SignInRoutes
     metrics: GatewayMetrics
 
     def new_shell(self, sink: ConnectionSink, endpoint: Endpoint) -> ConnectionShell:
@@ -89,7 +92,7 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     kept = limits.history
     history = History(kept.messages_max, kept.tenant_bytes_max, kept.bytes_max)
     hub = Hub(frame, history, metrics, time.time, KnownNames(limits.masking.names_per_tenant_max))
-    receipts, audit, publisher, deliveries, marks = _deliveries(clients, limits, hub, metrics, name)
+    receipts, audit, publisher, outlet, deliveries, marks = _deliveries(clients, limits, hub, metrics, name)
     catch_up = CatchUp(
         hub,
         receipts,
@@ -104,7 +107,8 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
     backfill = Backfill(clients, history, limits.resume, limits.reader.broker_silence_s_max)
 
     signed_in = SignedIn(ConnectionCounts(limits.connections), metrics)
-    revocations = RevocationView(settings, signed_in, metrics)
+    publish_revocation = partial(publisher.publish, outlet)
+    revocations = RevocationView(settings, signed_in, metrics, publish=publish_revocation)
     tenant_limits = TenantLimitsView(settings, metrics)
     views: dict[str, TopicView[Any]] = {
         "reading the tenants' limits": tenant_limits,
@@ -143,18 +147,23 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         health=health,
         readiness=readiness,
         routes=HttpRoutes(readiness.readiness, metrics.text, health.reply),
+        sign_in_routes=SignInRoutes(
+            limits.sign_in, verifier, revocations, SignInCodes(limits.sign_in), deliveries.audit, time.time
+        ),
         metrics=metrics,
     )
 
 
 def _deliveries(
     clients: KafkaClients, limits: GatewaySettings, hub: Hub, metrics: GatewayMetrics, name: str
-) -> tuple[Receipts, AuditTrail, Publisher, DeliveryWriter, SeenMarks]:
+) -> tuple[Receipts, AuditTrail, Publisher, RevocationsOutlet, DeliveryWriter, SeenMarks]:
     """What is recorded of deliveries, and what writes and reads it."""
     names, interval_s = TopicNames(clients.kafka.topic_prefix), limits.receipts.interval_ms / 1000
     receipts_outlet = ReceiptsOutlet(names, limits.receipts.queue_bytes_max, metrics)
     audit_outlet = AuditOutlet(names, limits.audit.queue_records_max, metrics)
-    publisher = Publisher(clients, (audit_outlet, receipts_outlet), metrics, limits.drain.publish_s_max)
+    revocations_outlet = RevocationsOutlet(names, limits.audit.queue_records_max, metrics)
+    outlets = (revocations_outlet, audit_outlet, receipts_outlet)
+    publisher = Publisher(clients, outlets, metrics, limits.drain.publish_s_max)
     publish_receipts = partial(publisher.publish, receipts_outlet)
     findings = SeenFindings(hub, UnseenCritical(limits.critical), metrics, limits.receipts.seen_ids_max)
     receipts = Receipts(
@@ -174,7 +183,7 @@ def _deliveries(
     )
     writer = DeliveryWriter(receipts, findings, audit, publisher, publish_receipts, interval_s)
     marks = SeenMarks(names, limits.critical, interval_s, name, findings.take_marks)
-    return receipts, audit, publisher, writer, marks
+    return receipts, audit, publisher, revocations_outlet, writer, marks
 
 
 def _new_id() -> str:

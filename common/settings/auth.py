@@ -16,7 +16,7 @@ class AuthSettings(Section):
     jwks_url: str | None = None
     """Of the identity provider's key set; https, or http on loopback. RSA keys have at least 2,048 bits."""
     jwks_cache_s: Positive = 300
-    jwks_emptied_s_max: Annotated[int, Field(gt=0, le=24 * 3600)] = 600
+    jwks_emptied_s_max: Annotated[int, Field(gt=0, le=86_400)] = 600
     """How long the last keys stay in use while the provider answers with a set that has no usable key."""
     issuer: str = "watchfloor"
     audience: str = "watchfloor"

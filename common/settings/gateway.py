@@ -77,6 +77,16 @@ class MaskingSettings(Section):
     for longest is forgotten."""
 
 
+class SignInSettings(Section):
+    """One-time codes that stand for a token in a link."""
+
+    code_lifetime_s: Annotated[int, Field(gt=0, le=3_600)] = 300
+    codes_per_user_max: Annotated[int, Field(gt=0, le=1_000)] = 10
+    """Of one user, not used yet; one more ends the oldest."""
+    codes_max: Annotated[int, Field(gt=0, le=100_000)] = 1_000
+    """Of all users; one more is refused."""
+
+
 class SlowSettings(Section):
     """Clients that are too slow."""
 
@@ -238,6 +248,7 @@ class GatewaySettings(Section):
     connections: ConnectionSettings = ConnectionSettings()
     session: SessionSettings = SessionSettings()
     masking: MaskingSettings = MaskingSettings()
+    sign_in: SignInSettings = SignInSettings()
     slow: SlowSettings = SlowSettings()
     history: HistorySettings = HistorySettings()
     resume: ResumeSettings = ResumeSettings()

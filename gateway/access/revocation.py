@@ -6,6 +6,8 @@ Owns the fold and its bound. Closes no connection itself: `gateway.access.signed
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +16,16 @@ import structlog
 from common.settings.auth import AuthSettings
 from common.settings.load import Settings
 from contracts.messages import CloseCode
-from contracts.revocations import RevokedSubject, decode_key, decode_revocation
+from contracts.revocations import (
+    Revocation,
+    RevocationKey,
+    RevokedSubject,
+    RevokedToken,
+    decode_key,
+    decode_revocation,
+    encode_revocation,
+    key_bytes,
+)
 from contracts.topics import TopicNames
 from gateway.access.bearer import AccessRefusedError, Bearer
 from gateway.access.signed_in import SignedIn
@@ -24,9 +35,28 @@ from gateway.metrics import GatewayMetrics
 K = TypeVar("K")
 
 REVOKED = "the token was revoked"
+SIGNED_OUT = "signed out"
 _FORGOTTEN_AT_ONCE = 10  # one part in so many: looking for the oldest costs a sort
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRecord:
+    """A revocation on its way to the topic."""
+
+    key: RevocationKey
+    revocation: Revocation
+
+    @property
+    def key_bytes(self) -> bytes:
+        """The record's key."""
+        return key_bytes(self.key)
+
+    @property
+    def value_bytes(self) -> bytes:
+        """The record's value."""
+        return encode_revocation(self.revocation)
 
 
 class Revocations:
@@ -95,6 +125,7 @@ class RevocationView(TopicView[Revocations]):
 
     Args:
         clock: seconds since 1970.
+        publish: writes a revocation to the topic; must not wait.
     """
 
     def __init__(
@@ -103,12 +134,14 @@ class RevocationView(TopicView[Revocations]):
         signed_in: SignedIn,
         metrics: GatewayMetrics,
         clock: Callable[[], float] = time.time,
+        publish: Callable[["RevocationRecord"], None] = lambda _: None,
     ) -> None:
         super().__init__(TopicNames(settings.kafka.topic_prefix).revocations, Revocations(settings.auth))
         self._auth = settings.auth
         self._signed_in = signed_in
         self._metrics = metrics
         self._clock = clock
+        self._publish = publish
         self._missing_logged = False
 
     def check(self, bearer: Bearer) -> None:
@@ -119,6 +152,18 @@ class RevocationView(TopicView[Revocations]):
         """
         if self.current.refuses(bearer):
             raise AccessRefusedError(CloseCode.NOT_AUTHENTICATED, REVOKED)
+
+    def sign_out(self, bearer: Bearer) -> None:
+        """End a bearer's session at this gateway at once, and write its revocation for the others.
+
+        A token without `jti` cannot be named by itself: then all tokens of the user end that were issued until now.
+        """
+        now = datetime.fromtimestamp(math.ceil(self._clock()), UTC)
+        key = RevokedToken(bearer.token_id) if bearer.token_id else RevokedSubject(bearer.tenant_id, bearer.subject)
+        record = RevocationRecord(key, Revocation(now, "signed out"))
+        self.current.take(record.key_bytes, record.value_bytes, now.timestamp())
+        self._signed_in.end(self.current.refuses, SIGNED_OUT)
+        self._publish(record)
 
     def new_fold(self) -> Revocations:
         """An empty table: what was lifted and compacted away since must not come from memory."""

@@ -1,7 +1,8 @@
 """Receipts and audit records on their way to Kafka: how they are encoded, and what becomes of those that find no room.
 
 Receipts are best effort: the oldest are dropped. An audit record that cannot be written is logged instead, without
-the user's id and address. Both are counted. Writes: `noc.receipts` and `noc.audit`, keyed by tenant.
+the user's id and address. Both are counted. Writes: `noc.receipts` and `noc.audit`, keyed by tenant, and
+`noc.revocations` for sessions that were signed out.
 """
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from contracts.audit import AuditRecord, audit_key, encode_audit
 from contracts.receipts import ReceiptBatch, encode_receipts, receipt_headers
 from contracts.topics import TopicNames, tenant_key
+from gateway.access.revocation import RevocationRecord
 from gateway.kafka.publisher import EncodedRecord, Outlet
 from gateway.metrics import GatewayMetrics
 
@@ -70,3 +72,33 @@ class AuditOutlet(Outlet[AuditRecord]):
         """Log a record that will never be written."""
         self.counter.labels("log_only").inc()
         _log.warning("an audit record is only here", why=why, audit={name: getattr(record, name) for name in _LOGGED})
+
+
+class RevocationsOutlet(Outlet[RevocationRecord]):
+    """Revocations of signed-out sessions that wait for a broker.
+
+    Args:
+        names: of the topics.
+        records_max: how many may wait.
+        metrics: counts what was written and lost.
+    """
+
+    def __init__(self, names: TopicNames, records_max: int, metrics: GatewayMetrics) -> None:
+        super().__init__("revocations", names.revocations, metrics.revocations_written)
+        self._records_max = records_max
+
+    def encode(self, record: RevocationRecord) -> EncodedRecord:
+        """The record's bytes."""
+        return EncodedRecord(record.key_bytes, record.value_bytes)
+
+    def add(self, record: RevocationRecord) -> None:
+        """Queue a record, as far as there is room."""
+        if len(self.queue) >= self._records_max:
+            self.lost(record, "the queue is full")
+        else:
+            self.append(record)
+
+    def lost(self, record: RevocationRecord, why: str) -> None:  # noqa: ARG002 - a key names people
+        """Log it: the session ended here, and not at other gateways."""
+        self.counter.labels("lost").inc()
+        _log.error("a sign-out counts at this gateway only: its revocation was not written", why=why)

@@ -74,6 +74,8 @@ class Action(StrEnum):
     """What the audit trail has records of (R5.5)."""
 
     SIGN_IN = "sign_in"
+    SIGN_IN_CODE = "sign_in_code"
+    SIGN_OUT = "sign_out"
     REFRESH = "refresh"
     SUBSCRIBE = "subscribe"
     RESUME = "resume"

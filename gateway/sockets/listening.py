@@ -34,7 +34,7 @@ async def listen(
     handler: Callable[[ServerConnection], Awaitable[None]],
     *,
     select_subprotocol: Callable[[ServerConnection, Sequence[Subprotocol]], Subprotocol | None],
-    process_request: Callable[[ServerConnection, Request], Response | None],
+    process_request: Callable[[ServerConnection, Request], Awaitable[Response | None]],
     create_connection: Callable[..., ServerConnection],
 ) -> Server:
     """Open the public port.

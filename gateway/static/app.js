@@ -3,7 +3,7 @@
 import {Feed} from "/client/index.js";
 import {MessageList} from "/list.js";
 import {SeenWatch} from "/seen.js";
-import {duration, feedStatusText, gapText, seenByText, unseenNote, unseenText} from "/words.js";
+import {duration, feedStatusText, gapText, identityOf, seenByText, unseenNote, unseenText} from "/words.js";
 
 const TOKEN_KEY = "watchfloor.token";
 const TICK_MS = 1000;
@@ -23,11 +23,49 @@ const list = new MessageList({
 const status = {state: "signed-out", since: 0, retryAt: 0, detail: "", feed: "live"};
 let feed = null;
 
-// The fragment is never sent to a server; it leaves the address bar before anything else happens.
-function tokenFromAddress() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token !== null) history.replaceState(null, "", location.pathname);
-  return token;
+// A link carries a code that works once. It leaves the address before anything else happens.
+function codeFromAddress() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  if (said.has("code") || said.has("token")) history.replaceState(null, "", location.pathname);
+  return said.get("code");
+}
+
+async function followLink(code) {
+  let reason = "The gateway does not answer";
+  try {
+    const answer = await post("sign-in", `Code ${code}`);
+    if (answer.ok) return ask((await answer.json()).token);
+    reason = (await answer.text()).trim();
+  } catch {} // what is said below is all that is known
+  if (feed === null) signOut(`Not signed in by the link: ${reason}.`);
+}
+
+// A link may be anybody's: nobody is signed in by one, or becomes somebody else, without a word.
+function ask(token) {
+  const now = identityOf(sessionStorage.getItem(TOKEN_KEY) ?? "");
+  const then = identityOf(token);
+  if (now === then) return signIn(token);
+  $("question-text").textContent =
+    `The link that you opened signs you in as ${then}. ` + (now ? `Now you are ${now}.` : "Go on only if that is you.");
+  showQuestion(true);
+  $("question-yes").onclick = () => {
+    showQuestion(false);
+    signIn(token);
+  };
+  $("question-no").onclick = () => {
+    showQuestion(false);
+    if (feed === null) signOut("");
+  };
+  $("question-no").focus();
+}
+
+function showQuestion(open) {
+  $("question").hidden = !open;
+  $("sign-in").hidden = open || feed !== null;
+}
+
+function post(what, authorization) {
+  return fetch(`/api/noc/${what}`, {method: "POST", headers: {Authorization: authorization}, cache: "no-store", keepalive: true});
 }
 
 function signIn(token) {
@@ -54,6 +92,15 @@ function forget() {
   $("fact-tenant").textContent = "–";
   Object.assign(status, {state: "signed-out", since: 0, retryAt: 0, detail: ""});
   showFeedStatus({state: "live"});
+}
+
+// The session ends at the server too: whoever finds the token later can do nothing with it.
+async function endSession() {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  signOut("");
+  if (token === null) return;
+  const ended = await post("sign-out", `Bearer ${token}`).then((answer) => answer.ok || answer.status === 401, () => false);
+  if (!ended && feed === null) signOut("You are signed out here, but the server could not be told: your token stays good until it expires.");
 }
 
 function signOut(reason) {
@@ -160,18 +207,20 @@ $("sign-in-form").addEventListener("submit", (event) => {
   const token = $("token").value.trim();
   if (token) signIn(token);
 });
-$("sign-out").addEventListener("click", () => signOut(""));
+$("sign-out").addEventListener("click", endSession);
 $("retry").addEventListener("click", () => {
   if (status.state === "refused") feed?.start();
   else feed?.retryNow();
 });
 addEventListener("online", () => feed?.retryNow());
 addEventListener("hashchange", () => {
-  const token = tokenFromAddress();
-  if (token) signIn(token);
+  const code = codeFromAddress();
+  if (code) followLink(code);
 });
 setInterval(draw, TICK_MS);
 
-const token = tokenFromAddress() ?? sessionStorage.getItem(TOKEN_KEY);
+const code = codeFromAddress();
+const token = sessionStorage.getItem(TOKEN_KEY);
 if (token) signIn(token);
 else signOut("");
+if (code) followLink(code);

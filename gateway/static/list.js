@@ -1,6 +1,7 @@
 // The list of messages: rendering, its bound, the severity filters, the counters and the marks on rows.
 // Text from messages becomes text nodes only, never markup.
 
+import {plain} from "/words.js";
 import {describe} from "/describe.js";
 
 const ROWS_MAX = 300;

@@ -15,6 +15,8 @@ from support.stack import RunningStack
 from support.waiting import let_pass, stays
 
 from contracts.messages import CloseCode
+from streams.topics import ensure_topics
+from watchfloor.cli.links import sign_in_link
 
 LIVE_MS = 10_000
 SLOW_MS = 20_000
@@ -22,8 +24,46 @@ tenants = itertools.count(8_800)
 
 
 def open_signed_in(page: Page, address: str, token: str) -> None:
-    page.goto(f"{address}/#token={token}")
+    page.goto(address)
+    page.fill("#token", token)
+    page.click("#sign-in-form button")
     expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+
+
+def code_for(gateway: GatewayProcess, token: str) -> str:
+    return sign_in_link(gateway.http, token).partition("#code=")[2]
+
+
+def test_a_link_asks_first_works_once_and_leaves_no_token(page: Page, own_gateway: GatewayProcess) -> None:
+    token = own_gateway.token(1, user="val\u202eerie")
+    link = sign_in_link(own_gateway.http, own_gateway.token(1, user="valerie"))
+    page.goto(link)
+    question = page.get_by_role("alertdialog")
+    expect(question).to_contain_text("as valerie of tenant 1", timeout=LIVE_MS)
+    assert page.url == f"{own_gateway.http}/"
+    assert page.evaluate("sessionStorage.length") == 0
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.locator("#sign-in-reason")).to_contain_text("was used", timeout=LIVE_MS)
+    page.goto("about:blank")
+    page.goto(f"{own_gateway.http}/#token={token}")
+    expect(page.locator("#state")).to_have_text("Signed out", timeout=LIVE_MS)
+    assert token not in page.url
+
+
+def test_signing_out_ends_the_session_at_the_server(page: Page, own_gateway: GatewayProcess) -> None:
+    ensure_topics(own_gateway.feed.kafka)
+    token = own_gateway.token(1, user="valerie")
+    page.goto(sign_in_link(own_gateway.http, token))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#state")).to_have_text("Signed out", timeout=LIVE_MS)
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("the token was revoked", timeout=LIVE_MS)
 
 
 def test_a_row_committed_in_postgresql_appears_on_the_page(
@@ -107,7 +147,14 @@ def test_signing_in_as_another_in_an_open_tab_leaves_nothing_of_the_first(
     expect(page.locator("#feed li")).to_have_count(5, timeout=LIVE_MS)
     expect(page.locator("#announcer")).not_to_be_empty()
     # Another fragment is no new page: what the first one saw would stay.
-    page.evaluate("token => { location.hash = `token=${token}`; }", own_gateway.token(tenant, lifetime_s=500))
+    page.evaluate("code => { location.hash = `code=${code}`; }", code_for(own_gateway, own_gateway.token(tenant)))
+    question = page.get_by_role("alertdialog")
+    if tenant != 1:
+        expect(question).to_contain_text(
+            f"as tester of tenant {tenant}. Now you are tester of tenant 1.", timeout=LIVE_MS
+        )
+        page.get_by_role("button", name="Sign in").click()
+    expect(question).to_be_hidden()
     expect(page.locator("#window")).to_have_text("0 since sign-in", timeout=LIVE_MS)
     expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
     expect(page.locator("#fact-tenant")).to_have_text(str(tenant))
@@ -123,7 +170,9 @@ def test_signing_in_as_another_in_an_open_tab_leaves_nothing_of_the_first(
 
 
 def test_a_token_that_may_not_view_is_not_tried_again(page: Page, own_gateway: GatewayProcess) -> None:
-    page.goto(f"{own_gateway.http}/#token={own_gateway.token(None)}")
+    page.goto(own_gateway.http)
+    page.fill("#token", own_gateway.token(None))
+    page.click("#sign-in-form button")
     expect(page.locator("#state")).to_have_text("Refused", timeout=LIVE_MS)
     expect(page.locator("#banner")).to_contain_text("tenant")
     closes = f'watchfloor_gateway_closes_total{{code="{int(CloseCode.FORBIDDEN)}"}}'

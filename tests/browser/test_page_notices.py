@@ -111,7 +111,9 @@ def played(page: Page, address: str) -> Callable[..., PlayedGateway]:
 
     def start(welcome: Callable[[PlayedGateway, dict[str, Any]], None] | None = None) -> PlayedGateway:
         gateway = PlayedGateway(page, welcome or (lambda gateway, _: gateway.established()))
-        page.goto(f"{address}/#token=t")
+        page.goto(address)
+        page.fill("#token", "t")
+        page.click("#sign-in-form button")
         expect(page.locator("#state")).to_have_text("Live", timeout=LIVE_MS)
         return gateway
 

@@ -102,6 +102,7 @@ def _say_where(stack: "Stack", plan: "Plan") -> None:
     from gateway.access.bearer import Capability
     from gateway.access.tokens import mint_token
     from simulation.live.company import TENANT_IDS
+    from watchfloor.cli.links import sign_in_link
 
     token = mint_token(
         stack.settings.auth,
@@ -110,10 +111,13 @@ def _say_where(stack: "Stack", plan: "Plan") -> None:
         capabilities=[str(capability) for capability in Capability],
         lifetime_s=_TOKEN_LIFETIME_S,
     )
-    # A browser does not send what follows #, so the token reaches the page and no server's log.
-    typer.echo(f"ready: {stack.endpoints['gateway']}/#token={token}")
+    typer.echo(f"ready: {sign_in_link(stack.endpoints['gateway'], token)}")
     where = stack.options.state_dir
     _note(f"open it to watch tenant {TENANT_IDS[0]}, one of {plan.tenants}; Ctrl-C stops everything")
+    _note(
+        f"the link works once and within minutes; another: watchfloor token --link --tenant {TENANT_IDS[0]} "
+        f"--user operator --state-dir {where}"
+    )
     if plan.tenants > 1:
         _note(
             f"another tenant: watchfloor token --tenant {TENANT_IDS[1]} --user you "

@@ -34,6 +34,9 @@ def token(
     client: Annotated[list[int] | None, typer.Option(help="Client that the user may see; repeatable.")] = None,
     site: Annotated[list[int] | None, typer.Option(help="Site that the user may see; repeatable.")] = None,
     lifetime_hours: Annotated[float, typer.Option(help="Hours until it expires.", min=0.001, max=24 * 30)] = 12.0,
+    link: Annotated[
+        bool, typer.Option("--link", help="Print a link that signs in once, in the place of the token.")
+    ] = False,
     state_dir: Annotated[Path | None, typer.Option(help="State directory of the stack.")] = None,
 ) -> None:
     """Print a development token for the gateway of this machine's stack.
@@ -43,7 +46,8 @@ def token(
     """
     from gateway.access.bearer import Capability
     from gateway.access.tokens import mint_token
-    from watchfloor.local_stack import find_settings
+    from watchfloor.cli.links import sign_in_link
+    from watchfloor.local_stack import find_settings, gateway_addresses
 
     default = [Capability.VIEW] if client or site else [Capability.VIEW, Capability.VIEW_ALL_CLIENTS]
     capabilities = known_capabilities(capability or [str(each) for each in default])
@@ -59,7 +63,7 @@ def token(
         sites=site or None,
         lifetime_s=round(lifetime_hours * 3600),
     )
-    typer.echo(minted)
+    typer.echo(sign_in_link(gateway_addresses(settings)[0], minted) if link else minted)
 
 
 def known_capabilities(names: list[str]) -> list[str]:
