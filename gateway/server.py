@@ -37,6 +37,7 @@ from gateway.sockets.gateway_connection import Connections, GatewayConnection, s
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
+from gateway.sockets.sign_in_pool import SignInPool
 from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
 from gateway.wiring import GatewayParts, wire_gateway
@@ -91,7 +92,7 @@ class GatewayServer:
             limits.session.heartbeat_interval_s
         )
         self._connections = Connections(
-            limits.handshake.pending_max, limits.session.control_frames_per_minute_max, parts.metrics
+            SignInPool(limits.handshake.pending_max), limits.session.control_frames_per_minute_max, parts.metrics
         )
         self._connect_rates = ConnectRates(limits.handshake, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
@@ -162,8 +163,6 @@ class GatewayServer:
         refusal = refusal or self._refusal(connection, request)
         if refusal is not None:
             return self._refuse(connection, refusal)
-        # Counted here and not when the handshake is done: many handshakes at once would all find room.
-        self._connections.accepted.add(connection)
         return None
 
     def _refusal(self, connection: ServerConnection, request: Request) -> Refusal | None:
@@ -172,10 +171,11 @@ class GatewayServer:
         )
         if isinstance(connection, GatewayConnection):
             connection.address = address
+            self._connections.waits(connection, address)
         readiness = self._parts.readiness
         if not readiness.admits:
             return Refusal("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._connections.accepted) >= self._limits.connections.total_max:
+        if len(self._parts.services.signed_in) >= self._limits.connections.total_max:
             return Refusal("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._connect_rates.take(address, time.monotonic())
 
@@ -207,6 +207,10 @@ class GatewayServer:
         connection.request, connection.response = _READ_REQUEST, None
         try:
             await shell.open(token)
+            while shell.bearer is None and not shell.closed:
+                await shell.receive(await connection.recv())
+            if shell.bearer is not None:
+                self._connections.pool.discard(connection)
             while not shell.closed:
                 await shell.receive(await connection.recv())
             await connection.wait_closed()
