@@ -38,8 +38,13 @@ from gateway.sockets.gateway_protocol import secured
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
+<<<<<<< HEAD
 from gateway.sockets.request_target import path_of
 from gateway.sockets.sign_in_routes import PATHS
+||||||| 3069901
+=======
+from gateway.sockets.sign_in_pool import SignInPool
+>>>>>>> 4911d755d4480d077d9e41b3715508eb0a45ce1c
 from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
 from gateway.wiring import GatewayParts, wire_gateway
@@ -92,7 +97,7 @@ class GatewayServer:
             limits.session.heartbeat_interval_s
         )
         self._connections = Connections(
-            limits.handshake.pending_max, limits.session.control_frames_per_minute_max, parts.metrics
+            SignInPool(limits.handshake.pending_max), limits.session.control_frames_per_minute_max, parts.metrics
         )
         self._connect_rates = ConnectRates(limits.handshake, time.monotonic())
         self._trusted_proxies = networks(self._limits.trusted_proxies)
@@ -164,8 +169,6 @@ class GatewayServer:
         refusal = refusal or self._refusal(connection, request)
         if refusal is not None:
             return self._refuse(connection, refusal)
-        # Counted here and not when the handshake is done: many handshakes at once would all find room.
-        self._connections.accepted.add(connection)
         return None
 
     async def _sign_in_response(self, connection: ServerConnection, request: Request) -> Response:
@@ -183,10 +186,11 @@ class GatewayServer:
         )
         if isinstance(connection, GatewayConnection):
             connection.address = address
+            self._connections.waits(connection, address)
         readiness = self._parts.readiness
         if not readiness.admits:
             return Refusal("not_ready", readiness.readiness().reason, FULL_RETRY_AFTER_S)
-        if len(self._connections.accepted) >= self._limits.connections.total_max:
+        if len(self._parts.services.signed_in) >= self._limits.connections.total_max:
             return Refusal("full", "this gateway has all the connections it can take", FULL_RETRY_AFTER_S)
         return self._connect_rates.take(address, time.monotonic())
 
@@ -218,6 +222,10 @@ class GatewayServer:
         connection.request, connection.response = _READ_REQUEST, None
         try:
             await shell.open(token)
+            while shell.bearer is None and not shell.closed:
+                await shell.receive(await connection.recv())
+            if shell.bearer is not None:
+                self._connections.pool.discard(connection)
             while not shell.closed:
                 await shell.receive(await connection.recv())
             await connection.wait_closed()

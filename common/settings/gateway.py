@@ -38,13 +38,15 @@ class HandshakeSettings(Section):
     addresses_max: Positive = 10_000
     """Client addresses whose rate is remembered."""
     pending_max: Positive = 5_000
-    """Sockets whose handshake is not answered yet; one more closes the one that has waited longest."""
+    """Sockets on which nobody has signed in yet. One more closes the oldest one of the client address that has the most of
+    them. They take no place from the signed-in connections."""
 
 
 class ConnectionSettings(Section):
     """How many connections there are, and how much is buffered for each."""
 
     total_max: Positive = 10_000
+    """Signed-in connections of this process; a further handshake is answered with 503 and Retry-After."""
     per_user_max: Positive = 100
     """Of one user (tenant and subject) at this process; one more is closed with 1013."""
     per_tenant_max: Positive = 5_000

@@ -170,16 +170,18 @@ class ConnectRates:
 
 
 class ConnectionCounts:
-    """How many connections each user and each tenant has here.
+    """How many signed-in connections each user and each tenant has here, and all together.
 
     Memory: one number for each user and tenant with a connection.
     """
 
     def __init__(self, limits: ConnectionSettings) -> None:
+        self._total_max = limits.total_max
         self._per_user_max = limits.per_user_max
         self._per_tenant_max = limits.per_tenant_max
         self._users: Counter[tuple[int, str]] = Counter()
         self._tenants: Counter[int] = Counter()
+        self._total = 0
 
     def __len__(self) -> int:
         return len(self._users) + len(self._tenants)
@@ -187,6 +189,8 @@ class ConnectionCounts:
     def take(self, tenant_id: int, subject: str) -> Refusal | None:
         """Count one more connection; why there can be none, where the limit is reached."""
         retry_after_s = ADVICE[CloseCode.TRY_AGAIN_LATER].delay_s_min
+        if self._total >= self._total_max:
+            return Refusal("full", "this gateway has all the connections it can take", retry_after_s)
         if self._users[tenant_id, subject] >= self._per_user_max:
             return Refusal("user_full", f"a user has at most {self._per_user_max} connections here", retry_after_s)
         if self._tenants[tenant_id] >= self._per_tenant_max:
@@ -195,12 +199,14 @@ class ConnectionCounts:
             )
         self._users[tenant_id, subject] += 1
         self._tenants[tenant_id] += 1
+        self._total += 1
         return None
 
     def release(self, tenant_id: int, subject: str) -> None:
         """A connection that was counted was closed."""
         _decrement(self._users, (tenant_id, subject))
         _decrement(self._tenants, tenant_id)
+        self._total -= 1
 
 
 def _decrement(counter: Counter[K], key: K) -> None:

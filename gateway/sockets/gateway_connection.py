@@ -14,8 +14,10 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from contracts.messages import CloseCode
+from gateway.access.client_address import rate_key
 from gateway.metrics import GatewayMetrics
 from gateway.sockets.connection_shell import ConnectionShell
+from gateway.sockets.sign_in_pool import SignInPool
 
 _log = structlog.get_logger(__name__)
 
@@ -32,34 +34,25 @@ def socket_address(connection: ServerConnection) -> str:
 class Connections:
     """The connections of a gateway, however far they came, and the limits of one of them."""
 
-    handshakes_max: int
+    pool: SignInPool[ServerConnection]
+    """Those on which nobody has signed in yet."""
     control_frames_per_minute_max: int
     metrics: GatewayMetrics
-    accepted: set[ServerConnection] = field(default_factory=set)
-    """Connections that were let in."""
-    handshakes: dict[ServerConnection, None] = field(default_factory=dict)
-    """Those that have not had their answer, the oldest first."""
     shells: dict[ServerConnection, ConnectionShell] = field(default_factory=dict)
     """Of those whose handshake is done."""
 
-    def opened(self, connection: ServerConnection) -> None:
-        """A socket was opened. Where too many send nothing, the one that has sent nothing for longest is closed.
-
-        So clients that open sockets and send nothing keep none out that sends its request at once.
-        """
-        while len(self.handshakes) >= self.handshakes_max:
-            oldest = next(iter(self.handshakes))
-            del self.handshakes[oldest]
+    def waits(self, connection: ServerConnection, address: str) -> None:
+        """A socket was opened, or the address of its client is known by now."""
+        for oldest in self.pool.add(connection, rate_key(address)):
             self.metrics.refused.labels("handshakes").inc()
             oldest.transport.abort()
-        self.handshakes[connection] = None
 
 
 class GatewayConnection(ServerConnection):
     """A connection that is counted until its socket is closed, however far its handshake came.
 
     Also knows when it last received something, and when its socket has room again; and bounds what the library leaves
-    open: how many handshakes are under way, how many control frames come, how long a failed connection may linger.
+    open: how many sockets nobody has signed in on, how many control frames come, how long a failed connection may linger.
     """
 
     def __init__(self, protocol: ServerProtocol, server: Server, connections: Connections, **options: Any) -> None:
@@ -77,14 +70,7 @@ class GatewayConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A socket was opened."""
         super().connection_made(transport)
-        self._connections.opened(self)
-
-    async def handshake(self, *arguments: Any, **options: Any) -> None:
-        """Shake hands; however that ends, it is not under way any more."""
-        try:
-            await super().handshake(*arguments, **options)
-        finally:
-            self._connections.handshakes.pop(self, None)
+        self._connections.waits(self, socket_address(self))
 
     def data_received(self, data: bytes) -> None:
         """Something was received, be it a pong."""
@@ -109,8 +95,7 @@ class GatewayConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
-        self._connections.accepted.discard(self)
-        self._connections.handshakes.pop(self, None)
+        self._connections.pool.discard(self)
         if self._end is not None:
             self._end.cancel()
         super().connection_lost(exc)

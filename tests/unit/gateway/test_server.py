@@ -27,7 +27,6 @@ from common.settings.gateway import AdminSettings, GatewaySettings, ReaderSettin
 from common.settings.kafka import KafkaSettings
 from common.settings.load import Settings
 from contracts.revocations import Revocation, RevokedSubject, encode_revocation, key_bytes
-from gateway import server as module
 from gateway.access.tokens import mint_token
 from gateway.server import GatewayServer, run_gateway
 from gateway.sockets.listening import listen_admin
@@ -98,29 +97,25 @@ async def listening(port: int, connections_max: int, **more: Any) -> AsyncIterat
 
 
 async def until_free(gateway: GatewayServer) -> None:
-    await until(lambda: not gateway._connections.accepted)
+    await until(lambda: not len(gateway._connections.pool) and not len(gateway._parts.services.signed_in))
 
 
-def test_handshakes_that_are_under_way_are_counted_too(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_who_signs_in_takes_a_place(free_port: int) -> None:
     async def story() -> None:
-        release = asyncio.Event()
-
-        class Slow(module.GatewayConnection):
-            async def handshake(self, *args: object, **options: object) -> None:
-                await super().handshake(*args, **options)  # type: ignore[arg-type]
-                await release.wait()  # the 101 has left, and the handler does not run yet
-
-        monkeypatch.setattr(module, "GatewayConnection", Slow)
         async with listening(free_port, 2) as gateway:
             url = f"ws://127.0.0.1:{free_port}/ws/noc/"
-            opened = await asyncio.gather(*(connect(url) for _ in range(5)), return_exceptions=True)
-            refused = [one for one in opened if isinstance(one, InvalidStatus)]
-            assert {one.response.status_code for one in refused} == {503}
-            assert (len(opened) - len(refused), len(gateway._open_connections)) == (2, 0)
-            for one in opened:
-                if not isinstance(one, BaseException):
-                    one.transport.abort()
-            release.set()
+            waiting = await asyncio.gather(*(connect(url) for _ in range(5)))  # all of them are let in
+            token = mint_token(AUTH, tenant_id=1, user="ops", capabilities=["noc:view"])
+            for one in waiting:
+                await one.send(json.dumps({"type": "authenticate", "token": token}))
+            answers = [json.loads(await one.recv()) for one in waiting]
+            assert sorted(answer["type"] for answer in answers) == ["connection_established"] * 2 + ["error"] * 3
+            assert {answer["code"] for answer in answers if "code" in answer} == {"too_many_connections"}
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url)
+            assert refused_with(refused.value)[0] == 503
+            for one in waiting:
+                one.transport.abort()
             await until_free(gateway)
             (await connect(url)).transport.abort()
             await until_free(gateway)
@@ -224,12 +219,11 @@ def test_sockets_that_say_nothing_keep_nobody_out_who_speaks(free_port: int) -> 
             (await connect(f"ws://127.0.0.1:{free_port}/ws/noc/")).transport.abort()
             (oldest, _), (other, _) = silent
             assert await oldest.read() == b""  # it made room
-            assert len(gateway._connections.handshakes) <= 1
+            assert len(gateway._connections.pool) <= 2
             await other.read()  # the time for a handshake is up
             for _, writer in silent:
                 writer.close()
             await until_free(gateway)
-            assert not gateway._connections.handshakes
 
     asyncio.run(story())
 
