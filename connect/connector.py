@@ -34,7 +34,7 @@ def connector_config(settings: Settings) -> dict[str, str]:
         "database": source.database,
         "user": source.user,
         "password": connect.source_password_reference or source.password.get_secret_value(),
-        "sslmode": source.sslmode,
+        "sslmode": source.sslmode_of(source.host),
         "server_name": server_name,
         "slot": source.slot,
         "publication": source.publication,
