@@ -18,6 +18,7 @@ from connect.source_state import GAPS, WITHOUT_JIT, SourceState, source_state, s
 
 # The error message already names the address.
 _PREAMBLE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?")
+_NO_TLS = re.compile(r"root certificate|does not support SSL|certificate verify failed|does not match host name")
 
 
 class SignInError(WatchfloorError):
@@ -38,6 +39,11 @@ def connect_to(dsn: str, source: SourceSettings) -> Connection[Any]:
         )
     except psycopg.OperationalError as error:
         reason = _reason(str(error))
+        if _NO_TLS.search(reason):
+            raise SignInError(
+                f"the connection to PostgreSQL at {address} is not secure ({_short(reason)})",
+                "set source.ssl_ca_file to the certificate authority of the server, or source.sslmode to insist on less",
+            ) from error
         if "FATAL" in reason or "no password supplied" in reason:
             raise SignInError(
                 f"PostgreSQL at {address} refuses user {where.get('user')} ({_short(reason)})",
@@ -57,9 +63,21 @@ def capture_dsn(source: SourceSettings) -> str:
         dbname=source.database,
         user=source.user,
         password=source.password.get_secret_value() or None,
-        sslmode=source.sslmode,
+        sslmode=source.sslmode_of(source.host),
         sslrootcert=str(source.ssl_ca_file) if source.ssl_ca_file else None,
     )
+
+
+def admin_dsn(source: SourceSettings) -> str | None:
+    """The connection string of `source.admin_dsn`, encrypted like that of the capture role if it does not say how."""
+    if source.admin_dsn is None:
+        return None
+    dsn = source.admin_dsn.get_secret_value()
+    given = conninfo.conninfo_to_dict(dsn)
+    more = {"sslmode": source.sslmode_of(str(given.get("hostaddr") or given.get("host") or ""))}
+    if source.ssl_ca_file:
+        more["sslrootcert"] = str(source.ssl_ca_file)
+    return conninfo.make_conninfo(dsn, **{name: value for name, value in more.items() if name not in given})
 
 
 def check_source(source: SourceSettings) -> None:

@@ -35,7 +35,7 @@ def connector_config(settings: Settings) -> dict[str, str]:
         "database": source.database,
         "user": source.user,
         "password": source.password.get_secret_value() if reference is None else reference,
-        "sslmode": source.sslmode,
+        "sslmode": source.sslmode_of(source.host),
         "server_name": server_name,
         "slot": source.slot,
         "publication": source.publication,

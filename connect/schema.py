@@ -13,7 +13,7 @@ from psycopg import Connection, sql
 
 from common.errors import WatchfloorError
 from common.settings.source import SourceSettings
-from connect.check import capture_dsn, check_source, connect_to, raise_first, read_state
+from connect.check import admin_dsn, capture_dsn, check_source, connect_to, raise_first, read_state
 from connect.guard import event_trigger_statements, function_statements, guard_statements
 from connect.mapping import CapturedTable, captured_tables
 from connect.problems import Effect, identity_clause, identity_problems, server_problems, table_problems
@@ -42,12 +42,13 @@ def apply_schema(source: SourceSettings) -> None:
             its tenant column is missing, the role lacks a privilege, or a table stayed locked by others.
     """
     tables = captured_tables(source)
-    if source.admin_dsn is None:
+    dsn = admin_dsn(source)
+    if dsn is None:
         raise WatchfloorError(
             "source.admin_dsn is not set, so the publication and the capture role cannot be created",
             "set it, or have the database's owner run the output of watchfloor connect sql",
         )
-    with connect_to(source.admin_dsn.get_secret_value(), source) as connection:
+    with connect_to(dsn, source) as connection:
         _check(connection, source, tables, missing_allowed=not source.tables)
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{source.lock_timeout_ms}ms",))
         connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would print a notice for each table

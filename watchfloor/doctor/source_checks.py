@@ -3,6 +3,7 @@
 import psycopg
 
 from common.errors import WatchfloorError
+from common.settings.source import SourceSettings, is_this_machine
 from connect.check import capture_dsn, connect_to, read_state
 from connect.problems import Effect, problems, slot_problems
 from connect.source_state import SlotState
@@ -30,6 +31,7 @@ def probe_source(target: Target, report: Report) -> None:
     with connection:
         version = connection.info.parameter_status("server_version") or "unknown version"
         report.ok("reachable", f"{source.host}:{source.port}, PostgreSQL {version.split()[0]}")
+        _judge_encryption(source, report, encrypted=bool(connection.pgconn.ssl_in_use))
         try:
             state = read_state(connection, source)
         except psycopg.Error as error:
@@ -42,6 +44,22 @@ def probe_source(target: Target, report: Report) -> None:
     if not found:
         report.ok("prepared for capture", f"wal_level=logical, publication {source.publication}")
     _judge_slot(source.slot, state.slot, report)
+
+
+def _judge_encryption(source: SourceSettings, report: Report, *, encrypted: bool) -> None:
+    """Rows and the password travel to Connect and to here; `verify-full` also knows to whom the password is sent."""
+    mode = source.sslmode_of(source.host)
+    if is_this_machine(source.host):
+        report.ok("encryption", "the connection does not leave this machine")
+    elif mode == "verify-full":
+        report.ok("encryption", "encrypted, and the server's certificate is checked (source.sslmode=verify-full)")
+    else:
+        how = "encrypted, but not checked against the server's name" if encrypted else "not encrypted"
+        report.problem(
+            "encryption",
+            f"the connection to {source.host} is {how} (source.sslmode={mode})",
+            "set source.sslmode to verify-full, and source.ssl_ca_file to the certificate authority of the server",
+        )
 
 
 def _judge_slot(name: str, slot: SlotState | None, report: Report) -> None:

@@ -123,3 +123,9 @@ def test_the_guarantees_that_the_worker_builds_on_are_set() -> None:
     assert config["event.converting.failure.handling.mode"] == "fail"
     assert config["publication.autocreate.mode"] == "disabled"
     assert config["offset.mismatch.strategy"] == "trust_offset"
+
+
+def test_a_database_elsewhere_is_reached_by_tls_with_its_certificate_checked() -> None:
+    assert connector_config(settings())["database.sslmode"] == "prefer"
+    assert connector_config(settings(host="db.example.com"))["database.sslmode"] == "verify-full"
+    assert connector_config(settings(host="db.example.com", sslmode="disable"))["database.sslmode"] == "disable"
