@@ -38,13 +38,9 @@ from gateway.sockets.gateway_protocol import secured
 from gateway.sockets.handshake import allowed_origins, check, chosen_subprotocol, endpoint_of
 from gateway.sockets.http_routes import text
 from gateway.sockets.listening import http_response, listen, listen_admin, response, tls_context
-<<<<<<< HEAD
 from gateway.sockets.request_target import path_of
-from gateway.sockets.sign_in_routes import PATHS
-||||||| 3069901
-=======
 from gateway.sockets.sign_in_pool import SignInPool
->>>>>>> 4911d755d4480d077d9e41b3715508eb0a45ce1c
+from gateway.sockets.sign_in_routes import PATHS
 from gateway.sockets.socket_sink import SocketSink, text_frame
 from gateway.staggered_schedule import StaggeredSchedule
 from gateway.wiring import GatewayParts, wire_gateway

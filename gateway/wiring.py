@@ -148,7 +148,7 @@ def wire_gateway(settings: Settings, frame: Frame, clients: KafkaClients) -> Gat
         readiness=readiness,
         routes=HttpRoutes(readiness.readiness, metrics.text, health.reply),
         sign_in_routes=SignInRoutes(
-            limits.sign_in, verifier, revocations, SignInCodes(limits.sign_in), deliveries.audit, time.time
+            limits.sign_in, verifier, revocations, SignInCodes(limits.sign_in), audit, time.time
         ),
         metrics=metrics,
     )
