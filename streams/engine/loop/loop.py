@@ -163,7 +163,8 @@ class EngineLoop:
             batch = partition.next_batch(
                 wait=self._merge_timeout.may_wait(
                     partition.number, partition.merge_buffers, partition.merge_lagging, now_s
-                )
+                ),
+                records_max=self._settings.micro_batch.records_max,
             )
             if batch is None:
                 continue

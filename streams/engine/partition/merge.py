@@ -5,6 +5,7 @@ whatever a caught-up topic brings later was committed later, except for a record
 and Kafka. Such late records are counted and keep the place that the journal gives them.
 """
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 from operator import attrgetter
@@ -20,7 +21,12 @@ _BEFORE_ALL: CommitOrder = (-1, -1)
 
 
 def take_ready(
-    buffers: Buffers, lagging: Sequence[bool], *, wait: bool = True, horizon: CommitOrder | None = None
+    buffers: Buffers,
+    lagging: Sequence[bool],
+    *,
+    wait: bool = True,
+    horizon: CommitOrder | None = None,
+    records_max: int = sys.maxsize,
 ) -> list[Entry]:
     """Take what may be processed now from the buffers, merged in commit order.
 
@@ -29,6 +35,7 @@ def take_ready(
         lagging: per buffer whether the broker has records of its topic that are not in it.
         wait: False takes everything there is, because a lagging topic was waited for long enough.
         horizon: no entry of a later order is taken, see `Partition.set_horizon`; None: there is no horizon.
+        records_max: no more are taken from any buffer; none of the others is taken whose order is later than theirs.
     """
     filled = [buffer for buffer in buffers if buffer]
     if not filled:
@@ -40,6 +47,11 @@ def take_ready(
         bound = _bound([sorted(buffer, key=_sort_key) for buffer in buffers], lagging)
     if horizon is not None:
         bound = horizon if bound is None or horizon < bound else bound
+    for buffer in filled:
+        if len(buffer) > records_max:
+            # Not before the first, so that something is taken even where the last was sent again.
+            last = max(buffer[0], buffer[records_max - 1], key=_commit_order)
+            bound = _commit_order(last) if bound is None or _commit_order(last) < bound else bound
     if bound is None:
         if len(filled) == 1:
             taken = list(filled[0])  # a topic's own order is the commit order
@@ -51,8 +63,10 @@ def take_ready(
     else:
         taken = []
         for buffer in filled:
-            while buffer and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
+            room = records_max  # records of one order, such as those without an LSN, may be any number
+            while buffer and room and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
                 taken.append(buffer.popleft())
+                room -= 1
     return in_commit_order(taken)
 
 
@@ -86,4 +100,5 @@ def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> Commi
     return bound
 
 
+_commit_order = attrgetter("commit_lsn", "lsn")
 _sort_key = attrgetter("commit_lsn", "lsn", "source_index", "offset")
