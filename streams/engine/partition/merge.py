@@ -45,13 +45,7 @@ def take_ready(
         # A buffer ends with what a restarted connector has begun to send again. Where that buffer is full, waiting
         # would never end. What the topic still brings, unless it is a repeat, lies after everything in its buffer.
         bound = _bound([sorted(buffer, key=_sort_key) for buffer in buffers], lagging)
-    if horizon is not None:
-        bound = horizon if bound is None or horizon < bound else bound
-    for buffer in filled:
-        if len(buffer) > records_max:
-            # Not before the first, so that something is taken even where the last was sent again.
-            last = max(buffer[0], buffer[records_max - 1], key=_commit_order)
-            bound = _commit_order(last) if bound is None or _commit_order(last) < bound else bound
+    bound = min((each for each in (bound, horizon, _cut(filled, records_max)) if each is not None), default=None)
     if bound is None:
         if len(filled) == 1:
             taken = list(filled[0])  # a topic's own order is the commit order
@@ -98,6 +92,19 @@ def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> Commi
             last = (buffer[-1].commit_lsn, buffer[-1].lsn) if buffer else _BEFORE_ALL
             bound = last if bound is None or last < bound else bound
     return bound
+
+
+def _cut(filled: Buffers, records_max: int) -> CommitOrder | None:
+    """The order up to which no buffer holds more than so many entries; None where none does.
+
+    Not before the first of that buffer, so that something is taken even where the last was sent again.
+    """
+    cuts = [
+        max(_commit_order(buffer[0]), _commit_order(buffer[records_max - 1]))
+        for buffer in filled
+        if len(buffer) > records_max
+    ]
+    return min(cuts, default=None)
 
 
 _commit_order = attrgetter("commit_lsn", "lsn")

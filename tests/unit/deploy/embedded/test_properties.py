@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from common.settings.kafka import KafkaSettings
+from contracts.topics import CAPTURED_TABLES
 from deploy.embedded.broker import broker_overrides
 from deploy.embedded.connect_worker import connect_overrides
 from deploy.embedded.properties import java_properties, postgresql_conf, shared_text
@@ -26,6 +27,13 @@ def test_overrides_add_to_the_shared_files_and_change_only_what_may_differ() -> 
     connect = connect_overrides(KafkaSettings(), 1, Path("/p"), 500, Path("/s"))
     # The flush interval is a setting of the user's; nothing else of the shared file is replaced.
     assert properties(shared_text("connect.properties")).keys() & connect.keys() == {"offset.flush.interval.ms"}
+
+
+def test_connects_producer_sends_large_batches_and_has_memory_for_one_of_each_partition() -> None:
+    producer = properties(shared_text("connect.properties"))
+    assert int(producer["producer.batch.size"]) > 100 * 1024, "a statement of many rows would be thousands of requests"
+    partitions = len(CAPTURED_TABLES) * KafkaSettings().partitions
+    assert partitions * int(producer["producer.batch.size"]) < int(producer["producer.buffer.memory"])
 
 
 def test_values_are_escaped_for_their_file_format() -> None:
