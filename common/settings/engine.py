@@ -51,6 +51,8 @@ class MicroBatchSettings(Section):
     large_records: Positive = 1_000
     """From this size on the next micro-batch is fetched while this one is processed, and processed while this one is
     written."""
+    records_max: Annotated[int, Field(ge=100, le=100_000)] = 5_000
+    """Of one topic in a micro-batch. The other partitions of the worker get their turn after so many."""
 
 
 class TickSettings(Section):

@@ -158,7 +158,10 @@ class EngineLoop:
         done: list[tuple[Partition, MicroBatch]] = []
         for partition in self.ownership.partitions.values():
             buffers, lagging = partition.merge_buffers, partition.merge_lagging
-            batch = partition.next_batch(wait=self._merge_timeout.may_wait(partition.number, buffers, lagging, now_s))
+            batch = partition.next_batch(
+                wait=self._merge_timeout.may_wait(partition.number, buffers, lagging, now_s),
+                records_max=self._settings.micro_batch.records_max,
+            )
             if batch is None:
                 continue
             started_s = self._clock()

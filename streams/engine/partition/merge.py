@@ -5,6 +5,7 @@ whatever a caught-up topic brings later was committed later, except for a record
 and Kafka. Such late records are counted and keep the place that the journal gives them.
 """
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 from operator import attrgetter
@@ -20,7 +21,12 @@ _BEFORE_ALL: CommitOrder = (-1, -1)
 
 
 def take_ready(
-    buffers: Buffers, lagging: Sequence[bool], *, wait: bool = True, horizon: CommitOrder | None = None
+    buffers: Buffers,
+    lagging: Sequence[bool],
+    *,
+    wait: bool = True,
+    horizon: CommitOrder | None = None,
+    records_max: int = sys.maxsize,
 ) -> list[Entry]:
     """Take what may be processed now from the buffers, merged in commit order.
 
@@ -29,6 +35,7 @@ def take_ready(
         lagging: per buffer whether the broker has records of its topic that are not in it.
         wait: False takes everything there is, because a lagging topic was waited for long enough.
         horizon: no entry of a later order is taken, see `Partition.set_horizon`; None: there is no horizon.
+        records_max: no more are taken from any buffer; none of the others is taken whose order is later than theirs.
     """
     filled = [buffer for buffer in buffers if buffer]
     if not filled:
@@ -38,8 +45,7 @@ def take_ready(
         # A buffer ends with what a restarted connector has begun to send again. Where that buffer is full, waiting
         # would never end. What the topic still brings, unless it is a repeat, lies after everything in its buffer.
         bound = _bound([sorted(buffer, key=_sort_key) for buffer in buffers], lagging)
-    if horizon is not None:
-        bound = horizon if bound is None or horizon < bound else bound
+    bound = min((each for each in (bound, horizon, _cut(filled, records_max)) if each is not None), default=None)
     if bound is None:
         if len(filled) == 1:
             taken = list(filled[0])  # a topic's own order is the commit order
@@ -51,8 +57,10 @@ def take_ready(
     else:
         taken = []
         for buffer in filled:
-            while buffer and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
+            room = records_max  # records of one order, such as those without an LSN, may be any number
+            while buffer and room and (buffer[0].commit_lsn, buffer[0].lsn) <= bound:
                 taken.append(buffer.popleft())
+                room -= 1
     return in_commit_order(taken)
 
 
@@ -86,4 +94,18 @@ def _bound(buffers: Sequence[Sequence[Entry]], lagging: Sequence[bool]) -> Commi
     return bound
 
 
+def _cut(filled: Buffers, records_max: int) -> CommitOrder | None:
+    """The order up to which no buffer holds more than so many entries; None where none does.
+
+    Not before the first of that buffer, so that something is taken even where the last was sent again.
+    """
+    cuts = [
+        max(_commit_order(buffer[0]), _commit_order(buffer[records_max - 1]))
+        for buffer in filled
+        if len(buffer) > records_max
+    ]
+    return min(cuts, default=None)
+
+
+_commit_order = attrgetter("commit_lsn", "lsn")
 _sort_key = attrgetter("commit_lsn", "lsn", "source_index", "offset")

@@ -1,6 +1,7 @@
 """One partition as a state machine: buffers in, micro-batches out. Pure but for the batch's future."""
 
 import contextlib
+import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -184,18 +185,21 @@ class Partition:
         waits = any(self.buffers) or any(self.lagging)
         return (self.log_ms if waits else min(self.asked_ms)) - self._tick_grace_ms
 
-    def next_batch(self, *, wait: bool) -> MicroBatch | None:
+    def next_batch(self, *, wait: bool, records_max: int = sys.maxsize) -> MicroBatch | None:
         """The next micro-batch: exactly what the journal says while there is more of it, then what is ready.
 
         Its entries are first everything that has come of the topics ordered by arrival, then the records of the others
         in commit order. So a command is applied to what its sender can have seen, and before the timers that the rows
         let fire. A tick is part of it when a timer is due by the time that the log has reached; the timers come after
-        the records. With `wait`, topics that lag are waited for.
+        the records. With `wait`, topics that lag are waited for. It has at most `records_max` records of each topic
+        ordered by commit LSN; the others follow in the next micro-batch.
         """
         if self.replay:
             return self._replayed_batch()
         arrived = self._take_arrived(self.fetched) if self._arriving else []
-        merged = take_ready(self.merge_buffers, self.merge_lagging, wait=wait, horizon=self._horizon)
+        merged = take_ready(
+            self.merge_buffers, self.merge_lagging, wait=wait, horizon=self._horizon, records_max=records_max
+        )
         tick_ms = None
         if self.wake_at_ms is not None:
             reached_ms = self.reached_ms()

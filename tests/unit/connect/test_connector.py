@@ -119,6 +119,7 @@ def test_the_guarantees_that_the_worker_builds_on_are_set() -> None:
     assert config["topic.prefix"] == "shadow"
     assert config["topic.creation.default.replication.factor"] == "3"
     assert config["tombstones.on.delete"] == "false"
+    assert config["extended.headers.enabled"] == "false"  # nobody reads them, and each record would pay for three
     assert config["errors.tolerance"] == "none"
     assert config["event.converting.failure.handling.mode"] == "fail"
     assert config["publication.autocreate.mode"] == "disabled"

@@ -37,6 +37,29 @@ def test_a_topic_that_was_not_fetched_yet_is_waited_for_but_not_for_ever() -> No
     assert lsns(next_batch(of, wait=False)) == [1]
 
 
+def test_a_micro_batch_takes_so_many_of_a_topic_and_what_comes_before_them() -> None:
+    of = partition()
+    fill(of, 0, [1, 2, 5, 7, 9])
+    fill(of, 1, [3, 6])
+    fill(of, 2, [])
+    batches = [lsns(of.next_batch(wait=True, records_max=3)) for _ in range(2)]
+    assert batches == [[1, 2, 3, 5], [6, 7, 9]]
+
+
+def test_records_without_an_order_are_taken_in_parts_too() -> None:
+    """A hundred thousand tombstones have no LSN."""
+    buffers = [deque(entry(0, 0, offset) for offset in range(10)), deque([entry(4, 1, 0)])]
+    parts = [len(take_ready(buffers, [False, False], records_max=4)) for _ in range(4)]
+    assert parts == [4, 4, 3, 0]
+
+
+def test_a_topic_that_was_sent_again_does_not_stop_the_merge() -> None:
+    buffers = [deque(entry(lsn, 0, offset) for offset, lsn in enumerate([8, 9, 1, 2, 3]))]
+    taken = [take_ready(buffers, [False], records_max=3) for _ in range(5)]
+    assert sum(map(len, taken)) == 5
+    assert all(taken[:2])
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
@@ -59,10 +82,12 @@ def test_however_fetches_come_the_merge_is_the_commit_order(data: Any) -> None:
                 more=len(log[source_index]) - done[source_index] - len(part),
             )
             done[source_index] += len(part)
-        batch = next_batch(of)
+        batch = of.next_batch(wait=True, records_max=data.draw(st.integers(1, 6)))
         if batch is not None:
             seen += lsns(batch)
             assert batch.late == 0
+    while (batch := of.next_batch(wait=True, records_max=1)) is not None:
+        seen += lsns(batch)
     assert seen == list(range(1, count + 1))
 
 
