@@ -117,13 +117,13 @@ def make_processor(
         runner,
         wait,
         scored_rows,
-        limit=ReferenceLimit(worker.rate_limit.reference_rows_per_second_max),
+        limit=ReferenceLimit(
+            worker.rate_limit.reference_rows_per_second_max, worker.state.geofence_characters_per_tenant_max
+        ),
         shifts_per_person_max=worker.state.shifts_per_person_max,
         policies_per_tenant_max=worker.state.policies_per_tenant_max,
     )
-    dead_letters = DeadLetterLimit(
-        worker.feed.dead_letters_per_tenant_max, worker.feed.dead_letters_interval_s * 1000
-    )
+    dead_letters = DeadLetterLimit(worker.feed.dead_letters_per_tenant_max, worker.feed.dead_letters_interval_s * 1000)
     timers = TimerHandler(
         limiter,
         runner.timers,

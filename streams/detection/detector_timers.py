@@ -137,7 +137,10 @@ class DetectorTimers:
         if not groups:
             return
         walk = tables.rearms.get(tenant_id)
-        if walk is None and sum(_states_of(tables, group).count_of(tenant_id) for group in groups) <= _REARM_AT_ONCE_MAX:
+        if (
+            walk is None
+            and sum(_states_of(tables, group).count_of(tenant_id) for group in groups) <= _REARM_AT_ONCE_MAX
+        ):
             for group in groups:
                 for key in _states_of(tables, group).keys_of(tenant_id):
                     self._rearm_entity(tables, group, key)
@@ -160,7 +163,10 @@ class DetectorTimers:
                 continue
             if held is None or held[0] != name:
                 keys = _states_of(tables, group).keys_of(tenant_id)
-                held = (name, keys[bisect_right(keys, (tenant_id, walk.entity_id)) if name == walk.table else 0 :][::-1])
+                held = (
+                    name,
+                    keys[bisect_right(keys, (tenant_id, walk.entity_id)) if name == walk.table else 0 :][::-1],
+                )
             keys = held[1]
             while keys and left:
                 left -= 1

@@ -60,9 +60,7 @@ class DeadLetterLimit:
         tables.quotas.put(tenant_id, quota)
         return True
 
-    def leave_out(
-        self, tables: TenantTables, tenant_id: int, source_index: int, offset: int
-    ) -> RecordsLeftOut | None:
+    def leave_out(self, tables: TenantTables, tenant_id: int, source_index: int, offset: int) -> RecordsLeftOut | None:
         """Note where a failed record without a dead letter is; return the report if it has become large."""
         quota = tables.quotas.get(tenant_id) or Quota()
         quota.left_out += 1
