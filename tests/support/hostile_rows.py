@@ -165,7 +165,7 @@ def ordinary_change(number: int, at_us: int, lsn: int) -> tuple[str, bytes]:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_us / 1e6))
     row: dict[str, Any] = {"id": number, "tenant_id": ORDINARY, "site_id": 1}
     table = ("device", "attendance", "ticket", "location")[number % 4]
-    row |= {
+    columns: dict[str, dict[str, Any]] = {
         "device": {"status": "ONLINE", "last_seen": at},
         "attendance": {
             "person_id": 1,
@@ -175,7 +175,8 @@ def ordinary_change(number: int, at_us: int, lsn: int) -> tuple[str, bytes]:
         },
         "ticket": {"status": "OPEN", "priority": "CRITICAL", "created_at": at},
         "location": {"person_id": 1, "latitude": 48.0 + number * 1e-5, "longitude": 11.0, "recorded_at": at},
-    }[table]
+    }
+    row |= columns[table]
     source = {"ts_us": at_us, "sequence": f'["{lsn - 1}","{lsn}"]', "lsn": lsn, "txId": lsn}
     return table, _json({"op": "c", "before": None, "after": row, "source": source})
 
