@@ -40,7 +40,7 @@ class Tenant(Row, frozen=True, kw_only=True, gc=False):
     """A customer. Its key is its id: `tenant_id` takes the id's value where the table has no such column."""
 
     id: TenantId
-    tenant_id: int = 0
+    tenant_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     name: str | None = None
     timezone: str | None = None
     max_events_per_second: BigInt | None = None

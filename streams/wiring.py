@@ -108,7 +108,9 @@ def make_processor(
         runner,
         wait,
         scored_rows,
-        limit=ReferenceLimit(worker.rate_limit.reference_rows_per_second_max),
+        limit=ReferenceLimit(
+            worker.rate_limit.reference_rows_per_second_max, worker.state.geofence_characters_per_tenant_max
+        ),
         shifts_per_person_max=worker.state.shifts_per_person_max,
         policies_per_tenant_max=worker.state.policies_per_tenant_max,
     )

@@ -128,12 +128,14 @@ def _read(config: Path) -> dict[str, Any]:
 
 def _rename(tree: dict[str, Any]) -> None:
     for old, new in RENAMED.items():
-        section, name = old.split(".")
-        _, group, setting = new.split(".")
-        values = tree.get(section, {})
-        if name in values and not isinstance(values[name], Mapping):
+        *groups, name = old.split(".")
+        values: Any = tree
+        for each in groups:
+            values = values.get(each, {}) if isinstance(values, Mapping) else {}
+        if isinstance(values, dict) and name in values and not isinstance(values[name], Mapping):
             value = values.pop(name)
-            values.setdefault(group, {})[setting] = value
+            section, group, setting = new.split(".")
+            tree.setdefault(section, {}).setdefault(group, {})[setting] = value
 
 
 def _tree_of(variable: str, text: str) -> dict[str, Any]:

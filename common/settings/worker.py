@@ -16,7 +16,7 @@ class RateLimitSettings(Section):
     """Default limit per tenant; `tenant.max_events_per_second` overrides it."""
     reference_rows_per_second_max: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
     """Reference rows of a tenant (sites, persons, shifts, policies) in a second of log time that get all their work; of
-    further ones the state is stored, but wrong values are not reported. 1,000 characters of a geofence count as a row."""
+    further ones the state is stored, but wrong values are not reported."""
     window_ms: Positive = 1_000
     burst_report_interval_s: Positive = 60
     """A burst that does not end is reported this often."""
@@ -61,6 +61,9 @@ class StateSettings(Section):
     shifts_per_person_max: Annotated[int, Field(ge=1, le=10_000)] = 200
     policies_per_tenant_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Rows of the table `policy` of one tenant; further ones become dead letters."""
+    geofence_characters_per_tenant_max: Annotated[int, Field(ge=0, le=1_000_000_000)] = 20_000_000
+    """Length of the geofences of all sites of a tenant, and of those in its rows of a minute; a site beyond it has no
+    area, and a finding says so."""
     entities_per_tenant_max: Positive = 100_000
     """Sites of one tenant that the worker keeps; the same number of persons, and of persons' shifts. Beyond it, the
     least recently used are forgotten, counted and logged."""

@@ -13,7 +13,7 @@ from detectors.policy import Policy, PolicyError, overridden
 from detectors.registry import DETECTORS
 from detectors.row_quality.data_quality import DataQuality, DataQualityPolicy
 from detectors.shared.facts import SiteFacts
-from detectors.shared.geo import Area, AreaError, circle, polygon
+from detectors.shared.geo import REACH_M_MAX, Area, AreaError, Built, build, circle, within
 from streams.state.detector_state import DetectorGroup
 from streams.state.entities import SiteState
 from streams.state.policy_rows import PolicyRows
@@ -22,8 +22,10 @@ from streams.state.tables import TenantTables
 
 _PLANS_MAX = 1_000
 """The number of different sets of policies that are cached."""
-_AREAS_MAX = 5_000
-"""The number of areas of one tenant that are cached; one of a geofence with 1,000 points takes about 100 KB."""
+_AREA_COSTS_MAX = 40_000_000
+"""Characters of the geofences of one tenant whose areas are cached; an area takes about twice its text."""
+_AREA_CHARACTERS = 100
+"""What a circle counts."""
 
 
 class SiteContextCache:
@@ -140,26 +142,34 @@ def _step(detector: Detector, policy: Policy, timed: str) -> Step:
 
 
 def _area(tables: TenantTables, key: tuple[int, int], site: SiteState, limits: DataQualityPolicy) -> Area | None:
-    """The site's area, which is built again only if the site or these limits change."""
-    made_for = (limits.geofence_points_max, limits.site_reach_m_max)
+    """The site's area, if it is within these limits; it is built again only if the site changes."""
     areas = tables.areas.setdefault(key[0], {})
-    held = areas.get(key[1])
-    if held is None or held[0] != made_for:
-        if len(areas) >= _AREAS_MAX:  # the cache of one tenant; what is needed again is built again
+    if key[1] not in areas:
+        cost = _AREA_CHARACTERS + len(site.geofence or "")
+        if tables.area_costs[key[0]] + cost > _AREA_COSTS_MAX:  # of one tenant; what is needed again is built again
             forget_site_contexts(tables, key[0])
             areas.clear()
-        held = areas[key[1]] = (made_for, _build_area(site, *made_for))
-    return held[1]
-
-
-def _build_area(site: SiteState, points_max: int, reach_m_max: float) -> Area | None:
+            del tables.area_costs[key[0]]
+        tables.area_costs[key[0]] += cost
+        areas[key[1]] = _build_area(site)
+    built = areas[key[1]]
     try:
-        if site.geofence is not None:
-            return polygon(site.geofence, points_max=points_max, reach_m_max=reach_m_max)
-        if site.latitude is not None and site.longitude is not None and site.geofence_radius_m is not None:
-            return circle(site.latitude, site.longitude, site.geofence_radius_m, reach_m_max=reach_m_max)
+        reach_m_max = limits.site_reach_m_max
+        return built and within(built, points_max=limits.geofence_points_max, reach_m_max=reach_m_max)
     except AreaError:  # reported when the site's row arrived
         return None
+
+
+def _build_area(site: SiteState) -> Built | None:
+    with suppress(AreaError):  # reported when the site's row arrived
+        if site.geofence is not None:
+            return build(site.geofence)
+        if (
+            site.latitude is not None
+            and site.longitude is not None
+            and (radius_m := site.geofence_radius_m) is not None
+        ):
+            return Built(circle(site.latitude, site.longitude, radius_m, reach_m_max=REACH_M_MAX), 0, radius_m)
     return None
 
 

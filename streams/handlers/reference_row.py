@@ -16,6 +16,7 @@ from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
 from detectors.policy import PolicyError
 from detectors.row_quality.data_quality import Reason, clean, quality_draft
 from detectors.shared.facts import Shift
+from detectors.shared.geo import GEOJSON_BYTES_MAX
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import ReferenceWait
 from streams.detection.site_context_cache import forget_site_contexts
@@ -27,6 +28,7 @@ from streams.state.entities import PersonState, PolicyState, SiteState, TenantSt
 from streams.state.policy_rows import SAME_MAX, PolicyRows
 from streams.state.tables import TenantTables
 
+_NAME_CHARACTERS_MAX = 10_000
 _SETTINGS_CHARACTERS_MAX = 10_000
 """Of a policy row: several times what all fields of a detector take."""
 
@@ -81,9 +83,8 @@ class ReferenceRowHandler:
         """Store a row without its impossible values, then judge the events that have waited for it."""
         change: Change = entry.change
         tenant_id = change.row.tenant_id
-        geofence = known(change.row.geofence) if isinstance(change.row, Site) else None
-        within = self._limit.admit(tables, tenant_id, change.commit_us // 1000, geofence)
-        row, reasons = self._cleaned(tables, change, with_geofence=within)
+        within = self._limit.admit(tables, tenant_id, change.commit_us // 1000)
+        row, reasons = self._cleaned(tables, change)
         learn = self._learners[change.table]
         learn(tables, change if row is change.row else replace(change, after=row, row=row))
         if reasons and within and not change.snapshot:
@@ -92,22 +93,26 @@ class ReferenceRowHandler:
             released = self._wait.release(tables, tenant_id, change.commit_us // 1000)
             yield from self._scored_rows.judge_released(tables, released)
 
-    def _cleaned(self, tables: TenantTables, change: Change, *, with_geofence: bool) -> tuple[Any, Sequence[Reason]]:
-        """The row without its impossible values, and the reasons.
-
-        Args:
-            tables: the tables of the row's partition.
-            change: the row change.
-            with_geofence: whether to look at a geofence; otherwise its area is built when the site is next named.
-        """
+    def _cleaned(self, tables: TenantTables, change: Change) -> tuple[Any, Sequence[Reason]]:
+        """The row without its impossible values, and the reasons."""
         row: Any = change.row
         quality = self._site_contexts.at(tables, row.tenant_id, None).quality
-        if quality is None or change.op == "d":
+        if change.op == "d":
             return row, ()
-        if with_geofence or not isinstance(row, Site):
-            return clean(change.table, row, change.commit_us, quality, change.before)
-        without, reasons = clean(change.table, replace(row, geofence=None), change.commit_us, quality, change.before)
-        return replace(without, geofence=row.geofence), reasons
+        reasons: Sequence[Reason] = ()
+        if isinstance(row, Site) and (geofence := known(row.geofence)):
+            key, commit_ms = (row.tenant_id, row.id), change.commit_us // 1000
+            if not self._limit.admit_geofence(tables, key, commit_ms, len(geofence)):
+                row = replace(row, geofence="")  # which is no area either: no circle must replace it
+                reasons = [
+                    Reason("no_area", "geofence", "the tenant's geofences are too long together, or change too often")
+                ]
+        if quality is None:
+            return row, reasons
+        if reasons:
+            without, others = clean(change.table, replace(row, geofence=None), change.commit_us, quality, change.before)
+            return replace(without, geofence=""), [*reasons, *others]
+        return clean(change.table, row, change.commit_us, quality, change.before)
 
     def _finding(self, tables: TenantTables, entry: Entry, row: Any, reasons: Sequence[Reason]) -> FindingRaised:
         change: Change = entry.change
@@ -125,7 +130,7 @@ def learn_tenant(tables: TenantTables, change: Change) -> None:
     row = cast(Tenant, change.row)
     tenant = tables.tenants.get(row.tenant_id) or TenantState()
     tenant.events_per_second_max = None if change.op == "d" else row.max_events_per_second
-    if tenant.timezone != (timezone := None if change.op == "d" else row.timezone):
+    if tenant.timezone != (timezone := None if change.op == "d" else _shortened(row.timezone)):
         tenant.timezone = timezone
         forget_site_contexts(tables, row.tenant_id)
     tables.tenants.put(row.tenant_id, tenant)
@@ -139,16 +144,16 @@ def learn_site(tables: TenantTables, change: Change) -> None:
     if change.op == "d":
         tables.sites.delete(key)
     else:
-        tables.sites.put(
+        tables.put_site(
             key,
             SiteState(
-                row.name,
+                _shortened(row.name),
                 row.client_id,
                 row.latitude,
                 row.longitude,
                 row.geofence_radius_m,
-                known(row.geofence),
-                row.timezone,
+                _kept(known(row.geofence)),
+                _shortened(row.timezone),
             ),
         )
 
@@ -160,7 +165,17 @@ def learn_person(tables: TenantTables, change: Change) -> None:
     if change.op == "d":
         tables.persons.delete(key)
     else:
-        tables.persons.put(key, PersonState(row.name))
+        tables.persons.put(key, PersonState(_shortened(row.name)))
+
+
+def _kept(geofence: str | None) -> str | None:
+    """A geofence as it is kept: one that is too long is no area, and its text is not needed to see that."""
+    return "" if geofence and len(geofence) > GEOJSON_BYTES_MAX else geofence
+
+
+def _shortened(text: str | None) -> str | None:
+    """A name as it is kept: at most 10,000 characters, so that no row takes much of the memory or of a message."""
+    return text[:_NAME_CHARACTERS_MAX] if text else text
 
 
 class ShiftLearner:

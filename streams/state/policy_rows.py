@@ -55,9 +55,9 @@ class PolicyRows:
             del self._detectors[detector]
 
     def at(self, client_id: int | None, site_id: int | None) -> dict[str, Sequence[Fields]]:
-        """For each detector the fields that apply at a site.
+        """For each detector the fields that apply at a site, the tenant's first, then the client's, then the site's.
 
-        First those of the tenant's rows, then the client's, then the site's, each in the order of the rows' ids.
+        Those of one level come in the order of the rows' ids.
         """
         made: dict[str, Sequence[Fields]] = {}
         for detector in self._detectors:

@@ -19,5 +19,8 @@ class Quota(msgspec.Struct, array_like=True):
     offsets: dict[int, list[tuple[int, int]]] = {}
     """Where they are: by index of their topic, ranges of offsets, both ends inclusive."""
     reference_window: int = 0
-    reference_work: int = 0
-    """The work for reference rows in the window, see `streams.rate_limit.reference_limit`."""
+    reference_rows: int = 0
+    """The number of reference rows in the window, a second."""
+    geofence_window: int = 0
+    geofence_characters: int = 0
+    """The length of the geofences in the rows of the window, a minute."""

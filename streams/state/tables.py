@@ -4,6 +4,7 @@ Keys start with the tenant, by which the engine bounds the tables; values are Me
 contain only what messages and detectors need.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ import msgspec
 
 from common.settings.worker import WorkerSettings
 from detectors.shared.facts import Shift
-from detectors.shared.geo import Area
+from detectors.shared.geo import Built
+from streams.engine.state.bounded_table import BoundedTable
 from streams.engine.state.partition_state import PartitionState, Table, TableSpec
 from streams.state.detector_state import OWN_PREFIX, SHARED_PREFIX, EntityKey, GroupState, detector_groups
 from streams.state.entities import PersonState, PolicyState, SiteState, TenantState
@@ -78,12 +80,14 @@ class TenantTables:
     """Typed access to the tables of a partition, and to what is derived from them without a changelog."""
 
     __slots__ = (
+        "area_costs",
         "areas",
         "baselines",
         "bursting",
         "bursts",
         "cached_sites",
         "detector_states",
+        "geofence_characters",
         "log_time",
         "missed",
         "persons",
@@ -138,12 +142,29 @@ class TenantTables:
         """The sites of each tenant that may have a context in the cache."""
         self.wait_queues: dict[TenantKey, WaitQueue] = _lines(self.waiting.data)
         """The events that wait for references, by tenant; only of tenants that have any."""
+        self.geofence_characters: Counter[TenantKey] = Counter()
+        """The length of the geofences of each tenant's sites."""
+        for (tenant_id, _), site in self.sites.data.items():
+            self.geofence_characters[tenant_id] += len(site.geofence or "")
+        if isinstance(self.sites, BoundedTable):
+            self.sites.on_removed = self._count_removed_site
         self.rearm_keys: dict[TenantKey, tuple[str, list[EntityKey]]] = {}
         """The table and the keys that a walk over a tenant's timers has yet to look at, the next one last."""
-        self.areas: dict[TenantKey, dict[int, tuple[tuple[int, float], Area | None]]] = {}
-        """By tenant each site's area and the limits with which it was built, see `streams.detection.site_context_cache`."""
+        self.area_costs: Counter[TenantKey] = Counter()
+        """The size of each tenant's part of `areas`."""
+        self.areas: dict[TenantKey, dict[int, Built | None]] = {}
+        """By tenant each site's area, see `streams.detection.site_context_cache`."""
         self.timers = Timers(self._holds, self._armed())
         """The timers."""
+
+    def put_site(self, key: EntityKey, site: SiteState) -> None:
+        """Store a site and count its geofence."""
+        held = self.sites.data.get(key)
+        self.geofence_characters[key[0]] += len(site.geofence or "") - len((held and held.geofence) or "")
+        self.sites.put(key, site)
+
+    def _count_removed_site(self, key: EntityKey, site: SiteState) -> None:
+        self.geofence_characters[key[0]] -= len(site.geofence or "")
 
     def _holds(self, tenant_id: int, timer: Timer) -> bool:
         if timer.table == REARM:

@@ -12,7 +12,7 @@ import msgspec
 
 from detectors.policy import Policy, Seconds
 from detectors.row_quality.helpers.reason import Reason
-from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, POINTS_MAX
+from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, POINTS_MAX, REACH_M_MAX
 
 YEAR_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing in these tables happened before."""
@@ -26,7 +26,7 @@ class DataQualityPolicy(Policy, frozen=True, kw_only=True):
     """How far in the future, by its row's commit, something that has happened may be: clocks of phones are wrong."""
     geofence_points_max: Annotated[int, msgspec.Meta(ge=4, le=POINTS_MAX)] = POINTS_MAX
     """Of a site's polygon."""
-    site_reach_m_max: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 50_000.0
+    site_reach_m_max: Annotated[float, msgspec.Meta(gt=0, le=REACH_M_MAX)] = 50_000.0
     """Largest radius of a site, and largest extent of its polygon from its middle."""
 
 

@@ -110,6 +110,8 @@ class BoundedTable(Table[K, V]):
 
     def __init__(self, spec: TableSpec, log_time: LogTime) -> None:
         super().__init__(spec)
+        self.on_removed: Callable[[K, V], None] | None = None
+        """Told of each key that is removed, for whatever reason, with its value: for what the application derives."""
         self.evicted: dict[tuple[Any, str], int] = {}
         """(group, reason) to the number of evicted keys since the gauges were last set, which empties it."""
         self._log_time = log_time
@@ -152,8 +154,11 @@ class BoundedTable(Table[K, V]):
         """Remove a key, if it is there."""
         if key in self._used_us:
             self._order(self._group_of(key)).count -= 1
-            del self._used_us[key], self.data[key]
+            del self._used_us[key]
+            value = self.data.pop(key)
             self.dirty[key] = 0
+            if self.on_removed is not None:
+                self.on_removed(key, value)
 
     def sweep(self, steps_max: int) -> None:
         """Remove some of the expired keys: look at so many entries.
