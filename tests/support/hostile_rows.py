@@ -15,8 +15,8 @@ from support.policy_bounds import all_bounds
 from contracts.rows import ROW_TYPES
 from contracts.topics import CAPTURED_TABLES, TopicNames, tenant_key
 from detectors.registry import DETECTORS
-from streams.engine.model import Entry, OutputRecord
-from streams.testing import START, MemoryWorker, SourceRecord
+from streams.engine.model import Entry, OutputRecord, SourceRecord
+from streams.testing import START, MemoryWorker
 
 HOSTILE, ORDINARY = 1, 2
 START_US = round(START.timestamp() * 1e6)

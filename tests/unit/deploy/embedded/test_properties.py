@@ -2,17 +2,9 @@
 
 from pathlib import Path
 
-<<<<<<< HEAD
 from common.settings.load import Settings
-from deploy.embedded.broker import broker_overrides, user_overrides
-||||||| 1acd027
-from common.settings.kafka import KafkaSettings
-from deploy.embedded.broker import broker_overrides
-=======
-from common.settings.kafka import KafkaSettings
 from contracts.topics import CAPTURED_TABLES
-from deploy.embedded.broker import broker_overrides
->>>>>>> 7f156da8b2d5f4eda95f31f47ce341934222690a
+from deploy.embedded.broker import broker_overrides, user_overrides
 from deploy.embedded.connect_worker import connect_overrides
 from deploy.embedded.properties import java_properties, postgresql_conf, shared_text
 
@@ -40,7 +32,7 @@ def test_overrides_add_to_the_shared_files_and_change_only_what_may_differ() -> 
 def test_connects_producer_sends_large_batches_and_has_memory_for_one_of_each_partition() -> None:
     producer = properties(shared_text("connect.properties"))
     assert int(producer["producer.batch.size"]) > 100 * 1024, "a statement of many rows would be thousands of requests"
-    partitions = len(CAPTURED_TABLES) * KafkaSettings().partitions
+    partitions = len(CAPTURED_TABLES) * Settings().kafka.partitions
     assert partitions * int(producer["producer.batch.size"]) < int(producer["producer.buffer.memory"])
 
 
