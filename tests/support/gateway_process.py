@@ -148,7 +148,11 @@ class GatewayProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except AssertionError:
+            self.stop(signal.SIGKILL)  # or it would outlive the tests
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

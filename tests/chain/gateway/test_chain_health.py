@@ -130,13 +130,13 @@ def test_a_killed_worker(stack: RunningStack, watcher: Watcher) -> None:
 
 @contextmanager
 def stopped_connector(stack: RunningStack) -> Iterator[None]:
-    settings = stack.settings.connect
-    path = f"{settings.url}/connectors/{settings.connector}"
-    assert httpx.put(f"{path}/stop", trust_env=False).is_success
-    try:
-        yield
-    finally:
-        assert httpx.put(f"{path}/resume", trust_env=False).is_success
+    path = f"/connectors/{stack.settings.connect.connector}"
+    with stack.connect_client() as connect:
+        assert connect.put(f"{path}/stop").is_success
+        try:
+            yield
+        finally:
+            assert connect.put(f"{path}/resume").is_success
 
 
 def test_a_stopped_connector(stack: RunningStack, watcher: Watcher) -> None:
