@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from confluent_kafka import Producer
 from support.operator import fresh_id
 
 Flood = Callable[["psycopg.Connection[Any]", int, int], None]
@@ -54,6 +55,17 @@ def references(session: "psycopg.Connection[Any]", tenant: int, rows: int) -> No
         "FROM generate_series(1, %(rows)s) AS n",
         _values(tenant, rows),
     )
+
+
+def tombstones(kafka: str, topic: str, key: bytes, partition: int, records: int) -> None:
+    """Records without a value, in RecordBatches as large as a broker takes; not through the capture."""
+    producer = Producer(
+        {"bootstrap.servers": kafka, "linger.ms": 200, "batch.size": 4_000_000, "batch.num.messages": 100_000}
+        | {"queue.buffering.max.messages": 200_000, "message.max.bytes": 4_000_000}
+    )
+    for _ in range(records):
+        producer.produce(topic, key=key, value=None, partition=partition)
+    assert producer.flush(60) == 0
 
 
 def large_rows(session: "psycopg.Connection[Any]", tenant: int, rows: int) -> None:

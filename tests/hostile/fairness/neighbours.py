@@ -57,7 +57,8 @@ class Neighbour:
         self.committed_s: dict[str, float] = {}
         self.heard_s: dict[str, float] = {}
         self._stop = threading.Event()
-        self._socket = connect(stack.endpoints["websocket"] + STREAM, compression=None)
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connect(stack.endpoints["websocket"] + STREAM, compression=None))
         self._socket.send(json.dumps({"type": "authenticate", "token": stack.make_token(tenant)}))
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._write, self._listen)]
 
@@ -70,7 +71,7 @@ class Neighbour:
         """Commit nothing more, and disconnect."""
         self._stop.set()
         self._threads[0].join()
-        self._socket.close()
+        self._open.close()
         self._threads[1].join()
 
     def _write(self) -> None:

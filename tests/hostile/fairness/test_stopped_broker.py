@@ -43,7 +43,7 @@ def test_a_worker_without_answers_is_not_ready_and_its_lag_grows(flooded: Runnin
 
 
 @pytest.mark.timeout(180)
-def test_a_worker_whose_broker_was_killed_is_ready_again_with_its_successor(flooded: RunningStack) -> None:
+def test_a_worker_whose_broker_was_killed_is_ready_again(flooded: RunningStack) -> None:
     until(lambda: flooded.is_ready("worker"), "the worker is ready", within_s=60)
     before = flooded.pid("kafka")
     os.kill(before, signal.SIGKILL)

@@ -29,7 +29,7 @@ def test_overrides_add_to_the_shared_files_and_change_only_what_may_differ() -> 
     assert properties(shared_text("connect.properties")).keys() & connect.keys() == {"offset.flush.interval.ms"}
 
 
-def test_connects_producer_sends_large_batches_and_has_memory_for_one_of_each_partition() -> None:
+def test_connects_producer_has_memory_for_a_large_batch_of_each_partition() -> None:
     producer = properties(shared_text("connect.properties"))
     assert int(producer["producer.batch.size"]) > 100 * 1024, "a statement of many rows would be thousands of requests"
     partitions = len(CAPTURED_TABLES) * Settings().kafka.partitions
