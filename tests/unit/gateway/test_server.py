@@ -5,6 +5,7 @@ Also of gateway/sockets/gateway_connection.py, gateway/sockets/listening.py and 
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,6 +63,7 @@ def test_an_absent_broker_is_named(free_port: int) -> None:
     )
     with pytest.raises(WatchfloorError, match=r"no Kafka broker answers at 127.0.0.1:9.*kafka.bootstrap_servers"):
         run_gateway(settings)
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)  # a line for each question to a component
 
 
 def test_an_admin_port_that_is_taken_is_named(taken_port: int, free_port: int) -> None:
