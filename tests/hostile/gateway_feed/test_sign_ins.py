@@ -12,7 +12,7 @@ import pytest
 from support.gateway_process import FeedWriter, GatewayProcess
 from support.quiet_tenant import QuietTenant
 from support.raw_socket import RawSocket
-from support.waiting import let_pass
+from support.waiting import let_pass, until
 
 tenants = itertools.count(41_000)
 SOCKETS = 5_000
