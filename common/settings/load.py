@@ -128,14 +128,12 @@ def _read(config: Path) -> dict[str, Any]:
 
 def _rename(tree: dict[str, Any]) -> None:
     for old, new in RENAMED.items():
-        *groups, name = old.split(".")
-        values: Any = tree
-        for each in groups:
-            values = values.get(each, {}) if isinstance(values, Mapping) else {}
-        if isinstance(values, dict) and name in values and not isinstance(values[name], Mapping):
+        section, name = old.split(".")
+        _, group, setting = new.split(".")
+        values = tree.get(section, {})
+        if name in values and not isinstance(values[name], Mapping):
             value = values.pop(name)
-            section, group, setting = new.split(".")
-            tree.setdefault(section, {}).setdefault(group, {})[setting] = value
+            values.setdefault(group, {})[setting] = value
 
 
 def _tree_of(variable: str, text: str) -> dict[str, Any]:

@@ -40,7 +40,6 @@ _WORKER = {
     "processed_events_max": "feed.processed_events_max",
     "future_timestamp_ms_max": "intake.future_timestamp_ms_max",
     "dead_letter_run_max": "breaker.tenant_failures_min",
-    "breaker.consecutive_max": "breaker.tenant_failures_min",
     "dead_letter_share_max": "breaker.share_max",
     "dead_letter_window_records": "breaker.window_records",
     "dead_letter_tenants_min": "breaker.tenants_min",

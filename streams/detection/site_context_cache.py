@@ -13,7 +13,8 @@ from detectors.policy import Policy, PolicyError, overridden
 from detectors.registry import DETECTORS
 from detectors.row_quality.data_quality import DataQuality, DataQualityPolicy
 from detectors.shared.facts import SiteFacts
-from detectors.shared.geo import REACH_M_MAX, Area, AreaError, Built, build, circle, within
+from detectors.shared.geo import Area, AreaError, circle
+from detectors.shared.geofence import REACH_M_MAX, Built, build, within
 from streams.state.detector_state import DetectorGroup
 from streams.state.entities import SiteState
 from streams.state.policy_rows import PolicyRows

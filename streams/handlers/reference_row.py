@@ -16,7 +16,7 @@ from contracts.rows import Assignment, Person, Policy, Site, Tenant, known
 from detectors.policy import PolicyError
 from detectors.row_quality.data_quality import Reason, clean, quality_draft
 from detectors.shared.facts import Shift
-from detectors.shared.geo import GEOJSON_BYTES_MAX
+from detectors.shared.geofence import GEOJSON_BYTES_MAX
 from streams.detection.detector_runner import DetectorRunner
 from streams.detection.reference_wait import ReferenceWait
 from streams.detection.site_context_cache import forget_site_contexts

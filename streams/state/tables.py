@@ -12,7 +12,7 @@ import msgspec
 
 from common.settings.worker import WorkerSettings
 from detectors.shared.facts import Shift
-from detectors.shared.geo import Built
+from detectors.shared.geofence import Built
 from streams.engine.state.bounded_table import BoundedTable
 from streams.engine.state.partition_state import PartitionState, Table, TableSpec
 from streams.state.detector_state import OWN_PREFIX, SHARED_PREFIX, EntityKey, GroupState, detector_groups

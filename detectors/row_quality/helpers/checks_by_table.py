@@ -8,7 +8,8 @@ from contracts.rows import Assignment, Attendance, Device, Jobneed, Location, Si
 from detectors.row_quality.helpers.reason import Reason
 from detectors.row_quality.helpers.row_check import YEAR_2000, Cleaned, DataQualityPolicy, RowCheck
 from detectors.shared.facts import CHECKS as ATTENDANCE_CHECKS
-from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, AreaError, polygon
+from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, AreaError
+from detectors.shared.geofence import polygon
 
 _YEAR_2000_S = YEAR_2000.timestamp()
 _SPEED_UNKNOWN = -1.0

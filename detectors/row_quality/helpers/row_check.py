@@ -12,7 +12,8 @@ import msgspec
 
 from detectors.policy import Policy, Seconds
 from detectors.row_quality.helpers.reason import Reason
-from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX, POINTS_MAX, REACH_M_MAX
+from detectors.shared.geo import LATITUDE_MAX, LONGITUDE_MAX
+from detectors.shared.geofence import POINTS_MAX, REACH_M_MAX
 
 YEAR_2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Nothing in these tables happened before."""

@@ -1,4 +1,7 @@
-"""Distances and areas: against known values, against plain geometry, and what is no area."""
+"""Distances and areas: against known values, against plain geometry, and what is no area.
+
+Also of detectors/shared/geofence.py.
+"""
 
 import contextlib
 import json
@@ -10,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.shared.geo import POINTS_MAX, RINGS_MAX, Area, AreaError, circle, distance_m, polygon
+from detectors.shared.geo import Area, AreaError, circle, distance_m
+from detectors.shared.geofence import POINTS_MAX, RINGS_MAX, polygon
 
 LATITUDES = st.floats(-90, 90)
 LONGITUDES = st.floats(-180, 180)

@@ -34,7 +34,7 @@ def test_a_poison_record_now_and_then_is_borne() -> None:
         count(sut, dict.fromkeys(range(1, 6), 10), dict.fromkeys(range(1, 6), 1))
 
 
-def test_a_poisonous_tenant_does_not_stop_the_others_whatever_single_records_of_theirs_fail() -> None:
+def test_a_poisonous_tenant_and_single_failures_of_others_stop_nobody() -> None:
     sut = fuse(tenants_min=2)
     for _ in range(50):
         count(sut, {}, {1: 300})

@@ -1,6 +1,6 @@
 """Bounded tables: what is evicted, that nobody else's is, and that nothing but the records decides it.
 
-Also of streams/engine/state/partition_state.py and streams/engine/state/table.py.
+Also of streams/engine/state/last_use.py, streams/engine/state/partition_state.py and streams/engine/state/table.py.
 """
 
 import random

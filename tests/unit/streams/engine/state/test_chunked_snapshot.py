@@ -151,7 +151,7 @@ def test_a_snapshot_is_due_before_its_keys_are_too_large_for_one_record_batch() 
     assert not any((record.key or b"").startswith(CHUNK_PREFIX) for record in log.topics["state", 0])
 
 
-def test_a_value_too_large_for_any_record_batch_is_left_out_and_the_others_are_stored() -> None:
+def test_a_value_too_large_for_any_record_batch_is_left_out() -> None:
     log = log_with([(7, "x" * 150), (8, "y")])
     asyncio.run(Life(log, random.Random(1), bytes_max=160).run(rounds=200))
     stored = {record.key for record in log.topics["state", 0]}
