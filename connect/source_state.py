@@ -109,7 +109,8 @@ SELECT pg_catalog.json_build_object(
   'keeps_gaps', EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relname = 'capture_gap'
     AND c.relnamespace = pg_catalog.to_regnamespace('watchfloor')
     AND pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')),
-  'publication', EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = {publication}),
+  'publication', (SELECT pg_catalog.json_build_object('all_operations', pubinsert AND pubupdate AND pubdelete,
+    'via_root', pubviaroot) FROM pg_catalog.pg_publication WHERE pubname = {publication}),
   'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
     'exists', r.root IS NOT NULL,
     'columns', (SELECT pg_catalog.json_object_agg(a.attname, t.typname) FROM pg_catalog.pg_attribute a
@@ -117,6 +118,10 @@ SELECT pg_catalog.json_build_object(
       WHERE a.attrelid = r.root AND a.attnum > 0 AND NOT a.attisdropped),
     'published', EXISTS (SELECT FROM pg_catalog.pg_publication p WHERE p.pubname = {publication} AND (p.puballtables OR
       EXISTS (SELECT FROM pg_catalog.pg_publication_rel e WHERE e.prpubid = p.oid AND e.prrelid = r.root){by_schema})),
+    'narrowed', EXISTS (SELECT FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel e ON e.prpubid = p.oid
+      WHERE p.pubname = {publication} AND e.prrelid = r.root
+      AND coalesce(pg_catalog.to_jsonb(e) ->> 'prattrs', pg_catalog.to_jsonb(e) ->> 'prqual') IS NOT NULL),
+    'partitioned', EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = r.root AND c.relkind = 'p'),
     'may_read', coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(pg_catalog.quote_ident(r.schema_name)),
       'USAGE') AND pg_catalog.has_table_privilege(r.root, 'SELECT'), false),
     'may_write', coalesce(pg_catalog.has_table_privilege(r.root, 'INSERT, UPDATE, DELETE, TRUNCATE'), false),
@@ -162,11 +167,23 @@ class TableState(msgspec.Struct, frozen=True):
 
     exists: bool
     published: bool
+    narrowed: bool
+    """Whether the publication contains only some of its rows or columns."""
+    partitioned: bool
     may_read: bool
     may_write: bool
     parts: list[Part]
     columns: dict[str, str] | None = None
     """Name to PostgreSQL's type."""
+
+
+class PublicationState(msgspec.Struct, frozen=True):
+    """What the publication says of all its tables."""
+
+    all_operations: bool
+    """Whether it publishes INSERT, UPDATE and DELETE."""
+    via_root: bool
+    """Whether partitions are published under the name of their table."""
 
 
 class SlotState(msgspec.Struct, frozen=True):
@@ -198,8 +215,8 @@ class SourceState(msgspec.Struct, frozen=True):
     may_replicate: bool
     keeps_gaps: bool
     """Whether `GAPS` can be asked for: not where the database was prepared by hand or by an earlier release."""
-    publication: bool
-    """Whether it exists."""
+    publication: PublicationState | None
+    """None if it does not exist."""
     tables: list[TableState]
     slot: SlotState | None
     gaps: list[Gap] = []

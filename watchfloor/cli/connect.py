@@ -44,10 +44,12 @@ def _apply(
     with console.status("checking the watched database") as status:
         if not skip_schema and settings.source.admin_dsn is not None:
             apply_schema(settings.source)
-        check_source(settings.source)
+        lacking = check_source(settings.source)
         status.update("creating topics")
         ensure_topics(settings.kafka)
         state = apply_connector(settings, new_snapshot=new_snapshot, on_wait=status.update)
+    for problem in lacking:
+        console.print(f"[yellow]{problem.text}[/yellow]\n→ {problem.advice}", soft_wrap=True)
     console.print(f"[green]running[/green]: connector {state.name}, {len(state.tasks)} task")
 
 

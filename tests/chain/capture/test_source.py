@@ -65,6 +65,11 @@ def test_a_tenant_gets_its_own_id_as_key(source: SourceSettings) -> None:
         ("ALTER TABLE ticket REPLICA IDENTITY DEFAULT", "does not log its old rows"),
         ("ALTER TABLE ticket REPLICA IDENTITY NOTHING", "UPDATE and DELETE of captured table public.ticket fail"),
         ("ALTER PUBLICATION {name} DROP TABLE ticket", "public.ticket is not in publication"),
+        ("ALTER PUBLICATION {name} SET (publish = 'insert')", "does not publish all of INSERT, UPDATE and DELETE"),
+        (
+            "ALTER PUBLICATION {name} DROP TABLE ticket; ALTER PUBLICATION {name} ADD TABLE ticket WHERE (id > 7)",
+            "only some rows or columns of captured table",
+        ),
         ("DROP PUBLICATION {name}", "publication .* is missing"),
         ("ALTER ROLE {name} NOREPLICATION", "may not read the replication log"),
         ("REVOKE SELECT ON ticket FROM {name}", "may not read captured table public.ticket"),
@@ -119,7 +124,7 @@ def test_a_database_that_does_not_exist_is_named(source: SourceSettings) -> None
 
 def test_a_server_without_logical_decoding_is_told_what_to_set() -> None:
     [problem] = server_problems(
-        SourceState("replica", may_replicate=True, keeps_gaps=False, publication=True, tables=[], slot=None)
+        SourceState("replica", may_replicate=True, keeps_gaps=False, publication=None, tables=[], slot=None)
     )
     assert "wal_level=replica" in problem.text
     assert "ALTER SYSTEM SET wal_level = logical" in problem.advice

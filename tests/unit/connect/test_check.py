@@ -1,4 +1,7 @@
-"""What is said of a server that gives no session."""
+"""What is said of a server that gives no session, and how sessions are encrypted.
+
+Also of common/settings/source.py.
+"""
 
 import psycopg
 import pytest

@@ -1,10 +1,11 @@
 """What is said of a database by its catalogs; against real servers in tests/hostile/capture and tests/chain/capture."""
 
+import msgspec
 import pytest
 
 from common.settings.source import SourceSettings, TableMapping
 from connect.problems import Effect, problems, slot_problems
-from connect.source_state import Gap, Part, SlotState, SourceState, TableState
+from connect.source_state import Gap, Part, PublicationState, SlotState, SourceState, TableState
 
 SOURCE = SourceSettings(tables={"ticket": TableMapping(table="t")})
 
@@ -17,9 +18,17 @@ def part(**more: object) -> Part:
 
 def state(*parts: Part, gaps: list[Gap] | None = None, **more: object) -> SourceState:
     columns = {"id": "int8", "tenant_id": "int8"}
-    fine = {"exists": True, "published": True, "may_read": True, "may_write": False, "parts": list(parts)}
+    fine = {
+        "exists": True,
+        "published": True,
+        "narrowed": False,
+        "partitioned": False,
+        "may_read": True,
+        "may_write": False,
+        "parts": list(parts),
+    }
     table = TableState(**fine | more, columns=columns)  # type: ignore[arg-type]
-    return SourceState("logical", True, True, True, [table], None, gaps or [])
+    return SourceState("logical", True, True, PublicationState(True, False), [table], None, gaps or [])
 
 
 def test_a_whole_capture_has_no_problem() -> None:
@@ -65,3 +74,19 @@ def test_gaps_of_one_reason_are_one_line() -> None:
 )
 def test_a_slot_that_keeps_no_log_loses_rows(slot: SlotState | None, effects: list[Effect]) -> None:
     assert [problem.effect for problem in slot_problems("s", slot)] == effects
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (state(part(), narrowed=True), "only some rows or columns of captured table public.t"),
+        (state(part(), partitioned=True), "the partitions of public.t under its name"),
+        (msgspec.structs.replace(state(part()), publication=PublicationState(False, True)), "all of INSERT, UPDATE"),
+        (msgspec.structs.replace(state(part()), publication=None), "publication watchfloor is missing"),
+        (state(part(), published=False), "public.t is not in publication"),
+    ],
+)
+def test_a_publication_that_leaves_something_out_loses_rows(given: SourceState, said: str) -> None:
+    [problem] = problems(SOURCE, given)
+    assert problem.effect is Effect.LOSES
+    assert said in problem.text
