@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ import pytest
 from support.gateway_process import Client
 from support.stack import RunningStack
 from support.waiting import until
+
+from deploy.embedded.ports import choose
 
 QUICK = {
     "HEALTH__INTERVAL_S": 1,
@@ -55,11 +56,13 @@ class Watcher:
 
 @pytest.fixture(scope="module")
 def watcher(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watcher]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    taken: set[int] = set()
+    port, admin_port = choose([], taken), choose([], taken)
     log = tmp_path_factory.mktemp("watcher") / "gateway.log"
-    settings = {f"WATCHFLOOR_GATEWAY__{name}": str(value) for name, value in (QUICK | {"PORT": port}).items()}
+    settings = {
+        f"WATCHFLOOR_GATEWAY__{name}": str(value)
+        for name, value in (QUICK | {"PORT": port, "ADMIN__PORT": admin_port}).items()
+    }
     with log.open("wb") as words:
         process = subprocess.Popen(
             [sys.executable, "-m", "watchfloor", "--config", str(stack.state_dir / "watchfloor.toml"), "gateway"],
