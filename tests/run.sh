@@ -5,6 +5,7 @@
 #   ./run test                    lint, unit, clients, chain, browser, chaos
 #   ./run test fast               lint and unit
 #   ./run test unit chain         some stages
+#   ./run test hostile            what customers, tenants, viewers and neighbours might try; not part of the default
 #   ./run test unit -k word       what begins with a dash, and all after it, goes to pytest
 set -eu
 cd "$(dirname -- "$0")/.."
@@ -14,10 +15,10 @@ all='lint unit clients chain browser chaos'
 stages=
 while [ $# -gt 0 ]; do
     case "$1" in
-        lint | unit | clients | chain | browser | chaos) stages="$stages $1" ;;
+        lint | unit | clients | chain | hostile | browser | chaos) stages="$stages $1" ;;
         fast) stages="$stages lint unit" ;;
         -*) break ;;
-        *) printf 'watchfloor: unknown stage %s: fast, or some of %s\n' "$1" "$all" >&2; exit 2 ;;
+        *) printf 'watchfloor: unknown stage %s: fast, or some of %s, hostile\n' "$1" "$all" >&2; exit 2 ;;
     esac
     shift
 done
@@ -34,7 +35,8 @@ run_stage() {
             [ $# -gt 0 ] || set -- -n auto --dist loadfile
             tests "$@" tests/unit tests/fuzz $code ;;
         clients) python scripts/check_python_client.py ;; # the wheel alone, on every Python that is there
-        chain) tests "$@" tests/chain tests/hostile ;;
+        chain) tests "$@" tests/chain ;;
+        hostile) tests "$@" tests/hostile ;; # attacks and floods, in about ten minutes; not by default
         browser)
             if command -v chromium >/dev/null; then tests "$@" tests/browser
             else printf 'watchfloor: browser tests left out: no chromium (Debian: apt-get install chromium)\n' >&2

@@ -45,9 +45,11 @@ class LogScan:
 
     def _found(self, text: str) -> list[str]:
         found = [f"a token in {_around(text, match.start())}" for match in _TOKEN.finditer(text)]
+        # Of thousands of texts few begin as some part of the log does: only these are looked for.
+        parts = {text[start : start + _CHARACTERS_MIN] for start in range(len(text))}
         for planted in self.planted:
-            # Logs in JSON write what is not ASCII in another way.
-            place = max(text.find(planted), text.find(json.dumps(planted)[1:-1]))
+            forms = {planted, json.dumps(planted)[1:-1]}  # logs in JSON write what is not ASCII in another way
+            place = max(text.find(form) if form[:_CHARACTERS_MIN] in parts else -1 for form in forms)
             if place >= 0:
                 found.append(f"{planted!r} in {_around(text, place)}")
         return found
