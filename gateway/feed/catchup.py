@@ -236,9 +236,10 @@ class CatchUp:
         variant, tenant_id = subscriber.variant, subscriber.tenant_id
         frames: list[bytes] = []
         shown: list[FeedEntry] = []
+        names = self._hub.names.of(tenant_id)
         for stored in records:
             entry = self._rendered.of(tenant_id, stored)
-            entry.names = self._hub.names.of(tenant_id)
+            entry.names = names
             if entry.passes(subscriber.scope):
                 frames.append(entry.frames(variant, subscriber.last_seq, self._hub.frame))
                 shown.append(entry)

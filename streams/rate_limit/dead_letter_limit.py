@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from streams.outcomes import RecordsLeftOut
-from streams.state.quota import QUOTA, Quota
+from streams.state.quota import QUOTA, Quota, count_in
 from streams.state.tables import TenantTables
 from streams.state.timers import Timer
 
@@ -52,8 +52,7 @@ class DeadLetterLimit:
         """Count a failed record; return whether it gets a dead letter of its own."""
         quota = tables.quotas.get(tenant_id) or Quota()
         window = max(0, at_ms) // self._interval_ms
-        if window > quota.letters_window:
-            quota.letters_window, quota.letters = window, 0
+        quota.letters_window, quota.letters = count_in(window, quota.letters_window, quota.letters)
         if quota.letters >= self._letters_max:
             return False
         quota.letters += 1

@@ -1,6 +1,6 @@
 """The limits of the reference rows of each tenant: beyond them, rows are stored, and expensive work is left out."""
 
-from streams.state.quota import Quota
+from streams.state.quota import Quota, count_in
 from streams.state.tables import TenantTables
 
 _MINUTE_MS = 60_000
@@ -22,9 +22,8 @@ class ReferenceLimit:
     def admit(self, tables: TenantTables, tenant_id: int, commit_ms: int) -> bool:
         """Count a row; return whether it is within the limit of rows."""
         quota = tables.quotas.get(tenant_id) or Quota()
-        window = commit_ms // 1000
-        if window > quota.reference_window:
-            quota.reference_window, quota.reference_rows = window, 0
+        used = quota.reference_window, quota.reference_rows
+        quota.reference_window, quota.reference_rows = count_in(commit_ms // 1000, *used)
         if quota.reference_rows >= self._rows_max:
             return False
         quota.reference_rows += 1
@@ -35,9 +34,8 @@ class ReferenceLimit:
         """Count the geofence of a site's row; return whether it is within the limits."""
         tenant_id, held = key[0], tables.sites.data.get(key)
         quota = tables.quotas.get(tenant_id) or Quota()
-        window = commit_ms // _MINUTE_MS
-        if window > quota.geofence_window:
-            quota.geofence_window, quota.geofence_characters = window, 0
+        used = quota.geofence_window, quota.geofence_characters
+        quota.geofence_window, quota.geofence_characters = count_in(commit_ms // _MINUTE_MS, *used)
         others = tables.geofence_characters[tenant_id] - len((held and held.geofence) or "")
         if max(quota.geofence_characters, others) + length > self._characters_max:
             return False

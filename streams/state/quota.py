@@ -24,3 +24,12 @@ class Quota(msgspec.Struct, array_like=True):
     geofence_window: int = 0
     geofence_characters: int = 0
     """The length of the geofences in the rows of the window, a minute."""
+
+
+def count_in(window: int, counted_window: int, count: int) -> tuple[int, int]:
+    """The window that a count belongs to once `window` has come, and the count: 0 in a later one. None goes back.
+
+    >>> count_in(7, 6, 5), count_in(7, 7, 5), count_in(7, 8, 5)
+    ((7, 0), (7, 5), (8, 5))
+    """
+    return (window, 0) if window > counted_window else (counted_window, count)

@@ -90,7 +90,6 @@ class EngineLoop:
         Raises:
             KafkaError: a write was not acknowledged, or a recovery failed.
             RefusedForSizeError: a record or a snapshot is larger than its topic allows.
-            ValueTooLargeError: one key's state is larger than the settings allow.
             Exception: whatever the processing raised.
         """
         self.ownership.drop_fenced()

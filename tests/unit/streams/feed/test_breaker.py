@@ -23,11 +23,6 @@ def count(sut: DeadLetterBreaker, good: dict[int, int], bad: dict[int, int]) -> 
     sut.note([*failed, *(key(tenant) for tenant, number in good.items() for _ in range(number))], failed)
 
 
-def count_often(sut: DeadLetterBreaker, times: int, good: dict[int, int], bad: dict[int, int]) -> None:
-    for _ in range(times):
-        count(sut, good, bad)
-
-
 def test_a_poison_record_now_and_then_is_borne() -> None:
     sut = fuse()
     for _ in range(100):
