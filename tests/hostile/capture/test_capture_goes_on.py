@@ -7,6 +7,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from support.capture_databases import Database, own_connector, owners_session, writes_fail
 from support.waiting import until
 
+from common.kafka import librdkafka_config
 from common.settings.load import Settings
 from connect.apply import apply_connector
 from connect.schema import apply_schema
@@ -34,7 +35,7 @@ class Topics:
     """All records of the captured topics, by table, as they arrive."""
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": "goes-on"})
+        self._consumer = Consumer(librdkafka_config(settings.kafka, group_id="goes-on"))
         self._consumer.assign(
             [
                 TopicPartition(f"{settings.kafka.topic_prefix}.public.{table}", number, OFFSET_BEGINNING)

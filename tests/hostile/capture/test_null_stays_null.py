@@ -61,7 +61,7 @@ def insert(owner: Database, table: str, row_id: int, columns: list[str], value: 
 
 
 def arrived(settings: Settings, count: int) -> list[tuple[str, dict[str, Any]]]:
-    records = Records(settings.kafka.bootstrap_servers, settings.kafka.topic_prefix, from_start=True)
+    records = Records(settings.kafka, from_start=True)
     try:
         found = records.read(TENANT, count, wait_s=60)
     finally:

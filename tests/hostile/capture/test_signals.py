@@ -52,8 +52,8 @@ FAULTS = {
 class Health:
     """A gateway that watches a database of the test's own."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, port: int, admin_port: int) -> None:
+        self._url, self._metrics_url = (f"http://127.0.0.1:{each}" for each in (port, admin_port))
 
     def ask(self) -> dict[str, Any]:
         try:
@@ -69,7 +69,7 @@ class Health:
     def metric(self, effect: str) -> bool:
         return (
             f'watchfloor_gateway_capture_problems{{effect="{effect}"}} 1.0'
-            in httpx.get(f"{self._url}/metrics", timeout=5, trust_env=False).text
+            in httpx.get(f"{self._metrics_url}/metrics", timeout=5, trust_env=False).text
         )
 
 
@@ -86,9 +86,9 @@ def owner(scratch: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def health(stack: RunningStack, scratch: Settings, owner: Database, tmp_path: Path) -> Iterator[Health]:
-    port, source = free_port(), scratch.source
+    port, admin_port, source = free_port(), free_port(), scratch.source
     own = {
-        "GATEWAY__PORT": port, "GATEWAY__HEALTH__INTERVAL_S": 1, "GATEWAY__FEED_STATUS__HOLD_S": 0,
+        "GATEWAY__PORT": port, "GATEWAY__ADMIN__PORT": admin_port, "GATEWAY__HEALTH__INTERVAL_S": 1, "GATEWAY__FEED_STATUS__HOLD_S": 0,
         "SOURCE__DATABASE": source.database, "SOURCE__USER": source.user, "SOURCE__SLOT": source.slot,
         "SOURCE__PASSWORD": source.password.get_secret_value(), "SOURCE__PUBLICATION": source.publication,
     }  # fmt: skip
@@ -100,7 +100,7 @@ def health(stack: RunningStack, scratch: Settings, owner: Database, tmp_path: Pa
             stderr=words,
             stdin=subprocess.DEVNULL,
         )
-    watching = Health(f"http://127.0.0.1:{port}")
+    watching = Health(port, admin_port)
     try:
         until(lambda: watching.detail() == "PostgreSQL answers", "the database is healthy", within_s=60)
         yield watching
