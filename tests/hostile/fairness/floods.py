@@ -57,10 +57,11 @@ def references(session: "psycopg.Connection[Any]", tenant: int, rows: int) -> No
     )
 
 
-def tombstones(kafka: str, topic: str, key: bytes, partition: int, records: int) -> None:
+def tombstones(kafka: dict[str, Any], topic: str, key: bytes, partition: int, records: int) -> None:
     """Records without a value, in RecordBatches as large as a broker takes; not through the capture."""
     producer = Producer(
-        {"bootstrap.servers": kafka, "linger.ms": 200, "batch.size": 4_000_000, "batch.num.messages": 100_000}
+        kafka
+        | {"linger.ms": 200, "batch.size": 4_000_000, "batch.num.messages": 100_000}
         | {"queue.buffering.max.messages": 200_000, "message.max.bytes": 4_000_000}
     )
     for _ in range(records):

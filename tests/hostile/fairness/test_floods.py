@@ -93,5 +93,5 @@ def test_a_hundred_thousand_tombstones(flooded: RunningStack, flooder: int, othe
         others,
         "location",
         records,
-        lambda: attack(flooded.endpoints["kafka"], topic, tenant_key(flooder), 0, records),
+        lambda: attack(flooded.kafka_client(), topic, tenant_key(flooder), 0, records),
     )
